@@ -1,0 +1,140 @@
+"""The domain errors of the service; `fedsvc.api.status` maps each to one gRPC status.
+
+FedsvcError
+  InvalidInputError            one or more fields of the input are wrong
+  NotFoundError                there is no such object
+  AlreadyExistsError           the object is there already
+  EtagMismatchError            the object changed since the caller read it
+  PreconditionError            the state of the system forbids it
+    ObjectOwnedError           a Kubernetes object belongs to another unit
+    InUseError                 something still refers to the object
+    DeletingError              the object is being deleted
+  RequestIdReusedError         the request id was used for another request
+  LimitExceededError           a stated limit is passed
+  ResumeTokenExpiredError      a watch cannot go on from there
+  WatchTooSlowError            a reader of a watch does not keep up
+  UnauthenticatedError         no token, or one that is not known
+  StoreUnavailableError        PostgreSQL does not answer
+  SchemaError                  the database's schema is not one this release can use
+  ConfigurationError           the settings do not make sense
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with one field."""
+
+    path: str  # of the field, in the caller's own words: "unit.spec.placement.replicas.clusters[0].min"
+    message: str  # what is wrong and what would be right
+
+
+class FedsvcError(Exception):
+    """The root; its text is fit to be shown to the caller."""
+
+
+class InvalidInputError(FedsvcError):
+    """Fields of the input are wrong: mend all of `problems` and call again."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
+
+
+class NotFoundError(FedsvcError):
+    """There is no object of that name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} does not exist")
+
+
+class AlreadyExistsError(FedsvcError):
+    """There is an object of that name already."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} exists already")
+
+
+class EtagMismatchError(FedsvcError):
+    """The object changed since it was read: read it again and redo the change."""
+
+    def __init__(self, name: str, *, stored: str) -> None:
+        self.name = name
+        self.stored = stored
+        super().__init__(f"{name} was changed by somebody else meanwhile: read it again, then redo your change")
+
+
+class PreconditionError(FedsvcError):
+    """The state of the system forbids the call; repeating it alone does not help."""
+
+
+class ObjectOwnedError(PreconditionError):
+    """A Kubernetes object of the unit belongs to another unit."""
+
+    def __init__(self, *, path: str, key: str, unit: str) -> None:
+        self.path = path
+        self.key = key
+        self.unit = unit
+        super().__init__(f"{path}: {key} belongs to {unit}; an object can be part of one unit only: remove it there first")
+
+
+class InUseError(PreconditionError):
+    """Something still refers to the object."""
+
+    def __init__(self, name: str, *, used_by: tuple[str, ...]) -> None:
+        self.name = name
+        self.used_by = used_by
+        shown = ", ".join(used_by[:5]) + (f" and {len(used_by) - 5} more" if len(used_by) > 5 else "")
+        super().__init__(f"{name} is used by {shown}")
+
+
+class DeletingError(PreconditionError):
+    """The object is being deleted and cannot be changed any more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is being deleted: wait until it is gone, then create it anew")
+
+
+class RequestIdReusedError(FedsvcError):
+    """The request id was used before, for another request: take a new one."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        super().__init__(f"request_id {request_id} was used for another request")
+
+
+class LimitExceededError(FedsvcError):
+    """A stated limit is passed."""
+
+    def __init__(self, limit: str, value: int, message: str) -> None:
+        self.limit = limit
+        self.value = value
+        super().__init__(message)
+
+
+class ResumeTokenExpiredError(FedsvcError):
+    """Changes since that token are no longer kept: list again, then watch from the list's token."""
+
+
+class WatchTooSlowError(FedsvcError):
+    """The reader of a watch does not keep up: resume from the last token it got."""
+
+
+class UnauthenticatedError(FedsvcError):
+    """The call brings no token, or one that is not known or has ended."""
+
+
+class StoreUnavailableError(FedsvcError):
+    """PostgreSQL does not answer: the call may be tried again."""
+
+
+class SchemaError(FedsvcError):
+    """The schema of the database is newer than this release knows, or cannot be migrated."""
+
+
+class ConfigurationError(FedsvcError):
+    """The settings do not make sense; the text names the setting and what would be right."""

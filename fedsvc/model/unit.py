@@ -1,0 +1,146 @@
+"""A unit: the intent, its revisions, and the summary of what is."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from fedsvc.model.cluster import Condition, ObjectDeletion
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.rendering.overrides import Override
+from fedsvc_placement.model import Placement
+
+
+class ConflictMode(StrEnum):
+    """What to do about an object that exists already in a member and is not ours."""
+
+    ABORT = "abort"
+    ADOPT = "adopt"
+    OVERWRITE = "overwrite"
+
+
+class DriftMode(StrEnum):
+    """What to do when somebody changes in a member what we own."""
+
+    CORRECT = "correct"
+    IF_NOT_DRIFTED = "if-not-drifted"
+    REPORT = "report"
+
+
+class DeletionMode(StrEnum):
+    """What becomes of objects that are no longer wanted."""
+
+    DELETE = "delete"
+    ORPHAN = "orphan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propagation:
+    """How members are made to hold their work."""
+
+    conflict: ConflictMode = ConflictMode.ABORT
+    drift: DriftMode = DriftMode.CORRECT
+    deletion: DeletionMode = DeletionMode.DELETE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSpec:
+    """The intent, but for the resources."""
+
+    placement: Placement | None = None  # not together with placement_policy
+    placement_policy: str = ""
+    override_policies: tuple[str, ...] = ()  # applied first, in this order
+    overrides: tuple[Override, ...] = ()
+    propagation: Propagation = field(default_factory=Propagation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One template of a unit."""
+
+    key: ObjectKey
+    digest: bytes  # of `body`; keyed where it is sealed
+    labels: dict[str, str]
+    body: bytes | None = None  # canonical JSON; None where it was not asked for
+
+
+class UnitState(StrEnum):
+    """Where a unit stands, in one word."""
+
+    PENDING = "Pending"
+    UNPLACED = "Unplaced"
+    APPLYING = "Applying"
+    PROGRESSING = "Progressing"
+    READY = "Ready"
+    DEGRADED = "Degraded"
+    DELETING = "Deleting"
+
+
+class WorkState(StrEnum):
+    """Where a work stands."""
+
+    PENDING = "Pending"
+    APPLIED = "Applied"
+    RETRYING = "Retrying"
+    FAILED = "Failed"
+    DRIFTED = "Drifted"
+    REMOVING = "Removing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitClusterStatus:
+    """How a unit fares on one cluster: its worst work, and counts."""
+
+    cluster: str
+    state: WorkState
+    reason: str
+    message: str
+    work_count: int
+    applied_work_count: int
+    healthy_work_count: int
+    desired_replicas: int
+    ready_replicas: int
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitStatus:
+    """Summary of decision and works; written by the status controller alone."""
+
+    state: UnitState = UnitState.PENDING
+    conditions: tuple[Condition, ...] = ()  # Placed, Applied, Ready
+    clusters: tuple[UnitClusterStatus, ...] = ()  # sorted by name
+    observed_revision: int = 0  # the decision was made for it
+    decision: str = ""  # id of the newest decision
+    desired_replicas: int = 0
+    ready_replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """The federated unit of work."""
+
+    namespace: str
+    name: str
+    uid: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    spec: UnitSpec
+    revision: int  # from 1; changes when spec or resources do
+    generation: int  # bumped by every change of intent, deletion included
+    decided_generation: int  # the newest decision covers it; behind `generation`: to be decided
+    status: UnitStatus
+    resource_count: int
+    create_time: datetime
+    update_time: datetime
+    delete_time: datetime | None = None
+    cascade: ObjectDeletion | None = None  # asked for at deletion; None: by `spec.propagation.deletion`
+
+    @property
+    def etag(self) -> str:
+        """Quoted, opaque; changes with every change of intent (AIP-154)."""
+        return f'"{self.uid[:8]}-{self.generation}"'
+
+    @property
+    def resource_name(self) -> str:
+        """Its name in the API."""
+        return f"namespaces/{self.namespace}/units/{self.name}"

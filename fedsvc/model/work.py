@@ -1,0 +1,111 @@
+"""Bindings and works: what placement decided and what each member shall hold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import ConflictMode, DriftMode, WorkState
+from fedsvc.rendering.identity import ObjectKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """(unit, cluster): this unit belongs on this cluster, with these replicas."""
+
+    unit_uid: str
+    cluster: str
+    replicas: dict[str, int]  # by workload key; empty where the template's own number holds
+    render_key: bytes  # digest of all that decides the rendering for this cluster
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredWork:
+    """What placement wants a member to hold of one resource."""
+
+    cluster: str
+    key: ObjectKey
+    wave: int  # lower waves are applied first, removed last
+    digest: bytes | None  # of the rendered manifest; None: could not be rendered
+    error: tuple[str, str] | None = None  # reason and message where it could not be rendered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirtyWork:
+    """A work that the propagator shall act on."""
+
+    id: int
+    unit_uid: str
+    unit_name: str  # "namespaces/{namespace}/units/{unit}"
+    cluster: str
+    key: ObjectKey
+    wave: int
+    generation: int  # results are written only for the generation they answer
+    digest: bytes | None  # None: to be removed
+    body: bytes | None  # the manifest to apply, opened
+    removal: ObjectDeletion | None
+    conflict: ConflictMode
+    drift: DriftMode
+    attempts: int
+    member_uid: str  # of the object when it was last applied; empty: never was
+    applied_digest: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkResult:
+    """What came of acting on a work."""
+
+    id: int
+    generation: int  # that it answers
+    state: WorkState
+    reason: str = ""
+    message: str = ""
+    applied_digest: bytes | None = None  # set on success
+    member_uid: str = ""
+    ownership_digest: bytes | None = None  # of our managed fields after the apply; drift is a difference from it
+    retry_after_seconds: float | None = None  # None: nothing more to do
+    gone: bool = False  # the object is not in the member (any more): the row goes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkObservation:
+    """What a member says of the object of a work."""
+
+    id: int
+    member_uid: str
+    health: str
+    health_reason: str
+    health_message: str
+    status: dict[str, Any]  # reduced per kind
+    desired_replicas: int | None
+    ready_replicas: int | None
+    drift: tuple[dict[str, Any], ...] = ()  # {path, desired, live, manager}; reported drift only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """(resource, cluster): the whole row, for readers."""
+
+    id: int
+    unit_name: str
+    cluster: str
+    key: ObjectKey
+    wave: int
+    state: WorkState
+    reason: str
+    message: str
+    desired_digest: bytes | None
+    applied_digest: bytes | None
+    applied_time: datetime | None
+    attempts: int
+    next_attempt_time: datetime | None
+    health: str
+    health_reason: str
+    health_message: str
+    observed_status: dict[str, Any] | None
+    observed_time: datetime | None
+    desired_replicas: int | None
+    ready_replicas: int | None
+    drift: tuple[dict[str, Any], ...]
+    update_time: datetime

@@ -1,0 +1,1 @@
+"""Generated from proto/fedsvc/v1 by ./dev gen; never edited."""
