@@ -112,6 +112,15 @@ class Cluster:
         """Its name in the API."""
         return f"clusters/{self.name}"
 
+    @property
+    def effective_labels(self) -> dict[str, str]:
+        """What selectors match: the labels, and the location under `region` and `provider` unless labelled otherwise.
+
+        So `--region eu` at joining is enough for `matchLabels: {region: eu}`.
+        """
+        location = {"region": self.region, "provider": self.provider}
+        return {key: value for key, value in location.items() if value} | self.labels
+
     def condition(self, type_: str) -> Condition | None:
         """The condition of that type, if it was ever observed."""
         return next((condition for condition in self.observation.conditions if condition.type == type_), None)
@@ -121,11 +130,13 @@ class Cluster:
         ready = self.condition("Ready")
         return ClusterSnapshot(
             name=self.name,
-            labels=self.labels,
+            labels=self.effective_labels,
             taints=self.taints,
             provider=self.provider,
             region=self.region,
             zones=self.zones,
             deleting=self.delete_time is not None,
-            ready=None if ready is None or ready.status is ConditionStatus.UNKNOWN else ready.status is ConditionStatus.TRUE,
+            ready=None
+            if ready is None or ready.status is ConditionStatus.UNKNOWN
+            else ready.status is ConditionStatus.TRUE,
         )

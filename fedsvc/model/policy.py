@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 from fedsvc.rendering.overrides import Override
 from fedsvc_placement.model import Placement
 
-
 SpecT = TypeVar("SpecT")
 
 
