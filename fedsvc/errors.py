@@ -78,7 +78,9 @@ class ObjectOwnedError(PreconditionError):
         self.path = path
         self.key = key
         self.unit = unit
-        super().__init__(f"{path}: {key} belongs to {unit}; an object can be part of one unit only: remove it there first")
+        super().__init__(
+            f"{path}: {key} belongs to {unit}; an object can be part of one unit only: remove it there first"
+        )
 
 
 class InUseError(PreconditionError):

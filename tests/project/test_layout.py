@@ -60,8 +60,6 @@ def test_nothing_committed_names_a_package_registry() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     hosts = re.compile(r"://[a-z0-9.-]*(pypi|pythonhosted|npmjs|debian)\.[a-z]+")
     found = [
-        name
-        for name in tracked
-        if (ROOT / name).is_file() and hosts.search((ROOT / name).read_text(errors="ignore"))
+        name for name in tracked if (ROOT / name).is_file() and hosts.search((ROOT / name).read_text(errors="ignore"))
     ]
     assert not found

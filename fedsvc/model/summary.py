@@ -1,0 +1,50 @@
+"""The works of one unit on one cluster, summed: what its status is made of."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fedsvc.model.unit import WorkState
+
+SEVERITY: Final[tuple[WorkState, ...]] = (
+    WorkState.FAILED,
+    WorkState.DRIFTED,
+    WorkState.RETRYING,
+    WorkState.PENDING,
+    WorkState.REMOVING,
+    WorkState.APPLIED,
+)
+"""Work states, the worst first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstWork:
+    """The work that most needs a look."""
+
+    object: str  # as people read it
+    state: WorkState
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstHealth:
+    """The object that most needs a look, among those that are wanted and not healthy."""
+
+    object: str
+    health: str  # Degraded, Unknown, Progressing, or empty: not observed yet
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterWorks:
+    """The works of one unit on one cluster."""
+
+    cluster: str
+    work_count: int
+    applied_count: int  # state Applied
+    healthy_count: int  # state Applied, and Healthy
+    desired_replicas: int
+    ready_replicas: int
+    worst: WorstWork
+    worst_health: WorstHealth | None  # None: all healthy

@@ -1,0 +1,76 @@
+"""Which other version of an API a cluster of another Kubernetes release serves with the same schema.
+
+Only pairs in which every field means the same are here. Deliberately not: EndpointSlice v1beta1 (topology), webhook
+configurations v1beta1 (other defaults), extensions/v1beta1 workloads, Ingress v1beta1 (another shape).
+Source: the Kubernetes deprecation guide; the oldest release supported is 1.20.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from fedsvc.rendering.canonical import JsonObject, canonical_json, load_json
+from fedsvc.rendering.keys import ObjectKey
+
+_RBAC: Final = ("v1", "v1beta1")
+
+# (group, kind) -> versions with the same schema, the best first
+_EQUAL: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("batch", "CronJob"): ("v1", "v1beta1"),
+    ("policy", "PodDisruptionBudget"): ("v1", "v1beta1"),
+    ("autoscaling", "HorizontalPodAutoscaler"): ("v2", "v2beta2"),
+    ("scheduling.k8s.io", "PriorityClass"): ("v1", "v1beta1"),
+    ("node.k8s.io", "RuntimeClass"): ("v1", "v1beta1"),
+    ("storage.k8s.io", "StorageClass"): ("v1", "v1beta1"),
+    ("storage.k8s.io", "CSIDriver"): ("v1", "v1beta1"),
+    ("storage.k8s.io", "CSIStorageCapacity"): ("v1", "v1beta1"),
+    ("networking.k8s.io", "IngressClass"): ("v1", "v1beta1"),
+    ("apiregistration.k8s.io", "APIService"): ("v1", "v1beta1"),
+    ("rbac.authorization.k8s.io", "Role"): _RBAC,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _RBAC,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _RBAC,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _RBAC,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): ("v1", "v1beta3", "v1beta2", "v1beta1"),
+    ("gateway.networking.k8s.io", "Gateway"): ("v1", "v1beta1"),
+    ("gateway.networking.k8s.io", "GatewayClass"): ("v1", "v1beta1"),
+    ("gateway.networking.k8s.io", "HTTPRoute"): ("v1", "v1beta1"),
+}
+
+
+def served_alternative(
+    key: ObjectKey, served: Collection[tuple[str, str, str]], manifest: Mapping[str, Any]
+) -> str | None:
+    """The apiVersion under which a cluster takes this object unchanged, where it does not serve the object's own.
+
+    Args:
+        key: the object.
+        served: (group, version, kind) of all that the cluster serves.
+        manifest: the object itself: a PodDisruptionBudget with an empty selector means nothing in v1beta1 and
+            everything in v1, so it has no alternative.
+
+    Returns:
+        An apiVersion such as ``batch/v1beta1``; the object's own where it is served; None where nothing fits.
+    """
+    if key.gvk in served:
+        return key.api_version
+    versions = _EQUAL.get(key.group_kind, ())
+    if key.version not in versions:
+        return None
+    if key.kind == "PodDisruptionBudget" and not _selects(manifest):
+        return None
+    for version in versions:
+        if (key.group, version, key.kind) in served:
+            return f"{key.group}/{version}"
+    return None
+
+
+def with_api_version(body: bytes, api_version: str) -> bytes:
+    """The canonical bytes of the same object under another apiVersion, to be sent to a cluster that serves that one."""
+    manifest: JsonObject = load_json(body)
+    manifest["apiVersion"] = api_version
+    return canonical_json(manifest)
+
+
+def _selects(manifest: Mapping[str, Any]) -> bool:
+    spec = manifest.get("spec")
+    selector = spec.get("selector") if isinstance(spec, dict) else None
+    return isinstance(selector, dict) and any(selector.values())

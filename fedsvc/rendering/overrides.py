@@ -1,0 +1,182 @@
+"""Overrides: changes to a template for some clusters. The model, which ones match, and carrying them out.
+
+Order: the overrides of the policies a unit refers to, in the listed order, then the unit's own; each list from first to
+last. Within one override: images, labels, annotations, patch. A later change sees what an earlier one did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedsvc.rendering.canonical import JsonObject, canonical_json, digest, json_type
+from fedsvc.rendering.errors import OverrideError
+from fedsvc.rendering.images import ImageOverride, override_images
+from fedsvc.rendering.keys import ObjectKey, key_of
+from fedsvc.rendering.patch import ABSENT, PatchError, PatchOp, PatchOperation, apply_operation
+from fedsvc_placement.model import ClusterMatcher, LabelSelector
+from fedsvc_placement.selectors import matches
+
+__all__ = [
+    "ABSENT",
+    "ImageOverride",
+    "Override",
+    "PatchOp",
+    "PatchOperation",
+    "ResourceMatcher",
+    "apply_overrides",
+    "cluster_matches",
+    "labels_of",
+    "matching_overrides",
+    "override_digests",
+    "resource_matches",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceMatcher:
+    """Which resources of a unit an override changes: all that is given must fit; nothing given is all resources.
+
+    Attributes:
+        api_version: as the template writes it, such as ``apps/v1``.
+        kind: such as ``Deployment``.
+        namespace: the resource's namespace; "" is that of cluster-scoped ones.
+        name: the resource's name.
+        selector: over the template's labels, as they are before any override.
+    """
+
+    api_version: str | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    selector: LabelSelector | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A change to some resources in some clusters.
+
+    Attributes:
+        clusters: where.
+        target: which resources.
+        images: changes to container images, in order.
+        labels: set on the object's own metadata; pod templates keep theirs, since selectors cannot change.
+        annotations: set on the object's own metadata.
+        patch: JSON Patch operations, in order.
+    """
+
+    clusters: ClusterMatcher = field(default_factory=ClusterMatcher)
+    target: ResourceMatcher = field(default_factory=ResourceMatcher)
+    images: tuple[ImageOverride, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    patch: tuple[PatchOperation, ...] = ()
+
+
+def cluster_matches(matcher: ClusterMatcher, cluster_name: str, cluster_labels: Mapping[str, str]) -> bool:
+    """Whether a matcher means this cluster: names and selector must both hold where they are given."""
+    if matcher.names is not None and cluster_name not in matcher.names:
+        return False
+    return matcher.selector is None or matches(matcher.selector, cluster_labels)
+
+
+def resource_matches(matcher: ResourceMatcher, key: ObjectKey, labels: Mapping[str, str]) -> bool:
+    """Whether a matcher means this resource; `labels` are the template's."""
+    return (
+        (matcher.kind is None or matcher.kind == key.kind)
+        and (matcher.name is None or matcher.name == key.name)
+        and (matcher.namespace is None or matcher.namespace == key.namespace)
+        and (matcher.api_version is None or matcher.api_version == key.api_version)
+        and (matcher.selector is None or matches(matcher.selector, labels))
+    )
+
+
+def matching_overrides(
+    overrides: Sequence[Override],
+    cluster_name: str,
+    cluster_labels: Mapping[str, str],
+    key: ObjectKey,
+    labels: Mapping[str, str],
+) -> tuple[int, ...]:
+    """The indexes of the overrides that change this resource (`key`, template `labels`) in this cluster."""
+    return tuple(
+        index
+        for index, override in enumerate(overrides)
+        if resource_matches(override.target, key, labels)
+        and cluster_matches(override.clusters, cluster_name, cluster_labels)
+    )
+
+
+def labels_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels of an object; {} where it has none."""
+    labels = manifest["metadata"].get("labels")
+    return labels if isinstance(labels, dict) else {}
+
+
+def apply_overrides(
+    manifest: JsonObject,
+    overrides: Sequence[Override],
+    cluster_name: str,
+    cluster_labels: Mapping[str, str],
+) -> JsonObject:
+    """Carry out the overrides that match, in order, in place.
+
+    Args:
+        manifest: a fresh parse that nobody else holds; it is changed.
+        overrides: all of the unit, policies' first; each accepted by `validate_override`.
+        cluster_name: the member cluster.
+        cluster_labels: its labels.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        OverrideError: one does not fit this object; the manifest is then half changed and must be thrown away.
+    """
+    matched = matching_overrides(overrides, cluster_name, cluster_labels, key_of(manifest), labels_of(manifest))
+    for index in matched:
+        _apply(manifest, overrides[index], index)
+    return manifest
+
+
+def override_digests(overrides: Sequence[Override]) -> tuple[bytes, ...]:
+    """A digest of what each override does (not of where): computed once a unit revision, for `render_key`."""
+    return tuple(digest(canonical_json(_content(override))) for override in overrides)
+
+
+def _apply(manifest: JsonObject, override: Override, index: int) -> None:
+    if override.images:
+        override_images(manifest, override.images)
+    if override.labels:
+        _set_strings(manifest, "labels", override.labels, index)
+    if override.annotations:
+        _set_strings(manifest, "annotations", override.annotations, index)
+    for op_index, operation in enumerate(override.patch):
+        try:
+            apply_operation(manifest, operation)
+        except PatchError as error:
+            raise OverrideError(index=index, op_index=op_index, path=operation.path, message=str(error)) from error
+
+
+def _set_strings(manifest: JsonObject, name: str, values: Mapping[str, str], index: int) -> None:
+    metadata = manifest["metadata"]
+    current = metadata.get(name)
+    if current is None:
+        metadata[name] = dict(values)
+    elif isinstance(current, dict):
+        current.update(values)
+    else:
+        # An earlier patch put something else there.
+        message = f"must be an object of strings, not {json_type(current)}"
+        raise OverrideError(index=index, op_index=None, path=f"/metadata/{name}", message=message)
+
+
+def _content(override: Override) -> JsonObject:
+    return {
+        "images": [[image.name, image.new_name, image.new_tag, image.digest] for image in override.images],
+        "labels": dict(override.labels),
+        "annotations": dict(override.annotations),
+        "patch": [
+            [operation.op, operation.path] + ([] if operation.value is ABSENT else [operation.value])
+            for operation in override.patch
+        ],
+    }

@@ -1,0 +1,158 @@
+"""Who owns what in a live object, read from managedFields (KEP-555, server-side apply).
+
+The doctrine of drift: an API server takes a field from its owners when another manager changes its value. So as long as
+our manager's Apply entry holds the same fields as after our last apply, nobody has changed anything that is ours;
+whatever else happened to the object is others' business. One hash of that entry's fieldsV1 tells, for each watch event.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedsvc.rendering.canonical import JsonObject, canonical_json, digest
+from fedsvc.rendering.difference import differences
+from fedsvc.rendering.listkeys import key_text
+from fedsvc.rendering.marks import FIELD_MANAGER
+from fedsvc.rendering.paths import child_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftedField:
+    """One owned field that somebody changed.
+
+    Attributes:
+        path: as people read it.
+        desired: what we want there.
+        live: what stands there; None where the field is gone.
+        live_absent: True where the field is gone.
+        manager: the field manager that owns it now; None where nobody does.
+    """
+
+    path: str
+    desired: Any
+    live: Any
+    live_absent: bool
+    manager: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftReport:
+    """All owned fields that are not as desired; empty where values are right (ownership alone may have been lost)."""
+
+    fields: tuple[DriftedField, ...]
+
+
+def our_fields(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> JsonObject | None:
+    """The fieldsV1 of our manager's Apply entry (of the object itself, no subresource); None where there is none."""
+    for entry in _entries(live):
+        if _is_ours(entry, manager):
+            fields = entry.get("fieldsV1")
+            return fields if isinstance(fields, dict) else None
+    return None
+
+
+def ownership_digest(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> bytes | None:
+    """The SHA-256 of our fieldsV1, to be compared with the one after our last apply; None where we own nothing.
+
+    Missing or different means drift. Cheap: it runs on each watch event.
+    """
+    fields = our_fields(live, manager)
+    return None if fields is None else digest(canonical_json(fields))
+
+
+def lost_fields(before: JsonObject, after: JsonObject | None) -> list[str]:
+    """The paths that were in our fieldsV1 `before` and are not `after`, sorted; what we gained does not count."""
+    return sorted(_lost("", before, {} if after is None else after))
+
+
+def other_owner(live: Mapping[str, Any], path: str, manager: str = FIELD_MANAGER) -> str | None:
+    """The other manager that owns `path` (written as `Difference.path`) or something below or right above it.
+
+    Of several the latest writer; a manager of exactly this path goes before all others. None where nobody owns it.
+    """
+    best: tuple[bool, str, str] | None = None
+    for entry in _entries(live):
+        fields = entry.get("fieldsV1")
+        if _is_ours(entry, manager) or not isinstance(fields, dict):
+            continue
+        owned = set(_leaves("", fields))
+        exact = path in owned
+        if exact or any(_is_below(leaf, path) or _is_below(path, leaf) for leaf in owned):
+            candidate = (exact, str(entry.get("time", "")), str(entry.get("manager", "")))
+            best = candidate if best is None else max(best, candidate)
+    return None if best is None else best[2]
+
+
+def drift_report(desired: Mapping[str, Any], live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> DriftReport:
+    """What somebody changed of ours, field by field, and who."""
+    return DriftReport(
+        fields=tuple(
+            DriftedField(
+                path=difference.path,
+                desired=difference.desired,
+                live=difference.live,
+                live_absent=difference.live_absent,
+                manager=other_owner(live, difference.path, manager),
+            )
+            for difference in differences(desired, live)
+        )
+    )
+
+
+def _entries(live: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    metadata = live.get("metadata")
+    entries = metadata.get("managedFields") if isinstance(metadata, dict) else None
+    if isinstance(entries, list):
+        yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def _is_ours(entry: Mapping[str, Any], manager: str) -> bool:
+    return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
+
+
+def _lost(path: str, before: JsonObject, after: JsonObject) -> Iterator[str]:
+    for element, children in before.items():
+        place = _place(path, element)
+        if element not in after:
+            # A node that we own itself (an item of a list) is told as one; of a mere parent, its fields are told.
+            owned_itself = not children or "." in children
+            if owned_itself:
+                yield place
+            else:
+                yield from _lost(place, children, {})
+        else:
+            yield from _lost(place, children, after[element])
+
+
+def _leaves(path: str, fields: JsonObject) -> Iterator[str]:
+    for element, children in fields.items():
+        place = _place(path, element)
+        if isinstance(children, dict) and children:
+            yield from _leaves(place, children)
+        else:
+            yield place
+
+
+def _place(path: str, element: str) -> str:
+    """The path of an element of fieldsV1 (f: field, k: key of a list map, v: value of a set, i: index, .: itself)."""
+    form, _, text = element.partition(":")
+    if form == "f":
+        return child_path(path, text)
+    if form == "k":
+        key = _parsed(text)
+        return f"{path}[{key_text(key) if isinstance(key, dict) else key}]"
+    if form == "v":
+        return f"{path}[={_parsed(text)}]"
+    return f"{path}[{text}]" if form == "i" else path
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # only a broken API server writes such an element; it still has a name to show
+
+
+def _is_below(path: str, ancestor: str) -> bool:
+    return len(path) > len(ancestor) and path.startswith(ancestor) and path[len(ancestor)] in ".["

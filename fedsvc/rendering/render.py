@@ -1,0 +1,127 @@
+"""From template to the exact bytes that one cluster shall hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fedsvc.rendering.canonical import (
+    MAX_OBJECT_BYTES,
+    JsonObject,
+    canonical_json,
+    digest,
+    json_type,
+    load_json,
+)
+from fedsvc.rendering.errors import ManifestError
+from fedsvc.rendering.keys import ObjectKey, key_of
+from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE, OwnerMark
+from fedsvc.rendering.overrides import Override, apply_overrides
+from fedsvc.rendering.replicas import set_replicas
+from fedsvc.rendering.spelling import write_out
+
+_RENDERING_VERSION: Final = 1
+"""Counted up whenever the same input renders to other bytes, so that a new release renders everything again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderCluster:
+    """What rendering knows of a member cluster."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedManifest:
+    """What one cluster shall hold: the body of the server-side apply, and its name.
+
+    Attributes:
+        body: canonical JSON.
+        digest: SHA-256 of the body (unkeyed; a sealed manifest is named by `keyed_digest` of the body).
+    """
+
+    body: bytes
+    digest: bytes
+
+
+def render(
+    template: bytes,
+    *,
+    key: ObjectKey,
+    overrides: Sequence[Override],
+    cluster: RenderCluster,
+    replicas: int | None,
+    owner: OwnerMark,
+) -> RenderedManifest:
+    """Render a template for one cluster: replicas, overrides (which have the last word), spelling, marks.
+
+    Args:
+        template: canonical JSON of a valid manifest.
+        key: its identity.
+        overrides: all of the unit, policies' first.
+        cluster: the member cluster.
+        replicas: this cluster's share where replicas are divided; None leaves the template's own. A template without a
+            replica count then does not own the field, and an autoscaler may.
+        owner: the unit.
+
+    Raises:
+        OverrideError: an override does not fit this object in this cluster.
+        ManifestError: the result is larger than 1 MiB, or no longer the object it was.
+    """
+    manifest: JsonObject = load_json(template)
+    if replicas is not None:
+        set_replicas(manifest, replicas)
+    if overrides:
+        apply_overrides(manifest, overrides, cluster.name, cluster.labels)
+    write_out(key, manifest)
+    _mark(manifest, owner)
+    if key_of(manifest) != key:
+        raise ManifestError(path="metadata", message=f"the rendered object is {key_of(manifest)}, not {key}")
+    body = canonical_json(manifest)
+    if len(body) > MAX_OBJECT_BYTES:
+        message = (
+            f"the object rendered for {cluster.name} has {len(body)} bytes; at most {MAX_OBJECT_BYTES} are allowed"
+        )
+        raise ManifestError(path="", message=message)
+    return RenderedManifest(body=body, digest=digest(body))
+
+
+def render_key(
+    *,
+    template_digest: bytes,
+    override_digests: Sequence[bytes],
+    matched: Sequence[int],
+    replicas: int | None,
+    owner: OwnerMark,
+) -> bytes:
+    """A digest of all that decides the rendering; equal keys render to equal bytes, so nothing need be rendered again.
+
+    Args:
+        template_digest: of the template's canonical bytes.
+        override_digests: of all overrides of the unit, from `override_digests`, made once a revision.
+        matched: from `matching_overrides`: a label change of a cluster that changes no match changes no key, nor does
+            adding, removing or moving an override that does not match.
+        replicas: the cluster's share, or None.
+        owner: the unit.
+    """
+    parts = [
+        _RENDERING_VERSION,
+        template_digest.hex(),
+        [override_digests[index].hex() for index in matched],
+        replicas,
+        [owner.unit_namespace, owner.unit_name, owner.unit_uid],
+    ]
+    return digest(canonical_json(parts))
+
+
+def _mark(manifest: JsonObject, owner: OwnerMark) -> None:
+    metadata = manifest["metadata"]
+    for name, marks in (("labels", {MANAGED_LABEL: MANAGED_VALUE}), ("annotations", owner.annotations())):
+        current = metadata.get(name)
+        if current is None:
+            metadata[name] = marks
+        elif isinstance(current, dict):
+            current.update(marks)
+        else:
+            message = f"must be an object of strings, not {json_type(current)}"
+            raise ManifestError(path=f"metadata.{name}", message=message)

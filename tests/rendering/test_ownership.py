@@ -1,0 +1,164 @@
+"""Ownership is read from managedFields as API servers write them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedsvc.rendering.ownership import drift_report, lost_fields, other_owner, our_fields, ownership_digest
+
+WEB = 'k:{"name":"web"}'
+PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
+OURS: dict[str, Any] = {
+    "f:metadata": {"f:labels": {"f:app": {}, "f:fedsvc.io/managed": {}}, "f:finalizers": {'v:"example.org/x"': {}}},
+    "f:spec": {
+        "f:replicas": {},
+        "f:template": {
+            "f:spec": {
+                "f:containers": {WEB: {".": {}, "f:image": {}, "f:ports": {PORT: {".": {}, "f:containerPort": {}}}}}
+            }
+        },
+    },
+}
+
+
+def entry(manager: str, fields: Any, operation: str = "Apply", **more: str) -> dict[str, Any]:
+    return {"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsV1": fields, **more}
+
+
+def live(*entries: Any, **fields: Any) -> dict[str, Any]:
+    return {"metadata": {"managedFields": list(entries)}, **fields}
+
+
+def container_fields(name: str) -> dict[str, Any]:
+    return {"f:spec": {"f:template": {"f:spec": {"f:containers": {WEB: {f"f:{name}": {}}}}}}}
+
+
+IMAGE = "spec.template.spec.containers[name=web].image"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        entry("kubectl", OURS),
+        entry("fedsvc", OURS, "Update"),
+        entry("fedsvc", OURS, subresource="status"),
+        entry("fedsvc", None),
+        "garbage",
+    ],
+    ids=["another manager", "an update", "a subresource", "no fields", "garbage"],
+)
+def test_only_our_apply_of_the_object_itself_is_ours(other: Any) -> None:
+    assert our_fields(live(other)) is None
+    assert ownership_digest(live(other)) is None
+
+
+@pytest.mark.parametrize("thing", [{}, {"metadata": None}, {"metadata": {"managedFields": {}}}], ids=str)
+def test_an_object_without_managed_fields_is_not_ours(thing: dict[str, Any]) -> None:
+    assert ownership_digest(thing) is None
+    assert other_owner(thing, "spec.replicas") is None
+
+
+def test_the_digest_stays_while_others_do_what_they_like() -> None:
+    before = ownership_digest(live(entry("fedsvc", OURS)))
+    status = entry(
+        "kube-controller-manager", {"f:status": {}}, "Update", subresource="status", time="2026-01-01T00:00:00Z"
+    )
+    after = ownership_digest(live(status, entry("fedsvc", dict(reversed(OURS.items())), time="2026-01-02T00:00:00Z")))
+    assert before == after is not None
+
+
+def test_the_digest_changes_when_a_field_is_taken() -> None:
+    taken = {**OURS, "f:spec": {name: value for name, value in OURS["f:spec"].items() if name != "f:replicas"}}
+    assert ownership_digest(live(entry("fedsvc", OURS))) != ownership_digest(live(entry("fedsvc", taken)))
+    assert lost_fields(OURS, taken) == ["spec.replicas"]
+
+
+def test_lost_parents_are_told_by_what_we_owned_of_them() -> None:
+    assert lost_fields(OURS, None) == [
+        "metadata.finalizers[=example.org/x]",
+        "metadata.labels.app",
+        'metadata.labels["fedsvc.io/managed"]',
+        "spec.replicas",
+        "spec.template.spec.containers[name=web]",
+    ]
+
+
+def test_a_lost_item_below_one_we_keep_is_told() -> None:
+    after: dict[str, Any] = {"f:spec": {"f:containers": {WEB: {".": {}}}}}
+    before = {"f:spec": {"f:containers": {WEB: {".": {}, "f:ports": {PORT: {".": {}}}, "f:args": {"i:0": {}}}}}}
+    assert lost_fields(before, after) == [
+        "spec.containers[name=web].args[0]",
+        "spec.containers[name=web].ports[containerPort=80,protocol=TCP]",
+    ]
+
+
+ELEMENTS = st.sampled_from(["f:a", "f:b", ".", WEB, PORT, 'v:"x"', "i:0", "k:broken"])
+FIELDS: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    st.just({}), lambda inner: st.dictionaries(ELEMENTS.filter(lambda element: element != "."), inner, max_size=4)
+)
+
+
+@given(FIELDS)
+def test_nothing_is_lost_between_equals(fields: dict[str, Any]) -> None:
+    assert lost_fields(fields, fields) == []
+
+
+@given(FIELDS, FIELDS)
+def test_what_is_gained_is_not_lost(fields: dict[str, Any], more: dict[str, Any]) -> None:
+    assert lost_fields(fields, more | fields) == []
+    assert bool(lost_fields(fields, None)) == bool(fields)
+
+
+@pytest.mark.parametrize(
+    ("entries", "path", "expected"),
+    [
+        pytest.param([entry("kubectl-edit", container_fields("image"), "Update")], IMAGE, "kubectl-edit", id="exactly"),
+        pytest.param([entry("fedsvc", container_fields("image"))], IMAGE, None, id="we do not count"),
+        pytest.param([entry("kubectl", container_fields("args"))], IMAGE, None, id="a field beside it"),
+        pytest.param(
+            [entry("kubectl", container_fields("image"))],
+            "spec.template.spec.containers[name=web]",
+            "kubectl",
+            id="below it",
+        ),
+        pytest.param([entry("kubectl", {"f:spec": {"f:template": {}}})], IMAGE, "kubectl", id="the whole above it"),
+        pytest.param([entry("kubectl", {"f:specification": {}})], "spec", None, id="a longer name is another field"),
+        pytest.param(
+            [
+                entry("first", container_fields("image"), time="2026-01-01T00:00:00Z"),
+                entry("last", container_fields("image"), time="2026-01-02T00:00:00Z"),
+            ],
+            IMAGE,
+            "last",
+            id="the latest",
+        ),
+        pytest.param(
+            [
+                entry("exact", container_fields("image"), time="2026-01-01T00:00:00Z"),
+                entry("around", {"f:spec": {}}, time="2026-01-02T00:00:00Z"),
+            ],
+            IMAGE,
+            "exact",
+            id="exactness before time",
+        ),
+    ],
+)
+def test_other_owner(entries: list[dict[str, Any]], path: str, expected: str | None) -> None:
+    assert other_owner(live(*entries), path) == expected
+
+
+def test_a_drift_report_names_path_values_and_manager() -> None:
+    desired = {"spec": {"replicas": 3, "paused": False}, "metadata": {"labels": {"app": "web"}}}
+    seen = live(
+        entry("fedsvc", {"f:spec": {"f:paused": {}}}),
+        entry("kubectl-scale", {"f:spec": {"f:replicas": {}}}, "Update", subresource="scale"),
+        spec={"replicas": 5, "paused": False},
+    )
+    report = drift_report(desired, seen)
+    found = [(field.path, field.desired, field.live, field.live_absent, field.manager) for field in report.fields]
+    assert found == [
+        ("metadata.labels", {"app": "web"}, None, True, None),
+        ("spec.replicas", 3, 5, False, "kubectl-scale"),
+    ]
