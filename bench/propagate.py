@@ -65,9 +65,7 @@ async def measure(kind: str, member_count: int, count: int) -> None:
     print(f"  raw      {before:8.0f} /s before, {after:.0f} /s after")
     print(f"  fedsvc   {rate:8.0f} /s   ({took:.1f} s; intent stored after {stored:.1f} s)")
     print(f"  ratio    {rate / ceiling:8.2f}   of raw")
-    print(
-        f"  CPU      {cpu / writes * 1000:8.2f} s fedsvc + {database_cpu / writes * 1000:.2f} s PostgreSQL per 1,000"
-    )
+    print(f"  CPU      {cpu / writes * 1000:8.2f} s fedsvc + {database_cpu / writes * 1000:.2f} s PostgreSQL per 1,000")
     print(f"  memory   {spent.rss_bytes >> 20:8d} MiB fedsvc + {spent.postgres_rss_bytes >> 20} MiB PostgreSQL")
 
 

@@ -1,0 +1,5 @@
+"""`python -m fedctl`."""
+
+from fedctl.main import main
+
+main()

@@ -1,0 +1,113 @@
+"""Applying one item of a plan: to the server, and what to tell of the answer."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from fedctl.failures import Exit, Failure, UsageFailure
+from fedctl.files.plan import Item
+from fedctl.output.views import object_text
+from fedctl.output.words import enum_word
+from fedctl.target import Target
+from fedsvc.v1 import policy_pb2, unit_pb2, unit_service_pb2
+from fedsvc_client import (
+    AlreadyExistsError,
+    Client,
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PreconditionError,
+    split_unit_name,
+)
+from fedsvc_client.names import last_part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an apply did."""
+
+    line: str
+    details: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def prepare_unit(client: Client, item: Item, target: Target) -> tuple[Item, tuple[str, ...]]:
+    """Complete the unit of plain manifests: its placement, and what the stored unit says beside its resources.
+
+    Returns:
+        The item to apply, and remarks for the user.
+
+    Raises:
+        UsageFailure: The unit is new, and nothing says where it shall run.
+    """
+    if item.document is not None or not isinstance(item.message, unit_pb2.Unit):
+        return item, ()
+    try:
+        stored = client.units.get(item.message.name)
+    except NotFoundError:
+        stored = None
+    if stored is None and not target.given():
+        raise UsageFailure(
+            f"say where {item.title} shall run",
+            hint="One of: --all-clusters, --clusters eu-1,us-1, --selector tier=prod, --placement POLICY",
+        )
+    unit = unit_pb2.Unit(name=item.message.name)
+    if stored is not None:
+        unit.labels.update(stored.labels)
+        unit.annotations.update(stored.annotations)
+        unit.spec.CopyFrom(stored.spec)
+        unit.etag = stored.etag  # what is kept must be what was read
+    unit.spec.ClearField("resources")
+    unit.spec.resources.extend(item.message.spec.resources)
+    remarks: tuple[str, ...] = ()
+    if target.given():
+        target.put_into(unit.spec)
+    else:
+        remarks = (f"{item.title} keeps its placement",)
+    return replace(item, message=unit), remarks
+
+
+def apply_item(client: Client, item: Item, *, dry_run: bool) -> Outcome:
+    """Apply one item.
+
+    Raises:
+        Failure: The server refuses it; every problem is told with file and line where there is one.
+    """
+    message = item.message
+    try:
+        if isinstance(message, unit_pb2.Unit):
+            return _unit_outcome(client.units.apply(message, validate_only=dry_run))
+        if isinstance(message, policy_pb2.PlacementPolicy):
+            placement = client.policies.apply_placement(message, validate_only=dry_run)
+            line = f"placementpolicy/{last_part(message.name)} {_word(placement.outcome)}"
+            return Outcome(line=line, warnings=tuple(placement.warnings))
+        override = client.policies.apply_override(message, validate_only=dry_run)
+        line = f"overridepolicy/{last_part(message.name)} {_word(override.outcome)}"
+        return Outcome(line=line, warnings=tuple(override.warnings))
+    except InvalidArgumentError as error:
+        lines = [item.locate(problem) for problem in error.fields] or [error.message]
+        told = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])
+        raise Failure(f"{item.title} is refused: {told}") from error
+    except (ConflictError, PreconditionError, AlreadyExistsError) as error:
+        hint = ""
+        if isinstance(error, ConflictError):
+            hint = "Somebody else changed it meanwhile: apply again, or read it again with  fedctl get ... -o yaml"
+        raise Failure(f"{item.title}: {error.message}", code=Exit.CONFLICT, hint=hint) from error
+
+
+def _unit_outcome(answer: unit_service_pb2.ApplyUnitResponse) -> Outcome:
+    name = "/".join(split_unit_name(answer.unit.name))
+    counts = Counter(_word(resource.outcome) for resource in answer.resources)
+    parts = [f"{counts[word]} {word}" for word in ("created", "configured", "unchanged", "removed") if counts[word]]
+    total = sum(count for word, count in counts.items() if word != "removed")
+    inner = f"{total} resource{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
+    clusters = ", ".join(answer.clusters) or "no cluster yet"
+    return Outcome(
+        line=f"unit/{name} {_word(answer.outcome)} ({inner}) on {clusters}",
+        details=tuple(f"{object_text(resource.ref)} {_word(resource.outcome)}" for resource in answer.resources),
+        warnings=tuple(answer.warnings),
+    )
+
+
+def _word(outcome: int) -> str:
+    word = enum_word(unit_service_pb2.ApplyOutcome.DESCRIPTOR, outcome).lower()
+    return "applied" if word == "-" else word

@@ -1,0 +1,122 @@
+from collections.abc import Sequence
+
+import click
+from google.protobuf.message import Message
+
+from fedctl import kinds
+from fedctl.context import Context, pass_context
+from fedctl.failures import UsageFailure
+from fedctl.kinds import Kind
+from fedctl.listing import TABLES, Filter, read_list, read_one
+from fedctl.options import all_namespaces_option, namespace_option, output_option
+from fedctl.output.printing import print_documents, print_names, print_table
+from fedctl.watching import follow
+from fedsvc_client import split_unit_name, unit_name
+
+_EXAMPLES = """\b
+Examples:
+  fedctl get clusters
+  fedctl get units -A -o wide
+  fedctl get unit shop -o yaml
+  fedctl get works --unit shop --trouble
+  fedctl get works --cluster eu-1 -w
+  fedctl get clusters -l region=eu -o name
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("what", nargs=-1, metavar="KIND [NAME]... | KIND/NAME...")
+@namespace_option
+@all_namespaces_option
+@click.option("-l", "--selector", default="", help="Only what has these labels: tier=prod,region in (eu,us)")
+@click.option("--unit", default="", help="Only resources, works or events of this unit")
+@click.option("--cluster", default="", help="Only works or events of this cluster")
+@click.option("--trouble", is_flag=True, help="Only works that are not applied or not healthy")
+@output_option
+@click.option("-w", "--watch", is_flag=True, help="Follow the changes")
+@pass_context
+def get(
+    context: Context,
+    *,
+    what: tuple[str, ...],
+    namespace: str,
+    all_namespaces: bool,
+    selector: str,
+    unit: str,
+    cluster: str,
+    trouble: bool,
+    output: str,
+    watch: bool,
+) -> None:
+    """Show clusters, units, resources, works, policies or events."""
+    targets = [(each, name) for kind, name in kinds.split_targets(what) for each in _parts(kind, name)]
+    wanted = Filter(
+        namespace="" if all_namespaces else namespace,
+        selector=selector,
+        unit=unit_name(unit, namespace) if unit else "",
+        cluster=cluster.removeprefix("clusters/"),
+        only_trouble=trouble,
+    )
+    if watch:
+        if len(targets) != 1:
+            raise UsageFailure("-w follows one kind at a time")
+        follow(context, targets[0][0], targets[0][1], wanted, output=output, namespace=namespace)
+        return
+    named = [(kind, name) for kind, name in targets if name]
+    if named:
+        rows = [(kind, read_one(context.client(), kind, name, namespace=namespace)) for kind, name in named]
+        _show(context, rows, output=output, is_single=len(named) == 1, wanted=Filter())
+        return
+    found = [(kind, row) for kind, _ in targets for row in read_list(context.client(), kind, wanted).rows]
+    _show(context, found, output=output, is_single=False, wanted=wanted)
+    if not found and output in ("table", "wide"):
+        _tell_nothing(context, [kind for kind, _ in targets], wanted)
+
+
+def _parts(kind: Kind, name: str) -> Sequence[Kind]:
+    if kind != kinds.POLICY:
+        return (kind,)
+    if name:
+        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
+    return (kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY)
+
+
+def _show(
+    context: Context, rows: Sequence[tuple[Kind, Message]], *, output: str, is_single: bool, wanted: Filter
+) -> None:
+    if output in ("json", "yaml"):
+        print_documents([row for _, row in rows], output=output, is_single=is_single)
+        return
+    if output == "name":
+        print_names(rows)
+        return
+    shown = list(dict.fromkeys(kind for kind, _ in rows))
+    for number, kind in enumerate(shown):
+        if number:
+            click.echo()
+        hidden = {"NAMESPACE"} if kind == kinds.UNIT and wanted.namespace else set()
+        prefix = f"{kind.singular}/" if len(shown) > 1 else ""
+        print_table(
+            context.console(),
+            TABLES[kind](),
+            [row for each, row in rows if each == kind],
+            wide=output == "wide",
+            hidden=hidden,
+            prefix=prefix,
+        )
+
+
+def _tell_nothing(context: Context, asked: Sequence[Kind], wanted: Filter) -> None:
+    """Say that nothing was found, and where there is something."""
+    plural = " or ".join(kind.plural for kind in asked)
+    kind = asked[0]
+    if kind.is_namespaced and wanted.namespace and not (wanted.unit or wanted.cluster):
+        context.note(f"No {plural} in namespace {wanted.namespace!r}.")
+        others = read_list(context.client(), kinds.UNIT, Filter(selector=wanted.selector)).rows
+        spaces = sorted({split_unit_name(str(getattr(row, "name", "")))[0] for row in others})
+        if spaces:
+            context.note(f"There are units in: {', '.join(spaces[:10])}. Use -n NAMESPACE, or -A for all.")
+        return
+    context.note(f"No {plural} found.")
+    if kind == kinds.CLUSTER and not wanted.selector:
+        context.note("Make one a member:  fedctl join NAME --context KUBECONFIG-CONTEXT     or try:  fedctl demo")

@@ -1,0 +1,52 @@
+import click
+
+from fedctl import kinds
+from fedctl.context import Context, pass_context
+from fedctl.listing import missing
+from fedctl.options import namespace_option, timeout_option
+from fedsvc_client import Goal, NotFoundError, unit_name
+
+_EXAMPLES = """\b
+Examples:
+  fedctl wait --for=applied shop
+  fedctl wait --for=ready shop --timeout 10m
+  fedctl wait --for=deleted shop web/other
+
+\b
+Exit codes: 0 it is so, 3 there is no such unit, 5 it was not so in time.
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("units", nargs=-1, required=True, metavar="UNIT...")
+@click.option(
+    "--for",
+    "goal",
+    type=click.Choice(("applied", "ready", "deleted")),
+    default="ready",
+    show_default=True,
+    help="What to wait for",
+)
+@timeout_option("5m")
+@namespace_option
+@pass_context
+def wait(context: Context, *, units: tuple[str, ...], goal: Goal, timeout_seconds: float, namespace: str) -> None:
+    """Wait until units are applied, ready or deleted."""
+    for unit in units:
+        wait_for(context, unit.removeprefix("unit/").removeprefix("units/"), goal, timeout_seconds, namespace)
+        click.echo(f"unit/{unit} is {goal}")
+
+
+def wait_for(context: Context, unit: str, goal: Goal, timeout_seconds: float, namespace: str) -> None:
+    """Wait for one unit, showing that it takes its time.
+
+    Raises:
+        Failure: There is no such unit.
+        WaitTimeoutError: It did not come to that in time.
+    """
+    client = context.client()
+    try:
+        with context.progress(f"waiting until {unit} is {goal}"):
+            client.units.wait_for(unit_name(unit, namespace), goal, timeout_seconds=timeout_seconds)
+    except NotFoundError as error:
+        raise missing(client, kinds.UNIT, unit, namespace=namespace) from error

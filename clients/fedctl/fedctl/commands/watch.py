@@ -1,0 +1,51 @@
+import click
+
+from fedctl import kinds
+from fedctl.context import Context, pass_context
+from fedctl.listing import Filter
+from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option
+from fedctl.watching import follow
+from fedsvc_client import unit_name
+
+_EXAMPLES = """\b
+Examples:
+  fedctl watch units -A
+  fedctl watch unit/shop
+  fedctl watch works --unit shop
+  fedctl watch works --cluster eu-1 -o json
+  fedctl watch events -A
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("what", nargs=-1, required=True, metavar="KIND [NAME] | KIND/NAME")
+@namespace_option
+@all_namespaces_option
+@click.option("-l", "--selector", default="", help="Only what has these labels")
+@click.option("--unit", default="", help="Only works or events of this unit")
+@click.option("--cluster", default="", help="Only works or events of this cluster")
+@click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True, help="How to print")
+@pass_context
+def watch(
+    context: Context,
+    *,
+    what: tuple[str, ...],
+    namespace: str,
+    all_namespaces: bool,
+    selector: str,
+    unit: str,
+    cluster: str,
+    output: str,
+) -> None:
+    """Follow changes as they happen: what is there first, then every change.
+
+    The watch survives restarts of the server: it goes on where it was cut.
+    """
+    kind, name = kinds.split_targets(what)[0]
+    wanted = Filter(
+        namespace="" if all_namespaces else namespace,
+        selector=selector,
+        unit=unit_name(unit, namespace) if unit else "",
+        cluster=cluster.removeprefix("clusters/"),
+    )
+    follow(context, kind, name, wanted, output=output, namespace=namespace)

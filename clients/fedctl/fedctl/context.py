@@ -1,0 +1,121 @@
+"""What every command has at hand: which server to talk to, the client for it, and the terminal.
+
+The answer to "which server" comes from, in this order: `--server` or FEDCTL_SERVER (an address, or the name of an entry
+of the configuration file), `--config` or FEDCTL_CONFIG, and ~/.config/fedctl/config.yaml.
+"""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fedctl.failures import Exit, Failure
+
+if TYPE_CHECKING:  # both cost a good part of `--help`'s time budget and are imported when used
+    from rich.console import Console
+
+    from fedsvc_client import Client, Server
+
+NO_SERVER = """\
+No fedsvc server is configured. There are three ways to name one:
+  1. a configuration file:  fedctl --config D/fedctl.yaml ...   (`fedsvc serve --data-dir D` writes it)
+  2. an address:            fedctl --server HOST:PORT --token TOKEN ...   (or FEDCTL_SERVER and FEDCTL_TOKEN)
+  3. for good:              cp D/fedctl.yaml {default}
+To try fedsvc without any cluster at hand: fedctl demo"""
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Settings:
+    """The global options, wherever on the command line they stood."""
+
+    server: str = ""
+    token: str = ""
+    config: Path | None = None
+    ca_file: Path | None = None
+
+
+class Context:
+    """What a command gets by `@pass_context`."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self._client: Client | None = None
+        self._exits = contextlib.ExitStack()
+
+    def server(self) -> "Server":
+        """Return the server to talk to.
+
+        Raises:
+            Failure: None is configured; the message says the three ways to name one.
+            ConfigurationError: The configuration is wrong.
+        """
+        found = self._find_server()
+        changes: dict[str, object] = {}
+        if self.settings.token:
+            changes["token"] = self.settings.token.strip()
+        if self.settings.ca_file is not None:
+            changes["ca_file"] = self.settings.ca_file
+            changes["tls"] = True
+        return dataclasses.replace(found, **changes)  # type: ignore[arg-type] # the values follow the names above
+
+    def client(self) -> "Client":
+        """Return the client of the chosen server; it is closed when the command ends."""
+        if self._client is None:
+            from fedsvc_client import Client  # noqa: PLC0415 - grpc is imported when used
+
+            self._client = self._exits.enter_context(Client(self.server()))
+        return self._client
+
+    def console(self) -> "Console":
+        """Return the terminal (or file) that output goes to."""
+        from fedctl.output.console import stdout  # noqa: PLC0415 - rich is imported when used
+
+        return stdout()
+
+    @contextlib.contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Show on stderr that something takes its time, where stderr is a terminal."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        from fedctl.output.console import stderr  # noqa: PLC0415 - rich is imported when used
+
+        with stderr().status(text):
+            yield
+
+    def note(self, text: str) -> None:
+        """Tell the user something beside the output."""
+        click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Tell the user that something is odd but not wrong."""
+        click.echo(click.style("warning: ", fg="yellow") + text, err=True)
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._client = None
+        self._exits.close()
+
+    def _find_server(self) -> "Server":
+        from fedsvc_client import default_config_path, load_config, parse_address  # noqa: PLC0415 - when used
+
+        path = self.settings.config or default_config_path()
+        configuration = load_config(path) if self.settings.config or path.is_file() else None
+        wanted = self.settings.server
+        if configuration is None:
+            if not wanted:
+                raise Failure(NO_SERVER.format(default=default_config_path()), code=Exit.UNREACHABLE)
+            return parse_address(wanted)
+        if not wanted or wanted in configuration.servers:
+            return configuration.server(wanted)
+        parsed = parse_address(wanted)
+        # The token of an address that the configuration knows is right for it, and for no other.
+        same = (entry for entry in configuration.servers.values() if entry.address == parsed.address)
+        return next(same, parsed)
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)

@@ -1,0 +1,150 @@
+"""What fedsvc may do in a member: profiles of RBAC rules.
+
+`standard` covers what applications are made of, in every namespace, and cannot escalate: writing Roles and
+RoleBindings gives nobody more than the writer has, since Kubernetes checks that (no `escalate`, no `bind`);
+ClusterRoles, nodes, webhooks and the like are out of its reach. RBAC cannot say "all custom resources", so their groups
+are taken from the cluster as it is at joining; for one that comes later rights are missing, and joining again adds it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fedctl.failures import Exit, Failure
+
+NAME = "fedsvc"
+ALL = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+READ = ["get", "list", "watch"]
+
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """A profile: rules for the whole cluster, rules for single namespaces."""
+
+    profile: str  # as it was asked for
+    cluster_rules: tuple[Rule, ...]
+    namespaces: tuple[str, ...] = ()  # where `namespace_rules` hold
+    namespace_rules: tuple[Rule, ...] = ()
+
+
+def _application_rules() -> tuple[Rule, ...]:
+    core = ["configmaps", "endpoints", "persistentvolumeclaims", "pods", "replicationcontrollers", "secrets"]
+    core += ["serviceaccounts", "services", "limitranges", "resourcequotas"]
+    return (
+        {"apiGroups": [""], "resources": core, "verbs": ALL},
+        {"apiGroups": [""], "resources": ["pods/log", "events"], "verbs": READ},
+        {"apiGroups": ["apps", "batch", "autoscaling", "policy"], "resources": ["*"], "verbs": ALL},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "networkpolicies"], "verbs": ALL},
+        {"apiGroups": ["extensions"], "resources": ["ingresses"], "verbs": ALL},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ALL},
+        {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["*"], "verbs": ALL},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ALL},
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ALL},
+    )
+
+
+def _fleet_rules() -> tuple[Rule, ...]:
+    """What health and discovery read."""
+    return (
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": READ},
+        {
+            "nonResourceURLs": ["/version", "/healthz", "/livez", "/readyz", "/api", "/api/*", "/apis", "/apis/*"],
+            "verbs": ["get"],
+        },
+    )
+
+
+def rights_of(profile: str, custom_groups: list[str]) -> Rights:
+    """The rights of a profile: standard, namespaced:A,B, cluster-admin, or the path of a file with rules.
+
+    Raises:
+        Failure: it is none of these.
+    """
+    if profile == "standard":
+        custom: tuple[Rule, ...] = (
+            ({"apiGroups": custom_groups, "resources": ["*"], "verbs": ALL},) if custom_groups else ()
+        )
+        definitions = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ALL}
+        namespaces = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ALL}
+        rules = (*_application_rules(), namespaces, definitions, *custom, *_fleet_rules())
+        return Rights(profile=profile, cluster_rules=rules)
+    if profile == "cluster-admin":
+        everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+        return Rights(profile=profile, cluster_rules=(everything, {"nonResourceURLs": ["*"], "verbs": ["get"]}))
+    kind, _, names = profile.partition(":")
+    if kind == "namespaced":
+        namespaces_named = tuple(sorted({name.strip() for name in names.split(",") if name.strip()}))
+        if not namespaces_named:
+            raise Failure("--rights namespaced: needs namespaces, such as namespaced:shop,web", code=Exit.USAGE)
+        custom = ({"apiGroups": custom_groups, "resources": ["*"], "verbs": ALL},) if custom_groups else ()
+        return Rights(
+            profile=profile,
+            # Watches of managed objects are by kind over all namespaces, so reading has to be allowed there.
+            cluster_rules=(
+                *_fleet_rules(),
+                {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ},
+                *_reading(),
+            ),
+            namespaces=namespaces_named,
+            namespace_rules=(*_application_rules(), *custom),
+        )
+    return _from_file(profile)
+
+
+def _reading() -> tuple[Rule, ...]:
+    return tuple({**rule, "verbs": READ} for rule in _application_rules())
+
+
+def _from_file(profile: str) -> Rights:
+    path = Path(profile)
+    if not path.is_file():
+        text = (
+            f"--rights {profile!r}: write standard, namespaced:A,B, cluster-admin, or a file with a list of RBAC rules"
+        )
+        raise Failure(text, code=Exit.USAGE)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Failure(f"{path} is not YAML: {error}", code=Exit.USAGE) from error
+    rules = document.get("rules") if isinstance(document, dict) else document
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) and "verbs" in rule for rule in rules):
+        raise Failure(f"{path}: must hold `rules:`, a list as in a ClusterRole", code=Exit.USAGE)
+    return Rights(profile="custom", cluster_rules=(*rules, *_fleet_rules()))
+
+
+def objects(rights: Rights, namespace: str) -> list[tuple[str, dict[str, Any]]]:
+    """The RBAC objects of a profile, as (path, manifest), in the order they are made."""
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    subject = [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}]
+    # Of its own account only: that is how a token is renewed before it ends.
+    own = ({"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [NAME], "verbs": ["create"]},)
+    result = [_role("ClusterRole", f"{rbac}/clusterroles", "", list(rights.cluster_rules))]
+    result.append(_binding("ClusterRoleBinding", "ClusterRole", f"{rbac}/clusterrolebindings", "", subject))
+    for place, rules in [(namespace, own), *((name, rights.namespace_rules) for name in rights.namespaces)]:
+        prefix = f"{rbac}/namespaces/{place}"
+        role = f"{NAME}-token" if rules is own else NAME
+        result.append(_role("Role", f"{prefix}/roles", place, list(rules), name=role))
+        result.append(_binding("RoleBinding", "Role", f"{prefix}/rolebindings", place, subject, name=role))
+    return result
+
+
+def _role(kind: str, path: str, namespace: str, rules: list[Rule], *, name: str = NAME) -> tuple[str, dict[str, Any]]:
+    return f"{path}/{name}", {**_head(kind, name, namespace), "rules": rules}
+
+
+def _binding(
+    kind: str, role_kind: str, path: str, namespace: str, subjects: list[dict[str, str]], *, name: str = NAME
+) -> tuple[str, dict[str, Any]]:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": name}
+    return f"{path}/{name}", {**_head(kind, name, namespace), "roleRef": reference, "subjects": subjects}
+
+
+def _head(kind: str, name: str, namespace: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name, "labels": {"app.kubernetes.io/managed-by": "fedctl"}}
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata}

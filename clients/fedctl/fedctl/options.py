@@ -1,0 +1,65 @@
+"""Options that several commands have, spelled the same everywhere."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OUTPUTS = ("table", "wide", "json", "yaml", "name")
+
+
+def namespace_option(function: F) -> F:
+    """-n NAMESPACE: a namespace of fedsvc; `default` unless told otherwise."""
+    return click.option(
+        "-n",
+        "--namespace",
+        default="default",
+        envvar="FEDCTL_NAMESPACE",
+        show_default=True,
+        help="Namespace of the unit",
+    )(function)
+
+
+def all_namespaces_option(function: F) -> F:
+    """-A: every namespace."""
+    return click.option("-A", "--all-namespaces", is_flag=True, help="Units of every namespace")(function)
+
+
+def output_option(function: F) -> F:
+    """-o FORMAT."""
+    return click.option(
+        "-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True, help="How to print"
+    )(function)
+
+
+def timeout_option(default: str) -> Callable[[F], F]:
+    """--timeout LENGTH, for example 90, 90s, 5m, 1h."""
+
+    def add(function: F) -> F:
+        return click.option(
+            "--timeout", "timeout_seconds", type=Seconds(), default=default, show_default=True, help="How long to wait"
+        )(function)
+
+    return add
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time: 90, 90s, 5m, 1h."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = str(value).strip()
+        unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+        try:
+            seconds = float(text[:-1]) * unit if unit else float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            self.fail(f"{text!r} is no length of time; write for example 90s, 5m or 1h", param, ctx)
+        return seconds

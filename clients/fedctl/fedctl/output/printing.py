@@ -1,0 +1,98 @@
+"""Printing what was read: as a table, as documents, or by name."""
+
+import json
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
+
+import click
+import yaml
+from google.protobuf.message import Message
+from rich.console import Console
+
+from fedctl.files.shape import API_VERSION, write_document
+from fedctl.files.yamltree import plain_value
+from fedctl.kinds import Kind
+from fedctl.output.tables import Table
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes multi-line text as blocks and never aliases, as people expect of YAML."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal values twice."""
+        del data
+        return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    if not value.replace("\n", "").isprintable():  # YAML has line ends of its own among these
+        style: str | None = '"'
+    else:
+        style = "|" if "\n" in value else "'" if _is_ambiguous(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _is_ambiguous(value: str) -> bool:
+    """Tell whether a text without quotes would be read as something else: `n`, 08, 1e3."""
+    try:
+        return not isinstance(plain_value(value), str)
+    except ValueError:
+        return True
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(value: Any) -> str:
+    """Write a value of JSON as YAML that reads back the same."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def print_documents(rows: Sequence[Message], *, output: str, is_single: bool) -> None:
+    """Print documents; several as a List."""
+    documents = [write_document(row) for row in rows]
+    value = documents[0] if is_single else {"apiVersion": API_VERSION, "kind": "List", "items": documents}
+    click.echo(
+        json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value), nl=output == "json"
+    )
+
+
+def name_of(kind: Kind, row: Message) -> str:
+    """Write KIND/NAME, which other commands take."""
+    document = write_document(row)["metadata"]
+    space = f"{document['namespace']}/" if "namespace" in document else ""
+    return f"{kind.singular}/{space}{document['name']}"
+
+
+def print_names(rows: Sequence[tuple[Kind, Message]]) -> None:
+    """Print KIND/NAME of each."""
+    for kind, row in rows:
+        click.echo(name_of(kind, row))
+
+
+def print_table(
+    console: Console,
+    table: Table[Any],
+    rows: Sequence[Any],
+    *,
+    wide: bool = False,
+    hidden: AbstractSet[str] = frozenset(),
+    prefix: str = "",
+    header: bool = True,
+    floor: Sequence[int] = (),
+) -> list[int]:
+    """Print rows; on a terminal the long columns are shortened to its width. Return the widths of the columns."""
+    chosen = table.chosen(wide=wide)
+    columns = [column for column in chosen.columns if column.title not in hidden]
+    if prefix and columns:
+        named = columns[0].text
+        columns[0] = replace(columns[0], text=lambda row: prefix + named(row))
+    shown: Table[Any] = Table(columns=tuple(columns))
+    if not rows:
+        return list(floor)
+    width = console.width if console.is_terminal and not wide else None
+    for line in shown.lines(rows, width=width, header=header, floor=floor):
+        console.print(line, overflow="ignore", crop=False)
+    return shown.widths(shown.cells(rows), width=width, floor=floor)

@@ -1,0 +1,249 @@
+"""The table of each kind: which columns, and what stands in them."""
+
+import datetime as dt
+from collections.abc import Callable
+
+from fedctl.output import words
+from fedctl.output.tables import Column, Table
+from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc_client.names import last_part
+
+CORDON_KEY = "fedsvc.io/cordoned"
+
+SILENT = ("Unreachable", "CredentialsRefused")  # states in which nothing new is known of a cluster
+
+Now = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    """Return the time, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
+    """Make the table of clusters."""
+    return Table(
+        columns=(
+            Column(title="NAME", text=lambda row: last_part(row.name)),
+            Column(title="STATE", text=cluster_state, style=words.style_of),
+            Column(title="REGION", text=lambda row: row.region),
+            Column(title="ZONES", text=lambda row: ",".join(row.zones), is_wide=True),
+            Column(title="PROVIDER", text=lambda row: row.provider),
+            Column(title="VERSION", text=lambda row: row.status.kubernetes_version),
+            Column(title="NODES", text=lambda row: f"{row.status.ready_node_count}/{row.status.node_count}"),
+            Column(title="WORKS", text=lambda row: f"{applied_works(row)}/{row.status.work_count}"),
+            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            Column(title="CPU", text=lambda row: words.cores(row.status.allocatable.cpu_millicores), is_wide=True),
+            Column(title="MEMORY", text=lambda row: words.kilo(row.status.allocatable.memory_bytes), is_wide=True),
+            Column(title="SEEN", text=lambda row: words.age(row.status.last_seen_time, now()), is_wide=True),
+            Column(title="ENDPOINT", text=lambda row: row.connection.endpoint, is_wide=True),
+            Column(title="TAINTS", text=lambda row: ",".join(map(taint_text, row.taints)), is_wide=True),
+            Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
+            Column(title="MESSAGE", text=cluster_message, is_long=True),
+        )
+    )
+
+
+def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
+    """Make the table of units."""
+    return Table(
+        columns=(
+            Column(title="NAMESPACE", text=lambda row: words.namespace_id(row.name)),
+            Column(title="NAME", text=lambda row: words.unit_id(row.name)),
+            Column(title="STATE", text=unit_state, style=words.style_of),
+            Column(title="READY", text=lambda row: f"{row.status.ready_replicas}/{row.status.desired_replicas}"),
+            Column(title="CLUSTERS", text=lambda row: clusters_text(row.status)),
+            Column(title="RESOURCES", text=lambda row: str(row.status.resource_count)),
+            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            Column(title="REVISION", text=lambda row: str(row.revision), is_wide=True),
+            Column(title="POLICY", text=lambda row: row.spec.placement_policy, is_wide=True),
+            Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
+            Column(title="MESSAGE", text=unit_message, is_long=True),
+        )
+    )
+
+
+def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
+    """Make the table of `fedctl status`: a line a cluster."""
+    return Table(
+        columns=(
+            Column(title="CLUSTER", text=lambda row: row.cluster),
+            Column(title="STATE", text=line_state, style=words.style_of),
+            Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}"),
+            Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
+            Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}"),
+            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
+            Column(title="REASON", text=lambda row: row.reason),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
+        )
+    )
+
+
+def resources(_: Now = utc_now) -> Table[resource_pb2.FederatedResource]:
+    """Make the table of resources."""
+    return Table(
+        columns=(
+            Column(title="UNIT", text=lambda row: unit_text(row.name)),
+            Column(title="KIND", text=lambda row: row.ref.kind),
+            Column(title="NAMESPACE", text=lambda row: row.ref.namespace),
+            Column(title="NAME", text=lambda row: row.ref.name),
+            Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
+            Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
+            Column(title="API VERSION", text=lambda row: row.ref.api_version, is_wide=True),
+            Column(title="ID", text=lambda row: last_part(row.name), is_wide=True),
+            Column(title="DIGEST", text=lambda row: row.manifest.digest[:12], is_wide=True),
+        )
+    )
+
+
+def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
+    """Make the table of works."""
+    return Table(
+        columns=(
+            Column(title="ID", text=lambda row: last_part(row.name)),
+            Column(title="UNIT", text=lambda row: unit_text(row.unit)),
+            Column(title="CLUSTER", text=lambda row: row.cluster),
+            Column(title="OBJECT", text=lambda row: object_text(row.ref)),
+            Column(title="STATE", text=work_state, style=words.style_of),
+            Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
+            Column(title="READY", text=replicas_text, is_wide=True),
+            Column(title="TRIES", text=lambda row: str(row.attempts), is_wide=True),
+            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
+            Column(title="REASON", text=lambda row: row.reason or row.health_reason),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message or row.health_message), is_long=True),
+        )
+    )
+
+
+def placement_policies(now: Now = utc_now) -> Table[policy_pb2.PlacementPolicy]:
+    """Make the table of placement policies."""
+    return Table(
+        columns=(
+            Column(title="NAME", text=lambda row: last_part(row.name)),
+            Column(title="UNITS", text=lambda row: str(row.unit_count)),
+            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
+        )
+    )
+
+
+def override_policies(now: Now = utc_now) -> Table[policy_pb2.OverridePolicy]:
+    """Make the table of override policies."""
+    return Table(
+        columns=(
+            Column(title="NAME", text=lambda row: last_part(row.name)),
+            Column(title="OVERRIDES", text=lambda row: str(len(row.spec.overrides))),
+            Column(title="UNITS", text=lambda row: str(row.unit_count)),
+            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
+        )
+    )
+
+
+def events(now: Now = utc_now) -> Table[event_pb2.Event]:
+    """Make the table of events."""
+    return Table(
+        columns=(
+            Column(title="LAST SEEN", text=lambda row: words.age(row.update_time, now())),
+            Column(title="TYPE", text=lambda row: row.type, style=words.style_of),
+            Column(title="REASON", text=lambda row: row.reason),
+            Column(title="OBJECT", text=lambda row: subject_text(row.subject)),
+            Column(title="CLUSTER", text=lambda row: row.cluster),
+            Column(title="COUNT", text=lambda row: str(row.count), is_wide=True),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
+        )
+    )
+
+
+def cluster_state(row: cluster_pb2.Cluster) -> str:
+    """Sum a cluster up in one word, the worst one first."""
+    if row.HasField("delete_time"):
+        return "Leaving"
+    known = {condition.type: words.condition_word(condition.status) for condition in row.status.conditions}
+    if not known:
+        return "Joining"
+    for kind, word in (
+        ("CredentialsValid", "CredentialsRefused"),
+        ("Reachable", "Unreachable"),
+        ("Ready", "NotReady"),
+        ("RightsSufficient", "RightsMissing"),
+    ):
+        if known.get(kind) == "False":
+            return word
+    state = "Ready" if known.get("Ready", known.get("Reachable")) == "True" else "Unknown"
+    return f"{state},Cordoned" if any(taint.key == CORDON_KEY for taint in row.taints) else state
+
+
+def cluster_message(row: cluster_pb2.Cluster) -> str:
+    """Return the words of the condition that is not met."""
+    bad = (item for item in row.status.conditions if item.status == common_pb2.CONDITION_STATUS_FALSE)
+    return words.one_line(next((item.message or item.reason for item in bad), ""))
+
+
+def applied_works(row: cluster_pb2.Cluster) -> int:
+    """Return how many works of a cluster are as they should be."""
+    return row.status.work_count - row.status.pending_work_count
+
+
+def taint_text(taint: cluster_pb2.Taint) -> str:
+    """Write a taint as kubectl does."""
+    value = f"={taint.value}" if taint.value else ""
+    return f"{taint.key}{value}:{words.enum_word(cluster_pb2.TaintEffect.DESCRIPTOR, taint.effect)}"
+
+
+def unit_state(row: unit_pb2.Unit) -> str:
+    """Return the state in one word."""
+    return (
+        "Deleting" if row.HasField("delete_time") else words.enum_word(unit_pb2.UnitState.DESCRIPTOR, row.status.state)
+    )
+
+
+def unit_message(row: unit_pb2.Unit) -> str:
+    """Return the first thing to know of a unit that is not as it should be."""
+    if row.status.state == unit_pb2.UNIT_STATE_READY:
+        return ""
+    bad = next((item for item in row.status.conditions if item.status != common_pb2.CONDITION_STATUS_TRUE), None)
+    return words.one_line(bad.message or bad.reason) if bad is not None else ""
+
+
+def clusters_text(status: unit_pb2.UnitStatus) -> str:
+    """Return on how many of its clusters a unit is applied."""
+    done = sum(line.applied_work_count == line.work_count for line in status.clusters)
+    return f"{done}/{len(status.clusters)}"
+
+
+def line_state(row: unit_pb2.UnitClusterStatus) -> str:
+    """Return the state on one cluster: that of the works, or how the applied ones fare."""
+    if row.state == unit_pb2.WORK_STATE_UNSPECIFIED:
+        return "Unknown"
+    if row.state != unit_pb2.WORK_STATE_APPLIED:
+        return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
+    return "Ready" if row.healthy_work_count >= row.work_count else "Progressing"
+
+
+def work_state(row: resource_pb2.Work) -> str:
+    """Return the state of a work in one word."""
+    return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
+
+
+def object_text(ref: common_pb2.ManifestRef) -> str:
+    """Write a Kubernetes object: Deployment shop/web."""
+    return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"
+
+
+def unit_text(name: str) -> str:
+    """Write a unit's name as namespace/unit."""
+    return f"{words.namespace_id(name)}/{words.unit_id(name)}"
+
+
+def subject_text(name: str) -> str:
+    """Write the object of an event: unit/shop/web, cluster/eu-1."""
+    if "/units/" in name:
+        return f"unit/{unit_text(name)}"
+    collection, _, rest = name.partition("/")
+    return f"{collection.removesuffix('s')}/{rest}" if collection == "clusters" else name
+
+
+def replicas_text(row: resource_pb2.Work) -> str:
+    """Write ready/desired replicas, where the kind has replicas."""
+    return f"{row.ready_replicas}/{row.desired_replicas}" if row.HasField("desired_replicas") else words.NONE

@@ -1,0 +1,250 @@
+"""The blocking client: every method of the asynchronous one, run on an event loop in a thread of its own.
+
+Nothing is written twice: `wait(AsyncUnits.get)` is that method with the same parameters and result, only that it waits.
+One loop serves all blocking clients of a process, because grpc wants no more than one.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+from fedsvc_client._calls import Retries
+from fedsvc_client._client import AsyncClient
+from fedsvc_client._clusters import AsyncClusters
+from fedsvc_client._config import Server, load_config
+from fedsvc_client._policies import AsyncPolicies
+from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._units import AsyncUnits
+from fedsvc_client._watch import AsyncWatch, Kind, WatchItem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Start the one loop; its thread is a daemon, so that it never keeps a process alive."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="fedsvc-client", daemon=True).start()
+    return loop
+
+
+def _run(work: Coroutine[Any, Any, R]) -> R:
+    """Run a coroutine on the loop and wait for it; an interrupt (Ctrl-C) cancels it."""
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+class _Facade:
+    """A blocking view of an asynchronous sub-client."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+
+
+class wait(Generic[P, R]):  # noqa: N801 - it is used like a function, in place of `def`
+    """A blocking method, made of an asynchronous one."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: _Facade, owner: type[_Facade]) -> Callable[P, R]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return _run(self._method(instance.inner, *args, **kwargs))
+
+        return call
+
+
+class each(Generic[P, R]):  # noqa: N801 - it is used like a function, in place of `def`
+    """A method that returns an iterator, made of one that returns an asynchronous iterator."""
+
+    def __init__(self, method: Callable[Concatenate[Any, P], AsyncIterator[R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: _Facade, owner: type[_Facade]) -> Callable[P, Iterator[R]]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+            items = self._method(instance.inner, *args, **kwargs)
+            while True:
+                try:
+                    item = _run(_next(items))
+                except StopAsyncIteration:
+                    return
+                yield item
+
+        return call
+
+
+async def _next(items: AsyncIterator[R]) -> R:
+    return await anext(items)
+
+
+class Clusters(_Facade):
+    """The registered member clusters."""
+
+    create = wait(AsyncClusters.create)
+    get = wait(AsyncClusters.get)
+    list_page = wait(AsyncClusters.list_page)
+    list = each(AsyncClusters.list)
+    update = wait(AsyncClusters.update)
+    delete = wait(AsyncClusters.delete)
+
+
+class Units(_Facade):
+    """The federated units of work."""
+
+    apply = wait(AsyncUnits.apply)
+    get = wait(AsyncUnits.get)
+    list_page = wait(AsyncUnits.list_page)
+    list = each(AsyncUnits.list)
+    status = wait(AsyncUnits.status)
+    delete = wait(AsyncUnits.delete)
+    wait_for = wait(AsyncUnits.wait_for)
+
+
+class Resources(_Facade):
+    """The Kubernetes objects that units are made of."""
+
+    get = wait(AsyncResources.get)
+    list_page = wait(AsyncResources.list_page)
+    list = each(AsyncResources.list)
+
+
+class Works(_Facade):
+    """What each cluster shall hold of each resource, and what it said of it."""
+
+    list_page = wait(AsyncWorks.list_page)
+    list = each(AsyncWorks.list)
+
+
+class Policies(_Facade):
+    """The placement and override policies, shared by units."""
+
+    apply_placement = wait(AsyncPolicies.apply_placement)
+    get_placement = wait(AsyncPolicies.get_placement)
+    list_placements_page = wait(AsyncPolicies.list_placements_page)
+    list_placements = each(AsyncPolicies.list_placements)
+    delete_placement = wait(AsyncPolicies.delete_placement)
+    apply_override = wait(AsyncPolicies.apply_override)
+    get_override = wait(AsyncPolicies.get_override)
+    list_overrides_page = wait(AsyncPolicies.list_overrides_page)
+    list_overrides = each(AsyncPolicies.list_overrides)
+    delete_override = wait(AsyncPolicies.delete_override)
+
+
+class Events(_Facade):
+    """What happened."""
+
+    list_page = wait(AsyncEvents.list_page)
+    list = each(AsyncEvents.list)
+
+
+class ServerInfo(_Facade):
+    """The server itself."""
+
+    info = wait(AsyncServerInfo.info)
+
+
+class Watch:
+    """One watch: an iterator, to be used with `with` or closed with `close`."""
+
+    def __init__(self, inner: AsyncWatch) -> None:
+        self._inner = inner
+
+    @property
+    def resume_token(self) -> str:
+        """Point after all that was handed out, to go on from in another watch; empty before the first `Synced`."""
+        return self._inner.resume_token
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> WatchItem:
+        return _run(_next(self._inner))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the stream."""
+        _run(self._inner.aclose())
+
+
+class Client:
+    """A blocking client; safe to be shared by threads.
+
+        with Client.from_config() as client:
+            for unit in client.units.list(namespace="shop"):
+                print(unit.name)
+
+    It behaves as `AsyncClient` does, whose methods it has.
+    """
+
+    def __init__(self, server: Server | str, *, token: str = "", retries: Retries | None = None) -> None:
+        """Make a client; see `AsyncClient`."""
+        inner = _run(_make(server, token, retries))
+        self._inner = inner
+        self.server_settings = inner.server_settings
+        self.clusters = Clusters(inner.clusters)
+        self.units = Units(inner.units)
+        self.resources = Resources(inner.resources)
+        self.works = Works(inner.works)
+        self.policies = Policies(inner.policies)
+        self.events = Events(inner.events)
+        self.server = ServerInfo(inner.server)
+
+    @classmethod
+    def from_config(cls, path: Path | None = None, *, server: str = "") -> Self:
+        """Make a client from a configuration file; see `AsyncClient.from_config`."""
+        return cls(load_config(path).server(server))
+
+    def watch(
+        self,
+        *kinds: Kind,
+        namespace: str = "",
+        name: str = "",
+        label_selector: str = "",
+        resume_token: str = "",
+        give_up_seconds: float | None = None,
+    ) -> Watch:
+        """Follow changes; see `AsyncClient.watch`."""
+        return Watch(
+            self._inner.watch(
+                *kinds,
+                namespace=namespace,
+                name=name,
+                label_selector=label_selector,
+                resume_token=resume_token,
+                give_up_seconds=give_up_seconds,
+            )
+        )
+
+    def close(self) -> None:
+        """Close the connection; calls under way are cancelled."""
+        _run(self._inner.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+async def _make(server: Server | str, token: str, retries: Retries | None) -> AsyncClient:
+    return AsyncClient(server, token=token, retries=retries)  # on the loop, to which grpc ties a channel

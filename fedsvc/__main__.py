@@ -1,0 +1,5 @@
+"""``python -m fedsvc``."""
+
+from fedsvc.main import main
+
+main()

@@ -1,0 +1,105 @@
+"""Clusters between protobuf and the model. Credentials go in and never come out."""
+
+from datetime import datetime
+from typing import Final
+
+from fedsvc.api.convert.common import condition_message, read_enum, read_time, timestamp
+from fedsvc.api.convert.placement import taint_message
+from fedsvc.api.problems import Problems
+from fedsvc.model.cluster import Capacity, Cluster, Connection, Credential, ObjectDeletion
+from fedsvc.v1 import cluster_pb2, cluster_service_pb2
+
+_DELETIONS: Final[dict[cluster_service_pb2.ObjectDeletion.ValueType, ObjectDeletion | None]] = {
+    cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED: None,
+    cluster_service_pb2.OBJECT_DELETION_ORPHAN: ObjectDeletion.ORPHAN,
+    cluster_service_pb2.OBJECT_DELETION_BACKGROUND: ObjectDeletion.BACKGROUND,
+    cluster_service_pb2.OBJECT_DELETION_FOREGROUND: ObjectDeletion.FOREGROUND,
+}
+
+
+def cluster_message(cluster: Cluster) -> cluster_pb2.Cluster:
+    """A cluster as protobuf, without its credential."""
+    return cluster_pb2.Cluster(
+        name=cluster.resource_name,
+        uid=cluster.uid,
+        labels=cluster.labels,
+        annotations=cluster.annotations,
+        provider=cluster.provider,
+        region=cluster.region,
+        zones=cluster.zones,
+        taints=[taint_message(taint) for taint in cluster.taints],
+        connection=_connection_message(cluster.connection),
+        status=_status_message(cluster),
+        create_time=timestamp(cluster.create_time),
+        update_time=timestamp(cluster.update_time),
+        delete_time=timestamp(cluster.delete_time),
+        etag=cluster.etag,
+    )
+
+
+def read_connection(message: cluster_pb2.ClusterConnection, path: str, problems: Problems) -> Connection:
+    """A connection of protobuf, credential included."""
+    return Connection(
+        endpoint=message.endpoint.rstrip("/"),
+        ca_pem=message.ca_pem,
+        tls_server_name=message.tls_server_name,
+        insecure_skip_tls_verify=message.insecure_skip_tls_verify,
+        proxy_url=message.proxy_url,
+        member_namespace=message.member_namespace,
+        service_account=message.service_account,
+        rights=message.rights,
+        credential=_read_credential(message.credential, f"{path}.credential", problems),
+    )
+
+
+def read_object_deletion(
+    value: cluster_service_pb2.ObjectDeletion.ValueType, path: str, problems: Problems
+) -> ObjectDeletion | None:
+    """What becomes of objects; None where the caller leaves it to the default."""
+    return read_enum(value, _DELETIONS, path, problems)
+
+
+def _connection_message(connection: Connection) -> cluster_pb2.ClusterConnection:
+    return cluster_pb2.ClusterConnection(
+        endpoint=connection.endpoint,
+        ca_pem=connection.ca_pem,
+        tls_server_name=connection.tls_server_name,
+        insecure_skip_tls_verify=connection.insecure_skip_tls_verify,
+        proxy_url=connection.proxy_url,
+        member_namespace=connection.member_namespace,
+        service_account=connection.service_account,
+        rights=connection.rights,
+    )
+
+
+def _status_message(cluster: Cluster) -> cluster_pb2.ClusterStatus:
+    observation = cluster.observation
+    return cluster_pb2.ClusterStatus(
+        conditions=[condition_message(condition) for condition in observation.conditions],
+        kubernetes_version=observation.kubernetes_version,
+        node_count=observation.node_count,
+        ready_node_count=observation.ready_node_count,
+        allocatable=_capacity_message(observation.allocatable),
+        last_seen_time=timestamp(observation.last_seen_time),
+        credential_expire_time=timestamp(cluster.connection.credential.token_expire_time),
+        work_count=cluster.work_count,
+        pending_work_count=cluster.pending_work_count,
+    )
+
+
+def _capacity_message(capacity: Capacity) -> cluster_pb2.Capacity:
+    return cluster_pb2.Capacity(
+        cpu_millicores=capacity.cpu_millicores, memory_bytes=capacity.memory_bytes, pods=capacity.pods
+    )
+
+
+def _read_credential(message: cluster_pb2.ClusterCredential, path: str, problems: Problems) -> Credential:
+    expires: datetime | None = None
+    if message.HasField("token_expire_time"):
+        expires = read_time(message.token_expire_time, f"{path}.token_expire_time", problems)
+    return Credential(
+        token=message.token,
+        token_expire_time=expires,
+        client_certificate_pem=message.client_certificate_pem,
+        client_key_pem=message.client_key_pem,
+    )

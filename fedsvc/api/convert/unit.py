@@ -1,0 +1,161 @@
+"""Units between protobuf and the model. Resources are read by `fedsvc.api.intent.manifests`."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from fedsvc.api.convert.common import condition_message, inverted, read_enum, ref_message, timestamp
+from fedsvc.api.convert.masking import shown_manifest
+from fedsvc.api.convert.override import override_message, read_override
+from fedsvc.api.convert.placement import placement_message, read_placement
+from fedsvc.api.limits import MAX_UNIT_OVERRIDES
+from fedsvc.api.problems import Problems
+from fedsvc.model.unit import (
+    ConflictMode,
+    DeletionMode,
+    DriftMode,
+    Propagation,
+    Resource,
+    Unit,
+    UnitClusterStatus,
+    UnitSpec,
+    UnitState,
+    WorkState,
+)
+from fedsvc.v1 import common_pb2, unit_pb2
+
+_CONFLICTS: Final = {
+    ConflictMode.ABORT: unit_pb2.CONFLICT_MODE_ABORT,
+    ConflictMode.ADOPT: unit_pb2.CONFLICT_MODE_ADOPT,
+    ConflictMode.OVERWRITE: unit_pb2.CONFLICT_MODE_OVERWRITE,
+}
+_DRIFTS: Final = {
+    DriftMode.CORRECT: unit_pb2.DRIFT_MODE_CORRECT,
+    DriftMode.IF_NOT_DRIFTED: unit_pb2.DRIFT_MODE_IF_NOT_DRIFTED,
+    DriftMode.REPORT: unit_pb2.DRIFT_MODE_REPORT,
+}
+_DELETIONS: Final = {
+    DeletionMode.DELETE: unit_pb2.DELETION_MODE_DELETE,
+    DeletionMode.ORPHAN: unit_pb2.DELETION_MODE_ORPHAN,
+}
+_READ_CONFLICTS: Final = {unit_pb2.CONFLICT_MODE_UNSPECIFIED: ConflictMode.ABORT, **inverted(_CONFLICTS)}
+_READ_DRIFTS: Final = {unit_pb2.DRIFT_MODE_UNSPECIFIED: DriftMode.CORRECT, **inverted(_DRIFTS)}
+_READ_DELETIONS: Final = {unit_pb2.DELETION_MODE_UNSPECIFIED: DeletionMode.DELETE, **inverted(_DELETIONS)}
+_STATES: Final = {
+    UnitState.PENDING: unit_pb2.UNIT_STATE_PENDING,
+    UnitState.UNPLACED: unit_pb2.UNIT_STATE_UNPLACED,
+    UnitState.APPLYING: unit_pb2.UNIT_STATE_APPLYING,
+    UnitState.PROGRESSING: unit_pb2.UNIT_STATE_PROGRESSING,
+    UnitState.READY: unit_pb2.UNIT_STATE_READY,
+    UnitState.DEGRADED: unit_pb2.UNIT_STATE_DEGRADED,
+    UnitState.DELETING: unit_pb2.UNIT_STATE_DELETING,
+}
+WORK_STATES: Final = {
+    WorkState.PENDING: unit_pb2.WORK_STATE_PENDING,
+    WorkState.APPLIED: unit_pb2.WORK_STATE_APPLIED,
+    WorkState.RETRYING: unit_pb2.WORK_STATE_RETRYING,
+    WorkState.FAILED: unit_pb2.WORK_STATE_FAILED,
+    WorkState.DRIFTED: unit_pb2.WORK_STATE_DRIFTED,
+    WorkState.REMOVING: unit_pb2.WORK_STATE_REMOVING,
+}
+_SETTLED: Final = (UnitState.READY, UnitState.UNPLACED)
+
+
+def unit_message(unit: Unit, resources: Iterable[Resource] = ()) -> unit_pb2.Unit:
+    """A unit as protobuf.
+
+    Args:
+        unit: the unit.
+        resources: its templates where they are to be shown; bytes go out where a resource brings its body.
+    """
+    return unit_pb2.Unit(
+        name=unit.resource_name,
+        uid=unit.uid,
+        labels=unit.labels,
+        annotations=unit.annotations,
+        spec=_spec_message(unit.spec, resources),
+        status=_status_message(unit),
+        revision=unit.revision,
+        create_time=timestamp(unit.create_time),
+        update_time=timestamp(unit.update_time),
+        delete_time=timestamp(unit.delete_time),
+        etag=unit.etag,
+    )
+
+
+def manifest_message(resource: Resource) -> common_pb2.Manifest:
+    """A template as protobuf: reference, digest, and its bytes where they were read, those of Secrets masked."""
+    body = b"" if resource.body is None else shown_manifest(resource.key, resource.body)
+    return common_pb2.Manifest(json=body, ref=ref_message(resource.key), digest=resource.digest.hex())
+
+
+def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) -> UnitSpec:
+    """The intent of protobuf, but for the resources."""
+    overrides = list(message.overrides)
+    if len(overrides) > MAX_UNIT_OVERRIDES:
+        problems.add(f"{path}.overrides", f"has {len(overrides)} entries; at most {MAX_UNIT_OVERRIDES} are accepted")
+        overrides = []
+    return UnitSpec(
+        placement=read_placement(message.placement, f"{path}.placement", problems)
+        if message.HasField("placement")
+        else None,
+        placement_policy=message.placement_policy,
+        override_policies=tuple(message.override_policies),
+        overrides=tuple(
+            read_override(override, f"{path}.overrides[{index}]", problems) for index, override in enumerate(overrides)
+        ),
+        propagation=_read_propagation(message.propagation, f"{path}.propagation", problems),
+    )
+
+
+def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.UnitSpec:
+    return unit_pb2.UnitSpec(
+        placement=placement_message(spec.placement),
+        placement_policy=spec.placement_policy,
+        override_policies=spec.override_policies,
+        overrides=[override_message(override) for override in spec.overrides],
+        propagation=unit_pb2.Propagation(
+            conflict=_CONFLICTS[spec.propagation.conflict],
+            drift=_DRIFTS[spec.propagation.drift],
+            deletion=_DELETIONS[spec.propagation.deletion],
+        ),
+        resources=[manifest_message(resource) for resource in resources],
+    )
+
+
+def _read_propagation(message: unit_pb2.Propagation, path: str, problems: Problems) -> Propagation:
+    return Propagation(
+        conflict=read_enum(message.conflict, _READ_CONFLICTS, f"{path}.conflict", problems),
+        drift=read_enum(message.drift, _READ_DRIFTS, f"{path}.drift", problems),
+        deletion=read_enum(message.deletion, _READ_DELETIONS, f"{path}.deletion", problems),
+    )
+
+
+def _status_message(unit: Unit) -> unit_pb2.UnitStatus:
+    status = unit.status
+    undecided = unit.decided_generation < unit.generation
+    return unit_pb2.UnitStatus(
+        state=_STATES[UnitState.DELETING if unit.delete_time is not None else status.state],
+        conditions=[condition_message(condition) for condition in status.conditions],
+        reconciling=undecided or unit.delete_time is not None or status.state not in _SETTLED,
+        clusters=[_cluster_status_message(line) for line in status.clusters],
+        observed_revision=status.observed_revision,
+        decision=f"decisions/{status.decision}" if status.decision else "",
+        desired_replicas=status.desired_replicas,
+        ready_replicas=status.ready_replicas,
+        resource_count=unit.resource_count,
+    )
+
+
+def _cluster_status_message(line: UnitClusterStatus) -> unit_pb2.UnitClusterStatus:
+    return unit_pb2.UnitClusterStatus(
+        cluster=line.cluster,
+        state=WORK_STATES[line.state],
+        reason=line.reason,
+        message=line.message,
+        work_count=line.work_count,
+        applied_work_count=line.applied_work_count,
+        healthy_work_count=line.healthy_work_count,
+        desired_replicas=line.desired_replicas,
+        ready_replicas=line.ready_replicas,
+        update_time=timestamp(line.update_time),
+    )

@@ -1,0 +1,21 @@
+"""What a decision says of every cluster, as protobuf."""
+
+from fedsvc.v1 import unit_service_pb2
+from fedsvc_placement import ClusterVerdict, Decision, explain_lines
+
+
+def verdict_messages(decision: Decision) -> tuple[list[unit_service_pb2.ClusterVerdict], list[str]]:
+    """A line a cluster, and what concerns the unit as a whole."""
+    lines = explain_lines(decision)
+    general = [line.removeprefix("unit: ") for line in lines if line.startswith("unit: ")]
+    verdicts = [
+        unit_service_pb2.ClusterVerdict(cluster=verdict.cluster, chosen=verdict.chosen, reasons=_reasons(verdict))
+        for verdict in decision.clusters
+    ]
+    return verdicts, general
+
+
+def _reasons(verdict: ClusterVerdict) -> list[str]:
+    """The deciding ones first: those that failed, or, where none did, all that say something."""
+    told = [rule for rule in verdict.verdicts if not rule.passed] or list(verdict.verdicts)
+    return [f"{rule.reason}: {rule.message}" if rule.message else rule.reason for rule in told]

@@ -1,0 +1,60 @@
+"""Works and federated resources as protobuf; both are output only."""
+
+from fedsvc.api.convert.common import ref_message, timestamp
+from fedsvc.api.convert.masking import shown_value
+from fedsvc.api.convert.unit import WORK_STATES, manifest_message
+from fedsvc.model.work import Work
+from fedsvc.rendering.canonical import canonical_json
+from fedsvc.rendering.status import aggregate
+from fedsvc.store.lookups import StoredResource
+from fedsvc.v1 import resource_pb2
+
+
+def work_message(work: Work) -> resource_pb2.Work:
+    """A work as protobuf."""
+    return resource_pb2.Work(
+        name=f"works/{work.id}",
+        unit=work.unit_name,
+        cluster=work.cluster,
+        ref=ref_message(work.key),
+        state=WORK_STATES[work.state],
+        reason=work.reason,
+        message=work.message,
+        desired_digest=(work.desired_digest or b"").hex(),
+        applied_digest=(work.applied_digest or b"").hex(),
+        applied_time=timestamp(work.applied_time),
+        attempts=work.attempts,
+        next_attempt_time=timestamp(work.next_attempt_time),
+        health=work.health,
+        health_reason=work.health_reason,
+        health_message=work.health_message,
+        observed_status_json=b"" if work.observed_status is None else canonical_json(work.observed_status),
+        observed_time=timestamp(work.observed_time),
+        desired_replicas=work.desired_replicas,
+        ready_replicas=work.ready_replicas,
+        drift=[
+            resource_pb2.DriftedField(
+                path=str(entry.get("path", "")),
+                desired_json=shown_value(work.key, entry.get("desired")),
+                live_json=shown_value(work.key, entry.get("live")),
+                manager=str(entry.get("manager", "")),
+            )
+            for entry in work.drift
+        ],
+        update_time=timestamp(work.update_time),
+    )
+
+
+def resource_message(stored: StoredResource) -> resource_pb2.FederatedResource:
+    """A federated resource as protobuf; with its bytes where they were read."""
+    key = stored.resource.key
+    status = aggregate(key, stored.statuses)
+    return resource_pb2.FederatedResource(
+        name=f"{stored.unit_name}/resources/{stored.id}",
+        ref=ref_message(key),
+        manifest=manifest_message(stored.resource),
+        aggregated_status_json=canonical_json(status) if status else b"",
+        health=stored.health,
+        work_count=stored.work_count,
+        applied_work_count=stored.applied_count,
+    )

@@ -1,0 +1,177 @@
+"""The gRPC server put together: servicers, interceptor, health, reflection, listener."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from fedsvc.api.authentication import Authenticator
+from fedsvc.api.calls import CallInterceptor
+from fedsvc.api.health import PROBE_SECONDS, Health
+from fedsvc.api.limits import MAX_MESSAGE_BYTES
+from fedsvc.api.services.clusters import ClusterServicer
+from fedsvc.api.services.events import EventServicer
+from fedsvc.api.services.policies import PolicyServicer
+from fedsvc.api.services.resources import ResourceServicer
+from fedsvc.api.services.server_info import ServerServicer
+from fedsvc.api.services.units import UnitServicer
+from fedsvc.api.services.watch import MAX_PENDING, WatchServicer
+from fedsvc.errors import ConfigurationError
+from fedsvc.store import tokens
+from fedsvc.store.store import Store
+from fedsvc.v1 import (
+    cluster_service_pb2,
+    cluster_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+    resource_service_pb2,
+    resource_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
+    unit_service_pb2,
+    unit_service_pb2_grpc,
+    watch_service_pb2,
+    watch_service_pb2_grpc,
+)
+
+SERVICES: Final = tuple(
+    descriptor.full_name
+    for module in (
+        cluster_service_pb2,
+        event_service_pb2,
+        policy_service_pb2,
+        resource_service_pb2,
+        server_service_pb2,
+        unit_service_pb2,
+        watch_service_pb2,
+    )
+    for descriptor in module.DESCRIPTOR.services_by_name.values()
+)
+"""The full names of our services."""
+
+_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # Without this a second server could listen on the same port, and calls would go to either.
+    ("grpc.so_reuseport", 0),
+    # Dead clients are noticed, and idle streams stay open through proxies.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """How the API is served."""
+
+    address: str  # host:port
+    tls: tuple[bytes, bytes] | None = None  # private key and certificate chain, PEM
+    version: str = ""
+    bookmark_seconds: float = 15.0
+    max_pending_changes: int = MAX_PENDING
+    token_cache_seconds: float = 5.0
+    health_probe_seconds: float = PROBE_SECONDS
+
+
+class Edge:
+    """The running API."""
+
+    def __init__(self, store: Store, settings: EdgeSettings, *, is_leader: Callable[[], bool]) -> None:
+        async def find_caller(token: str) -> str | None:
+            async with store.reader() as tx:
+                return await tokens.authenticate(tx, token)
+
+        authenticator = Authenticator(find_caller, cache_seconds=settings.token_cache_seconds)
+        self._settings = settings
+        self._interceptor = CallInterceptor(authenticator)
+        self._server = aio.server(interceptors=[self._interceptor], options=_OPTIONS)
+        self._health = Health(SERVICES, store.ping, probe_seconds=settings.health_probe_seconds)
+        self.ready = False
+        server = self._server
+        cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(store), server)
+        unit_service_pb2_grpc.add_UnitServiceServicer_to_server(UnitServicer(store), server)
+        resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(ResourceServicer(store), server)
+        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(store), server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
+        watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
+            WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
+            server,
+        )
+        server_service_pb2_grpc.add_ServerServiceServicer_to_server(
+            ServerServicer(store, version=settings.version, is_leader=is_leader), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+
+    async def start(self) -> int:
+        """Listen and answer; gives the port.
+
+        Raises:
+            OSError: the address cannot be listened on; the text says why and what to do.
+        """
+        address, tls = self._settings.address, self._settings.tls
+        try:
+            if tls is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
+        except RuntimeError as error:
+            raise await asyncio.to_thread(_why_not, address) from error
+        await self._server.start()
+        self.ready = True
+        return int(port)
+
+    async def run(self) -> None:
+        """Keep the health service true, for ever."""
+        await self._health.run()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Say NOT_SERVING, end streams, refuse new calls, let those under way finish; then close."""
+        self.ready = False
+        await self._health.drain()
+        self._interceptor.drain()
+        await self._server.stop(grace_seconds)
+
+
+def _why_not(address: str) -> OSError | ConfigurationError:
+    """Find out why an address cannot be listened on; gRPC does not tell."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        return ConfigurationError(f"--listen {address}: '{host}' is not an address of this machine")
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(where)
+        except OSError as error:
+            return _explained(address, port, error)
+    return OSError(errno.EADDRINUSE, f"{address} could not be listened on: try again")
+
+
+def _explained(address: str, port: str, error: OSError) -> OSError | ConfigurationError:
+    if error.errno == errno.EADDRINUSE:
+        return OSError(
+            f"port {port} is in use (--listen {address}): another fedsvc or another program listens there; stop it, or "
+            "choose another with --listen"
+        )
+    if error.errno == errno.EACCES:
+        return OSError(f"port {port} (--listen {address}) may not be used by this user: choose one above 1023")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ConfigurationError(f"--listen {address}: this machine has no such address")
+    return OSError(f"--listen {address}: {error.strerror}")

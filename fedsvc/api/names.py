@@ -1,0 +1,181 @@
+"""Names of resources in the API (AIP-122): parsing, with a message that shows the right form, and formatting."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from fedsvc.api.problems import Problems
+from fedsvc.rendering.names import dns_label_problem
+
+MAX_CLUSTER_ID: Final = 48
+"""Cluster ids become parts of object names and DNS labels, which leave room for a suffix."""
+
+ANY: Final = "-"
+"""The wildcard of AIP-159: any namespace, any unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitName:
+    """Which unit."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"namespaces/{self.namespace}/units/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitParent:
+    """Whose resources or works to list; None stands for any."""
+
+    namespace: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceName:
+    """Which federated resource."""
+
+    unit: UnitName
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.unit}/resources/{self.id}"
+
+
+def check_cluster_id(name: str, path: str, problems: Problems) -> None:
+    """Note what keeps `name` from being the id of a cluster."""
+    problem = dns_label_problem(name)
+    if problem is None and len(name) > MAX_CLUSTER_ID:
+        problem = f"has {len(name)} characters; at most {MAX_CLUSTER_ID} are allowed"
+    if problem is not None:
+        problems.add(path, problem)
+
+
+def parse_cluster(text: str, path: str) -> str:
+    """The id in ``clusters/{cluster}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    return _single(text, path, "clusters", "clusters/{cluster}")
+
+
+def parse_placement_policy(text: str, path: str) -> str:
+    """The id in ``placementPolicies/{policy}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    return _single(text, path, "placementPolicies", "placementPolicies/{policy}")
+
+
+def parse_override_policy(text: str, path: str) -> str:
+    """The id in ``overridePolicies/{policy}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    return _single(text, path, "overridePolicies", "overridePolicies/{policy}")
+
+
+def parse_unit(text: str, path: str) -> UnitName:
+    """The parts of ``namespaces/{namespace}/units/{unit}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    problems = Problems()
+    match text.split("/"):
+        case ["namespaces", namespace, "units", name]:
+            _check_label(namespace, path, "namespace", problems)
+            _check_label(name, path, "unit", problems)
+            problems.refuse()
+            return UnitName(namespace=namespace, name=name)
+    raise _refused(problems, text, path, "namespaces/{namespace}/units/{unit}")
+
+
+def parse_resource(text: str, path: str) -> ResourceName:
+    """The parts of ``namespaces/{namespace}/units/{unit}/resources/{resource}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    unit, slash, number = text.rpartition("/resources/")
+    if slash and number.isascii() and number.isdecimal() and len(number) <= 18:
+        return ResourceName(unit=parse_unit(unit, path), id=int(number))
+    raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/resources/{number}")
+
+
+def parse_namespace_parent(text: str, path: str) -> str | None:
+    """The namespace in ``namespaces/{namespace}``; None for ``namespaces/-`` and for nothing at all: any.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    if text in ("", f"namespaces/{ANY}"):
+        return None
+    return _single(text, path, "namespaces", "namespaces/{namespace}, or namespaces/- for all")
+
+
+def parse_unit_parent(text: str, path: str) -> UnitParent:
+    """The parts of ``namespaces/{namespace}/units/{unit}``, each of which may be ``-``; nothing at all means any.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    if not text:
+        return UnitParent()
+    problems = Problems()
+    match text.split("/"):
+        case ["namespaces", namespace, "units", name]:
+            if namespace != ANY:
+                _check_label(namespace, path, "namespace", problems)
+            if name != ANY:
+                _check_label(name, path, "unit", problems)
+            problems.refuse()
+            return UnitParent(namespace=None if namespace == ANY else namespace, name=None if name == ANY else name)
+    raise _refused(problems, text, path, "namespaces/{namespace}/units/{unit}, where - stands for any")
+
+
+def parse_request_id(text: str, path: str = "request_id") -> str | None:
+    """The canonical spelling of a version 4 UUID; None where none is given.
+
+    Raises:
+        InvalidInputError: it is not one.
+    """
+    if not text:
+        return None
+    problems = Problems()
+    try:
+        value = UUID(text)
+    except ValueError:
+        value = None
+    if value is None or value.version != 4 or len(text) != 36:
+        problems.add(
+            path, f"'{text[:64]}' is not a random UUID (version 4) such as 1c9f9b3e-6f0a-4d0c-9a0e-3f6f6f1b2a77"
+        )
+        problems.refuse()
+    return str(value)
+
+
+def _single(text: str, path: str, collection: str, form: str) -> str:
+    problems = Problems()
+    match text.split("/"):
+        case [first, name] if first == collection:
+            _check_label(name, path, collection, problems)
+            problems.refuse()
+            return name
+    raise _refused(problems, text, path, form)
+
+
+def _check_label(name: str, path: str, what: str, problems: Problems) -> None:
+    if (problem := dns_label_problem(name)) is not None:
+        problems.add(path, f"{what}: {problem}")
+
+
+def _refused(problems: Problems, text: str, path: str, form: str) -> Exception:
+    shown = "is missing" if not text else f"'{text[:200]}' is not a name of this kind"
+    problems.add(path, f"{shown}: write {form}")
+    return problems.error()

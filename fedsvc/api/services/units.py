@@ -1,0 +1,176 @@
+"""UnitService: units, and how they fare."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from grpc import aio
+
+from fedsvc.api.caller import caller
+from fedsvc.api.convert.cluster import read_object_deletion
+from fedsvc.api.convert.common import ref_message
+from fedsvc.api.convert.outcome import outcome_value
+from fedsvc.api.convert.unit import unit_message
+from fedsvc.api.convert.verdict import verdict_messages
+from fedsvc.api.intent.manifests import Scopes
+from fedsvc.api.intent.unit import Surroundings, UnitIntent, preview, read_unit
+from fedsvc.api.listing import collect
+from fedsvc.api.mutation import mutate
+from fedsvc.api.names import parse_namespace_parent, parse_unit
+from fedsvc.api.paging import Key, cut, parse_page
+from fedsvc.api.problems import Problems
+from fedsvc.api.selectors import parse_label_selector
+from fedsvc.errors import NotFoundError
+from fedsvc.model.unit import Resource, Unit
+from fedsvc.rendering.kinds import Scope
+from fedsvc.store import clusters, decisions, policies, units, works
+from fedsvc.store.store import Store, Transaction
+from fedsvc.v1 import unit_service_pb2 as pb
+from fedsvc.v1 import unit_service_pb2_grpc
+from fedsvc_placement import PreviousBinding, from_dict
+
+Context = aio.ServicerContext[Any, Any]
+
+_THREAD_RESOURCES: Final = 200  # trying overrides on more would hold up the other calls of this process
+
+
+class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
+    """See unit_service.proto."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ApplyUnit(self, request: pb.ApplyUnitRequest, context: Context) -> pb.ApplyUnitResponse:
+        """Create a unit or replace its intent."""
+        del context
+        async with self._store.reader() as tx:
+            served = await _served_scopes(tx)
+        # Outside of the writing transaction: a large unit takes a while to read.
+        intent = await read_unit(request.unit, served)
+
+        async def run(tx: Transaction, asked: pb.ApplyUnitRequest) -> pb.ApplyUnitResponse:
+            return await _apply(tx, intent, asked.unit.etag)
+
+        return await mutate(self._store, request, pb.ApplyUnitResponse, run)
+
+    async def GetUnit(self, request: pb.GetUnitRequest, context: Context) -> pb.GetUnitResponse:
+        """Return one with its resources."""
+        del context
+        name = parse_unit(request.name, "name")
+        async with self._store.reader() as tx:
+            unit = await units.get(tx, name.namespace, name.name)
+            resources = await units.resources_of(tx, unit.uid)
+        return pb.GetUnitResponse(unit=unit_message(unit, resources))
+
+    async def ListUnits(self, request: pb.ListUnitsRequest, context: Context) -> pb.ListUnitsResponse:
+        """Return a page of them, by name, without manifests."""
+        del context
+        namespace = parse_namespace_parent(request.parent, "parent") or ""
+        selector = parse_label_selector(request.label_selector, "label_selector")
+        page = parse_page(
+            request.page_size, request.page_token, filter=("units", namespace, request.label_selector), key=(str, str)
+        )
+        async with self._store.reader() as tx:
+
+            async def fetch(after: Key | None, limit: int) -> Sequence[Unit]:
+                place = (str(after[0]), str(after[1])) if after else ("", "")
+                return await units.list_page(tx, namespace=namespace, after=place, limit=limit)
+
+            rows = await collect(fetch, page, key=lambda unit: (unit.namespace, unit.name), selector=selector)
+            token = await tx.resume_token()
+        found = cut(page, rows, [(unit.namespace, unit.name) for unit in rows])
+        return pb.ListUnitsResponse(
+            units=[unit_message(unit) for unit in found.rows],
+            next_page_token=found.next_page_token,
+            resume_token=token.encode(),
+        )
+
+    async def DeleteUnit(self, request: pb.DeleteUnitRequest, context: Context) -> pb.DeleteUnitResponse:
+        """Remove a unit; it is gone when its works are."""
+        del context
+        return await mutate(self._store, request, pb.DeleteUnitResponse, _delete)
+
+    async def GetUnitStatus(self, request: pb.GetUnitStatusRequest, context: Context) -> pb.GetUnitStatusResponse:
+        """Return how a unit fares, with the newest decision's words."""
+        del context
+        name = parse_unit(request.name, "name")
+        async with self._store.reader() as tx:
+            unit = await units.get(tx, name.namespace, name.name)
+            decision = (await decisions.newest(tx, [unit.uid])).get(unit.uid)
+        verdicts, warnings = ([], []) if decision is None else verdict_messages(from_dict(decision.record))
+        return pb.GetUnitStatusResponse(unit=unit_message(unit), verdicts=verdicts, warnings=warnings)
+
+
+async def _apply(tx: Transaction, intent: UnitIntent, etag: str) -> pb.ApplyUnitResponse:
+    around = await _surroundings(tx, intent)
+    many = len(intent.templates.templates) > _THREAD_RESOURCES
+    shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)
+    resources = [
+        Resource(
+            key=template.key,
+            digest=tx.digest_for(template.key, template.body),
+            labels=template.labels,
+            body=template.body,
+        )
+        for template in intent.templates.templates
+    ]
+    applied = await units.apply(
+        tx,
+        namespace=intent.name.namespace,
+        name=intent.name.name,
+        labels=intent.labels,
+        annotations=intent.annotations,
+        spec=intent.spec,
+        resources=resources,
+        etag=etag,
+        author=caller(),
+    )
+    return pb.ApplyUnitResponse(
+        unit=unit_message(applied.unit),
+        outcome=outcome_value(applied.outcome),
+        warnings=shown.warnings,
+        resources=[
+            pb.ResourceOutcome(ref=ref_message(key), outcome=outcome_value(outcome))
+            for key, outcome in applied.resources
+        ],
+        clusters=shown.clusters,
+    )
+
+
+async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUnitResponse:
+    name = parse_unit(request.name, "name")
+    problems = Problems()
+    cascade = read_object_deletion(request.cascade, "cascade", problems)
+    problems.refuse()
+    try:
+        unit = await units.mark_deleted(tx, name.namespace, name.name, cascade=cascade, etag=request.etag)
+    except NotFoundError:
+        if request.allow_missing:
+            return pb.DeleteUnitResponse()
+        raise
+    return pb.DeleteUnitResponse(unit=unit_message(unit))
+
+
+async def _surroundings(tx: Transaction, intent: UnitIntent) -> Surroundings:
+    stored = await units.find(tx, intent.name.namespace, intent.name.name)
+    bindings = [] if stored is None else (await works.bindings_of(tx, [stored.uid]))[stored.uid]
+    spec = intent.spec
+    return Surroundings(
+        fleet=[cluster.snapshot() for cluster in await clusters.list_all(tx)],
+        previous=[PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in bindings],
+        placement_policies=await policies.get_many(
+            tx, policies.PLACEMENT, [spec.placement_policy] if spec.placement_policy else []
+        ),
+        override_policies=await policies.get_many(tx, policies.OVERRIDE, spec.override_policies),
+        now=tx.now,
+    )
+
+
+async def _served_scopes(tx: Transaction) -> Scopes:
+    """Scopes of all kinds that members serve; where members disagree, namespaced: it then has all it may need."""
+    scopes: dict[tuple[str, str], Scope] = {}
+    for kinds in (await clusters.api_resources(tx)).values():
+        for group, _version, kind, _plural, namespaced in kinds:
+            if namespaced or (group, kind) not in scopes:
+                scopes[group, kind] = Scope.NAMESPACED if namespaced else Scope.CLUSTER
+    return scopes

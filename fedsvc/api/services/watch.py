@@ -1,0 +1,109 @@
+"""WatchService: one stream of what is there and what changes.
+
+List, then follow: the place in the change log is taken before anything is read, so that what changes in between is sent
+twice rather than never. What is sent are states, read when they are sent; an object that changed often is sent once.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from grpc import aio
+
+from fedsvc.api.metrics import WATCH_CHANGES
+from fedsvc.api.watch_initial import initial_state
+from fedsvc.api.watch_objects import load
+from fedsvc.api.watch_request import parse_watch
+from fedsvc.api.watch_stream import CHUNK, Teller
+from fedsvc.errors import ResumeTokenExpiredError
+from fedsvc.store.changes import Batch, ResumeToken, decode_token, read_changes
+from fedsvc.store.store import Store
+from fedsvc.v1 import watch_service_pb2 as pb
+from fedsvc.v1 import watch_service_pb2_grpc
+
+MAX_PENDING: Final = 10_000
+"""Changes that may wait for one slow reader before it loses its place."""
+
+
+class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
+    """See watch_service.proto."""
+
+    def __init__(self, store: Store, *, bookmark_seconds: float, max_pending: int = MAX_PENDING) -> None:
+        self._store = store
+        self._bookmark_seconds = bookmark_seconds
+        self._max_pending = max_pending
+
+    async def Watch(
+        self, request: pb.WatchRequest, context: aio.ServicerContext[Any, Any]
+    ) -> AsyncGenerator[pb.WatchResponse, None]:
+        """Send what is there, where asked for, then every change."""
+        del context
+        wanted = parse_watch(request)
+        position = await self._begin(request.resume_token)
+        teller = Teller(wanted, knows_nothing=request.send_initial_state)
+        if request.send_initial_state:
+            async with aclosing(initial_state(self._store, wanted)) as pages:
+                async for page in pages:
+                    teller.told(page)
+                    # Nothing can be resumed from within the initial state, so there is no token yet.
+                    yield pb.WatchResponse(changes=[watched.change for watched in page])
+        yield pb.WatchResponse(initial_state_complete=request.send_initial_state, resume_token=position.encode())
+        clock = asyncio.get_running_loop().time
+        last_sent = clock()
+        async with aclosing(self._batches(position)) as batches:
+            async for batch in batches:
+                changes = await self._changes(teller, batch)
+                if changes or clock() - last_sent >= self._bookmark_seconds:
+                    for response in _responses(changes, position, batch.token):
+                        yield response
+                    WATCH_CHANGES.inc(len(changes))
+                    last_sent = clock()
+                position = batch.token
+
+    async def _begin(self, resume_token: str) -> ResumeToken:
+        if resume_token:
+            return decode_token(resume_token)
+        async with self._store.reader() as tx:
+            return await tx.resume_token()
+
+    async def _batches(self, position: ResumeToken) -> AsyncGenerator[Batch, None]:
+        """All changes after a place, for ever; an empty batch from time to time when there are none."""
+        while True:
+            # Read at the watcher's own pace: however far behind it is, this costs no memory.
+            async with self._store.reader() as tx:
+                batch = await read_changes(tx.connection, position)
+            if not batch.changes:
+                break
+            yield batch
+            position = batch.token
+        async with self._store.feed.subscribe(after=position, max_pending=self._max_pending) as subscription:
+            while True:
+                try:
+                    async with asyncio.timeout(self._bookmark_seconds):
+                        batch = await subscription.next_batch()
+                except TimeoutError:
+                    yield Batch(changes=(), token=position)
+                    continue
+                if not batch.changes:
+                    raise ResumeTokenExpiredError("changes were lost while the database was away: list again")
+                position = max(position, batch.token)
+                yield Batch(changes=batch.changes, token=position)
+
+    async def _changes(self, teller: Teller, batch: Batch) -> list[pb.WatchChange]:
+        candidates = teller.candidates(batch.changes)
+        if not candidates:
+            return []
+        async with self._store.reader() as tx:
+            objects = await load(tx, [change for change in candidates if not change.deleted])
+        return list(teller.changes(candidates, objects))
+
+
+def _responses(
+    changes: Sequence[pb.WatchChange], before: ResumeToken, after: ResumeToken
+) -> Iterator[pb.WatchResponse]:
+    """Messages of bounded size; only the last one brings the reader past the batch."""
+    for start in range(0, max(len(changes), 1), CHUNK):
+        last = start + CHUNK >= len(changes)
+        token = after if last else before
+        yield pb.WatchResponse(changes=changes[start : start + CHUNK], resume_token=token.encode())

@@ -1,0 +1,80 @@
+"""The configuration that `fedctl --config D/fedctl.yaml` uses as it is: the server's address, token, certificate."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import yaml
+
+from fedsvc.config import Address, TlsFiles
+
+_NAME: Final = "fedctl.yaml"
+_SERVER: Final = "default"
+
+_log = structlog.get_logger("fedsvc.server")
+
+
+def path_in(data_dir: Path) -> Path:
+    """Where it lies."""
+    return data_dir / _NAME
+
+
+def write(data_dir: Path, listen: Address, tls: TlsFiles | None, token: str | None) -> None:
+    """Write it, readable by its owner only; nothing is written where nothing changes.
+
+    Args:
+        data_dir: the folder.
+        listen: where the server listens.
+        tls: its certificate, which the client is to trust.
+        token: a new token; None: the one in the file stays. Without a file there is then nothing to write: tokens are
+            stored as digests, and `fedsvc token create` makes another one.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path = path_in(data_dir)
+    before = _read(path)
+    servers = _mapping(before.get("servers"))
+    known = _mapping(servers.get(_SERVER))
+    shown = token or known.get("token")
+    if not shown:
+        _log.warning("no_client_configuration", path=str(path), advice="make a token: fedsvc token create NAME")
+        return
+    entry = {
+        "address": str(reachable(listen)),
+        "token": shown,
+        "tls": tls is not None,
+        "ca_file": None if tls is None else str(tls.certificate.absolute()),
+        "server_name": known.get("server_name"),
+    }
+    content = {**before, "current": before.get("current") or _SERVER, "servers": {**servers, _SERVER: entry}}
+    if content == before:
+        return
+    temporary = path.with_name(f"{_NAME}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("# How fedctl reaches this server: fedctl --config THIS_FILE. Holds a token: keep it to yourself.\n")
+        yaml.safe_dump(content, file, sort_keys=False)
+    temporary.replace(path)
+
+
+def reachable(listen: Address) -> Address:
+    """An address that a client on this machine can use, where the server listens on every interface."""
+    hosts = {"0.0.0.0": "127.0.0.1", "::": "localhost"}  # noqa: S104 - compared with, not listened on
+    return Address(host=hosts.get(listen.host, listen.host), port=listen.port)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        _log.warning("client_configuration_unreadable", path=str(path))
+        return {}
+    return _mapping(content)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,220 @@
+"""Collects what one member says of its works: status and health in batches, drift at once.
+
+Watches (`watching`) hand objects in; the propagator hands in the answers of its applies, so a new object is known
+before its first event. What is seen of a work that is being acted on waits until the act has ended: only then it can be
+told whether it was us.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from fedsvc.controllers import metrics
+from fedsvc.controllers.backoff import delay_seconds
+from fedsvc.controllers.drifting import write_reports
+from fedsvc.controllers.index import Entry, GroupVersionKind, Seen
+from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
+from fedsvc.controllers.session import MemberSession, object_uid, object_version
+from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.controllers.watching import KindWatches
+from fedsvc.model.unit import DriftMode
+from fedsvc.model.work import WorkObservation
+from fedsvc.rendering.marks import owner_of
+from fedsvc.store import works
+from fedsvc.store.store import Store
+
+_FIGHT_SECONDS: Final = 60.0
+_MAX_UNKNOWN: Final = 1_000  # objects of nobody that are told of, per life of the collector
+_MAX_BATCH: Final = 500
+
+
+class Collector:
+    """The collection of one member. `gone` is called with works whose object is no longer there, if it was to go."""
+
+    def __init__(self, store: Store, session: MemberSession) -> None:
+        self._store = store
+        self._session = session
+        self._settings = session.settings
+        self._gone: Callable[[int], None] = lambda _: None
+        self._observations: dict[int, WorkObservation] = {}
+        self._some = asyncio.Event()
+        self._drifted: Wakeups[int] = Wakeups()
+        self._reports: dict[int, dict[str, Any] | None] = {}  # work to the object as it was seen; None: deleted
+        self._to_report: Wakeups[int] = Wakeups()
+        self._unknown: set[tuple[str, str, str, str]] = set()
+
+    def tell_gone(self, gone: Callable[[int], None]) -> None:
+        """Call `gone` with the id of each work whose object was to go and is gone."""
+        self._gone = gone
+
+    async def run(self) -> None:
+        """Collect until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, lists make up for what was lost.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(KindWatches(self._session, self).run(), name=f"watches-{self._session.cluster}")
+            group.create_task(self._write_observations(), name=f"observations-{self._session.cluster}")
+            group.create_task(self._write_drifts(), name=f"drifts-{self._session.cluster}")
+            group.create_task(self._write_reports(), name=f"reports-{self._session.cluster}")
+
+    # --- what comes in: called by watches and the propagator, never waits ---------------------------------------------
+
+    def saw(self, gvk: GroupVersionKind, live: dict[str, Any], *, deleted: bool = False) -> int | None:
+        """Take note of an object of a list or an event; gives the id of its work, None where it has none."""
+        entry = self._entry_of(gvk, live)
+        if entry is None:
+            if not deleted:
+                self._note_unknown(gvk, live)
+            return None
+        if entry.key.version != gvk[1]:
+            return entry.id  # another watch sees it in the version that its work is written in
+        if entry.in_flight:
+            entry.waiting = Seen(live=live, deleted=deleted)
+        elif deleted:
+            self._saw_deletion(entry, live)
+        else:
+            self._saw_object(entry, live)
+        return entry.id
+
+    def settled(self, entry: Entry, live: dict[str, Any] | None) -> None:
+        """The propagator has acted on a work; `live` is the object as the member answered, where it did."""
+        if live is not None:
+            self._observe(entry, live)
+        waiting, entry.waiting = entry.waiting, None
+        if waiting is None:
+            return
+        if waiting.deleted:
+            self._saw_deletion(entry, waiting.live)
+        elif live is None or object_version(waiting.live) > object_version(live):
+            self._saw_object(entry, waiting.live)
+
+    def listed(self, gvk: GroupVersionKind, seen: Collection[int], version: int) -> None:
+        """A list of a kind is complete: works that were not in it have lost their object."""
+        for entry in self._session.index.of_kind(gvk):
+            if entry.id in seen or entry.in_flight:
+                continue
+            if entry.removal:
+                self._gone(entry.id)
+            elif entry.ownership_digest is not None and entry.object_version <= version:
+                self._drift(entry, None, "somebody")
+
+    def _entry_of(self, gvk: GroupVersionKind, live: dict[str, Any]) -> Entry | None:
+        metadata = live.get("metadata")
+        if not isinstance(metadata, dict):
+            return None
+        group, _, kind = gvk
+        identity = (group, kind, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+        return self._session.index.of_object(identity)
+
+    def _saw_object(self, entry: Entry, live: dict[str, Any]) -> None:
+        self._observe(entry, live)
+        match find_drift(entry, live):
+            case Finding.DRIFTED:
+                self._drift(entry, live, who_changed(live))
+            case Finding.SAME if entry.reported:
+                entry.reported = False
+                self._report(entry, live)
+            case _:
+                pass
+
+    def _saw_deletion(self, entry: Entry, live: dict[str, Any]) -> None:
+        if entry.removal:
+            self._gone(entry.id)
+        elif entry.ownership_digest is not None and object_uid(live) == entry.member_uid:
+            self._drift(entry, None, "somebody")
+
+    def _observe(self, entry: Entry, live: dict[str, Any]) -> None:
+        observed = observe(entry, live)
+        if observed.digest != entry.seen:
+            entry.seen = observed.digest
+            self._observations[entry.id] = observed.observation
+            self._some.set()
+
+    def _drift(self, entry: Entry, live: dict[str, Any] | None, who: str) -> None:
+        if entry.drift is not DriftMode.CORRECT:
+            if live is None and entry.reported:
+                return
+            entry.reported = True
+            self._report(entry, live)
+        elif not entry.corrected_from:
+            entry.corrected_from, entry.deleted = who, live is None
+            self._drifted.add(entry.id)
+
+    def _report(self, entry: Entry, live: dict[str, Any] | None) -> None:
+        self._reports[entry.id] = live
+        self._to_report.add(entry.id)
+
+    def _note_unknown(self, gvk: GroupVersionKind, live: dict[str, Any]) -> None:
+        metadata = live.get("metadata")
+        owner = owner_of(live)
+        if not isinstance(metadata, dict) or owner is None or len(self._unknown) >= _MAX_UNKNOWN:
+            return
+        identity = (gvk[0], gvk[2], str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+        if identity not in self._unknown:
+            self._unknown.add(identity)
+            what = f"{gvk[2]} {identity[2]}/{identity[3]}".replace(" /", " ")
+            message = (
+                f"{what} carries fedsvc's mark for unit {owner.unit_namespace}/{owner.unit_name}, but is no work of "
+                "this fedsvc: it is left alone"
+            )
+            self._session.events.warning(self._session.subject, "UnknownObject", message, cluster=self._session.cluster)
+
+    # --- what goes out ------------------------------------------------------------------------------------------------
+
+    async def _write_observations(self) -> None:
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(self._settings.observation_batch_seconds)
+            ids = list(self._observations)[:_MAX_BATCH]
+            batch = [self._observations.pop(work_id) for work_id in ids]
+            if not self._observations:
+                self._some.clear()
+            async with self._store.transaction() as tx:
+                await works.write_observations(tx, batch)
+            metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
+
+    async def _write_drifts(self) -> None:
+        """Make drifted works dirty, those that are fought over with growing delays."""
+        while True:
+            ids = await self._drifted.take(limit=_MAX_BATCH)
+            entries = [entry for work_id in ids if (entry := self._session.index.get(work_id)) is not None]
+            now = time.monotonic()
+            delays = {entry.id: self._delay_of(entry, now) for entry in entries}
+            async with self._store.transaction() as tx:
+                for entry in entries:
+                    await self._mark(tx, entry, delays[entry.id])
+            self._session.wake()
+
+    async def _mark(self, tx: Any, entry: Entry, delay: float) -> None:
+        contested = delay > 0
+        deed = "deleted" if entry.deleted else "changed what is fedsvc's in"
+        message = f"{entry.corrected_from} {deed} {entry.key}"
+        if contested:
+            message += f"; again and again, so the next correction waits {delay:.0f} s"
+        reason = "Contested" if contested else "DriftDetected"
+        await works.mark_drifted(
+            tx, [entry.id], reason=reason, message=message, deleted=entry.deleted, delay_seconds=delay
+        )
+        metrics.DRIFTS.labels(self._session.cluster, "contested" if contested else "corrected").inc()
+        self._session.events.warning(entry.unit_name, reason, message, cluster=self._session.cluster)
+
+    def _delay_of(self, entry: Entry, now: float) -> float:
+        while entry.corrections and now - entry.corrections[0] > _FIGHT_SECONDS:
+            entry.corrections.popleft()
+        entry.corrections.append(now)
+        over = len(entry.corrections) - self._settings.contested_corrections
+        return delay_seconds(f"work-{entry.id}", over - 1, first=2.0, maximum=300.0) if over > 0 else 0.0
+
+    async def _write_reports(self) -> None:
+        while True:
+            ids = await self._to_report.take(limit=_MAX_BATCH)
+            seen = {
+                entry.id: (entry, self._reports.pop(work_id))
+                for work_id in ids
+                if (entry := self._session.index.get(work_id)) is not None and work_id in self._reports
+            }
+            for entry, live in await write_reports(self._store, self._session, seen):
+                self._observe(entry, live)

@@ -1,0 +1,145 @@
+"""One session a registered cluster: its index, its propagator, its collector; they come and go with the cluster."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from fedsvc.controllers.collector import Collector
+from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.index import Entry
+from fedsvc.controllers.propagator import Propagator
+from fedsvc.controllers.session import MemberSession
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.supervising import supervise
+from fedsvc.controllers.wakeups import Signal
+from fedsvc.members.registry import Members
+from fedsvc.model.cluster import Cluster
+from fedsvc.model.unit import WorkState
+from fedsvc.store import clusters, work_index, works
+from fedsvc.store.changes import Change
+from fedsvc.store.store import Store
+from fedsvc.store.work_index import IndexedWork
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A cluster's task; `session` is that of its current run."""
+
+    cluster: Cluster
+    task: asyncio.Task[None]
+    session: MemberSession | None = None
+
+
+class Fleet:
+    """Runs what belongs to each member; one member's trouble ends nothing but its own run."""
+
+    def __init__(self, store: Store, members: Members, *, settings: ControllerSettings, events: EventRecorder) -> None:
+        self._store = store
+        self._members = members
+        self._settings = settings
+        self._events = events
+        self._signal = Signal()
+        self._running: dict[str, _Running] = {}
+
+    def listen(self, hub: Hub) -> None:
+        """Take wake-ups from `hub`."""
+        hub.listen(self._changed, self._rescan)
+
+    def wake(self, cluster: str) -> None:
+        """There may be something to propagate to a cluster."""
+        running = self._running.get(cluster)
+        if running is not None and running.session is not None:
+            running.session.wake()
+
+    async def run(self) -> None:
+        """Follow the fleet until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        self._running.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                async with self._store.reader() as tx:
+                    fleet = {cluster.name: cluster for cluster in await clusters.list_all(tx)}
+                for name in [name for name in self._running if name not in fleet]:
+                    self._running.pop(name).task.cancel()
+                    self._members.forget(name)
+                for cluster in fleet.values():
+                    await self._follow(group, cluster)
+                await self._signal.wait()
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "cluster":
+            self._signal.set()
+
+    def _rescan(self) -> None:
+        self._signal.set()
+        for running in self._running.values():
+            if running.session is not None:
+                running.session.wake()
+
+    async def _follow(self, group: asyncio.TaskGroup, cluster: Cluster) -> None:
+        """Start what is new, and pass on what changed."""
+        running = self._running.get(cluster.name)
+        if running is not None and running.cluster.uid != cluster.uid:  # left and came back under the same name
+            self._running.pop(cluster.name).task.cancel()
+            running = None
+        if running is None:
+            task = group.create_task(self._supervise(cluster.name), name=f"member-{cluster.name}")
+            self._running[cluster.name] = _Running(cluster=cluster, task=task)
+            return
+        before, running.cluster = running.cluster, cluster
+        if running.session is None:
+            return
+        running.session.renew(self._members.member(cluster))
+        if before.generation != cluster.generation or before.connection != cluster.connection:
+            # Rights or address may be mended: what failed for want of them is tried at once.
+            async with self._store.transaction() as tx:
+                await works.wake_cluster(tx, cluster.name)
+            running.session.retry.set()
+            running.session.wake()
+
+    async def _supervise(self, name: str) -> None:
+        await supervise(f"member {name}", lambda: self._run_member(name), settings=self._settings)
+
+    async def _run_member(self, name: str) -> None:
+        running = self._running.get(name)
+        if running is None:
+            return
+        member = self._members.member(running.cluster)
+        session = MemberSession(running.cluster, member, settings=self._settings, events=self._events)
+        async with self._store.reader() as tx:
+            for work in await work_index.of_cluster(tx, name):
+                session.index.put(entry_of(work))
+        collector = Collector(self._store, session)
+        propagator = Propagator(self._store, session, settled=collector.settled)
+        collector.tell_gone(propagator.object_gone)
+        running.session = session
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(propagator.run(), name=f"propagator-{name}")
+                group.create_task(collector.run(), name=f"collector-{name}")
+        finally:
+            running.session = None
+
+
+def entry_of(work: IndexedWork) -> Entry:
+    """What the index keeps of a stored work."""
+    return Entry(
+        id=work.id,
+        unit_uid=work.unit_uid,
+        unit_name=work.unit_name,
+        key=work.key,
+        drift=work.drift,
+        state=work.state,
+        removal=work.removal,
+        member_uid=work.member_uid,
+        ownership_digest=work.ownership_digest,
+        reported=work.state is WorkState.DRIFTED,
+        drift_rows=work.drift_report,
+    )

@@ -1,0 +1,40 @@
+"""What the controllers count and measure, for Prometheus. Names and labels are part of what users build alerts on."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+APPLIES: Final = Counter(
+    "fedsvc_applies", "Works acted on in a member, by how it ended.", ["cluster", "result"]
+)  # result: applied, gone, or the reason of the failure
+APPLY_SECONDS: Final = Histogram(
+    "fedsvc_apply_latency_seconds",
+    "From the moment a work is taken up to the member's answer.",
+    ["cluster"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+QUEUED_WORKS: Final = Gauge(
+    "fedsvc_queued_works", "Works in memory that wait for a worker or are acted on.", ["cluster"]
+)
+CONCURRENCY: Final = Gauge(
+    "fedsvc_member_concurrency", "Requests in flight that a member is given at most.", ["cluster"]
+)
+MEMBER_PAUSED: Final = Gauge("fedsvc_member_paused", "1 while a member as a whole is left alone.", ["cluster"])
+WATCHES: Final = Gauge("fedsvc_watches", "Watches of a member that are open.", ["cluster"])
+WATCH_RESTARTS: Final = Counter("fedsvc_watch_restarts", "Watches opened again after trouble.", ["cluster"])
+OBSERVATIONS: Final = Counter("fedsvc_observations", "Observations written.", ["cluster"])
+DRIFTS: Final = Counter("fedsvc_drifts", "Changes in members of what fedsvc owns.", ["cluster", "action"])
+# action: corrected, reported, contested
+DECISIONS: Final = Counter("fedsvc_decisions", "Placement decisions, by whether they changed anything.", ["result"])
+DECIDE_SECONDS: Final = Histogram(
+    "fedsvc_decide_seconds",
+    "One round of placement: reading, deciding, rendering, writing.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+UNDECIDED_UNITS: Final = Gauge("fedsvc_undecided_units", "Units that wait for a decision in memory.")
+STATUS_WRITES: Final = Counter("fedsvc_status_writes", "Unit summaries written.")
+EVENTS_DROPPED: Final = Counter("fedsvc_events_dropped", "Events dropped since too many waited to be written.")
+LEADING: Final = Gauge("fedsvc_controllers_leading", "1 while this process runs the controllers.")
+CONTROLLER_RESTARTS: Final = Counter(
+    "fedsvc_controller_restarts", "Controllers started again after an error.", ["controller"]
+)

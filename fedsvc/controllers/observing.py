@@ -1,0 +1,102 @@
+"""Pure: what an object in a member says of its work: health, status, replicas, whether what is ours was changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from fedsvc.controllers.index import Entry
+from fedsvc.controllers.session import managers_of, object_uid, object_version
+from fedsvc.model.work import WorkObservation
+from fedsvc.rendering.canonical import canonical_json, digest
+from fedsvc.rendering.keys import ObjectKey
+from fedsvc.rendering.marks import FIELD_MANAGER, is_managed
+from fedsvc.rendering.ownership import DriftReport, ownership_digest
+from fedsvc.rendering.status import health, reflect, replica_counts
+
+_MASKED: Final = "***"
+_MAX_DRIFTED_FIELDS: Final = 50
+_METADATA: Final = "metadata"
+
+
+class Finding(StrEnum):
+    """What an object's ownership says."""
+
+    SAME = "same"  # what is ours is as we left it
+    UNKNOWN = "unknown"  # nothing to compare with: not applied yet, being acted on, or seen before our last apply
+    DRIFTED = "drifted"  # somebody changed what is ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What was seen of an object."""
+
+    observation: WorkObservation
+    digest: bytes  # equal observations have equal ones
+
+
+def observe(entry: Entry, live: Mapping[str, Any]) -> Observed:
+    """Reduce a live object to what is kept of it, with the drift report of its work."""
+    key = entry.key
+    verdict = health(key, live)
+    counts = replica_counts(key, live)
+    status = reflect(key, live)
+    observation = WorkObservation(
+        id=entry.id,
+        member_uid=object_uid(live),
+        health=verdict.state.value,
+        health_reason=verdict.reason,
+        health_message=verdict.message,
+        status=status,
+        desired_replicas=None if counts is None else counts[0],
+        ready_replicas=None if counts is None else counts[1],
+        drift=entry.drift_rows,
+    )
+    parts = [
+        observation.member_uid,
+        observation.health,
+        observation.health_reason,
+        observation.health_message,
+        status,
+        list(counts) if counts is not None else None,
+        list(entry.drift_rows),
+    ]
+    return Observed(observation=observation, digest=digest(canonical_json(parts)))
+
+
+def find_drift(entry: Entry, live: Mapping[str, Any]) -> Finding:
+    """Compare what we own in a live object with what we owned after our last apply."""
+    if entry.in_flight or entry.removal or entry.ownership_digest is None:
+        return Finding.UNKNOWN
+    if object_uid(live) == entry.member_uid and object_version(live) < entry.object_version:
+        return Finding.UNKNOWN
+    if object_uid(live) != entry.member_uid or not is_managed(live):
+        return Finding.DRIFTED  # made anew by somebody, or our mark was taken off
+    return Finding.SAME if ownership_digest(live) == entry.ownership_digest else Finding.DRIFTED
+
+
+def who_changed(live: Mapping[str, Any]) -> str:
+    """The latest other manager of an object, as words for a message."""
+    manager = next(managers_of(live, but=FIELD_MANAGER), None)
+    return f"field manager {manager}" if manager is not None else "somebody"
+
+
+def drift_rows(key: ObjectKey, report: DriftReport) -> tuple[dict[str, Any], ...]:
+    """A drift report as it is stored; values of Secrets are masked."""
+    rows = []
+    for field in report.fields[:_MAX_DRIFTED_FIELDS]:
+        masked = key.group_kind == ("", "Secret") and not field.path.startswith(_METADATA)
+        rows.append(
+            {
+                "path": field.path,
+                "desired": _MASKED if masked else field.desired,
+                "live": None if field.live_absent else _MASKED if masked else field.live,
+                "manager": field.manager or "",
+            }
+        )
+    return tuple(rows)
+
+
+def gone_row(key: ObjectKey) -> tuple[dict[str, Any], ...]:
+    """The drift report of an object that somebody deleted."""
+    return ({"path": "", "desired": str(key), "live": None, "manager": ""},)

@@ -1,0 +1,201 @@
+"""Decides where units run: those that changed at once, and those that a change of cluster or policy may touch.
+
+observe: undecided units, the fleet, policies, bindings, the decision in force; decide: `planning`; act: one transaction
+for a batch of units with decision, bindings, works. What comes out as it was is not written at all.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from fedsvc.controllers import metrics
+from fedsvc.controllers.backoff import delay_seconds
+from fedsvc.controllers.deciding import Prepared, prepare, store_prepared
+from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.touching import UnitNotes, note_of
+from fedsvc.controllers.wakeups import Signal, Wakeups
+from fedsvc.errors import StoreUnavailableError
+from fedsvc.model.cluster import Cluster
+from fedsvc.model.unit import Unit
+from fedsvc.store import clusters, units
+from fedsvc.store.changes import Change
+from fedsvc.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+
+class PlacementController:
+    """Keeps decisions true.
+
+    Args of the constructor: `wake_member` is called with each cluster whose works changed, `decided` with the name of
+    each unit that was decided, and of each that waits.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: ControllerSettings,
+        events: EventRecorder,
+        wake_member: Callable[[str], None],
+        decided: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._events = events
+        self._wake_member = wake_member
+        self._decided = decided
+        self._signal = Signal()
+        self._dirty: Wakeups[str] = Wakeups()  # uids of units to be decided again, though their intent is the same
+        self._notes = UnitNotes()
+        self._fleet: dict[str, Cluster] | None = None  # None: to be read
+        self._fleet_changed = True
+        self._failures: dict[str, int] = {}  # by uid
+        self._not_before: dict[str, float] = {}  # by uid, on the loop's clock
+        self.blocked: dict[str, str] = {}  # by uid: why a decision waits to be carried out
+
+    def listen(self, hub: Hub) -> None:
+        """Take wake-ups from `hub`."""
+        hub.listen(self._changed, self._signal.set)
+
+    async def run(self) -> None:
+        """Decide until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        # What changed while nobody led is not known: everything is looked at once, new intent before old.
+        self._fleet_changed = True
+        async with self._store.reader() as tx:
+            self._dirty.update(await units.list_uids(tx))
+        self._signal.set()
+        while True:
+            await self._signal.wait(timeout_seconds=await self._sleep_seconds())
+            while await self._round():
+                pass
+
+    def _changed(self, change: Change) -> None:
+        match change.kind:
+            case "cluster":
+                self._fleet_changed = True
+            case "placement_policy" | "override_policy":
+                self._dirty.update(self._notes.using_policy(change.kind, change.name.partition("/")[2]))
+            case "unit":
+                if change.deleted:
+                    self._notes.forget(change.name)
+            case "work" if change.deleted and self.blocked:
+                for uid in self.blocked:
+                    self._not_before.pop(uid, None)
+            case _:
+                return
+        self._signal.set()
+
+    async def _sleep_seconds(self) -> float:
+        loop = asyncio.get_running_loop()
+        sleep = self._settings.rescan_seconds
+        if self._not_before:
+            sleep = min(sleep, min(self._not_before.values()) - loop.time())
+        async with self._store.reader() as tx:
+            at = await units.next_reconsider_time(tx)
+            if at is not None:
+                sleep = min(sleep, (at - tx.now).total_seconds())
+        return max(sleep, 0.01)
+
+    async def _round(self) -> bool:
+        """Decide one batch; tells whether there may be more to do."""
+        fleet = await self._read_fleet()
+        limit = self._settings.placement_batch_units
+        now = asyncio.get_running_loop().time()
+        for uid in [uid for uid, at in self._not_before.items() if at <= now]:
+            del self._not_before[uid]
+            self._dirty.add(uid)
+        again: tuple[str, ...] = ()
+        async with self._store.reader() as tx:
+            batch = await units.list_undecided(tx, limit=limit, exclude=sorted(self._not_before))
+            if not batch:
+                again = self._dirty.take_now(limit=limit)
+                batch = await units.get_many(tx, again) if again else []
+        if batch:
+            await self._decide(batch, fleet)
+        metrics.UNDECIDED_UNITS.set(len(self._dirty))
+        return bool(batch or again)
+
+    async def _read_fleet(self) -> dict[str, Cluster]:
+        if self._fleet is not None and not self._fleet_changed:
+            return self._fleet
+        self._fleet_changed = False  # before the read: what changes from now on may not be in it
+        async with self._store.reader() as tx:
+            after = {cluster.name: cluster for cluster in await clusters.list_all(tx)}
+        before, self._fleet = self._fleet, after
+        if before is not None:
+            self._dirty.update(await self._notes.touched(before, after))
+        return after
+
+    async def _decide(self, batch: Sequence[Unit], fleet: dict[str, Cluster]) -> None:
+        try:
+            with metrics.DECIDE_SECONDS.time():
+                prepared = await prepare(self._store, batch, fleet)
+                for given in prepared:
+                    self._notes.put(note_of(given.unit, given.placement, given.overrides))
+                for group in _in_groups(prepared, self._settings.placement_batch_works):
+                    await self._act(group)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
+            if len(batch) <= 1:
+                for unit in batch:
+                    self._put_off(unit, error)
+                return
+            for unit in batch:
+                async with self._store.reader() as tx:  # part of the batch may be stored
+                    fresh = await units.get_many(tx, [unit.uid])
+                await self._decide(fresh, fleet)
+
+    async def _act(self, group: Sequence[Prepared]) -> None:
+        async with self._store.transaction() as tx:
+            done = [await store_prepared(tx, given) for given in group]
+        for given, result in zip(group, done, strict=True):
+            uid = given.unit.uid
+            if result is None:  # changed meanwhile: it is undecided still, or gone
+                self._signal.set()
+                continue
+            self._failures.pop(uid, None)
+            self._note_blocked(given.unit, result.blocked)
+            metrics.DECISIONS.labels("changed" if result.wrote else "same").inc()
+            for cluster in result.clusters:
+                self._wake_member(cluster)
+            if result.event is not None:
+                reason, message, warning = result.event
+                (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)
+            if result.wrote:
+                self._decided(given.unit.resource_name)
+
+    def _note_blocked(self, unit: Unit, message: str) -> None:
+        if not message:
+            self.blocked.pop(unit.uid, None)
+            return
+        self.blocked[unit.uid] = message
+        self._not_before[unit.uid] = asyncio.get_running_loop().time() + self._settings.rescan_seconds
+
+    def _put_off(self, unit: Unit, error: Exception) -> None:
+        failures = self._failures.get(unit.uid, 0)
+        self._failures[unit.uid] = failures + 1
+        wait = delay_seconds(unit.uid, failures, maximum=60.0)
+        self._not_before[unit.uid] = asyncio.get_running_loop().time() + wait
+        _log.error("unit_not_decided", unit=unit.resource_name, retry_seconds=wait, exc_info=error)
+
+
+def _in_groups(prepared: Sequence[Prepared], max_works: int) -> list[list[Prepared]]:
+    """Cut into transactions of about `max_works` works."""
+    groups: list[list[Prepared]] = []
+    count = max_works
+    for given in prepared:
+        if count >= max_works:
+            groups.append([])
+            count = 0
+        groups[-1].append(given)
+        count += given.work_count
+    return groups

@@ -1,0 +1,234 @@
+"""Makes one member hold its works: claims dirty ones, acts on several at once, writes what came of it in batches.
+
+The row is the queue: what is in memory here may be lost at any moment, and is found again, still dirty, by the next
+claim. A work is acted on twice at most when its result could not be stored, and every act is idempotent.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from fedsvc.controllers import metrics, outcomes
+from fedsvc.controllers.applying import Applied, apply_work
+from fedsvc.controllers.index import Entry
+from fedsvc.controllers.outcomes import Outcome
+from fedsvc.controllers.pacing import Pace
+from fedsvc.controllers.pausing import Pauses
+from fedsvc.controllers.removing import remove_work
+from fedsvc.controllers.results import ResultWriter, applied_result, outcome_result
+from fedsvc.controllers.session import MemberSession, object_uid, object_version
+from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
+from fedsvc.model.unit import WorkState
+from fedsvc.model.work import DirtyWork, WorkResult
+from fedsvc.rendering.ownership import ownership_digest
+from fedsvc.store import works
+from fedsvc.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+_MAX_HOLD_SECONDS = 10.0
+
+
+class Propagator:
+    """The propagation of one member. `settled` is called with every work that was acted on and the object it became."""
+
+    def __init__(
+        self, store: Store, session: MemberSession, *, settled: Callable[[Entry, dict[str, Any] | None], None]
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._settings = session.settings
+        self._settled = settled
+        self._pauses = Pauses(store, session)
+        self._results = ResultWriter(store, session, written=self._written)
+        self._pace = Pace(start=self._settings.concurrency, maximum=self._settings.concurrency_max)
+        self._queue: deque[DirtyWork] = deque()
+        self._busy: set[int] = set()  # queued, acted on, or with a result that is not stored yet
+        self._removing: dict[int, DirtyWork] = {}  # deletions that wait for finalizers
+        self._running = 0
+        self._held_until = 0.0
+
+    async def run(self) -> None:
+        """Propagate until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pauses.run(), name=f"probe-{self._session.cluster}")
+            group.create_task(self._results.run(), name=f"results-{self._session.cluster}")
+            await self._dispatch(group)
+
+    def object_gone(self, work_id: int) -> None:
+        """An object that was being deleted is gone: see to its work at once, not when it is due."""
+        work = self._removing.pop(work_id, None)
+        if work is not None and work_id not in self._busy:
+            self._enqueue(work)
+            self._session.work.set()
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        due: float | None = None  # when the next work in back-off is due, on the loop's clock
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._session.pause is not None:
+                self._drop_queue()
+                await self._session.wait_until_open()
+                self._session.look = True
+            if due is not None and loop.time() >= due:
+                self._session.look = True
+            if self._session.look and len(self._queue) * 2 <= self._settings.claim_size:
+                due = await self._claim(loop)
+            self._start(group, loop)
+            woken = await self._session.work.wait(timeout_seconds=self._sleep_seconds(loop, due))
+            if not woken and not self._queue:
+                self._session.look = True
+
+    def _sleep_seconds(self, loop: asyncio.AbstractEventLoop, due: float | None) -> float:
+        now = loop.time()
+        sleep = self._settings.rescan_seconds
+        if due is not None:
+            sleep = min(sleep, due - now)
+        if self._queue and self._held_until > now:
+            sleep = min(sleep, self._held_until - now)
+        return max(sleep, 0.001)
+
+    async def _claim(self, loop: asyncio.AbstractEventLoop) -> float | None:
+        """Fill the queue; tells when the next work in back-off is due."""
+        limit = self._settings.claim_size
+        self._session.look = False  # before the read: what is set from now on may not be in it
+        async with self._store.reader() as tx:
+            claimed = await works.claim_dirty(tx, self._session.cluster, limit=limit, exclude=sorted(self._busy))
+            next_time = await works.next_attempt_time(tx, self._session.cluster)
+        for work in claimed:
+            self._enqueue(work)
+        if len(claimed) == limit:
+            self._session.look = True  # there may be more
+        # Works that are due and were not claimed wait for an earlier wave of their unit, whose results wake us.
+        return None if next_time is None else loop.time() + max(0.0, (next_time - tx.now).total_seconds())
+
+    def _enqueue(self, work: DirtyWork) -> None:
+        self._busy.add(work.id)
+        self._queue.append(work)
+        metrics.QUEUED_WORKS.labels(self._session.cluster).set(len(self._busy))
+
+    def _drop_queue(self) -> None:
+        self._busy.difference_update(work.id for work in self._queue)
+        self._queue.clear()
+
+    def _start(self, group: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
+        if loop.time() < self._held_until:
+            return
+        while self._queue and self._running < self._pace.limit and self._session.pause is None:
+            work = self._queue.popleft()
+            self._running += 1
+            group.create_task(self._handle(work), name=f"work-{work.id}")
+
+    async def _handle(self, work: DirtyWork) -> None:
+        entry = self._entry_of(work)
+        entry.in_flight = True
+        started = time.perf_counter()
+        try:
+            result, live = await self._act(work, entry)
+        finally:
+            entry.in_flight = False
+            self._running -= 1
+            self._session.work.set()
+        metrics.APPLY_SECONDS.labels(self._session.cluster).observe(time.perf_counter() - started)
+        if result is None:  # the member is paused: nothing was found out about this work
+            self._busy.discard(work.id)
+        else:
+            self._results.add(result, work, idle=not self._queue and self._running == 0)
+        self._settled(entry, live)
+
+    def _entry_of(self, work: DirtyWork) -> Entry:
+        entry = self._session.index.get(work.id)
+        if entry is None or entry.key != work.key:
+            entry = Entry(
+                id=work.id,
+                unit_uid=work.unit_uid,
+                unit_name=work.unit_name,
+                key=work.key,
+                drift=work.drift,
+                state=WorkState.PENDING,
+                removal=False,
+                member_uid=work.member_uid,
+            )
+            self._session.index.put(entry)
+        entry.removal = work.removal is not None
+        entry.drift = work.drift
+        return entry
+
+    async def _act(self, work: DirtyWork, entry: Entry) -> tuple[WorkResult | None, dict[str, Any] | None]:
+        try:
+            if work.removal is not None:
+                return await self._remove(work), None
+            done = await apply_work(self._session, work)
+        except MemberError as error:
+            self._note(error)
+            if await self._pauses.concerns(error):
+                return None, None
+            return self._failed(work, outcomes.outcome_of(error, key=f"work-{work.id}", attempts=work.attempts)), None
+        if isinstance(done, Outcome):
+            return self._failed(work, done), None
+        return self._applied(work, entry, done), done.live
+
+    async def _remove(self, work: DirtyWork) -> WorkResult:
+        outcome = await remove_work(self._session, work)
+        if outcome is not None:
+            if outcome.state is WorkState.REMOVING:
+                self._removing[work.id] = work
+                return outcome_result(work, outcome)
+            return self._failed(work, outcome)
+        self._pace.good()
+        self._removing.pop(work.id, None)
+        self._session.index.remove(work.id)
+        metrics.APPLIES.labels(self._session.cluster, "gone").inc()
+        return WorkResult(id=work.id, generation=work.generation, state=WorkState.REMOVING, gone=True)
+
+    def _applied(self, work: DirtyWork, entry: Entry, done: Applied) -> WorkResult:
+        self._pace.good()
+        metrics.APPLIES.labels(self._session.cluster, "applied").inc()
+        entry.member_uid = object_uid(done.live)
+        entry.ownership_digest = ownership_digest(done.live)
+        entry.object_version = object_version(done.live)
+        entry.state = WorkState.APPLIED
+        if done.adopted:
+            message = f"took over {work.key}, which existed already"
+            self._session.events.normal(work.unit_name, "Adopted", message, cluster=self._session.cluster)
+        if entry.corrected_from:
+            message = f"put {work.key} back as it should be; {entry.corrected_from} had changed it"
+            self._session.events.normal(work.unit_name, "DriftCorrected", message, cluster=self._session.cluster)
+            entry.corrected_from = ""
+        return applied_result(work, entry)
+
+    def _failed(self, work: DirtyWork, outcome: Outcome) -> WorkResult:
+        metrics.APPLIES.labels(self._session.cluster, outcome.reason).inc()
+        if outcome.state in (WorkState.FAILED, WorkState.DRIFTED) or work.attempts == 0:
+            text = f"{work.key}: {outcome.message}"
+            self._session.events.warning(work.unit_name, outcome.reason, text, cluster=self._session.cluster)
+        return outcome_result(work, outcome)
+
+    def _note(self, error: MemberError) -> None:
+        """Learn from trouble how much this member bears, and what it does not allow."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(error, MemberUnreachableError):
+            self._pace.bad(now)
+        if not isinstance(error, MemberStatusError):
+            return
+        self._session.member.refusals.report(error)
+        if error.code == 429 or error.code >= 500:
+            self._pace.bad(now)
+        if error.code == 429:
+            pause = min(error.retry_after_seconds or 0.0, _MAX_HOLD_SECONDS)
+            self._held_until = max(self._held_until, now + pause)
+        metrics.CONCURRENCY.labels(self._session.cluster).set(self._pace.limit)
+
+    def _written(self, work_ids: list[int]) -> None:
+        """Results are stored: their works may be claimed again, and works of later waves are free to go."""
+        self._busy.difference_update(work_ids)
+        metrics.QUEUED_WORKS.labels(self._session.cluster).set(len(self._busy))
+        self._session.wake()

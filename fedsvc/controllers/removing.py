@@ -1,0 +1,118 @@
+"""Making a member no longer hold one work: deletion, or leaving the object behind without our marks.
+
+Only an object that carries our mark is touched, and only the very object that was looked at (uid precondition).
+"""
+
+from typing import Any, Final
+
+from fedsvc.controllers import outcomes
+from fedsvc.controllers.backoff import delay_seconds
+from fedsvc.controllers.outcomes import Outcome
+from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of, object_uid
+from fedsvc.members.client import PatchType, PropagationPolicy
+from fedsvc.members.errors import KindNotServedError, MemberStatusError
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import WorkState
+from fedsvc.model.work import DirtyWork
+from fedsvc.rendering.canonical import canonical_json
+from fedsvc.rendering.marks import (
+    FIELD_MANAGER,
+    MANAGED_LABEL,
+    UNIT_ANNOTATION,
+    UNIT_UID_ANNOTATION,
+    is_managed,
+    owner_of,
+)
+
+_ORPHANING_MANAGER: Final = "fedsvc-orphan"
+_FIRST_LOOK_SECONDS: Final = 1.0
+_MAX_LOOK_SECONDS: Final = 30.0
+_POLICIES: Final = {
+    ObjectDeletion.BACKGROUND: PropagationPolicy.BACKGROUND,
+    ObjectDeletion.FOREGROUND: PropagationPolicy.FOREGROUND,
+}
+
+
+async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None:
+    """Remove one work; None when the object is gone, or no longer ours to remove.
+
+    Raises:
+        MemberError: whatever `outcomes` has words for.
+    """
+    try:
+        async with session.deadline("discovery"):
+            path = await session.member.discovery.path(work.key)
+        async with session.deadline(f"GET {path}"):
+            live = await session.member.client.get(path)
+    except KindNotServedError:
+        return None  # with the kind all its objects went
+    except MemberStatusError as error:
+        if error.code == 404:
+            return None
+        raise
+    owner = owner_of(live)
+    if not is_managed(live) or owner is None or owner.unit_uid != work.unit_uid:
+        return None  # somebody took our mark off: hands off
+    if work.removal is ObjectDeletion.ORPHAN:
+        return await _orphan(session, work, path, live)
+    if is_terminating(live):
+        return _waiting(work, live)
+    return await _delete(session, work, path, object_uid(live))
+
+
+async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) -> Outcome | None:
+    policy = _POLICIES[work.removal or ObjectDeletion.BACKGROUND]
+    try:
+        async with session.deadline(f"DELETE {path}"):
+            answer = await session.member.client.delete(path, propagation=policy, uid=uid)
+    except MemberStatusError as error:
+        if error.code == 404:
+            return None
+        raise
+    # A Status says that it is gone; the object itself that finalizers or dependents still hold it.
+    return _waiting(work, answer) if is_terminating(answer) else None
+
+
+async def _orphan(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Outcome | None:
+    """Take off marks and ownership in one patch, for this version of the object alone."""
+    metadata = metadata_of(live)
+    entries = metadata.get("managedFields")
+    others = (
+        [entry for entry in entries if isinstance(entry, dict) and entry.get("manager") != FIELD_MANAGER]
+        if isinstance(entries, list)
+        else []
+    )
+    patch = {
+        "metadata": {
+            "resourceVersion": metadata.get("resourceVersion"),
+            "labels": {MANAGED_LABEL: None},
+            "annotations": {UNIT_ANNOTATION: None, UNIT_UID_ANNOTATION: None},
+            # One empty entry is how an API server is told to drop them all.
+            "managedFields": others or [{}],
+        }
+    }
+    try:
+        async with session.deadline(f"PATCH {path}"):
+            await session.member.client.patch(
+                path, canonical_json(patch), patch_type=PatchType.MERGE, field_manager=_ORPHANING_MANAGER
+            )
+    except MemberStatusError as error:
+        if error.code == 404:
+            return None
+        if error.code == 409:
+            return outcomes.retrying("Conflict", error.message, key=f"work-{work.id}", attempts=0)
+        raise
+    return None
+
+
+def _waiting(work: DirtyWork, live: dict[str, Any]) -> Outcome:
+    names = metadata_of(live).get("finalizers")
+    finalizers = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    held = f"; it is held by {', '.join(finalizers[:5])}" if finalizers else ""
+    wait = delay_seconds(f"work-{work.id}", work.attempts, first=_FIRST_LOOK_SECONDS, maximum=_MAX_LOOK_SECONDS)
+    return Outcome(
+        state=WorkState.REMOVING,
+        reason="BeingDeleted",
+        message=f"{work.key} is being deleted there{held}",
+        retry_after_seconds=wait,
+    )

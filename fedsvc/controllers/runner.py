@@ -1,0 +1,124 @@
+"""Runs all controllers while this replica holds the lease, waits for it otherwise; outlives losses of PostgreSQL."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import structlog
+
+from fedsvc.controllers import metrics
+from fedsvc.controllers.backoff import Backoff
+from fedsvc.controllers.cleanup import CleanupController
+from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.fleet import Fleet
+from fedsvc.controllers.health import HealthController
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.placement import PlacementController
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.status import StatusController
+from fedsvc.controllers.supervising import supervise
+from fedsvc.errors import StoreUnavailableError
+from fedsvc.members.registry import Members
+from fedsvc.store.leases import Lease, hold_lease
+from fedsvc.store.store import Store
+
+_log = structlog.get_logger(__name__)
+
+LEASE = "controllers"
+
+
+class Leadership:
+    """Whether this process runs the controllers; for the server's own status."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.leading = asyncio.Event()
+
+    def begin(self, epoch: int) -> None:
+        """From now on it does."""
+        self.epoch = epoch
+        self.leading.set()
+        metrics.LEADING.set(1)
+
+    def end(self) -> None:
+        """From now on it does not."""
+        self.leading.clear()
+        metrics.LEADING.set(0)
+
+
+async def run_controllers(
+    store: Store,
+    *,
+    holder: str,
+    settings: ControllerSettings | None = None,
+    members: Members | None = None,
+    leadership: Leadership | None = None,
+) -> None:
+    """Run the controllers whenever this process holds the lease, until cancelled. Nothing else ends it.
+
+    Args:
+        store: the store; its feed should be running, else changes of other replicas are seen late.
+        holder: who asks for the lease, for people.
+        settings: the numbers; None: the defaults.
+        members: the clients to use; None: own ones, closed in the end.
+        leadership: told when this process begins and ends to lead.
+    """
+    chosen = settings or ControllerSettings()
+    told = leadership or Leadership()
+    backoff = Backoff(f"lease-{holder}", first=chosen.restart_seconds, maximum=chosen.restart_max_seconds)
+    async with AsyncExitStack() as stack:
+        clients = members if members is not None else await stack.enter_async_context(Members())
+        while True:
+            started = time.monotonic()
+            try:
+                async with hold_lease(store.database, LEASE, holder=holder) as lease:
+                    _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
+                    told.begin(lease.epoch)
+                    try:
+                        await _lead(store, clients, chosen, lease)
+                    finally:
+                        told.end()
+                _log.warning("controllers_lost_lease", holder=holder)
+            except StoreUnavailableError as error:
+                _log.warning("controllers_wait_for_store", error=str(error))
+            except Exception:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends the controllers
+                _log.exception("controllers_failed", holder=holder)
+            if time.monotonic() - started > chosen.restart_max_seconds:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_seconds())
+
+
+async def _lead(store: Store, members: Members, settings: ControllerSettings, lease: Lease) -> None:
+    """Run everything until the lease is lost."""
+    events = EventRecorder(store, settings)
+    hub = Hub(store, rescan_seconds=settings.rescan_seconds)
+    fleet = Fleet(store, members, settings=settings, events=events)
+    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked)
+    health = HealthController(store, members, settings=settings, events=events)
+    cleanup = CleanupController(store, settings=settings, events=events)
+
+    def decided(unit_name: str) -> None:
+        status.wake(unit_name)
+        cleanup.wake()
+
+    placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "hub": hub.run,
+        "events": events.run,
+        "fleet": fleet.run,
+        "placement": placement.run,
+        "status": status.run,
+        "cleanup": cleanup.run,
+        "health": health.run,
+    }
+    for part in (fleet, placement, status, cleanup, health):
+        part.listen(hub)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(supervise(name, run, settings=settings), name=f"controller-{name}")
+            for name, run in parts.items()
+        ]
+        await lease.lost.wait()
+        for task in tasks:
+            task.cancel()

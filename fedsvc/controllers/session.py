@@ -1,0 +1,151 @@
+"""One member as the controllers of this process see it: connection, index of its works, pause, signals."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fedsvc.controllers import metrics
+from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.index import WorkIndex
+from fedsvc.controllers.outcomes import Pause
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.wakeups import Signal
+from fedsvc.members.errors import MemberUnreachableError, UnreachableKind
+from fedsvc.members.registry import Member
+from fedsvc.model.cluster import Cluster
+
+
+class MemberSession:
+    """Shared by the propagator and the collector of one member; nothing in it is shared between members.
+
+    Attributes:
+        cluster: name of the member.
+        index: what is known of its works.
+        work: set when the propagator has something to do.
+        look: whether there may be dirty works that it does not know of.
+        kinds: set when the kinds in use change.
+        retry: set when there is a reason to look at a paused member at once.
+    """
+
+    def __init__(
+        self, cluster: Cluster, member: Member, *, settings: ControllerSettings, events: EventRecorder
+    ) -> None:
+        self.cluster = cluster.name
+        self.settings = settings
+        self.events = events
+        self.work = Signal()
+        self.look = True
+        self.kinds = Signal()
+        self.retry = Signal()
+        self.index = WorkIndex(on_kinds_changed=self.kinds.set)
+        self._member = member
+        self._pause: Pause | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @property
+    def subject(self) -> str:
+        """Its name in the API."""
+        return f"clusters/{self.cluster}"
+
+    @property
+    def member(self) -> Member:
+        """The connection of now."""
+        return self._member
+
+    def renew(self, member: Member) -> None:
+        """Use another connection; whatever kept the member paused may be mended by it."""
+        if member is self._member:
+            return
+        self._member = member
+        self.retry.set()
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why the member is left alone; None while it is not."""
+        return self._pause
+
+    def pause_for(self, pause: Pause) -> bool:
+        """Leave the member alone from now on; False where it was paused already."""
+        first = self._pause is None
+        self._pause = pause
+        self._open.clear()
+        if first:
+            metrics.MEMBER_PAUSED.labels(self.cluster).set(1)
+            self.events.warning(self.subject, pause.reason, pause.message, cluster=self.cluster)
+        return first
+
+    def resume(self) -> None:
+        """The member answers again."""
+        if self._pause is None:
+            return
+        self._pause = None
+        self._open.set()
+        metrics.MEMBER_PAUSED.labels(self.cluster).set(0)
+        self.events.normal(self.subject, "MemberReachable", "the member answers again", cluster=self.cluster)
+        self.wake()
+        self.kinds.set()
+
+    def wake(self) -> None:
+        """There may be dirty works."""
+        self.look = True
+        self.work.set()
+
+    async def wait_until_open(self) -> None:
+        """Wait while the member is paused."""
+        await self._open.wait()
+
+    @asynccontextmanager
+    async def deadline(self, what: str, *, seconds: float | None = None) -> AsyncIterator[None]:
+        """No request within takes longer than `seconds`, or than the settings allow.
+
+        Raises:
+            MemberUnreachableError: it took longer.
+        """
+        limit = self.settings.request_timeout_seconds if seconds is None else seconds
+        try:
+            async with asyncio.timeout(limit):
+                yield
+        except TimeoutError as error:
+            message = f"no answer to {what} within {limit:g} s"
+            raise MemberUnreachableError(UnreachableKind.TIMEOUT, message) from error
+
+
+def object_version(live: Mapping[str, Any]) -> int:
+    """The resource version of an object as a number, 0 where it is none.
+
+    Comparable by KEP-5504, and in practice ever since etcd holds the objects. It is only used to pass over events that
+    are older than our own last apply; were it wrong, an apply too many would follow, which changes nothing.
+    """
+    text = metadata_of(live).get("resourceVersion")
+    return int(text) if isinstance(text, str) and text.isdigit() else 0
+
+
+def object_uid(live: Mapping[str, Any]) -> str:
+    """The uid of an object; empty where it has none."""
+    uid = metadata_of(live).get("uid")
+    return uid if isinstance(uid, str) else ""
+
+
+def is_terminating(live: Mapping[str, Any]) -> bool:
+    """Whether the object is being deleted."""
+    return bool(metadata_of(live).get("deletionTimestamp"))
+
+
+def metadata_of(live: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metadata of an object, {} where it is not an object."""
+    metadata = live.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def managers_of(live: Mapping[str, Any], *, but: str) -> Iterator[str]:
+    """The field managers of an object other than `but`, the latest writer first, each once."""
+    entries = metadata_of(live).get("managedFields")
+    named = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    seen = {but}
+    for entry in sorted(named, key=lambda entry: str(entry.get("time") or ""), reverse=True):
+        manager = entry.get("manager")
+        if isinstance(manager, str) and manager not in seen:
+            seen.add(manager)
+            yield manager

@@ -1,0 +1,54 @@
+"""The numbers of the controllers, each with the reason for its default. Tests shorten some of them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    """How often, how many, how long."""
+
+    # Makes up for every wake-up that was lost; cheap enough to be frequent, rare enough to cost nothing when idle.
+    rescan_seconds: float = 30.0
+    # A failed controller is started again after this, doubled up to the maximum while it keeps failing.
+    restart_seconds: float = 0.2
+    restart_max_seconds: float = 10.0
+    # How often another replica looks whether it can take over from a holder that is gone.
+    lease_retry_seconds: float = 1.0
+
+    # Units decided in one transaction, and the number of their works at which a transaction is full.
+    placement_batch_units: int = 100
+    placement_batch_works: int = 2_000
+
+    # Works read at once, and kept in memory for the workers of one member.
+    claim_size: int = 200
+    # Requests in flight to one member: the start, and the bounds between which it adapts.
+    concurrency: int = 8
+    concurrency_max: int = 16
+    # Results wait so long for others while a member is busy; when it is idle they are written at once.
+    result_batch_seconds: float = 0.02
+    result_batch_size: int = 100
+    # No request to a member takes longer.
+    request_timeout_seconds: float = 10.0
+    # How long a member that does not answer is left alone before the next look, doubled up to the maximum.
+    probe_seconds: float = 1.0
+    probe_max_seconds: float = 30.0
+
+    # Observations wait so long for others.
+    observation_batch_seconds: float = 0.05
+    # A watch that broke is opened again after this, doubled up to the maximum while it keeps breaking.
+    watch_retry_seconds: float = 0.2
+    watch_retry_max_seconds: float = 30.0
+    # More corrections of one work than this in a minute are a fight, and corrections slow down.
+    contested_corrections: int = 5
+
+    # A unit's summary waits so long for further changes of its works.
+    status_debounce_seconds: float = 0.1
+    # Units summarised in one transaction.
+    status_batch_units: int = 200
+
+    # Events wait so long for others; beyond the number that may wait, further ones are dropped and counted.
+    event_batch_seconds: float = 0.25
+    event_queue_size: int = 2_000
+
+    # How often old rows are removed.
+    retention_seconds: float = 3_600.0

@@ -1,0 +1,98 @@
+"""Keeps each unit's status true: summed from its works and its decision, shortly after the last change of either."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from fedsvc.controllers import metrics
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.summary import decision_info, summarise
+from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.store import decisions, summaries, units
+from fedsvc.store.changes import Change
+from fedsvc.store.store import Store
+
+
+class StatusController:
+    """Writes the summaries of units, only where they differ. `blocked` tells, by uid, why a decision has to wait."""
+
+    def __init__(self, store: Store, *, settings: ControllerSettings, blocked: Callable[[], Mapping[str, str]]) -> None:
+        self._store = store
+        self._settings = settings
+        self._blocked = blocked
+        self._names: Wakeups[str] = Wakeups()  # of units, as in the API
+        self._everything = True
+
+    def listen(self, hub: Hub) -> None:
+        """Take wake-ups from `hub`."""
+        hub.listen(self._changed, self._rescan)
+
+    def wake(self, unit_name: str) -> None:
+        """Look at a unit."""
+        self._names.add(unit_name)
+
+    async def run(self) -> None:
+        """Summarise until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        self._everything = True
+        while True:
+            if self._everything:
+                self._everything = False
+                await self._wake_all()
+            names = await self._names.take(
+                limit=self._settings.status_batch_units, timeout_seconds=self._settings.rescan_seconds
+            )
+            if not names:
+                continue
+            # Works change in bursts: one summary for all of a burst.
+            await asyncio.sleep(self._settings.status_debounce_seconds)
+            more = self._names.take_now(limit=self._settings.status_batch_units)
+            await self._summarise(sorted({*names, *more}))
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "work":
+            self._names.add(change.subject)
+        elif change.kind == "unit" and not change.deleted:
+            self._names.add(change.name)
+
+    def _rescan(self) -> None:
+        """Nothing: every change is seen or made up for when the controllers start; a full pass is not cheap."""
+
+    async def _wake_all(self) -> None:
+        async with self._store.reader() as tx:
+            uids = await units.list_uids(tx)
+            for start in range(0, len(uids), self._settings.status_batch_units):
+                part = await units.get_many(tx, uids[start : start + self._settings.status_batch_units])
+                self._names.update(unit.resource_name for unit in part)
+
+    async def _summarise(self, names: list[str]) -> None:
+        async with self._store.reader() as tx:
+            uids = await summaries.uids_of(tx, [_pair(name) for name in names])
+            found = await units.get_many(tx, uids)
+            newest = await decisions.newest(tx, uids)
+            sums = await summaries.of_units(tx, uids)
+            now = tx.now
+        blocked = self._blocked()
+        changed = []
+        for unit in found:
+            stored = newest.get(unit.uid)
+            info = None if stored is None else decision_info(stored.id, stored.record)
+            status = summarise(unit, info, sums[unit.uid], blocked=blocked.get(unit.uid, ""), now=now)
+            if status != unit.status:
+                changed.append((unit, status))
+            await asyncio.sleep(0)
+        if not changed:
+            return
+        async with self._store.transaction() as tx:
+            for unit, status in changed:
+                if await units.set_status(tx, unit, status):
+                    metrics.STATUS_WRITES.inc()
+
+
+def _pair(name: str) -> tuple[str, str]:
+    """(namespace, unit) of "namespaces/x/units/y"."""
+    _, namespace, _, unit = name.split("/")
+    return namespace, unit

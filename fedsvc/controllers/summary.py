@@ -1,0 +1,220 @@
+"""Pure: from the works of a unit and its newest decision to the unit's status.
+
+State, the first that holds:
+
+===========  ==================================================================================================
+Deleting     the unit is being deleted
+Pending      no decision was made yet
+Unplaced     the decision found no cluster
+Degraded     a work Failed or Drifted, waits for a member that cannot be reached, or its object is Degraded
+Applying     a work is Pending, Retrying or Removing, or the newest change is not decided yet
+Progressing  everything is applied, not every object is Healthy yet
+Ready        everything is applied and Healthy
+===========  ==================================================================================================
+
+A cluster's line shows its worst work: Failed, Drifted, Retrying, Pending, Removing, Applied, in this order; among
+equals the one whose object is named first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from fedsvc.controllers.outcomes import CONNECTION_INVALID, CREDENTIALS_INVALID, MEMBER_UNREACHABLE
+from fedsvc.model.cluster import Condition, ConditionStatus
+from fedsvc.model.summary import SEVERITY, ClusterWorks
+from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
+
+_MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
+_SHOWN: Final = 5
+_MAX_MESSAGE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionInfo:
+    """What the summary needs of the newest decision."""
+
+    id: str
+    targets: tuple[str, ...]  # clusters
+    reason: str  # why there are none
+    message: str
+    shortfall: tuple[str, ...]  # sentences
+    warnings: tuple[str, ...]  # sentences
+
+
+def decision_info(decision_id: str, record: Mapping[str, Any]) -> DecisionInfo:
+    """What the summary needs of a stored decision record."""
+    return DecisionInfo(
+        id=decision_id,
+        targets=tuple(target["cluster"] for target in record["targets"]),
+        reason=record["reason"],
+        message=record["message"],
+        shortfall=tuple(entry["message"] for entry in record["shortfall"]),
+        warnings=tuple(entry["message"] for entry in record["warnings"]),
+    )
+
+
+def summarise(
+    unit: Unit, decision: DecisionInfo | None, works: Iterable[ClusterWorks], *, blocked: str = "", now: datetime
+) -> UnitStatus:
+    """The status of a unit. Equal to the one it has, times included, where nothing changed.
+
+    Args:
+        unit: with the status it has.
+        decision: the newest one, None before the first.
+        works: one entry for each cluster that holds works of the unit.
+        blocked: why a decision waits to be carried out, empty where it does not.
+        now: the time of whatever changed.
+    """
+    lines = sorted(works, key=lambda entry: entry.cluster)
+    decided = unit.decided_generation >= unit.generation
+    conditions = (
+        _placed(unit, decision, blocked, now),
+        _applied(unit, decision, lines, now),
+        _ready(unit, decision, lines, now),
+    )
+    return UnitStatus(
+        state=_state(unit, decision, lines, decided=decided),
+        conditions=tuple(_keep_time(unit.status.conditions, condition) for condition in conditions),
+        clusters=tuple(_line(unit.status.clusters, entry, now) for entry in lines),
+        observed_revision=unit.revision if decided else unit.status.observed_revision,
+        decision=decision.id if decision is not None else "",
+        desired_replicas=sum(entry.desired_replicas for entry in lines),
+        ready_replicas=sum(entry.ready_replicas for entry in lines),
+    )
+
+
+def _state(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], *, decided: bool) -> UnitState:
+    if unit.delete_time is not None:
+        return UnitState.DELETING
+    if decision is None:
+        return UnitState.PENDING
+    if not decision.targets and decided:
+        return UnitState.UNPLACED
+    return _state_of_works(lines, decided=decided)
+
+
+def _state_of_works(lines: Sequence[ClusterWorks], *, decided: bool) -> UnitState:
+    if any(_needs_a_look(entry) for entry in lines):
+        return UnitState.DEGRADED
+    if not decided or any(entry.worst.state is not WorkState.APPLIED for entry in lines):
+        return UnitState.APPLYING
+    if any(entry.worst_health is not None for entry in lines):
+        return UnitState.PROGRESSING
+    return UnitState.READY
+
+
+def _needs_a_look(entry: ClusterWorks) -> bool:
+    if entry.worst.state in (WorkState.FAILED, WorkState.DRIFTED):
+        return True
+    if entry.worst.state is not WorkState.APPLIED and entry.worst.reason in _MEMBER_TROUBLE:
+        return True
+    return entry.worst_health is not None and entry.worst_health.health == "Degraded"
+
+
+def _placed(unit: Unit, decision: DecisionInfo | None, blocked: str, now: datetime) -> Condition:
+    if unit.delete_time is not None:
+        return _condition("Placed", ConditionStatus.FALSE, "Deleting", "the unit is being deleted", now)
+    if decision is None:
+        message = blocked or "no decision was made yet"
+        return _condition(
+            "Placed", ConditionStatus.UNKNOWN, "WaitingForRemoval" if blocked else "Undecided", message, now
+        )
+    if blocked:
+        return _condition("Placed", ConditionStatus.FALSE, "WaitingForRemoval", blocked, now)
+    if not decision.targets:
+        message = "; ".join((decision.message, *decision.warnings))
+        return _condition("Placed", ConditionStatus.FALSE, decision.reason, message, now)
+    count = len(decision.targets)
+    shown = ", ".join(decision.targets[:_SHOWN]) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
+    where = f"on {count} cluster{'s' if count > 1 else ''}: {shown}"
+    message = "; ".join((where, *decision.shortfall, *decision.warnings))
+    if decision.shortfall:
+        return _condition("Placed", ConditionStatus.FALSE, "Shortfall", message, now)
+    return _condition("Placed", ConditionStatus.TRUE, "Placed", message, now)
+
+
+def _applied(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], now: datetime) -> Condition:
+    total, done = _sum(lines, "work_count"), _sum(lines, "applied_count")
+    open_lines = [entry for entry in lines if entry.worst.state is not WorkState.APPLIED]
+    worst = min(open_lines, key=lambda entry: SEVERITY.index(entry.worst.state), default=None)
+    if unit.delete_time is not None:
+        left = f"{total} objects are left to remove" if total else "no object is left to remove"
+        message = left if worst is None else f"{left}; {_words(worst)}"
+        return _condition("Applied", ConditionStatus.FALSE, "Deleting", message, now)
+    if worst is not None:
+        message = f"{done} of {total} works are applied; {_words(worst)}"
+        return _condition("Applied", ConditionStatus.FALSE, worst.worst.reason or worst.worst.state.value, message, now)
+    if decision is None or unit.decided_generation < unit.generation:
+        return _condition("Applied", ConditionStatus.FALSE, "Undecided", "the newest change is not decided yet", now)
+    if not decision.targets:
+        return _condition("Applied", ConditionStatus.FALSE, "Unplaced", "there is no cluster to apply it to", now)
+    message = f"all {total} works are applied"
+    return _condition("Applied", ConditionStatus.TRUE, "Applied", message, now)
+
+
+def _ready(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], now: datetime) -> Condition:
+    applied = _applied(unit, decision, lines, now)
+    if applied.status is not ConditionStatus.TRUE and applied.reason in ("Deleting", "Unplaced", "Undecided"):
+        return _condition("Ready", ConditionStatus.FALSE, applied.reason, applied.message, now)
+    total, healthy = _sum(lines, "work_count"), _sum(lines, "healthy_count")
+    found = [(entry.cluster, entry.worst_health) for entry in lines if entry.worst_health is not None]
+    bad = [(cluster, health) for cluster, health in found if health.health == "Degraded"]
+    if bad or (found and applied.status is ConditionStatus.TRUE):
+        cluster, health = (bad or found)[0]
+        said = f": {health.message}" if health.message else ""
+        which = f"{cluster}: {health.object} is {health.health or 'not observed yet'}{said}"
+        message = f"{healthy} of {total} objects are healthy; {which}"
+        reason = health.reason or health.health or "NotObserved"
+        return _condition("Ready", ConditionStatus.FALSE, reason, message, now)
+    if applied.status is not ConditionStatus.TRUE:
+        return _condition("Ready", ConditionStatus.FALSE, "NotApplied", applied.message, now)
+    return _condition("Ready", ConditionStatus.TRUE, "Ready", f"all {total} objects are healthy", now)
+
+
+def _sum(lines: Iterable[ClusterWorks], name: str) -> int:
+    return sum(int(getattr(entry, name)) for entry in lines)
+
+
+def _words(entry: ClusterWorks) -> str:
+    worst = entry.worst
+    said = f" ({worst.message})" if worst.message else ""
+    return f"{entry.cluster}: {worst.object} is {worst.state}{said}"
+
+
+def _line(before: Iterable[UnitClusterStatus], entry: ClusterWorks, now: datetime) -> UnitClusterStatus:
+    old = next((line for line in before if line.cluster == entry.cluster), None)
+
+    def line(update_time: datetime) -> UnitClusterStatus:
+        worst, health = entry.worst, entry.worst_health
+        reason, message = worst.reason, f"{worst.object}: {worst.message}" if worst.message else ""
+        if worst.state is WorkState.APPLIED and health is not None:
+            reason = health.reason or health.health
+            message = f"{health.object}: {health.message}" if health.message else ""
+        return UnitClusterStatus(
+            cluster=entry.cluster,
+            state=worst.state,
+            reason=reason,
+            message=message,
+            work_count=entry.work_count,
+            applied_work_count=entry.applied_count,
+            healthy_work_count=entry.healthy_count,
+            desired_replicas=entry.desired_replicas,
+            ready_replicas=entry.ready_replicas,
+            update_time=update_time,
+        )
+
+    return old if old is not None and line(old.update_time) == old else line(now)
+
+
+def _condition(type_: str, status: ConditionStatus, reason: str, message: str, now: datetime) -> Condition:
+    text = message if len(message) <= _MAX_MESSAGE else message[: _MAX_MESSAGE - 1] + "…"
+    return Condition(type=type_, status=status, reason=reason, message=text, last_transition_time=now)
+
+
+def _keep_time(before: Iterable[Condition], condition: Condition) -> Condition:
+    old = next((entry for entry in before if entry.type == condition.type), None)
+    if old is None or old.status is not condition.status:
+        return condition
+    return replace(condition, last_transition_time=old.last_transition_time)

@@ -1,0 +1,166 @@
+"""Asking a member what it serves: in two requests where it can (1.27 on), version by version where it cannot."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from fedsvc.members.answers import parse_object
+from fedsvc.members.api_table import (
+    ApiResource,
+    ApiTable,
+    GroupVersion,
+    read_aggregated,
+    read_groups,
+    read_resources,
+    table_of,
+)
+from fedsvc.members.client import MemberClient, status_of
+from fedsvc.members.errors import KindNotServedError, MemberError
+from fedsvc.rendering.keys import ObjectKey
+
+__all__ = ["ApiResource", "ApiTable", "Discovery", "discover"]
+
+MAX_AGE_SECONDS: Final = 300.0
+MIN_INTERVAL_SECONDS: Final = 3.0
+"""A kind that is not found makes the table be read anew, but no more often than this."""
+
+_AGGREGATED: Final = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
+    "application/json"
+)
+_PARALLEL: Final = 8  # of the member's connections; the rest stay free for work
+
+
+async def discover(client: MemberClient, previous: ApiTable | None = None) -> ApiTable:
+    """What the member serves now. A group that cannot be read keeps what `previous` knew of it.
+
+    Raises:
+        MemberError: the list of groups itself cannot be read.
+    """
+    core, grouped = await asyncio.gather(_fetch(client, "/api"), _fetch(client, "/apis"))
+    resources: list[ApiResource] = []
+    failed: dict[GroupVersion, str] = {}
+    pending: list[GroupVersion] = []
+    for document in (core, grouped):
+        if document.get("kind") == "APIGroupDiscoveryList":
+            read, stale = read_aggregated(document)
+            resources += read
+            failed |= stale
+        else:
+            pending += read_groups(document)
+    room = asyncio.Semaphore(_PARALLEL)
+
+    async def read_one(group_version: GroupVersion) -> None:
+        async with room:
+            try:
+                document = await _fetch(client, _version_path(group_version))
+            except MemberError as error:
+                failed[group_version] = str(error)
+            else:
+                resources.extend(read_resources(*group_version, document))
+
+    async with asyncio.TaskGroup() as group:
+        for group_version in pending:
+            group.create_task(read_one(group_version))
+    return table_of(resources, failed, previous)
+
+
+class Discovery:
+    """The table of one member, read when it is first needed, when it is old, and when a kind is missing from it.
+
+    Callers at the same time share one reading. Nothing here is shared between members.
+    """
+
+    def __init__(self, client: MemberClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._table: ApiTable | None = None
+        self._read_at = 0.0
+        self._tried_at: float | None = None
+        self._stale = False
+        self._lock = asyncio.Lock()
+
+    @property
+    def cached(self) -> ApiTable | None:
+        """The table as it was last read."""
+        return self._table
+
+    def invalidate(self) -> None:
+        """Make the next `table` or `path` read anew: a CRD was applied, or a path that was served answers 404."""
+        self._stale = True
+
+    async def table(self, *, max_age_seconds: float = MAX_AGE_SECONDS) -> ApiTable:
+        """The table, read anew where it is older than `max_age_seconds` or was invalidated.
+
+        Raises:
+            MemberError: it cannot be read, and there is no older one.
+        """
+        async with self._lock:
+            table = self._table
+            if table is not None and not self._stale and self._clock() - self._read_at < max_age_seconds:
+                return table
+            if table is not None and not self._may_ask():
+                return table
+            return await self._refresh()
+
+    async def resource(self, group: str, version: str, kind: str) -> ApiResource:
+        """How the kind is served; a kind that is not known is looked for in the member, once in a few seconds.
+
+        Raises:
+            KindNotServedError: the member does not serve it.
+            MemberError: the member cannot be asked.
+        """
+        table = self._table if not self._stale else None
+        if table is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
+            table = await self.table()
+        try:
+            return table.resource(group, version, kind)
+        except KindNotServedError:
+            async with self._lock:
+                if self._table is table and self._may_ask():
+                    table = await self._refresh()
+                elif self._table is not None:
+                    table = self._table
+            return table.resource(group, version, kind)
+
+    async def path(self, key: ObjectKey, *, default_namespace: str = "default") -> str:
+        """The path of an object; see `resource`.
+
+        Raises:
+            KindNotServedError: the member does not serve its kind.
+            MemberError: the member cannot be asked.
+        """
+        table = self._table
+        if table is None or self._stale or key.gvk not in table.resources:
+            resource = await self.resource(key.group, key.version, key.kind)
+        else:
+            resource = table.resources[key.gvk]
+        return resource.path(namespace=key.namespace or default_namespace, name=key.name)
+
+    def _may_ask(self) -> bool:
+        return self._tried_at is None or self._clock() - self._tried_at >= MIN_INTERVAL_SECONDS
+
+    async def _refresh(self) -> ApiTable:
+        self._tried_at = self._clock()
+        try:
+            table = await discover(self._client, self._table)
+        except MemberError:
+            if self._table is None:
+                raise
+            return self._table  # the trouble is the member's, and its next request will tell
+        self._table, self._read_at, self._stale = table, self._clock(), False
+        return table
+
+
+async def _fetch(client: MemberClient, path: str) -> dict[str, Any]:
+    answer = await client.raw_get(path, accept=_AGGREGATED)
+    if answer.status != 200:
+        raise status_of(answer, method="GET", path=path)
+    return parse_object(answer.body, what=path)
+
+
+def _version_path(group_version: GroupVersion) -> str:
+    group, version = group_version
+    return f"/apis/{group}/{version}" if group else f"/api/{version}"

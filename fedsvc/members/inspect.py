@@ -1,0 +1,154 @@
+"""What the health controller asks a member: is it ready, which version, what can its nodes hold, what may we do."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fedsvc.members.answers import http_date, parse_object
+from fedsvc.members.client import MemberClient, status_of
+from fedsvc.members.errors import MemberStatusError
+from fedsvc.members.refusals import Right
+from fedsvc.model.cluster import Capacity
+from fedsvc.rendering.quantities import parse_quantity
+
+PROBE_TIMEOUT_SECONDS: Final = 5.0
+_READY_PATHS: Final = (
+    "/readyz",
+    "/healthz",
+)  # the first since 1.16; proxies in front of some clusters show only the other
+_MAX_CHECKS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What a member said when it was asked whether it is ready.
+
+    Attributes:
+        ready: None where it answers, but does not tell.
+        message: why it is not ready, in its own words.
+        refusal: set where it refused our credential.
+        skew_seconds: how far the member's clock is ahead of ours; None where it sent no time.
+    """
+
+    ready: bool | None
+    message: str = ""
+    refusal: MemberStatusError | None = None
+    skew_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSummary:
+    """The nodes of a member."""
+
+    node_count: int = 0
+    ready_node_count: int = 0
+    allocatable: Capacity = field(default_factory=Capacity)  # of the ready, schedulable nodes
+
+
+async def probe(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> Readiness:
+    """Ask the member whether it is ready, on a connection of its own.
+
+    Raises:
+        MemberError: it gave no answer that an API server gives.
+    """
+    for path in _READY_PATHS:
+        answer = await client.probe_get(path, timeout_seconds=timeout_seconds)
+        skew = _skew(answer.date)
+        if 200 <= answer.status < 300:
+            return Readiness(ready=True, skew_seconds=skew)
+        if answer.status == 401:
+            refusal = status_of(answer, method="GET", path=path)
+            return Readiness(ready=None, refusal=refusal, skew_seconds=skew)
+        if answer.status >= 500:
+            return Readiness(ready=False, message=_failing(answer.status, answer.body), skew_seconds=skew)
+        if answer.status == 429:  # it is busy, not broken
+            break
+    return Readiness(ready=None, message=f"the answer to {path} was status {answer.status}", skew_seconds=skew)
+
+
+async def kubernetes_version(client: MemberClient) -> str:
+    """The version of the API server, as in "v1.30.2".
+
+    Raises:
+        MemberError: it cannot be read.
+    """
+    answer = await client.probe_get("/version", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+    if answer.status != 200:
+        raise status_of(answer, method="GET", path="/version")
+    version = parse_object(answer.body, what="/version").get("gitVersion")
+    return version[:64] if isinstance(version, str) else ""
+
+
+async def nodes(client: MemberClient) -> NodeSummary:
+    """Count the nodes and add up what those can hold that are ready and not cordoned.
+
+    Raises:
+        MemberError: they cannot be listed; 403: the rights do not cover them.
+    """
+    total = ready = millicores = memory = pods = 0
+    async for page in client.list_pages("/api/v1/nodes"):
+        items = page.get("items")
+        for node in items if isinstance(items, list) else []:
+            total += 1
+            if not _is_ready(node):
+                continue
+            ready += 1
+            if _dict(_dict(node).get("spec")).get("unschedulable") is True:
+                continue
+            allocatable = _dict(_dict(_dict(node).get("status")).get("allocatable"))
+            millicores += _amount(allocatable.get("cpu"), scale=1000)
+            memory += _amount(allocatable.get("memory"))
+            pods += _amount(allocatable.get("pods"))
+    capacity = Capacity(cpu_millicores=millicores, memory_bytes=memory, pods=pods)
+    return NodeSummary(node_count=total, ready_node_count=ready, allocatable=capacity)
+
+
+async def may(client: MemberClient, right: Right) -> bool:
+    """Whether the member lets us, by SelfSubjectAccessReview (every authenticated user may ask for himself).
+
+    Raises:
+        MemberError: it cannot be asked.
+    """
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
+    if right.namespace:
+        attributes["namespace"] = right.namespace
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await client.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return _dict(answer.get("status")).get("allowed") is True
+
+
+def _failing(status: int, body: bytes) -> str:
+    """The failing checks in the verbose text that an API server sends when it is not ready."""
+    lines = body[:8192].decode("utf-8", "replace").splitlines()
+    checks = [line.removeprefix("[-]").split(" ", 1)[0] for line in lines if line.startswith("[-]")]
+    if checks:
+        more = f" and {len(checks) - _MAX_CHECKS} more" if len(checks) > _MAX_CHECKS else ""
+        return f"its checks fail: {', '.join(checks[:_MAX_CHECKS])}{more}"
+    return f"it answers with status {status}"
+
+
+def _is_ready(node: Any) -> bool:
+    conditions = _dict(_dict(node).get("status")).get("conditions")
+    return any(
+        _dict(condition).get("type") == "Ready" and _dict(condition).get("status") == "True"
+        for condition in (conditions if isinstance(conditions, list) else [])
+    )
+
+
+def _amount(value: Any, *, scale: int = 1) -> int:
+    quantity = parse_quantity(value)
+    return max(0, int(quantity * scale)) if quantity is not None else 0
+
+
+def _skew(date: str | None) -> float | None:
+    moment = http_date(date)
+    return None if moment is None else (moment - datetime.now(UTC)).total_seconds()
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,249 @@
+"""The composition root: the one module that knows all parts, puts them together and takes them down in order."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from fedsvc import clientfile
+from fedsvc.api.edge import Edge, EdgeSettings
+from fedsvc.api.http import http_endpoint
+from fedsvc.config import Address, ServerSettings, StoreSettings, TlsFiles
+from fedsvc.controllers.runner import Leadership, run_controllers
+from fedsvc.errors import AlreadyExistsError, ConfigurationError, StoreUnavailableError
+from fedsvc.store import clusters, tokens
+from fedsvc.store.database import Database
+from fedsvc.store.embedded import EmbeddedPostgres
+from fedsvc.store.migrate import migrate
+from fedsvc.store.sealing import SealError, load_keyring
+from fedsvc.store.store import Store
+from fedsvc.version import fedsvc_version
+
+ADMIN: Final = "admin"
+"""Name of the token that the first start makes."""
+
+_WATCHDOG_SECONDS: Final = 0.5
+
+_log = structlog.get_logger("fedsvc.server")
+
+
+async def serve(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT; a second one ends the process at once.
+
+    Raises:
+        ConfigurationError: a setting cannot work.
+        SchemaError: the database was written by a newer release.
+        StoreUnavailableError: PostgreSQL does not answer at the start; later, it is waited for.
+        OSError: an address cannot be listened on, or the data folder not be written.
+    """
+    stop = asyncio.Event()
+    _listen_to_signals(stop)
+    try:
+        await _serve(settings, stop)
+    except BaseExceptionGroup as group:
+        # One part failed and took the others down with it: that part's words are what people need.
+        raise _first(group) from group
+    _log.info("stopped")
+
+
+async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(embedded_postgres(settings.store))
+        store = await stack.enter_async_context(open_store(settings.store, postgres))
+        before, after = await migrate(store.database)
+        _log.info("schema_ready", before=before or "empty", after=after)
+        version = await store.database.version()
+        await _check_keyring(store, settings.store)
+        leadership = Leadership()
+        edge = Edge(store, _edge_settings(settings), is_leader=leadership.leading.is_set)
+        token = await first_token(store)
+        port = await edge.start()
+        stack.push_async_callback(edge.stop, 0)
+        listen = Address(host=settings.listen.host, port=port)
+        clientfile.write(settings.store.data_dir, listen, settings.tls, token)
+        metrics = await _serve_metrics(stack, settings, edge)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        running = [
+            tasks.create_task(store.feed.run(), name="feed"),
+            tasks.create_task(edge.run(), name="health"),
+        ]
+        if postgres is not None:
+            running.append(tasks.create_task(_keep_running(postgres), name="postgres"))
+        if settings.controllers:
+            run = run_controllers(store, holder=_holder(), leadership=leadership)
+            running.append(tasks.create_task(run, name="controllers"))
+        metrics = await _serve_metrics(stack, settings, edge)
+        _log.info(
+            "serving", listen=str(listen), tls=settings.tls is not None, database=version, metrics=str(metrics or "")
+        )
+        _write_ready_file(settings, listen, metrics)
+        await stop.wait()
+        _log.info("draining", seconds=settings.drain_seconds)
+        await edge.stop(settings.drain_seconds)
+        for task in running:
+            task.cancel()
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+@asynccontextmanager
+async def embedded_postgres(settings: StoreSettings) -> AsyncIterator[EmbeddedPostgres | None]:
+    """The embedded PostgreSQL while the context is open; None where another database is given.
+
+    Raises:
+        ConfigurationError: the data folder cannot be used.
+        StoreUnavailableError: it does not come up.
+    """
+    _make_data_dir(settings.data_dir)
+    if settings.database_url is not None:
+        yield None
+        return
+    postgres = EmbeddedPostgres(settings.data_dir)
+    await postgres.start()
+    try:
+        yield postgres
+    finally:
+        await postgres.stop()
+
+
+@asynccontextmanager
+async def open_store(settings: StoreSettings, postgres: EmbeddedPostgres | None) -> AsyncIterator[Store]:
+    """The store while the context is open.
+
+    Raises:
+        ConfigurationError: the URL or the key file cannot be used.
+    """
+    url = settings.database_url if postgres is None else postgres.url()
+    assert url is not None, "there is a URL wherever there is no embedded server"
+    store = Store(Database(url), load_keyring(settings.keyring))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def first_token(store: Store) -> str | None:
+    """The admin token, made where there is no token at all; None where there is one already.
+
+    Raises:
+        StoreUnavailableError: PostgreSQL does not answer.
+    """
+    async with store.transaction() as tx:
+        if await tokens.list_all(tx):
+            return None
+        try:
+            return await tokens.create(tx, ADMIN)
+        except AlreadyExistsError:
+            return None  # another replica started at the same moment
+
+
+async def _check_keyring(store: Store, settings: StoreSettings) -> None:
+    """Refuse to start with a key file that does not open what is stored, instead of failing call by call."""
+    try:
+        async with store.reader() as tx:
+            await clusters.list_all(tx)
+    except SealError as error:
+        raise ConfigurationError(f"--key-file {settings.keyring}: {error}") from error
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        probe = path / f".write-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"--data-dir {path} cannot be written: {error.strerror}; give a folder of yours with --data-dir"
+        ) from error
+
+
+def _edge_settings(settings: ServerSettings) -> EdgeSettings:
+    tls = settings.tls
+    return EdgeSettings(
+        address=str(settings.listen),
+        tls=None if tls is None else (tls.key.read_bytes(), tls.certificate.read_bytes()),
+        version=fedsvc_version(),
+        bookmark_seconds=settings.bookmark_seconds,
+    )
+
+
+async def _serve_metrics(stack: AsyncExitStack, settings: ServerSettings, edge: Edge) -> Address | None:
+    address = settings.metrics_listen
+    if address is None:
+        return None
+    # Off loopback everything is encrypted; on loopback scrapers need not know our certificate.
+    context = None if address.loopback or settings.tls is None else _tls_context(settings.tls)
+    try:
+        port = await stack.enter_async_context(
+            http_endpoint(address.host, address.port, tls=context, is_ready=lambda: edge.ready)
+        )
+    except OSError as error:
+        raise OSError(f"--metrics-listen {address} cannot be listened on: {error.strerror}") from error
+    return Address(host=address.host, port=port)
+
+
+def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
+async def _keep_running(postgres: EmbeddedPostgres) -> None:
+    """Start the embedded server again when it ended by itself; the rest of us waits for it meanwhile."""
+    while True:
+        await asyncio.sleep(_WATCHDOG_SECONDS)
+        if postgres.running:
+            continue
+        _log.error("embedded_postgres_ended", log=str(postgres.log))
+        try:
+            await postgres.restart()
+        except StoreUnavailableError as error:
+            _log.error("embedded_postgres_does_not_start", message=str(error))
+        else:
+            _log.warning("embedded_postgres_restarted")
+
+
+def _listen_to_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int) -> None:
+        if stop.is_set():
+            _log.warning("stopping_at_once", signal=signal.Signals(number).name)
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle, number)
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _write_ready_file(settings: ServerSettings, listen: Address, metrics: Address | None) -> None:
+    if settings.ready_file is None:
+        return
+    content = {
+        "address": str(clientfile.reachable(listen)),
+        "pid": os.getpid(),
+        "metrics_address": None if metrics is None else str(clientfile.reachable(metrics)),
+        "client_config": str(clientfile.path_in(settings.store.data_dir)),
+    }
+    # Renamed into place: whoever waits for it never reads half of it.
+    temporary = settings.ready_file.with_name(f"{settings.ready_file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content))
+    temporary.replace(settings.ready_file)

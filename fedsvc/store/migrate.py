@@ -1,0 +1,59 @@
+"""Bring the schema to this release: under a lock, in one transaction, never backwards."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from fedsvc.errors import SchemaError
+from fedsvc.store.database import Database
+
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fedsvc migrate', 0))")
+
+
+def alembic_config() -> Config:
+    """Where the migrations are; they ship inside the package."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def head() -> str:
+    """The revision this release is built for."""
+    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert revision is not None, "there is a first migration"
+    return revision
+
+
+async def migrate(database: Database) -> tuple[str | None, str]:
+    """Upgrade the schema where it is older; gives the revisions before and after.
+
+    Raises:
+        SchemaError: it is newer than this release knows.
+        StoreUnavailableError: PostgreSQL does not answer.
+    """
+    async with database.begin() as connection:
+        # Several servers may start at once: one migrates, the others wait and find it done.
+        await connection.exec_driver_sql("SET LOCAL statement_timeout = '600s'")
+        await connection.execute(_LOCK)
+        return await connection.run_sync(_migrate)
+
+
+def _migrate(connection: Connection) -> tuple[str | None, str]:
+    config = alembic_config()
+    current = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    if current is not None and current not in known:
+        raise SchemaError(
+            f"the database has schema {current}, which this release does not know (it has {head()}): it was written by a "
+            "newer fedsvc; start that, or one that is newer still"
+        )
+    if current != head():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return current, head()

@@ -1,0 +1,39 @@
+"""What is kept for how long; everything older goes, in one transaction that may be repeated at any time."""
+
+from typing import Final
+
+from sqlalchemy import text
+
+from fedsvc.store.store import Transaction
+
+DECISIONS_KEPT: Final = 20
+"""Of each unit, beside the one in force."""
+
+_HORIZON = text(
+    "INSERT INTO change_horizon (single, xid) SELECT TRUE, max(xid) FROM change WHERE create_time < now() - interval '1 hour'"
+    " HAVING max(xid) IS NOT NULL ON CONFLICT (single) DO UPDATE SET xid = EXCLUDED.xid"
+)
+_STATEMENTS: Final = tuple(
+    text(statement)
+    for statement in (
+        "DELETE FROM change USING change_horizon h WHERE change.xid <= h.xid",
+        "DELETE FROM event WHERE update_time < now() - interval '7 days'",
+        "DELETE FROM request WHERE create_time < now() - interval '24 hours'",
+        "DELETE FROM decision d USING (SELECT id, row_number() OVER (PARTITION BY unit_uid ORDER BY create_time DESC) AS n"
+        f" FROM decision) r WHERE r.id = d.id AND r.n > {DECISIONS_KEPT}"
+        " AND NOT EXISTS (SELECT 1 FROM unit u WHERE u.decision_id = d.id)"
+        " AND NOT EXISTS (SELECT 1 FROM binding b WHERE b.decision_id = d.id)",
+        "DELETE FROM manifest m WHERE m.create_time < now() - interval '1 hour'"
+        " AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.digest = m.digest)"
+        " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.desired_digest = m.digest OR w.applied_digest = m.digest)"
+        " AND NOT EXISTS (SELECT 1 FROM unit_revision v, jsonb_array_elements(v.resources) e"
+        " WHERE e ->> 4 = encode(m.digest, 'hex'))",
+    )
+)
+
+
+async def trim(tx: Transaction) -> None:
+    """Remove what is no longer kept: changes after an hour, events after a week, requests after a day."""
+    await tx.execute(_HORIZON)
+    for statement in _STATEMENTS:
+        await tx.execute(statement)

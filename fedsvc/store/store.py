@@ -1,0 +1,108 @@
+"""The store: transactions that record what they change, and tell it when they are committed."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fedsvc.rendering.canonical import digest
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.store.changes import Change, ChangeFeed, CommitListener, ResumeToken, current_token, write_changes
+from fedsvc.store.database import Database
+from fedsvc.store.sealing import Sealer
+
+_NOW = text("SELECT now()")
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """One transaction, and what it changed."""
+
+    connection: AsyncConnection
+    now: datetime  # the database's, of the start of the transaction
+    sealer: Sealer
+    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a statement; a list of parameters runs it for each, in one batch."""
+        return await self.connection.execute(statement, parameters)
+
+    def record(self, kind: str, name: str, *, subject: str = "", deleted: bool = False) -> None:
+        """Note a change; the newest note of an object holds."""
+        self.changes.pop((kind, name), None)
+        self.changes[kind, name] = Change(kind=kind, name=name, subject=subject, deleted=deleted)
+
+    async def resume_token(self) -> ResumeToken:
+        """Where a watch goes on from what this transaction sees."""
+        return await current_token(self.connection)
+
+    def digest_for(self, key: ObjectKey, body: bytes) -> bytes:
+        """Digest of a manifest: keyed for what is sealed, so that it tells nothing of the content."""
+        return self.sealer.keyed_digest(body) if is_secret(key) else digest(body)
+
+
+class Store:
+    """What everything that needs state is given."""
+
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self.database = database
+        self.sealer = sealer
+        self.feed = ChangeFeed(database)
+        self._listeners: list[CommitListener] = []
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A writing transaction; commits at the end, and then tells the listeners.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer, or cannot write now.
+        """
+        async with self.database.begin() as connection:
+            now = (await connection.execute(_NOW)).scalar_one()
+            transaction = Transaction(connection=connection, now=now, sealer=self.sealer)
+            yield transaction
+            changes = tuple(transaction.changes.values())
+            if changes:
+                await write_changes(connection, list(changes))
+        if changes:
+            for listener in tuple(self._listeners):
+                listener(changes)
+            self.feed.poke()
+
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator[Transaction]:
+        """A read-only transaction on one snapshot, so that a list and its resume token agree.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        async with self.database.begin(read_only=True) as connection:
+            now = (await connection.execute(_NOW)).scalar_one()
+            yield Transaction(connection=connection, now=now, sealer=self.sealer)
+
+    async def ping(self) -> None:
+        """Ask for an answer.
+
+        Raises:
+            StoreUnavailableError: there is none.
+        """
+        async with self.database.begin(read_only=True) as connection:
+            await connection.execute(_NOW)
+
+    def on_commit(self, listener: CommitListener) -> Callable[[], None]:
+        """Be told of every commit of this process at once; returns how to stop it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.database.close()
+
+
+def is_secret(key: ObjectKey) -> bool:
+    """Whether manifests of it are sealed at rest and never shown."""
+    return key.group == "" and key.kind == "Secret"

@@ -1,0 +1,293 @@
+"""The schema: one table a noun. Alembic's head equals these (tested); SQL elsewhere names them.
+
+Digests are bytea (SHA-256). Times are timestamptz. JSONB only where it is queried or small; bodies of manifests are
+bytea of canonical JSON, stored once per digest.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+from sqlalchemy.types import UserDefinedType
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Its name in DDL."""
+        return "xid8"
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    default = None if nullable else text("now()")
+    return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
+
+
+def _json(name: str, default: str = "{}") -> Column[object]:
+    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("uid", UUID(as_uuid=False), nullable=False, unique=True),
+    _json("labels"),
+    _json("annotations"),
+    _text("provider"),
+    _text("region"),
+    Column("zones", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    _json("taints", "[]"),
+    _json("connection"),  # without the credential
+    Column("credential", LargeBinary, nullable=False),  # sealed
+    _time("credential_expire_time", nullable=True),
+    _json("observation"),  # written by the health controller alone
+    _json("api_resources", "[]"),  # what the member serves, from its discovery
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    Column(
+        "connection_generation", BigInteger, nullable=False, server_default=text("1")
+    ),  # a client made for less is old
+    _time("create_time"),
+    _time("update_time"),
+    _time("delete_time", nullable=True),
+    Column("object_deletion", Text),
+)
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("uid", UUID(as_uuid=False), primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _json("labels"),
+    _json("annotations"),
+    _json("spec"),
+    _text("placement_policy"),
+    Column("override_policies", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("revision", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    Column("decided_generation", BigInteger, nullable=False, server_default=text("0")),
+    Column("decision_id", UUID(as_uuid=False)),
+    _time("reconsider_time", nullable=True),  # when the decision may change by itself
+    Column("resource_count", Integer, nullable=False, server_default=text("0")),
+    _json("status"),  # written by the status controller alone
+    _time("create_time"),
+    _time("update_time"),
+    _time("delete_time", nullable=True),
+    Column("cascade", Text),
+    Index("unit_namespace_name_key", "namespace", "name", unique=True),
+    Index("unit_undecided_idx", "uid", postgresql_where=text("decided_generation < generation")),
+    Index("unit_placement_policy_idx", "placement_policy", postgresql_where=text("placement_policy <> ''")),
+)
+
+unit_revision = Table(
+    "unit_revision",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    _json("spec"),
+    _json("resources", "[]"),  # [[apiVersion, kind, namespace, name, digest in hexadecimal], ...]
+    _text("author"),  # name of the token that applied it
+    _time("create_time"),
+)
+
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("key_id", Text),  # null: not sealed
+    _time("create_time"),
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid"), nullable=False),
+    Column("position", Integer, nullable=False),  # in the unit
+    _text("group_"),
+    Column("version", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _text("namespace"),
+    Column("name", Text, nullable=False),
+    _json("labels"),
+    Column("digest", LargeBinary, ForeignKey("manifest.digest"), nullable=False),
+    Index("resource_object_key", "group_", "kind", "namespace", "name", unique=True),
+    Index("resource_unit_uid_position_idx", "unit_uid", "position"),
+    Index("resource_digest_idx", "digest"),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("type", Text, primary_key=True),  # placement or override
+    Column("name", Text, primary_key=True),
+    Column("uid", UUID(as_uuid=False), nullable=False, unique=True),
+    _json("labels"),
+    _json("spec"),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    _time("create_time"),
+    _time("update_time"),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("inputs_digest", LargeBinary, nullable=False),
+    _json("record"),
+    _time("create_time"),
+    Index("decision_unit_uid_create_time_idx", "unit_uid", "create_time"),
+)
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("cluster", Text, ForeignKey("cluster.name"), primary_key=True),
+    _json("replicas"),
+    Column("render_key", LargeBinary, nullable=False),
+    Column("decision_id", UUID(as_uuid=False), nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    Index("binding_cluster_idx", "cluster"),
+)
+
+work = Table(
+    "work",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid"), nullable=False),
+    Column("cluster", Text, ForeignKey("cluster.name"), nullable=False),
+    _text("group_"),
+    Column("version", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _text("namespace"),
+    Column("name", Text, nullable=False),
+    Column("wave", SmallInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),  # bumped when what is desired changes
+    Column("desired_digest", LargeBinary),  # null: to be removed, or not rendered
+    Column("removal", Text),  # ObjectDeletion, set when it is to be removed
+    Column("conflict", Text, nullable=False),
+    Column("drift", Text, nullable=False),
+    Column("dirty", Boolean, nullable=False),  # the propagator shall act
+    Column("applied_digest", LargeBinary),
+    _time("applied_time", nullable=True),
+    _text("member_uid"),
+    Column("ownership_digest", LargeBinary),
+    Column("state", Text, nullable=False),
+    _text("reason"),
+    _text("message"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    _time("next_attempt_time"),
+    _text("health"),
+    _text("health_reason"),
+    _text("health_message"),
+    Column("observed_status", JSONB),
+    _time("observed_time", nullable=True),
+    Column("desired_replicas", Integer),
+    Column("ready_replicas", Integer),
+    _json("drift_report", "[]"),
+    _time("update_time"),
+    Index("work_object_key", "cluster", "group_", "kind", "namespace", "name", unique=True),
+    Index("work_dirty_idx", "cluster", "next_attempt_time", postgresql_where=text("dirty")),
+    Index("work_unit_uid_cluster_idx", "unit_uid", "cluster"),
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("kind", Text, nullable=False),  # cluster, unit, work, placement_policy, override_policy, event
+    Column("name", Text, nullable=False),  # name in the API
+    _text("subject"),  # of a work or event: the unit (or cluster) it is of
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    _time("create_time"),
+    Index("change_xid_id_idx", "xid", "id"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),  # of subject, cluster, reason and message
+    Column("subject", Text, nullable=False),
+    _text("cluster"),
+    Column("type", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("count", Integer, nullable=False, server_default=text("1")),
+    _time("create_time"),
+    _time("update_time"),
+    Index("event_update_time_id_idx", "update_time", "id"),
+    Index("event_subject_idx", "subject"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("caller", Text, primary_key=True),
+    Column("request_id", UUID(as_uuid=False), primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("request_digest", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    _time("create_time"),
+    Index("request_create_time_idx", "create_time"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),  # fencing token: grows with every change of holder
+    _time("acquire_time"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token_digest", LargeBinary, nullable=False, unique=True),  # SHA-256 of a random 256-bit token
+    _time("create_time"),
+    _time("expire_time", nullable=True),
+)
+
+change_horizon = Table(
+    "change_horizon",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row at most
+    Column("xid", Xid8(), nullable=False),  # changes up to here are no longer kept
+)

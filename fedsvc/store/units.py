@@ -1,0 +1,369 @@
+"""Units, their resources and revisions: rows of `unit`, `resource`, `unit_revision`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import text
+
+from fedsvc.errors import DeletingError, EtagMismatchError, NotFoundError, ObjectOwnedError
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.store import manifests
+from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.outcome import ApplyOutcome
+from fedsvc.store.store import Transaction, is_secret
+
+_COLUMNS: Final = (
+    "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
+    " status, resource_count, create_time, update_time, delete_time, cascade"
+)
+_GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
+_GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
+_LIST = text(
+    f"SELECT {_COLUMNS} FROM unit WHERE (namespace, name) > (:after_namespace, :after_name)"
+    " AND (:namespace = '' OR namespace = :namespace) ORDER BY namespace, name LIMIT :limit"
+)
+_UNDECIDED = text(
+    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR reconsider_time <= now())"
+    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) ORDER BY update_time LIMIT :limit"
+)
+_ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
+_NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
+_LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+_LOCK_ROW = text("SELECT generation FROM unit WHERE uid = CAST(:uid AS uuid) FOR UPDATE")
+_INSERT = text(
+    "INSERT INTO unit (uid, namespace, name, labels, annotations, spec, placement_policy, override_policies, revision,"
+    " resource_count, status) VALUES (CAST(:uid AS uuid), :namespace, :name, CAST(:labels AS jsonb),"
+    " CAST(:annotations AS jsonb), CAST(:spec AS jsonb), :placement_policy, CAST(:override_policies AS text[]), 1, :count,"
+    " CAST(:status AS jsonb))"
+)
+_UPDATE = text(
+    "UPDATE unit SET labels = CAST(:labels AS jsonb), annotations = CAST(:annotations AS jsonb),"
+    " spec = CAST(:spec AS jsonb), placement_policy = :placement_policy,"
+    " override_policies = CAST(:override_policies AS text[]), revision = :revision, resource_count = :count,"
+    " generation = generation + 1, update_time = now() WHERE uid = CAST(:uid AS uuid)"
+)
+_CLASHES = text(
+    "SELECT i.position, r.group_, r.version, r.kind, r.namespace, r.name, u.namespace AS unit_namespace, u.name AS unit_name"
+    " FROM unnest(CAST(:positions AS int[]), CAST(:groups AS text[]), CAST(:kinds AS text[]), CAST(:namespaces AS text[]),"
+    " CAST(:names AS text[])) AS i (position, group_, kind, namespace, name)"
+    " JOIN resource r USING (group_, kind, namespace, name) JOIN unit u ON u.uid = r.unit_uid"
+    " WHERE r.unit_uid <> CAST(:uid AS uuid) ORDER BY i.position LIMIT 1"
+)
+_RESOURCES = text(
+    "SELECT r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
+    " FROM resource r WHERE r.unit_uid = CAST(:uid AS uuid) ORDER BY r.position"
+)
+_DROP_RESOURCES = text(
+    "DELETE FROM resource WHERE unit_uid = CAST(:uid AS uuid) AND NOT id = ANY(CAST(:keep AS bigint[]))"
+)
+_PUT_RESOURCES = text(
+    "INSERT INTO resource (unit_uid, position, group_, version, kind, namespace, name, labels, digest)"
+    " SELECT CAST(:uid AS uuid), i.* FROM unnest(CAST(:positions AS int[]), CAST(:groups AS text[]),"
+    " CAST(:versions AS text[]), CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]),"
+    " CAST(:labels AS jsonb[]), CAST(:digests AS bytea[]))"
+    " AS i (position, group_, version, kind, namespace, name, labels, digest)"
+    # In the order of the keys, so that two units that want the same objects never wait for each other.
+    " ORDER BY group_, kind, namespace, name"
+    " ON CONFLICT (group_, kind, namespace, name) DO UPDATE SET position = EXCLUDED.position, version = EXCLUDED.version,"
+    " labels = EXCLUDED.labels, digest = EXCLUDED.digest WHERE resource.unit_uid = EXCLUDED.unit_uid"
+)
+_REVISION = text(
+    "INSERT INTO unit_revision (unit_uid, revision, spec, resources, author) VALUES (CAST(:uid AS uuid), :revision,"
+    " CAST(:spec AS jsonb), CAST(:resources AS jsonb), :author)"
+)
+_DELETE_MARK = text(
+    "UPDATE unit SET delete_time = coalesce(delete_time, now()), cascade = :cascade, generation = generation + 1,"
+    " update_time = now() WHERE uid = CAST(:uid AS uuid)"
+)
+_FINISHED = text(
+    "SELECT CAST(uid AS text) AS uid, namespace, name FROM unit u WHERE delete_time IS NOT NULL"
+    " AND decided_generation >= generation AND NOT EXISTS (SELECT 1 FROM work w WHERE w.unit_uid = u.uid)"
+)
+_REMOVE_RESOURCES = text("DELETE FROM resource WHERE unit_uid = ANY(CAST(:uids AS uuid[]))")
+_REMOVE = text("DELETE FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))")
+_STATUS = text(
+    "UPDATE unit SET status = CAST(:status AS jsonb) WHERE uid = CAST(:uid AS uuid) AND status <> CAST(:status AS jsonb)"
+)
+_DECIDED = text(
+    "UPDATE unit SET decided_generation = :generation, decision_id = coalesce(CAST(:decision AS uuid), decision_id),"
+    " reconsider_time = CAST(:reconsider AS timestamptz) WHERE uid = CAST(:uid AS uuid)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedUnit:
+    """What an apply did."""
+
+    unit: Unit
+    outcome: ApplyOutcome
+    resources: tuple[tuple[ObjectKey, ApplyOutcome], ...]  # in the order of the unit, removed ones last
+
+
+def resource_name(namespace: str, name: str) -> str:
+    """The name of a unit in the API."""
+    return f"namespaces/{namespace}/units/{name}"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _from_row(row: Any) -> Unit:
+    return Unit(
+        namespace=row.namespace,
+        name=row.name,
+        uid=row.uid,
+        labels=row.labels,
+        annotations=row.annotations,
+        spec=from_json(UnitSpec, row.spec),
+        revision=row.revision,
+        generation=row.generation,
+        decided_generation=row.decided_generation,
+        status=from_json(UnitStatus, row.status),
+        resource_count=row.resource_count,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        delete_time=row.delete_time,
+        cascade=None if row.cascade is None else ObjectDeletion(row.cascade),
+    )
+
+
+def key_from_row(row: Any) -> ObjectKey:
+    """The identity in a row of `resource` or `work`."""
+    return ObjectKey(group=row.group_, version=row.version, kind=row.kind, namespace=row.namespace, name=row.name)
+
+
+async def find(tx: Transaction, namespace: str, name: str) -> Unit | None:
+    """One unit, or None."""
+    row = (await tx.execute(_GET, {"namespace": namespace, "name": name})).one_or_none()
+    return None if row is None else _from_row(row)
+
+
+async def get(tx: Transaction, namespace: str, name: str) -> Unit:
+    """One unit.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    unit = await find(tx, namespace, name)
+    if unit is None:
+        raise NotFoundError(resource_name(namespace, name))
+    return unit
+
+
+async def get_many(tx: Transaction, uids: Sequence[str]) -> list[Unit]:
+    """Those of the uids that exist, by name."""
+    return [_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
+
+
+async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], limit: int) -> list[Unit]:
+    """Units by (namespace, name), those after a pair; an empty namespace means all."""
+    parameters = {"namespace": namespace, "after_namespace": after[0], "after_name": after[1], "limit": limit}
+    return [_from_row(row) for row in await tx.execute(_LIST, parameters)]
+
+
+async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
+    """Units that need a decision, the longest waiting first."""
+    rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
+    return [_from_row(row) for row in rows]
+
+
+async def list_uids(tx: Transaction) -> list[str]:
+    """The uids of all units."""
+    return [row.uid for row in await tx.execute(_ALL_UIDS)]
+
+
+async def next_reconsider_time(tx: Transaction) -> Any:
+    """When the next decision may change by itself, or None."""
+    return (await tx.execute(_NEXT_RECONSIDER)).scalar_one()
+
+
+async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:
+    """The templates of a unit in its order; with bodies opened, or without."""
+    rows = (await tx.execute(_RESOURCES, {"uid": uid})).all()
+    found: Mapping[bytes, bytes] = await manifests.open_many(tx, [row.digest for row in rows]) if bodies else {}
+    return [
+        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels, body=found.get(row.digest))
+        for row in rows
+    ]
+
+
+async def apply(
+    tx: Transaction,
+    *,
+    namespace: str,
+    name: str,
+    labels: dict[str, str],
+    annotations: dict[str, str],
+    spec: UnitSpec,
+    resources: Sequence[Resource],
+    etag: str = "",
+    author: str = "",
+) -> AppliedUnit:
+    """Create a unit, or replace its intent; one that is the same is not written.
+
+    Raises:
+        EtagMismatchError: an etag is given and is not that of the stored unit.
+        NotFoundError: an etag is given and there is no unit.
+        DeletingError: the unit is being removed.
+        ObjectOwnedError: one of the objects is part of another unit.
+    """
+    full_name = resource_name(namespace, name)
+    await tx.execute(_LOCK_NAME, {"key": full_name})
+    before = await find(tx, namespace, name)
+    if etag and before is None:
+        raise NotFoundError(full_name)
+    if before is not None:
+        await tx.execute(_LOCK_ROW, {"uid": before.uid})
+        if before.delete_time is not None:
+            raise DeletingError(full_name)
+        if etag and etag != before.etag:
+            raise EtagMismatchError(full_name, stored=before.etag)
+    stored = [] if before is None else (await tx.execute(_RESOURCES, {"uid": before.uid})).all()
+    outcomes = _outcomes(stored, resources)
+    same_resources = [(key_from_row(row), row.digest) for row in stored] == [(r.key, r.digest) for r in resources]
+    same_spec = before is not None and before.spec == spec
+    if (
+        before is not None
+        and same_spec
+        and same_resources
+        and (before.labels, before.annotations) == (labels, annotations)
+    ):
+        return AppliedUnit(unit=before, outcome=ApplyOutcome.UNCHANGED, resources=outcomes)
+    uid = before.uid if before is not None else str(uuid4())
+    await _check_owners(tx, uid, resources)
+    revision = 1 if before is None else before.revision + (0 if same_spec and same_resources else 1)
+    values = {
+        "uid": uid,
+        "labels": _json(labels),
+        "annotations": _json(annotations),
+        "spec": _json(to_json(UnitSpec, spec)),
+        "placement_policy": spec.placement_policy,
+        "override_policies": list(spec.override_policies),
+        "count": len(resources),
+    }
+    if before is None:
+        status = _json(to_json(UnitStatus, UnitStatus()))
+        await tx.execute(_INSERT, values | {"namespace": namespace, "name": name, "status": status})
+    else:
+        await tx.execute(_UPDATE, values | {"revision": revision})
+    if not same_resources:
+        await _store_resources(tx, uid, stored, resources)
+    if before is None or revision != before.revision:
+        listing = [[r.key.api_version, r.key.kind, r.key.namespace, r.key.name, r.digest.hex()] for r in resources]
+        parameters = {"uid": uid, "revision": revision, "spec": values["spec"], "resources": _json(listing)}
+        await tx.execute(_REVISION, parameters | {"author": author})
+    tx.record("unit", full_name)
+    outcome = ApplyOutcome.CREATED if before is None else ApplyOutcome.CONFIGURED
+    return AppliedUnit(unit=await get(tx, namespace, name), outcome=outcome, resources=outcomes)
+
+
+def _outcomes(stored: Sequence[Any], resources: Sequence[Resource]) -> tuple[tuple[ObjectKey, ApplyOutcome], ...]:
+    before = {key_from_row(row).identity: row for row in stored}
+    result = []
+    for resource in resources:
+        row = before.pop(resource.key.identity, None)
+        if row is None:
+            result.append((resource.key, ApplyOutcome.CREATED))
+        else:
+            same = row.digest == resource.digest and row.version == resource.key.version
+            result.append((resource.key, ApplyOutcome.UNCHANGED if same else ApplyOutcome.CONFIGURED))
+    return (*result, *((key_from_row(row), ApplyOutcome.REMOVED) for row in before.values()))
+
+
+def _identities(resources: Sequence[Resource]) -> dict[str, list[Any]]:
+    return {
+        "positions": list(range(len(resources))),
+        "groups": [resource.key.group for resource in resources],
+        "kinds": [resource.key.kind for resource in resources],
+        "namespaces": [resource.key.namespace for resource in resources],
+        "names": [resource.key.name for resource in resources],
+    }
+
+
+async def _check_owners(tx: Transaction, uid: str, resources: Sequence[Resource]) -> None:
+    row = (await tx.execute(_CLASHES, _identities(resources) | {"uid": uid})).one_or_none()
+    if row is not None:
+        raise ObjectOwnedError(
+            path=f"unit.spec.resources[{row.position}]",
+            key=str(key_from_row(row)),
+            unit=resource_name(row.unit_namespace, row.unit_name),
+        )
+
+
+async def _store_resources(tx: Transaction, uid: str, stored: Sequence[Any], resources: Sequence[Resource]) -> None:
+    bodies = [(r.digest, r.body, is_secret(r.key)) for r in resources if r.body is not None]
+    await manifests.put_many(tx, bodies)
+    wanted = {resource.key.identity for resource in resources}
+    keep = [row.id for row in stored if key_from_row(row).identity in wanted]
+    await tx.execute(_DROP_RESOURCES, {"uid": uid, "keep": keep})
+    written = await tx.execute(
+        _PUT_RESOURCES,
+        _identities(resources)
+        | {
+            "uid": uid,
+            "versions": [resource.key.version for resource in resources],
+            "labels": [_json(resource.labels) for resource in resources],
+            "digests": [resource.digest for resource in resources],
+        },
+    )
+    if written.rowcount != len(resources):
+        # Another unit took one of the objects since we looked.
+        await _check_owners(tx, uid, resources)
+
+
+async def mark_deleted(
+    tx: Transaction, namespace: str, name: str, *, cascade: ObjectDeletion | None, etag: str = ""
+) -> Unit:
+    """The unit is to be removed: its works go, and then it goes.
+
+    Raises:
+        NotFoundError: there is none of that name.
+        EtagMismatchError: an etag is given and is not that of the stored unit.
+    """
+    await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
+    unit = await get(tx, namespace, name)
+    if etag and etag != unit.etag:
+        raise EtagMismatchError(unit.resource_name, stored=unit.etag)
+    if unit.delete_time is None or cascade != unit.cascade:
+        await tx.execute(_DELETE_MARK, {"uid": unit.uid, "cascade": None if cascade is None else cascade.value})
+        tx.record("unit", unit.resource_name)
+    return await get(tx, namespace, name)
+
+
+async def remove_finished(tx: Transaction) -> list[str]:
+    """Remove the deleted units that hold nothing any more; gives their names."""
+    rows = (await tx.execute(_FINISHED)).all()
+    if rows:
+        uids = [row.uid for row in rows]
+        await tx.execute(_REMOVE_RESOURCES, {"uids": uids})
+        await tx.execute(_REMOVE, {"uids": uids})
+    names = [resource_name(row.namespace, row.name) for row in rows]
+    for full_name in names:
+        tx.record("unit", full_name, deleted=True)
+    return names
+
+
+async def lock_generation(tx: Transaction, uid: str) -> int | None:
+    """The generation of a unit, nobody else changing it until the transaction ends; None: it is gone."""
+    value = (await tx.execute(_LOCK_ROW, {"uid": uid})).scalar_one_or_none()
+    return None if value is None else int(value)
+
+
+async def set_decided(tx: Transaction, unit: Unit, *, decision: str | None, reconsider_at: Any) -> None:
+    """The newest decision covers this generation of the unit; without one the stored decision stays."""
+    parameters = {"uid": unit.uid, "generation": unit.generation, "decision": decision, "reconsider": reconsider_at}
+    await tx.execute(_DECIDED, parameters)
+
+
+async def set_status(tx: Transaction, unit: Unit, status: UnitStatus) -> bool:
+    """Store the summary; whether it differed."""
+    written = await tx.execute(_STATUS, {"uid": unit.uid, "status": _json(to_json(UnitStatus, status))})
+    if written.rowcount:
+        tx.record("unit", unit.resource_name)
+    return bool(written.rowcount)

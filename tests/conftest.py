@@ -1,0 +1,77 @@
+"""What several tiers need: a scratch PostgreSQL, and what happens when the machine lacks something."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from fedsvc.errors import ConfigurationError
+from fedsvc.store.database import Database
+from fedsvc.store.sealing import load_keyring
+from fedsvc.store.store import Store
+from fedsvc.testing.control_plane import find_assets
+from fedsvc.testing.postgres import ScratchPostgres
+
+REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")
+
+
+def lacking(what: str) -> None:
+    """Skip, or fail where everything is required."""
+    if REQUIRE == "all":
+        pytest.fail(f"{what} (and FEDSVC_TEST_REQUIRE=all)")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], None]:
+    """Call it with what the machine lacks."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
+def kube_assets() -> Path:
+    """The folder of a real control plane's binaries."""
+    found = find_assets()
+    if found is None:
+        lacking("no real control plane: set KUBEBUILDER_ASSETS")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[ScratchPostgres]:
+    """One server for all tests of this process."""
+    with tempfile.TemporaryDirectory(prefix="fedsvc-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # as root the server runs as somebody else, who must get through
+        server = ScratchPostgres(Path(folder))
+        try:
+            await server.start()
+        except ConfigurationError as error:
+            lacking(str(error))
+        try:
+            yield server
+        finally:
+            await server.server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres_server: ScratchPostgres) -> AsyncIterator[str]:
+    """A fresh, migrated database."""
+    async with postgres_server.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store on a fresh database, its feed running."""
+    store = Store(Database(database_url), load_keyring(tmp_path / "keyring"))
+    feed = asyncio.get_running_loop().create_task(store.feed.run(), name="feed")
+    try:
+        yield store
+    finally:
+        feed.cancel()
+        await asyncio.gather(feed, return_exceptions=True)
+        await store.close()

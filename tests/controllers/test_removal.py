@@ -1,0 +1,150 @@
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import DeletionMode, DriftMode, Propagation, UnitState
+from fedsvc.store import clusters
+from fedsvc_placement import Placement
+
+PATH = "/api/v1/namespaces/shop/configmaps/settings"
+WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+ON_A = Placement(clusters=("a",))
+
+
+@pytest.mark.parametrize("cascade", [None, ObjectDeletion.BACKGROUND, ObjectDeletion.FOREGROUND])
+async def test_a_deleted_unit_takes_its_objects_with_it(
+    world: Any, make_config_map: Callable[..., Any], make_deployment: Callable[..., Any], cascade: ObjectDeletion | None
+) -> None:
+    await world.apply("web", make_config_map(), make_deployment())
+    await world.until_state("web", UnitState.READY)
+
+    await world.delete("web", cascade=cascade)
+    await world.until_gone("web")
+
+    for name in ("a", "b", "c"):
+        assert await world.get(name, PATH) is None
+        assert await world.get(name, WEB) is None
+    assert await world.works() == []
+
+
+@pytest.mark.parametrize("by", ["cascade", "mode"])
+async def test_orphaned_objects_stay_without_any_mark_of_ours(
+    world: Any, make_config_map: Callable[..., Any], by: str
+) -> None:
+    mode = Propagation(deletion=DeletionMode.ORPHAN if by == "mode" else DeletionMode.DELETE)
+    await world.apply("web", make_config_map(a="1"), placement=ON_A, propagation=mode)
+    await world.until_state("web", UnitState.READY)
+
+    await world.delete("web", cascade=ObjectDeletion.ORPHAN if by == "cascade" else None)
+    await world.until_gone("web")
+
+    live = await world.get("a", PATH)
+    assert live["data"] == {"a": "1"}
+    assert "fedsvc.io/managed" not in live["metadata"].get("labels", {})
+    assert not any(key.startswith("fedsvc.io/") for key in live["metadata"].get("annotations", {}))
+    assert "fedsvc" not in {entry["manager"] for entry in live["metadata"].get("managedFields", [])}
+
+
+async def test_an_object_held_by_a_finalizer_is_waited_for(world: Any, make_config_map: Callable[..., Any]) -> None:
+    await world.apply("web", make_config_map(), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    hold = {"metadata": {"finalizers": ["example.com/hold"]}}
+    await world.client("a").patch(PATH, orjson.dumps(hold), field_manager="holder")
+    await world.delete("web")
+
+    work = await world.until_work("a", "Removing", "BeingDeleted")
+    assert "example.com/hold" in work.message
+    assert (await world.unit("web")).delete_time is not None
+
+    await world.client("a").patch(PATH, orjson.dumps({"metadata": {"finalizers": None}}), field_manager="holder")
+    await world.until_gone("web", seconds=1.0)  # by the event, not when the next look is due
+
+
+async def test_a_resource_that_leaves_the_unit_leaves_the_members(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await world.apply("web", make_config_map(), make_config_map("other"))
+    await world.until_state("web", UnitState.READY)
+    await world.apply("web", make_config_map("other"))
+
+    async def left() -> bool:
+        return [await world.get(name, PATH) for name in ("a", "b", "c")] == [None] * 3
+
+    await world.until(left)
+    await world.until_state("web", UnitState.READY)
+
+
+async def test_an_object_whose_mark_was_taken_off_is_not_deleted(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    report = Propagation(drift=DriftMode.REPORT)
+    await world.apply("web", make_config_map(), placement=ON_A, propagation=report)
+    await world.until_state("web", UnitState.READY)
+    await world.stop()
+    await world.client("a").patch(PATH, orjson.dumps({"metadata": {"labels": {"fedsvc.io/managed": None}}}))
+    await world.delete("web")
+    world.start()
+
+    await world.until_gone("web")
+    assert await world.get("a", PATH) is not None
+
+
+async def test_an_object_that_is_gone_already_needs_no_deletion(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await world.apply("web", make_config_map(), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    await world.stop()
+    await world.client("a").delete(PATH)
+    await world.delete("web")
+    world.start()
+    await world.until_gone("web")
+
+
+@pytest.mark.parametrize(
+    ("deletion", "stays"), [(ObjectDeletion.ORPHAN, True), (ObjectDeletion.BACKGROUND, False)], ids=["keep", "delete"]
+)
+async def test_a_leaving_cluster_takes_or_keeps_its_objects(
+    world: Any, make_config_map: Callable[..., Any], deletion: ObjectDeletion, *, stays: bool
+) -> None:
+    await world.apply("web", make_config_map())
+    await world.until_state("web", UnitState.READY)
+
+    async with world.store.transaction() as tx:
+        await clusters.mark_deleted(tx, "b", deletion)
+
+    async def left() -> bool:
+        async with world.store.reader() as tx:
+            return [cluster.name for cluster in await clusters.list_all(tx)] == ["a", "c"]
+
+    await world.until(left)
+    assert (await world.get("b", PATH) is not None) == stays
+    status = await world.until_state("web", UnitState.READY)
+    assert [line.cluster for line in status.clusters] == ["a", "c"]
+
+
+async def test_a_deleted_unit_goes_before_its_works_were_ever_applied(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await world.apply("web", make_config_map())
+    await world.delete("web")
+    await world.until_gone("web")
+    assert await world.get("a", PATH) is None
+
+
+async def test_a_definition_goes_after_its_objects(world: Any) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}
+    inside = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "namespace": "team"},
+        "data": {"a": "1"},
+    }
+    await world.apply("web", inside, namespace)
+    await world.until_state("web", UnitState.READY)
+    await world.delete("web")
+    await world.until_gone("web")
+    assert await world.get("a", "/api/v1/namespaces/team") is None
