@@ -149,6 +149,8 @@ class _Call:
     def __init__(self, method: str, context: Context) -> None:
         self._method = method
         self._context = context
+        # Asked now: once a client has gone the call is freed, and grpc's peer() reads through a null pointer (SIGSEGV).
+        self._peer = context.peer()
         self._started = time.perf_counter()
         self._request_id = uuid4().hex
 
@@ -168,7 +170,7 @@ class _Call:
             "method": self._method,
             "code": word,
             "caller": caller(),
-            "peer": self._context.peer(),
+            "peer": self._peer,
             "seconds": round(seconds, 6),
         }
         if code in _FAULTS or (error is not None and not isinstance(error, FedsvcError)):

@@ -49,7 +49,8 @@ class CleanupController:
                 await asyncio.sleep(_SETTLE_SECONDS)
 
     def _changed(self, change: Change) -> None:
-        if change.kind in ("unit", "cluster") or (change.kind == "work" and change.deleted):
+        # That a deleted unit has no works is known when it is decided, and `wake` is called then.
+        if change.kind == "cluster" or (change.kind == "work" and change.deleted):
             self._signal.set()
 
     async def _remove_finished(self) -> None:

@@ -52,7 +52,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
+class Observed:
     """What a batch of units is decided from."""
 
     placements: Mapping[str, Placement]
@@ -63,14 +63,18 @@ class _Read:
     now: datetime
 
 
-async def prepare(store: Store, batch: Sequence[Unit], fleet: Mapping[str, Cluster]) -> list[Prepared]:
+async def prepare(store: Store, batch: Sequence[Unit], read: Observed, fleet: Mapping[str, Cluster]) -> list[Prepared]:
     """Decide and render units; yields to others every few milliseconds.
+
+    Args:
+        store: to read bodies that turn out to be needed.
+        batch: the units.
+        read: what `observe` gave for them.
+        fleet: all clusters by name.
 
     Raises:
         StoreUnavailableError: PostgreSQL does not answer.
     """
-    async with store.reader() as tx:
-        read = await _read(tx, batch)
     prepared = []
     for unit in batch:
         await asyncio.sleep(0)
@@ -150,7 +154,8 @@ def _all_clusters(given: Prepared, *, deleting: bool) -> tuple[str, ...]:
     return tuple(line.cluster for line in given.unit.status.clusters) if deleting else ()
 
 
-async def _read(tx: Transaction, batch: Sequence[Unit]) -> _Read:
+async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
+    """Read what a batch of units is decided from, but for the fleet."""
     uids = [unit.uid for unit in batch]
     placements = await policies.get_many(
         tx, policies.PLACEMENT, sorted({unit.spec.placement_policy for unit in batch if unit.spec.placement_policy})
@@ -166,7 +171,7 @@ async def _read(tx: Transaction, batch: Sequence[Unit]) -> _Read:
         if not fresh and any(planning.needs_body(resource, placement) for resource in found):
             found = await units.resources_of(tx, unit.uid)
         resources[unit.uid] = found
-    return _Read(
+    return Observed(
         placements={name: policy.spec for name, policy in placements.items()},
         overrides={name: policy.spec for name, policy in overrides.items()},
         bindings=await works.bindings_of(tx, uids),
@@ -176,7 +181,7 @@ async def _read(tx: Transaction, batch: Sequence[Unit]) -> _Read:
     )
 
 
-def _specification(unit: Unit, read: _Read) -> tuple[Placement, tuple[Override, ...]]:
+def _specification(unit: Unit, read: Observed) -> tuple[Placement, tuple[Override, ...]]:
     shared = [override for name in unit.spec.override_policies for override in read.overrides.get(name, ())]
     return _placement_of(unit, read.placements), (*shared, *unit.spec.overrides)
 

@@ -6,7 +6,9 @@ twice. Losing a wake-up costs time only: every listener is told to look at every
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import structlog
@@ -20,6 +22,19 @@ _log = structlog.get_logger(__name__)
 
 _MAX_ECHOES: Final = 200_000
 """Beyond so many the feed is not running; looking twice is cheaper than remembering more."""
+
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """What is committed within is for users alone: no controller of this process is told."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
 
 
 class Hub:
@@ -50,6 +65,8 @@ class Hub:
     def _committed(self, changes: tuple[Change, ...]) -> None:
         if len(self._echoes) + len(changes) <= _MAX_ECHOES:
             self._echoes.update(changes)
+        if _quiet.get():
+            return
         for change in changes:
             self._tell(change)
 

@@ -5,13 +5,14 @@ for a batch of units with decision, bindings, works. What comes out as it was is
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 
 import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
-from fedsvc.controllers.deciding import Prepared, prepare, store_prepared
+from fedsvc.controllers.deciding import Observed, Prepared, observe, prepare, store_prepared
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.settings import ControllerSettings
@@ -55,6 +56,7 @@ class PlacementController:
         self._fleet_changed = True
         self._failures: dict[str, int] = {}  # by uid
         self._not_before: dict[str, float] = {}  # by uid, on the loop's clock
+        self._reconsider = math.inf  # when the next decision may change by itself, on the loop's clock
         self.blocked: dict[str, str] = {}  # by uid: why a decision waits to be carried out
 
     def listen(self, hub: Hub) -> None:
@@ -73,7 +75,7 @@ class PlacementController:
             self._dirty.update(await units.list_uids(tx))
         self._signal.set()
         while True:
-            await self._signal.wait(timeout_seconds=await self._sleep_seconds())
+            await self._signal.wait(timeout_seconds=self._sleep_seconds())
             while await self._round():
                 pass
 
@@ -93,16 +95,12 @@ class PlacementController:
                 return
         self._signal.set()
 
-    async def _sleep_seconds(self) -> float:
-        loop = asyncio.get_running_loop()
-        sleep = self._settings.rescan_seconds
-        if self._not_before:
-            sleep = min(sleep, min(self._not_before.values()) - loop.time())
-        async with self._store.reader() as tx:
-            at = await units.next_reconsider_time(tx)
-            if at is not None:
-                sleep = min(sleep, (at - tx.now).total_seconds())
-        return max(sleep, 0.01)
+    def _sleep_seconds(self) -> float:
+        now = asyncio.get_running_loop().time()
+        return max(
+            0.01,
+            min(self._settings.rescan_seconds, self._reconsider - now, *(at - now for at in self._not_before.values())),
+        )
 
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
@@ -118,8 +116,12 @@ class PlacementController:
             if not batch:
                 again = self._dirty.take_now(limit=limit)
                 batch = await units.get_many(tx, again) if again else []
-        if batch:
-            await self._decide(batch, fleet)
+            if not batch:
+                at = await units.next_reconsider_time(tx)
+                self._reconsider = math.inf if at is None else now + (at - tx.now).total_seconds()
+            observed = await observe(tx, batch) if batch else None
+        if observed is not None:
+            await self._decide(batch, observed, fleet)
         metrics.UNDECIDED_UNITS.set(len(self._dirty))
         return bool(batch or again)
 
@@ -134,10 +136,10 @@ class PlacementController:
             self._dirty.update(await self._notes.touched(before, after))
         return after
 
-    async def _decide(self, batch: Sequence[Unit], fleet: dict[str, Cluster]) -> None:
+    async def _decide(self, batch: Sequence[Unit], observed: Observed, fleet: dict[str, Cluster]) -> None:
         try:
             with metrics.DECIDE_SECONDS.time():
-                prepared = await prepare(self._store, batch, fleet)
+                prepared = await prepare(self._store, batch, observed, fleet)
                 for given in prepared:
                     self._notes.put(note_of(given.unit, given.placement, given.overrides))
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
@@ -152,7 +154,8 @@ class PlacementController:
             for unit in batch:
                 async with self._store.reader() as tx:  # part of the batch may be stored
                     fresh = await units.get_many(tx, [unit.uid])
-                await self._decide(fresh, fleet)
+                    seen = await observe(tx, fresh)
+                await self._decide(fresh, seen, fleet)
 
     async def _act(self, group: Sequence[Prepared]) -> None:
         async with self._store.transaction() as tx:

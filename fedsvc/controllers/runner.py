@@ -17,7 +17,7 @@ from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.status import StatusController
-from fedsvc.controllers.supervising import supervise
+from fedsvc.controllers.supervising import raise_if_cancelled, supervise
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.members.registry import Members
 from fedsvc.store.leases import Lease, hold_lease
@@ -81,8 +81,10 @@ async def run_controllers(
                         told.end()
                 _log.warning("controllers_lost_lease", holder=holder)
             except StoreUnavailableError as error:
+                raise_if_cancelled()
                 _log.warning("controllers_wait_for_store", error=str(error))
             except Exception:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends the controllers
+                raise_if_cancelled()
                 _log.exception("controllers_failed", holder=holder)
             if time.monotonic() - started > chosen.restart_max_seconds:
                 backoff.reset()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from fedsvc.controllers import metrics
-from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.hub import Hub, quietly
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
@@ -86,10 +86,11 @@ class StatusController:
             await asyncio.sleep(0)
         if not changed:
             return
-        async with self._store.transaction() as tx:
-            for unit, status in changed:
-                if await units.set_status(tx, unit, status):
-                    metrics.STATUS_WRITES.inc()
+        with quietly():  # nobody decides or acts on a summary
+            async with self._store.transaction() as tx:
+                for unit, status in changed:
+                    if await units.set_status(tx, unit, status):
+                        metrics.STATUS_WRITES.inc()
 
 
 def _pair(name: str) -> tuple[str, str]:

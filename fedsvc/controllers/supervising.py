@@ -25,6 +25,7 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], *, settings: 
         try:
             await run()
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends a controller
+            raise_if_cancelled()
             if time.monotonic() - started > settings.restart_max_seconds:
                 backoff.reset()
             wait = backoff.next_seconds()
@@ -38,6 +39,17 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], *, settings: 
         else:
             _log.info("controller_ended", controller=name)
             return
+
+
+def raise_if_cancelled() -> None:
+    """Let a cancellation through that a task group swallowed, since one of its tasks failed at the same moment.
+
+    Raises:
+        asyncio.CancelledError: the running task was cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

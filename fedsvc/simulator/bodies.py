@@ -12,7 +12,6 @@ from fedsvc.simulator.patches import APPLY_PATCH, SUPPORTED
 Json = Any
 
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
-OBJECT_LIMIT_BYTES = 1536 * 1024
 _JSON = "application/json"
 
 

@@ -9,14 +9,17 @@ from typing import Any
 
 from fedsvc.simulator.kinds import Kind
 from fedsvc.simulator.quantities import QuantityError, canonical
+from fedsvc.simulator.structural import prune, with_schema_defaults
 
 Body = dict[str, Any]
 
 
-def with_defaults(kind: Kind, body: Body) -> Body:
+def with_defaults(kind: Kind, version: str, body: Body) -> Body:
     """The object as the server would store it; ``body`` must not be used afterwards."""
-    if kind.custom:
-        return body
+    if kind.structural is not None:
+        node = kind.structural.get(version) or {}
+        out: Body = with_schema_defaults(prune(body, node), node)
+        return out
     fill = _DEFAULTS.get(kind.key)
     tidy = _drop_empty(body)
     if fill is not None:

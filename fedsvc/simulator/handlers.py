@@ -7,7 +7,7 @@ from aiohttp import web
 
 from fedsvc.simulator import errors, subresources
 from fedsvc.simulator.admission import system_namespaces_stay
-from fedsvc.simulator.bodies import OBJECT_LIMIT_BYTES, answer, read_document, read_patch, text
+from fedsvc.simulator.bodies import answer, read_document, read_patch, text
 from fedsvc.simulator.cluster import SimulatedCluster
 from fedsvc.simulator.discovery import serves
 from fedsvc.simulator.filters import read_filter
@@ -83,10 +83,7 @@ class Call:
 
     def object(self, stored: Stored, status: int = 200) -> web.Response:
         """An answer with an object."""
-        document = stored.document(self.target.version)
-        if len(document) > OBJECT_LIMIT_BYTES:
-            raise errors.ApiError(500, "", "etcdserver: request is too large")
-        return answer(document, status)
+        return answer(stored.document(self.target.version), status)
 
 
 async def serve_resource(

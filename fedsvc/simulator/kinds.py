@@ -28,6 +28,7 @@ class Kind:
     custom: bool = False
     schema: Schema = DEDUCED
     schemas: dict[str, Schema] | None = None  # by version, where they differ
+    structural: dict[str, dict[str, Any]] | None = None  # of custom kinds: openAPIV3Schema by version
 
     @property
     def key(self) -> KindKey:
@@ -198,10 +199,8 @@ def custom_kind(definition: dict[str, Any]) -> Kind:
     names = spec["names"]
     served = [version for version in spec["versions"] if version.get("served")]
     served.sort(key=lambda version: not version.get("storage"))
-    schemas = {
-        version["name"]: custom_shape(from_openapi((version.get("schema") or {}).get("openAPIV3Schema") or {}))
-        for version in served
-    }
+    structural = {version["name"]: (version.get("schema") or {}).get("openAPIV3Schema") or {} for version in served}
+    schemas = {version: custom_shape(from_openapi(node)) for version, node in structural.items()}
     subresources: set[str] = set()
     for version in served:
         subresources.update((version.get("subresources") or {}).keys())
@@ -218,4 +217,5 @@ def custom_kind(definition: dict[str, Any]) -> Kind:
         custom=True,
         schema=next(iter(schemas.values()), DEDUCED),
         schemas=schemas,
+        structural=structural,
     )

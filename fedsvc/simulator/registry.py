@@ -16,6 +16,7 @@ from fedsvc.simulator.kinds import WITHOUT_GENERATION, Kind, KindKey
 from fedsvc.simulator.rbac import MASTERS, User
 from fedsvc.simulator.schema import SchemaError
 from fedsvc.simulator.store import Body, Store, Stored
+from fedsvc.simulator.structural import check_declared
 from fedsvc.simulator.typed import same
 from fedsvc.simulator.validation import validate, validate_update, wrong_type
 
@@ -91,9 +92,9 @@ class Registry:
             metadata["name"] = metadata["generateName"] + suffix
         kept = {name: value for name, value in metadata.items() if name not in {*_SERVER_METADATA, "resourceVersion"}}
         metadata = {name: value for name, value in kept.items() if value is not None}
-        body = self._defaulted(kind, {**_without_status(kind, body), "metadata": metadata})
+        body = self._defaulted(kind, version, {**_without_status(kind, body), "metadata": metadata})
         self._check_namespace(kind, namespace, metadata.get("name", ""))
-        validate(kind, body)
+        validate(kind, body, version)
         if self.store.get(kind, namespace, metadata["name"]) is not None:
             raise errors.already_exists(kind, metadata["name"])
         manager = managed.Manager(name=write.manager, operation=managed.UPDATE, api_version=kind.api_version(version))
@@ -125,7 +126,7 @@ class Registry:
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             )
         self._check_version(live, metadata)
-        body = self._defaulted(kind, body)
+        body = self._defaulted(kind, version, body)
         body = self._keep(live, body, subresource)
         manager = managed.Manager(
             name=write.manager,
@@ -143,7 +144,7 @@ class Registry:
                 blank={},
             )
         )
-        return self._replace(live, tracked, write)
+        return self._replace(live, tracked, version, write)
 
     def apply(
         self, kind: Kind, version: str, namespace: str, name: str, document: Any, write: Write, subresource: str = ""
@@ -167,6 +168,7 @@ class Registry:
         if live is None and subresource:
             raise errors.not_found(kind, name)
         wanted = _applied(kind, config, subresource)
+        self._check_declared(kind, version, wanted)
         manager = managed.Manager(
             name=write.manager,
             operation=managed.APPLY,
@@ -185,12 +187,12 @@ class Registry:
         )
         if live is None:
             self._check_namespace(kind, namespace, name)
-            body = self._defaulted(kind, {**merged, "metadata": {**merged["metadata"]}})
-            validate(kind, body)
+            body = self._defaulted(kind, version, {**merged, "metadata": {**merged["metadata"]}})
+            validate(kind, body, version)
             return self._insert(kind, body, write), True
         self._check_version(live, metadata)
-        body = self._keep(live, self._defaulted(kind, merged), subresource)
-        return self._replace(live, body, write), False
+        body = self._keep(live, self._defaulted(kind, version, merged), subresource)
+        return self._replace(live, body, version, write), False
 
     def write_status(self, stored: Stored, status: Body, manager: str = CONTROLLER_MANAGER) -> Stored:
         """A controller's write of a status; the same status again is nothing at all."""
@@ -267,13 +269,21 @@ class Registry:
         body["metadata"] = metadata
         return body
 
-    def _defaulted(self, kind: Kind, body: Body) -> Body:
+    def _defaulted(self, kind: Kind, version: str, body: Body) -> Body:
         try:
-            return with_defaults(kind, body)
+            return with_defaults(kind, version, body)
         except (AttributeError, TypeError, ValueError, KeyError) as error:
             # Defaults walk where the kind's structure says there are objects and lists; other types are the sender's.
             message = f"{kind.kind} is not valid: json: cannot unmarshal: {error}"
             raise errors.bad_request(message) from error
+
+    def _check_declared(self, kind: Kind, version: str, config: Body) -> None:
+        if kind.structural is None:
+            return
+        try:
+            check_declared(config, kind.structural.get(version) or {})
+        except SchemaError as error:
+            raise errors.ApiError(500, "", f"failed to create typed patch object: {error}") from error
 
     def _schematic(self, step: Callable[[], Body]) -> Body:
         try:
@@ -329,12 +339,6 @@ class Registry:
             if "managedFields" in metadata:
                 kept["managedFields"] = metadata["managedFields"]
             return _with_status({**live.body, "metadata": kept}, body)
-        if live.terminating:  # finalizers may only go while an object waits for them
-            allowed = set(live.metadata.get("finalizers") or ())
-            finalizers = [item for item in metadata.get("finalizers") or () if item in allowed]
-            metadata.pop("finalizers", None)
-            if finalizers:
-                metadata["finalizers"] = finalizers
         out = {**body, "metadata": metadata}
         if live.kind.has_status:
             out = _with_status(out, live.body)
@@ -355,12 +359,11 @@ class Registry:
             return Stored(kind, body, 0)
         return self.store.put(kind, body)
 
-    def _replace(self, live: Stored, body: Body, write: Write) -> Stored:
+    def _replace(self, live: Stored, body: Body, version: str, write: Write) -> Stored:
         kind = live.kind
-        if body["metadata"] is not live.metadata and not same(_content(body), _content(live.body)):
-            validate_update(kind, live.body, body)
-            if "generation" in live.metadata:
-                body["metadata"]["generation"] = live.metadata["generation"] + 1
+        validate_update(kind, live.body, body, version)
+        if "generation" in live.metadata and not same(_content(body), _content(live.body)):
+            body["metadata"]["generation"] = live.metadata["generation"] + 1
         for admit in self.admission:
             body = admit(kind, live, body, write)
         if body == live.body and same(body, live.body):

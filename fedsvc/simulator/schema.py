@@ -138,7 +138,7 @@ def from_openapi(node: Mapping[str, Any]) -> Schema:
             shape=Shape.STRUCT, fields={name: from_openapi(value) for name, value in sorted(properties.items())}
         )
     if node.get("x-kubernetes-preserve-unknown-fields"):
-        return DEDUCED
+        return Schema(shape=Shape.MAP, element=ATOMIC)  # measured on 1.20: its keys are owned one by one, each whole
     additional = node.get("additionalProperties")
     if isinstance(additional, dict):
         return Schema(shape=Shape.MAP, element=from_openapi(additional))

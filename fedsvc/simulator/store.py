@@ -17,6 +17,8 @@ from fedsvc.simulator.kinds import Kind, KindKey
 Body = dict[str, Any]
 NO_LABELS: dict[str, str] = {}
 
+OBJECT_LIMIT_BYTES = 1536 * 1024
+
 ADDED = "ADDED"
 MODIFIED = "MODIFIED"
 DELETED = "DELETED"
@@ -169,12 +171,17 @@ class Store:
         return [stored for spaces in self._objects.values() for stored in spaces.get(namespace, {}).values()]
 
     def put(self, kind: Kind, body: Body) -> Stored:
-        """Store a body as the object's new state at the next revision; the body is the store's from now on."""
-        self.revision += 1
-        metadata = {**body["metadata"], "resourceVersion": str(self.revision)}
-        stored = Stored(
-            kind, {"metadata": metadata, **{k: v for k, v in body.items() if k != "metadata"}}, self.revision
-        )
+        """Store a body as the object's new state at the next revision; the body is the store's from now on.
+
+        Raises:
+            ApiError: 500 where it is more than etcd takes.
+        """
+        revision = self.revision + 1
+        metadata = {**body["metadata"], "resourceVersion": str(revision)}
+        stored = Stored(kind, {"metadata": metadata, **{k: v for k, v in body.items() if k != "metadata"}}, revision)
+        if len(stored.encoded()) > OBJECT_LIMIT_BYTES:
+            raise ApiError(500, "", "etcdserver: request is too large")
+        self.revision = revision
         before = self.get(kind, stored.namespace, stored.name)
         self._insert(stored, before)
         self._publish(Event(kind, self.revision, before, stored))

@@ -9,6 +9,7 @@ import orjson
 from fedsvc.simulator.errors import ApiError, Causes, invalid, invalid_value, required
 from fedsvc.simulator.kinds import Kind
 from fedsvc.simulator.selectors import from_label_selector
+from fedsvc.simulator.structural import schema_errors
 from fedsvc.simulator.typed import same
 
 Body = dict[str, Any]
@@ -58,25 +59,27 @@ _TEMPLATED = frozenset(
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def validate(kind: Kind, body: Body) -> None:
+def validate(kind: Kind, body: Body, version: str) -> None:
     """Check one object as a create does.
 
     Raises:
         ApiError: 422 with every cause found.
     """
     causes = [*_metadata(kind, body), *_VALIDATORS.get(kind.key, _nothing)(body)]
+    if kind.structural is not None:
+        causes.extend(schema_errors(body, kind.structural.get(version) or {}))
     if causes:
         raise invalid(kind.kind, kind.group, body["metadata"].get("name", ""), causes)
 
 
-def validate_update(kind: Kind, old: Body, new: Body) -> None:
+def validate_update(kind: Kind, old: Body, new: Body, version: str) -> None:
     """Check an update: valid as it is, and fields that cannot change did not.
 
     Raises:
         ApiError: 422 with every cause found.
     """
-    validate(kind, new)
-    causes: Causes = []
+    validate(kind, new, version)
+    causes = _finalizers(old, new)
     for path in _IMMUTABLE.get(kind.key, ()):
         before, after = _at(old, path), _at(new, path)
         if before is not None and not same(before, after):
@@ -97,6 +100,19 @@ def validate_update(kind: Kind, old: Body, new: Body) -> None:
         causes.append(invalid_value("roleRef", _shown(new.get("roleRef")), "cannot change roleRef"))
     if causes:
         raise invalid(kind.kind, kind.group, new["metadata"]["name"], causes)
+
+
+def _finalizers(old: Body, new: Body) -> Causes:
+    """While an object waits for its finalizers, they may only go."""
+    if "deletionTimestamp" not in old["metadata"]:
+        return []
+    before = old["metadata"].get("finalizers") or ()
+    added = [item for item in new["metadata"].get("finalizers") or () if item not in before]
+    if not added:
+        return []
+    listed = "[]string{" + ", ".join(_shown(item) for item in added) + "}"
+    text = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
+    return [{"reason": "FieldValueForbidden", "message": f"Forbidden: {text}", "field": "metadata.finalizers"}]
 
 
 def _metadata(kind: Kind, body: Body) -> Causes:

@@ -8,11 +8,13 @@ Pods are made by :mod:`fedsvc.testing.kubelet`.
 """
 
 import asyncio
+import functools
 import os
 import secrets
 import shutil
 import signal
 import ssl
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -120,6 +122,8 @@ class ControlPlane:
                 self._etcd_port, self._etcd_peer_port, self.port = free_ports(3)
         if self._with_controller_manager:
             self._start_controller_manager()
+            # The first thing it does that can be seen; before it, writes would find half a cluster.
+            await self._wait_for("/api/v1/namespaces/default/serviceaccounts/default")
         return self
 
     async def stop(self) -> None:
@@ -186,7 +190,7 @@ class ControlPlane:
             ],
             log=directory / "apiserver.log",
         )
-        await self._wait_ready()
+        await self._wait_for("/readyz", "/api/v1/namespaces/default")
 
     async def restart_apiserver(self) -> None:
         """Kill the API server and start it again."""
@@ -210,34 +214,34 @@ class ControlPlane:
         )
 
     def _start_controller_manager(self) -> None:
+        binary = self._assets / "kube-controller-manager"
         self._controller_manager = Child(
             f"{self.name}-controller-manager",
             [
-                self._assets / "kube-controller-manager",
+                binary,
                 f"--kubeconfig={self.kubeconfig}",
                 f"--service-account-private-key-file={self.directory / 'service-account.key'}",
                 "--leader-elect=false",
                 f"--root-ca-file={self.ca_file}",
                 "--bind-address=127.0.0.1",
                 "--secure-port=0",
-                "--use-service-account-credentials=false",
+                *_no_insecure_port(binary),
             ],
             log=self.directory / "controller-manager.log",
         )
 
-    async def _wait_ready(self) -> None:
+    async def _wait_for(self, *paths: str) -> None:
         deadline = time.monotonic() + START_SECONDS
         headers = {"Authorization": f"Bearer {self.token}"}
         connector = aiohttp.TCPConnector(ssl=self.ssl_context())
         timeout = aiohttp.ClientTimeout(total=5)
         async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout) as session:
-            while not await self._answers(session, "/readyz") or not await self._answers(
-                session, "/api/v1/namespaces/default"
-            ):
-                self._check_alive()
-                if time.monotonic() > deadline:
-                    raise ControlPlaneError(f"{self.name}: not ready after {START_SECONDS:.0f} s\n{self._tails()}")
-                await asyncio.sleep(0.1)
+            for path in paths:
+                while not await self._answers(session, path):
+                    self._check_alive()
+                    if time.monotonic() > deadline:
+                        raise ControlPlaneError(f"{self.name}: not ready after {START_SECONDS:.0f} s\n{self._tails()}")
+                    await asyncio.sleep(0.1)
 
     async def _answers(self, session: aiohttp.ClientSession, path: str) -> bool:
         try:
@@ -247,7 +251,7 @@ class ControlPlane:
             return False
 
     def _check_alive(self) -> None:
-        for child in (self._etcd, self._apiserver):
+        for child in (self._etcd, self._apiserver, self._controller_manager):
             if child is not None and not child.running():
                 raise ControlPlaneError(f"{child.name} ended:\n{child.tail()}")
 
@@ -322,6 +326,13 @@ async def control_planes(
         yield planes
     finally:
         await asyncio.gather(*(plane.stop() for plane in planes))
+
+
+@functools.cache
+def _no_insecure_port(binary: Path) -> tuple[str, ...]:
+    """The flag that keeps old releases (before 1.24) from the fixed port that only one process can have."""
+    shown = subprocess.run([str(binary), "--help"], capture_output=True, text=True, check=True, timeout=30)
+    return ("--port=0",) if "--port int" in shown.stdout else ()
 
 
 def write_kubeconfig(planes: Sequence[ControlPlane], path: Path) -> None:

@@ -135,6 +135,7 @@ def kubeconfig(members: dict[str, Member]) -> Path:
 
 
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/banners.shop.example"
 SETTINGS = "/api/v1/namespaces/shop/configmaps/settings"
 
 
@@ -157,11 +158,15 @@ async def test_three_clusters_join_and_joining_again_changes_nothing(
 
 
 async def test_a_unit_reaches_every_member_with_its_overrides_and_shares(
-    service: Service, members: dict[str, Member], tmp_path: Path
+    service: Service, members: dict[str, Member], kubeconfig: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "unit.yaml"
     file.write_text(UNIT)
     (await service.fedctl("apply", "-f", str(file))).ok()
+    for name, member in members.items():
+        await eventually(partial(_exists, member, DEFINITION), seconds=30, what="the definition of Banner is there")
+        # Rights for a group that the unit itself brought are given by joining again; RBAC cannot say "all custom kinds".
+        (await service.fedctl("join", name, "--kubeconfig", str(kubeconfig), "--context", name)).ok()
     (await service.fedctl("wait", "--for=applied", "shop", "-n", "shop", "--timeout", "60s")).ok()
     replicas = {}
     for name, member in members.items():
@@ -186,6 +191,10 @@ async def test_what_runs_in_the_members_comes_back_as_status(service: Service, m
     assert shown.count("2/2") >= 2
 
 
+async def _exists(member: Member, path: str) -> bool:
+    return await member.get(path) is not None
+
+
 async def _pods(member: Member, count: int) -> bool:
     pods = await member.get("/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb")
     return len(pods["items"]) == count
@@ -207,7 +216,7 @@ async def _make_pods_ready(member: Member) -> None:
 
 async def test_drift_is_repaired_within_a_second_or_so(service: Service, members: dict[str, Member]) -> None:
     member = members["alpha"]
-    await member.merge(SETTINGS, {"data": {"currency": "XXX"}})
+    await member.merge(SETTINGS, {"data": {"currency": "ZZZ"}})
     took = await eventually(lambda: _currency(member, "EUR"), seconds=10, what="the changed value is put back")
     assert took < 5, "event-driven, not by a slow scan"
     await member.call("DELETE", SETTINGS)
@@ -276,7 +285,7 @@ async def _replicas(member: Member, count: int) -> bool:
 async def test_a_deleted_unit_leaves_nothing_behind(service: Service, members: dict[str, Member]) -> None:
     (await service.fedctl("delete", "unit", "shop", "-n", "shop", "--wait", "--timeout", "60s")).ok()
     for member in members.values():
-        for path in (WEB, SETTINGS, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/banners.shop.example"):
+        for path in (WEB, SETTINGS, DEFINITION):
             await eventually(partial(_gone, member, path), seconds=30, what=f"{path} is gone")
     (await service.fedctl("get", "unit", "shop", "-n", "shop")).failed(3)
 

@@ -41,7 +41,7 @@ def fedctl(stage: Stage, *words: str, code: int = 0) -> str:
         timeout=180,
         env=environment,
     )
-    assert done.returncode == code, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr + stage.server.last_lines()
     return done.stdout + done.stderr
 
 

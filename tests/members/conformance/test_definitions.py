@@ -135,11 +135,16 @@ async def test_list_types_of_a_definition_count(member: Member, namespace: str, 
 
 async def test_free_objects_are_owned_key_by_key(member: Member, namespace: str, group: str) -> None:
     where = path(group, namespace, "a")
-    (await member.apply(where, gadget(group, "a", free={"a": {"b": 1}}), "one")).expect(201)
-    both = (await member.apply(where, gadget(group, "a", free={"a": {"c": 2}}), "two")).expect(200)
-    assert both["spec"]["free"] == {"a": {"b": 1, "c": 2}}
+    (await member.apply(where, gadget(group, "a", free={"a": 1}), "one")).expect(201)
+    both = (await member.apply(where, gadget(group, "a", free={"b": 2}), "two")).expect(200)
+    assert both["spec"]["free"] == {"a": 1, "b": 2}
     left = (await member.apply(where, gadget(group, "a", size=1), "one")).expect(200)
-    assert left["spec"] == {"free": {"a": {"c": 2}}, "size": 1}
+    assert left["spec"] == {"free": {"b": 2}, "size": 1}
+
+
+async def test_an_apply_of_undeclared_fields_is_refused(member: Member, namespace: str, group: str) -> None:
+    status = (await member.apply(path(group, namespace, "a"), gadget(group, "a", unknown=1))).expect(400, 500)
+    assert ".spec.unknown: field not declared in schema" in status["message"]
 
 
 async def test_the_status_of_a_custom_kind_has_its_own_path(member: Member, namespace: str, group: str) -> None:

@@ -190,13 +190,10 @@ async def test_bookmarks_tell_the_revision(member: Member, namespace: str) -> No
     query = {"labelSelector": "watched=1", "allowWatchBookmarks": "true", "resourceVersion": revision}
     await make(member, namespace, "other", watched="2")
     async with member.watch(maps(namespace), seconds=4, **query) as watch:
-        while True:  # real servers send the first one only near the end
-            kind, bookmark = await watch.next()
-            if kind == "BOOKMARK":
-                break
-            assert kind == ""
-            pytest.skip("this server sends no bookmark in so short a watch")
-    assert bookmark["kind"] == "ConfigMap"
+        kind, bookmark = await watch.next()
+    if member.name == "real" and kind == "":
+        return  # old releases send the first one after a minute: whoever watches must not count on them
+    assert (kind, bookmark["kind"]) == ("BOOKMARK", "ConfigMap")
     assert int(bookmark["metadata"]["resourceVersion"]) >= int(revision)
 
 

@@ -228,6 +228,14 @@ async def test_too_much_is_refused(member: Member, namespace: str) -> None:
     assert status["reason"] == "RequestEntityTooLarge"
 
 
+async def test_an_object_has_a_limit(member: Member, namespace: str) -> None:
+    body = deployment("a", replicas=0)
+    body["spec"]["template"]["spec"]["containers"][0]["args"] = ["y" * (1700 * 1024)]
+    status = (await member.post(deployments(namespace), body)).expect(500)
+    assert status["message"] == "etcdserver: request is too large"
+    (await member.get(deployments(namespace, "a"))).expect(404)
+
+
 async def test_a_config_map_has_a_limit(member: Member, namespace: str) -> None:
     body = {"metadata": {"name": "a"}, "data": {"x": "y" * (1100 * 1024)}}
     status = (await member.post(maps(namespace), body)).expect(422)
