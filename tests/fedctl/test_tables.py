@@ -37,12 +37,12 @@ def test_columns_stand_below_each_other_also_with_wide_characters() -> None:
 
 def test_long_columns_are_shortened_to_the_terminal() -> None:
     lines = shown(width=30)
-    assert lines[2] == "longer   a message of some le…"
+    assert lines[2] == "longer  a message of some len…"
     assert max(map(len, lines)) == 30
 
 
 def test_a_column_keeps_a_least_width() -> None:
-    assert shown(width=5)[2] == "longer   a message o…"
+    assert shown(width=5)[2] == "longer  a messag…"
 
 
 def test_wide_shows_all_columns() -> None:

@@ -3,8 +3,6 @@
 Usage: apply_unit.py [CONFIG]     CONFIG is a configuration file of fedctl; by default fedctl's own
 """
 
-# ruff: noqa: INP001, T201 - a script, which prints
-
 import json
 import sys
 from pathlib import Path

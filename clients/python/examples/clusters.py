@@ -3,8 +3,6 @@
 Usage: clusters.py [CONFIG] [CLUSTER KEY VALUE]
 """
 
-# ruff: noqa: INP001, T201 - a script, which prints
-
 import sys
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Usage: watch_units.py [CONFIG] [COUNT]     ends after COUNT changes; without, never
 """
 
-# ruff: noqa: INP001, T201 - a script, which prints
-
 import asyncio
 import sys
 from pathlib import Path

@@ -8,7 +8,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 _GAP = 3
-_SHORTEST = 12  # cells that a shortened column keeps at least
+_NARROW_GAP = 2  # where the terminal is too narrow
+_SHORTEST = 9  # cells that a shortened column keeps at least
 
 T = TypeVar("T")
 
@@ -52,8 +53,10 @@ class Table(Generic[T]):
         cells = self.cells(rows)
         widths = self.widths(cells, width=width, floor=floor)
         titles = [[column.title for column in self.columns]] if header else []
+        gap = _GAP if width is None or _taken(widths, _GAP) <= width else _NARROW_GAP
         return [
-            self._line(row, widths, is_title=header and number == 0) for number, row in enumerate([*titles, *cells])
+            self._line(row, widths, gap=gap, is_title=header and number == 0)
+            for number, row in enumerate([*titles, *cells])
         ]
 
     def widths(
@@ -66,7 +69,9 @@ class Table(Generic[T]):
         long = [at for at in columns if self.columns[at].is_long]
         if width is None or not long:
             return widths
-        excess = sum(widths) + _GAP * (len(widths) - 1) - width
+        if _taken(widths, _GAP) <= width:
+            return widths
+        excess = _taken(widths, _NARROW_GAP) - width
         while excess > 0:
             longest = max(long, key=lambda at: widths[at])
             if widths[longest] <= _SHORTEST:
@@ -77,7 +82,7 @@ class Table(Generic[T]):
             excess -= cut
         return widths
 
-    def _line(self, row: Sequence[str], widths: Sequence[int], *, is_title: bool) -> Text:
+    def _line(self, row: Sequence[str], widths: Sequence[int], *, gap: int, is_title: bool) -> Text:
         line = Text(no_wrap=True)
         last = len(row) - 1
         for at, (text, width) in enumerate(zip(row, widths, strict=True)):
@@ -85,5 +90,10 @@ class Table(Generic[T]):
             style = "bold" if is_title else self.columns[at].style(text)
             line.append(shown, style=style or None)
             if at < last:
-                line.append(" " * (width - cell_len(shown) + _GAP))
+                line.append(" " * (width - cell_len(shown) + gap))
         return line
+
+
+def _taken(widths: Sequence[int], gap: int) -> int:
+    """Return the cells that columns of these widths take."""
+    return sum(widths) + gap * (len(widths) - 1)
