@@ -118,7 +118,7 @@ class PlacementController:
                 batch = await units.get_many(tx, again) if again else []
             if not batch:
                 at = await units.next_reconsider_time(tx)
-                self._reconsider = math.inf if at is None else now + (at - tx.now).total_seconds()
+                self._reconsider = math.inf if at is None else now + max(1.0, (at - tx.now).total_seconds())
             observed = await observe(tx, batch) if batch else None
         if observed is not None:
             await self._decide(batch, observed, fleet)

@@ -152,6 +152,9 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        if not (self.directory / "postgres").exists() and self._home.exists():
+            # Of a data folder of the same name that is gone: kept, but not taken for this one's.
+            self._home.rename(self._home.with_name(f"{self._home.name}.orphaned.{time.time_ns()}"))
         for place in (self._home, self._socket):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
             if place.is_symlink() or place.stat().st_uid not in (os.geteuid(), self._account.uid):
@@ -334,6 +337,8 @@ def _account() -> Account:
 def _reachable_home(directory: Path, account: Account) -> Path:
     """Where the server's files go: in the data folder, unless `nobody` cannot get there through root's own folders."""
     place = directory.absolute() / "postgres"
+    if place.exists():
+        return place.resolve()  # where it was made; modes of folders may have changed since, and data does not move
     if not account.drop:
         return place
     existing = [parent for parent in place.parents if parent.exists()]

@@ -1,0 +1,219 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedsvc.controllers.planning import (
+    PlanInput,
+    UnitPlan,
+    decision_record,
+    plan_unit,
+    removal_of,
+    render_cluster,
+    same_result,
+    with_decision,
+)
+from fedsvc.model.cluster import Cluster, Connection, ObjectDeletion
+from fedsvc.model.unit import ConflictMode, DeletionMode, Propagation, Resource, Unit, UnitSpec, UnitStatus
+from fedsvc.model.work import Binding
+from fedsvc.rendering.canonical import canonical_json, digest, load_json
+from fedsvc.rendering.identity import key_of
+from fedsvc.rendering.overrides import Override, PatchOp, PatchOperation
+from fedsvc_placement import ClusterMatcher, LabelSelector, Mode, Placement, ReplicaPolicy, ReplicaRule
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ALL = Placement(cluster_selector=LabelSelector())
+
+
+def cluster(name: str, **labels: str) -> Cluster:
+    return Cluster(
+        name=name,
+        uid=f"uid-{name}",
+        labels=labels,
+        annotations={},
+        provider="",
+        region="",
+        zones=(),
+        taints=(),
+        connection=Connection(endpoint="https://x"),
+        create_time=NOW,
+        update_time=NOW,
+    )
+
+
+def resource(kind: str = "ConfigMap", name: str = "x", **content: Any) -> Resource:
+    api = "apps/v1" if kind == "Deployment" else "v1"
+    manifest = {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "shop"}, **content}
+    body = canonical_json(manifest)
+    return Resource(key=key_of(manifest), digest=digest(body), labels={}, body=body)
+
+
+def unit(spec: UnitSpec | None = None, **changes: Any) -> Unit:
+    made = Unit(
+        namespace="shop",
+        name="web",
+        uid="unit-uid",
+        labels={},
+        annotations={},
+        spec=spec or UnitSpec(),
+        revision=1,
+        generation=1,
+        decided_generation=0,
+        status=UnitStatus(),
+        resource_count=1,
+        create_time=NOW,
+        update_time=NOW,
+    )
+    return replace(made, **changes)
+
+
+def given_input(**changes: Any) -> PlanInput:
+    made = PlanInput(
+        unit=unit(),
+        resources=[resource(data={"a": "1"})],
+        placement=ALL,
+        overrides=(),
+        clusters=[cluster("a"), cluster("b")],
+        previous=[],
+        now=NOW,
+    )
+    return replace(made, **changes)
+
+
+def carried_out(plan: UnitPlan) -> list[Binding]:
+    return [with_decision(entry, "decision-1") for entry in plan.clusters]
+
+
+def test_a_new_unit_is_new_everywhere() -> None:
+    plan = plan_unit(given_input())
+    assert plan.changed == ("a", "b")
+    assert plan.gone == ()
+
+
+def test_deciding_again_changes_nothing_and_says_the_same() -> None:
+    first = plan_unit(given_input())
+    second = plan_unit(given_input(previous=carried_out(first)))
+    assert second.changed == ()
+    assert second.gone == ()
+    assert same_result(decision_record(first.decision), decision_record(second.decision))
+
+
+def test_a_cluster_that_leaves_is_gone_and_the_others_are_untouched() -> None:
+    first = plan_unit(given_input())
+    plan = plan_unit(given_input(previous=carried_out(first), clusters=[cluster("b")]))
+    assert plan.gone == ("a",)
+    assert plan.changed == ()
+
+
+def test_a_unit_being_deleted_goes_from_everywhere() -> None:
+    first = plan_unit(given_input())
+    plan = plan_unit(given_input(unit=unit(delete_time=NOW), previous=carried_out(first)))
+    assert plan.gone == ("a", "b")
+    assert plan.clusters == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        pytest.param({"resources": [resource(data={"a": "2"})]}, ("a", "b"), id="template"),
+        pytest.param({"resources": [resource(data={"a": "1"}), resource(name="y")]}, ("a", "b"), id="more"),
+        pytest.param({"resources": []}, ("a", "b"), id="fewer"),
+        pytest.param({"clusters": [cluster("a", tier="x"), cluster("b")]}, (), id="label-that-matters-to-nobody"),
+        pytest.param({"unit": unit(labels={"x": "y"}, generation=2)}, (), id="label-of-the-unit"),
+        pytest.param(
+            {"overrides": (Override(clusters=ClusterMatcher(names=("b",)), annotations={"x": "y"}),)},
+            ("b",),
+            id="override-of-one-cluster",
+        ),
+        pytest.param(
+            {"unit": unit(UnitSpec(propagation=Propagation(conflict=ConflictMode.ADOPT)))}, ("a", "b"), id="modes"
+        ),
+        pytest.param(
+            {"unit": unit(UnitSpec(propagation=Propagation(deletion=DeletionMode.ORPHAN)))}, (), id="deletion-mode"
+        ),
+    ],
+)
+def test_only_what_a_change_concerns_is_rendered_again(changes: dict[str, Any], changed: tuple[str, ...]) -> None:
+    previous = carried_out(plan_unit(given_input()))
+    assert plan_unit(given_input(previous=previous, **changes)).changed == changed
+
+
+def test_equal_renderings_are_made_once() -> None:
+    plan = plan_unit(given_input(clusters=[cluster(f"c{number}") for number in range(20)]))
+    rendered = [next(render_cluster(plan, cluster(name))) for name in plan.changed]
+    assert len({id(one) for one in rendered}) == 1
+
+
+def test_an_override_that_does_not_fit_is_the_error_of_that_cluster_alone() -> None:
+    bad = Override(
+        clusters=ClusterMatcher(names=("b",)), patch=(PatchOperation(op=PatchOp.REMOVE, path="/data/nothing"),)
+    )
+    plan = plan_unit(given_input(overrides=(bad,)))
+    (good,) = render_cluster(plan, cluster("a"))
+    (failed,) = render_cluster(plan, cluster("b"))
+    assert good.error is None
+    assert failed.manifest is None
+    assert failed.error is not None
+    assert failed.error[0] == "OverrideFailed"
+    assert "/data/nothing" in failed.error[1]
+
+
+def test_replicas_are_left_to_the_template_where_no_policy_divides_them() -> None:
+    deployment = resource("Deployment", spec={"template": {}})
+    plan = plan_unit(given_input(resources=[deployment]))
+    (rendered,) = render_cluster(plan, cluster("a"))
+    assert rendered.manifest is not None
+    assert "replicas" not in load_json(rendered.manifest.body)["spec"]
+    assert plan.clusters[0].binding.replicas == {}
+
+
+@given(
+    total=st.integers(min_value=0, max_value=200),
+    weights=st.lists(st.integers(min_value=0, max_value=9), min_size=1, max_size=6),
+)
+def test_divided_replicas_are_what_the_manifests_say(total: int, weights: list[int]) -> None:
+    names = [f"c{number}" for number in range(len(weights))]
+    rules = tuple(
+        ReplicaRule(clusters=ClusterMatcher(names=(name,)), weight=weight)
+        for name, weight in zip(names, weights, strict=True)
+    )
+    placement = Placement(cluster_selector=LabelSelector(), replicas=ReplicaPolicy(mode=Mode.DIVIDED, clusters=rules))
+    deployment = resource("Deployment", spec={"replicas": total, "template": {}})
+    plan = plan_unit(
+        given_input(resources=[deployment], placement=placement, clusters=[cluster(name) for name in names])
+    )
+    found = []
+    for name in names:
+        (rendered,) = render_cluster(plan, cluster(name))
+        assert rendered.manifest is not None
+        found.append(load_json(rendered.manifest.body)["spec"]["replicas"])
+    assert sum(found) == (total if any(weights) else 0)
+    again = plan_unit(
+        given_input(
+            resources=[deployment],
+            placement=placement,
+            clusters=[cluster(name) for name in names],
+            previous=carried_out(plan),
+        )
+    )
+    assert again.changed == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "cascade", "deleted", "removal"),
+    [
+        (DeletionMode.DELETE, None, False, ObjectDeletion.BACKGROUND),
+        (DeletionMode.ORPHAN, None, False, ObjectDeletion.ORPHAN),
+        (DeletionMode.ORPHAN, ObjectDeletion.FOREGROUND, True, ObjectDeletion.FOREGROUND),
+        (DeletionMode.DELETE, ObjectDeletion.ORPHAN, True, ObjectDeletion.ORPHAN),
+        (DeletionMode.ORPHAN, None, True, ObjectDeletion.ORPHAN),
+    ],
+)
+def test_what_was_asked_for_at_deletion_goes_before_the_mode_of_the_unit(
+    mode: DeletionMode, cascade: ObjectDeletion | None, removal: ObjectDeletion, *, deleted: bool
+) -> None:
+    spec = UnitSpec(propagation=Propagation(deletion=mode))
+    assert removal_of(unit(spec, cascade=cascade, delete_time=NOW if deleted else None)) == removal
