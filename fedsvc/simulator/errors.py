@@ -96,6 +96,11 @@ def apply_conflict(message: str, causes: Causes) -> ApiError:
     return ApiError(409, "Conflict", message, details={"causes": causes})
 
 
+def untyped(message: str) -> ApiError:
+    """500: an applied configuration does not fit its kind (real servers answer so)."""
+    return ApiError(500, "", f"failed to create typed patch object: {message}")
+
+
 def expired(message: str) -> ApiError:
     """410: a resourceVersion or continue token older than the history that is kept."""
     return ApiError(410, "Expired", message)

@@ -75,7 +75,13 @@ class Call:
             raise errors.invalid("PatchOptions", "meta.k8s.io", "", [cause])
         agent = self.request.headers.get("User-Agent", "unknown")
         force = self.query.get("force", "").lower() in {"true", "1"}
-        return Write(manager=manager or agent.partition("/")[0], user=self.user, dry_run=self.dry_run, force=force)
+        return Write(
+            manager=manager or agent.partition("/")[0],
+            user=self.user,
+            dry_run=self.dry_run,
+            force=force,
+            strict=self.query.get("fieldValidation") == "Strict",
+        )
 
     def stored(self) -> Stored:
         """The object the path names."""

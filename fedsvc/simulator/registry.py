@@ -11,21 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedsvc.simulator import errors, managed
-from fedsvc.simulator.defaults import blank, with_defaults
+from fedsvc.simulator.defaults import blank
+from fedsvc.simulator.incoming import applied_part, check_config, defaulted, known_fields, read_body, without_status
 from fedsvc.simulator.kinds import WITHOUT_GENERATION, Kind, KindKey
 from fedsvc.simulator.rbac import MASTERS, User
 from fedsvc.simulator.schema import SchemaError
 from fedsvc.simulator.store import Body, Store, Stored
-from fedsvc.simulator.structural import check_declared
 from fedsvc.simulator.typed import same
-from fedsvc.simulator.validation import validate, validate_update, wrong_type
+from fedsvc.simulator.validation import validate, validate_update
 
 SYSTEM = User(name="system:admin", groups=(MASTERS,))
 NAMESPACES: KindKey = ("", "namespaces")
 CONTROLLER_MANAGER = "kube-controller-manager"
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-# What an applier may say in metadata; the rest is the server's.
-_APPLIED_METADATA = frozenset({"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences"})
 _SERVER_METADATA = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 FOREGROUND = "foregroundDeletion"
@@ -40,6 +38,7 @@ class Write:
     user: User = SYSTEM
     dry_run: bool = False
     force: bool = False  # server-side apply: take over what others own
+    strict: bool = False  # refuse unknown fields instead of dropping them (not server-side apply, which always does)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,8 @@ class Registry:
         Raises:
             ApiError: 400, 403, 404, 409 or 422.
         """
-        body = self._incoming(kind, version, namespace, document)
+        body = read_body(kind, version, namespace, document)
+        body = known_fields(kind, version, body, strict=write.strict)
         metadata = body["metadata"]
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -92,7 +92,7 @@ class Registry:
             metadata["name"] = metadata["generateName"] + suffix
         kept = {name: value for name, value in metadata.items() if name not in {*_SERVER_METADATA, "resourceVersion"}}
         metadata = {name: value for name, value in kept.items() if value is not None}
-        body = self._defaulted(kind, version, {**_without_status(kind, body), "metadata": metadata})
+        body = defaulted(kind, version, {**without_status(kind, body), "metadata": metadata})
         self._check_namespace(kind, namespace, metadata.get("name", ""))
         validate(kind, body, version)
         if self.store.get(kind, namespace, metadata["name"]) is not None:
@@ -101,7 +101,7 @@ class Registry:
         tracked = self._schematic(
             lambda: managed.update(
                 None,
-                _without_status(kind, body),
+                without_status(kind, body),
                 schema=kind.shape(version),
                 manager=manager,
                 now=self.timestamp(),
@@ -119,14 +119,15 @@ class Registry:
             ApiError: 400, 404, 409 or 422.
         """
         live = self.read(kind, namespace, name)
-        body = self._incoming(kind, version, namespace, document)
+        body = read_body(kind, version, namespace, document)
+        body = known_fields(kind, version, body, strict=write.strict)
         metadata = body["metadata"]
         if metadata.setdefault("name", name) != name:
             raise errors.bad_request(
                 f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             )
         self._check_version(live, metadata)
-        body = self._defaulted(kind, version, body)
+        body = defaulted(kind, version, body)
         body = self._keep(live, body, subresource)
         manager = managed.Manager(
             name=write.manager,
@@ -156,7 +157,7 @@ class Registry:
         Raises:
             ApiError: 400, 403, 404, 409 or 422.
         """
-        config = self._incoming(kind, version, namespace, document)
+        config = read_body(kind, version, namespace, document)
         metadata = config["metadata"]
         if metadata.setdefault("name", name) != name:
             raise errors.bad_request(
@@ -167,8 +168,8 @@ class Registry:
         live = self.store.get(kind, namespace, name)
         if live is None and subresource:
             raise errors.not_found(kind, name)
-        wanted = _applied(kind, config, subresource)
-        self._check_declared(kind, version, wanted)
+        check_config(kind, version, config)
+        wanted = applied_part(kind, config, subresource)
         manager = managed.Manager(
             name=write.manager,
             operation=managed.APPLY,
@@ -187,11 +188,11 @@ class Registry:
         )
         if live is None:
             self._check_namespace(kind, namespace, name)
-            body = self._defaulted(kind, version, {**merged, "metadata": {**merged["metadata"]}})
+            body = defaulted(kind, version, {**merged, "metadata": {**merged["metadata"]}})
             validate(kind, body, version)
             return self._insert(kind, body, write), True
         self._check_version(live, metadata)
-        body = self._keep(live, self._defaulted(kind, version, merged), subresource)
+        body = self._keep(live, defaulted(kind, version, merged), subresource)
         return self._replace(live, body, version, write), False
 
     def write_status(self, stored: Stored, status: Body, manager: str = CONTROLLER_MANAGER) -> Stored:
@@ -243,53 +244,11 @@ class Registry:
             return stored, False
         return self.store.put(kind, body), False
 
-    def _incoming(self, kind: Kind, version: str, namespace: str, document: Any) -> Body:
-        """A body as sent, checked for what holds of every object, as a copy of its outer parts."""
-        wrong = wrong_type(kind, document)
-        if wrong is not None:
-            raise wrong
-        expected = kind.api_version(version)
-        sent = document.get("apiVersion", expected)
-        if sent != expected:
-            message = f"the API version in the data ({sent}) does not match the expected API version ({expected})"
-            raise errors.bad_request(message)
-        if document.get("kind", kind.kind) != kind.kind:
-            message = f'{document["kind"]} in version "{version}" cannot be handled as a {kind.kind}'
-            raise errors.bad_request(message)
-        body = {name: value for name, value in document.items() if name not in {"apiVersion", "kind"}}
-        metadata = dict(body.get("metadata") or {})
-        if not kind.namespaced:
-            metadata.pop("namespace", None)
-        elif metadata.setdefault("namespace", namespace) != namespace:
-            if metadata["namespace"]:
-                raise errors.bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            metadata["namespace"] = namespace
-        body["metadata"] = metadata
-        return body
-
-    def _defaulted(self, kind: Kind, version: str, body: Body) -> Body:
-        try:
-            return with_defaults(kind, version, body)
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
-            # Defaults walk where the kind's structure says there are objects and lists; other types are the sender's.
-            message = f"{kind.kind} is not valid: json: cannot unmarshal: {error}"
-            raise errors.bad_request(message) from error
-
-    def _check_declared(self, kind: Kind, version: str, config: Body) -> None:
-        if kind.structural is None:
-            return
-        try:
-            check_declared(config, kind.structural.get(version) or {})
-        except SchemaError as error:
-            raise errors.ApiError(500, "", f"failed to create typed patch object: {error}") from error
-
     def _schematic(self, step: Callable[[], Body]) -> Body:
         try:
             return step()
         except SchemaError as error:
-            raise errors.ApiError(400, "BadRequest", f"failed to create typed patch object: {error}") from error
+            raise errors.untyped(str(error)) from error
         except managed.ConflictError as error:
             causes = [
                 {"reason": "FieldManagerConflict", "message": f"conflict with {item.manager}", "field": item.field}
@@ -377,10 +336,6 @@ class Registry:
         return self.store.put(kind, body)
 
 
-def _without_status(kind: Kind, body: Body) -> Body:
-    return {name: value for name, value in body.items() if name != "status"} if kind.has_status else body
-
-
 def _with_status(body: Body, source: Body) -> Body:
     out = {name: value for name, value in body.items() if name != "status"}
     if source.get("status") is not None:
@@ -391,14 +346,6 @@ def _with_status(body: Body, source: Body) -> Body:
 def _content(body: Body) -> Body:
     """What counts for the generation."""
     return {name: value for name, value in body.items() if name not in {"metadata", "status"}}
-
-
-def _applied(kind: Kind, config: Body, subresource: str) -> Body:
-    metadata = {name: value for name, value in config["metadata"].items() if name in _APPLIED_METADATA}
-    if subresource == "status":
-        named = {name: value for name, value in metadata.items() if name in {"name", "namespace"}}
-        return {"metadata": named, "status": config.get("status") or {}}
-    return _without_status(kind, {**config, "metadata": metadata})
 
 
 def _check_preconditions(stored: Stored, deletion: Deletion) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from fedsvc.testing.members import JSON_PATCH, MERGE, STRATEGIC, Member, fields_of
 
 
@@ -152,6 +154,39 @@ async def test_managed_fields_may_not_be_applied(member: Member, namespace: str)
     (await member.apply(maps(namespace, "a"), config_map("a", {"x": "1"}))).expect(201)
     status = (await member.apply(maps(namespace, "a"), body)).expect(400)
     assert status["message"] == "metadata.managedFields must be nil"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        pytest.param({"argz": ["x"]}, ".argz: field not declared in schema", id="misspelt"),
+        pytest.param({"image": 1}, ".image: expected string, got &value.valueUnstructured{Value:1}", id="number"),
+        pytest.param({"args": [1]}, ".args[0]: expected string, got &value.valueUnstructured{Value:1}", id="in-a-list"),
+        pytest.param({"env": [{"name": "A", "value": 1}]}, '.env[name="A"].value: expected string, got ', id="env"),
+        pytest.param({"stdin": "yes"}, ".stdin: expected boolean, got ", id="boolean"),
+        pytest.param({"args": "x"}, ".args: expected list, got ", id="list"),
+        pytest.param({"resources": 1}, ".resources: expected map, got ", id="map"),
+    ],
+)
+async def test_misspelt_and_mistyped_fields_of_an_apply_are_refused(
+    member: Member, namespace: str, part: dict[str, Any], message: str
+) -> None:
+    container = {"name": "web", "image": "web:1", **part}
+    reply = await member.apply(deployments(namespace, "web"), deployment("web", container, replicas=0))
+    status = reply.expect(400, 500)
+    assert status["message"].startswith("failed to create typed patch object")
+    assert f'.spec.template.spec.containers[name="web"]{message}' in status["message"]
+
+
+async def test_quantities_of_an_apply_are_texts(member: Member, namespace: str) -> None:
+    """A number is taken by POST everywhere, by apply not in old releases: who applies had better send texts."""
+    container = {"name": "web", "image": "web:1", "resources": {"limits": {"cpu": 2}}}
+    body = deployment("web", container, replicas=0)
+    reply = await member.apply(deployments(namespace, "web"), body)
+    if reply.status != 201:
+        assert ".resources.limits.cpu: expected string, got " in reply.expect(400, 500)["message"]
+        made = (await member.post(f"/apis/apps/v1/namespaces/{namespace}/deployments", body)).expect(201)
+        assert made["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2"}
 
 
 async def test_containers_are_told_apart_by_name(member: Member, namespace: str) -> None:

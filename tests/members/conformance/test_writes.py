@@ -222,6 +222,20 @@ async def test_a_body_of_another_kind_is_refused(member: Member, namespace: str)
     (await member.post(maps(namespace), body)).expect(400)
 
 
+async def test_unknown_fields_are_dropped(member: Member, namespace: str) -> None:
+    body = deployment("a", replicas=0, replica=3)
+    made = (await member.post(deployments(namespace), body)).expect(201)
+    assert "replica" not in made["spec"]
+    patched = (await member.patch(deployments(namespace, "a"), {"spec": {"replica": 4}})).expect(200)
+    assert (patched["spec"], patched["metadata"]["generation"]) == (made["spec"], 1)
+
+
+async def test_values_of_a_wrong_type_are_refused(member: Member, namespace: str) -> None:
+    status = (await member.post(deployments(namespace), deployment("a", replicas="x"))).expect(400)
+    assert status["reason"] == "BadRequest"
+    assert status["message"].startswith('Deployment in version "v1" cannot be handled as a Deployment: ')
+
+
 async def test_too_much_is_refused(member: Member, namespace: str) -> None:
     body = {"metadata": {"name": "a"}, "data": {"x": "y" * (4 * 1024 * 1024)}}
     status = (await member.post(maps(namespace), body)).expect(413)
