@@ -47,7 +47,9 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     Raises:
         MemberError: whatever `outcomes` has words for.
     """
-    assert work.body is not None, "a work that is to be applied has a manifest"
+    if work.body is None:
+        message = "the manifest that the member shall hold is not in the store any more: apply the unit again"
+        return outcomes.failed("ManifestMissing", message, key=f"work-{work.id}")
     path = await _path(session, work)
     if work.member_uid:
         return await _apply_ours(session, work, path)

@@ -7,8 +7,11 @@ told whether it was us.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
+
+import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
@@ -16,13 +19,16 @@ from fedsvc.controllers.drifting import write_reports
 from fedsvc.controllers.index import Entry, GroupVersionKind, Seen
 from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
+from fedsvc.controllers.storing import write
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.controllers.watching import KindWatches
 from fedsvc.model.unit import DriftMode
 from fedsvc.model.work import WorkObservation
 from fedsvc.rendering.marks import owner_of
 from fedsvc.store import works
-from fedsvc.store.store import Store
+from fedsvc.store.store import Store, Transaction
+
+_log = structlog.get_logger(__name__)
 
 _FIGHT_SECONDS: Final = 60.0
 _MAX_UNKNOWN: Final = 1_000  # objects of nobody that are told of, per life of the collector
@@ -127,7 +133,11 @@ class Collector:
             self._drift(entry, None, "somebody")
 
     def _observe(self, entry: Entry, live: dict[str, Any]) -> None:
-        observed = observe(entry, live)
+        try:
+            observed = observe(entry, live)
+        except Exception:  # noqa: BLE001 - a member may say anything; one object that makes no sense stops no other
+            _log.exception("object_not_understood", cluster=self._session.cluster, object=str(entry.key))
+            return
         if observed.digest != entry.seen:
             entry.seen = observed.digest
             self._observations[entry.id] = observed.observation
@@ -172,8 +182,7 @@ class Collector:
             batch = [self._observations.pop(work_id) for work_id in ids]
             if not self._observations:
                 self._some.clear()
-            async with self._store.transaction() as tx:
-                await works.write_observations(tx, batch)
+            await write(self._store, partial(works.write_observations, observations=batch))
             metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
 
     async def _write_drifts(self) -> None:
@@ -183,21 +192,27 @@ class Collector:
             entries = [entry for work_id in ids if (entry := self._session.index.get(work_id)) is not None]
             now = time.monotonic()
             delays = {entry.id: self._delay_of(entry, now) for entry in entries}
-            async with self._store.transaction() as tx:
-                for entry in entries:
-                    await self._mark(tx, entry, delays[entry.id])
+            # Kept now: a correction that is under way may end, and forget who it was, while this is written.
+            words = {entry.id: _drift_words(entry, delays[entry.id]) for entry in entries}
+            await write(self._store, partial(self._mark_all, entries=entries, words=words, delays=delays))
+            for entry in entries:
+                self._tell_drift(entry, *words[entry.id], contested=delays[entry.id] > 0)
             self._session.wake()
 
-    async def _mark(self, tx: Any, entry: Entry, delay: float) -> None:
-        contested = delay > 0
-        deed = "deleted" if entry.deleted else "changed what is fedsvc's in"
-        message = f"{entry.corrected_from} {deed} {entry.key}"
-        if contested:
-            message += f"; again and again, so the next correction waits {delay:.0f} s"
-        reason = "Contested" if contested else "DriftDetected"
-        await works.mark_drifted(
-            tx, [entry.id], reason=reason, message=message, deleted=entry.deleted, delay_seconds=delay
-        )
+    async def _mark_all(
+        self,
+        tx: Transaction,
+        entries: Sequence[Entry],
+        words: Mapping[int, tuple[str, str]],
+        delays: Mapping[int, float],
+    ) -> None:
+        for entry in entries:
+            reason, message = words[entry.id]
+            await works.mark_drifted(
+                tx, [entry.id], reason=reason, message=message, deleted=entry.deleted, delay_seconds=delays[entry.id]
+            )
+
+    def _tell_drift(self, entry: Entry, reason: str, message: str, *, contested: bool) -> None:
         metrics.DRIFTS.labels(self._session.cluster, "contested" if contested else "corrected").inc()
         self._session.events.warning(entry.unit_name, reason, message, cluster=self._session.cluster)
 
@@ -218,3 +233,12 @@ class Collector:
             }
             for entry, live in await write_reports(self._store, self._session, seen):
                 self._observe(entry, live)
+
+
+def _drift_words(entry: Entry, delay: float) -> tuple[str, str]:
+    """Reason and message of a drift that is put right, after `delay` seconds where it is fought over."""
+    deed = "deleted" if entry.deleted else "changed what is fedsvc's in"
+    message = f"{entry.corrected_from} {deed} {entry.key}"
+    if delay:
+        return "Contested", f"{message}; again and again, so the next correction waits {delay:.0f} s"
+    return "DriftDetected", message

@@ -5,11 +5,13 @@ While it is paused no attempts are made and none are counted; its works say why,
 """
 
 import asyncio
+from functools import partial
 
 from fedsvc.controllers import outcomes
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.outcomes import Pause
 from fedsvc.controllers.session import MemberSession
+from fedsvc.controllers.storing import write
 from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
 from fedsvc.store import works
 from fedsvc.store.store import Store
@@ -71,8 +73,10 @@ class Pauses:
                     self._session.pause_for(found)
 
     async def _tell(self, pause: Pause) -> None:
-        async with self._store.transaction() as tx:
-            await works.mark_unreachable(tx, self._session.cluster, reason=pause.reason, message=pause.message)
+        tell = partial(
+            works.mark_unreachable, cluster=self._session.cluster, reason=pause.reason, message=pause.message
+        )
+        await write(self._store, tell)
 
     async def _ask(self) -> Pause | None:
         """Probe, once for all that ask while a probe is under way."""

@@ -12,10 +12,11 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
-from fedsvc.controllers.deciding import Observed, Prepared, observe, prepare, store_prepared
+from fedsvc.controllers.deciding import Observed, Prepared, Stored, observe, prepare, store_prepared
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.storing import write
 from fedsvc.controllers.touching import UnitNotes, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import StoreUnavailableError
@@ -23,7 +24,7 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
 from fedsvc.store import clusters, units
 from fedsvc.store.changes import Change
-from fedsvc.store.store import Store
+from fedsvc.store.store import Store, Transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -158,8 +159,10 @@ class PlacementController:
                 await self._decide(fresh, seen, fleet)
 
     async def _act(self, group: Sequence[Prepared]) -> None:
-        async with self._store.transaction() as tx:
-            done = [await store_prepared(tx, given) for given in group]
+        async def store_all(tx: Transaction) -> list[Stored | None]:
+            return [await store_prepared(tx, given) for given in group]
+
+        done = await write(self._store, store_all)
         for given, result in zip(group, done, strict=True):
             uid = given.unit.uid
             if result is None:  # changed meanwhile: it is undecided still, or gone

@@ -172,6 +172,10 @@ class Propagator:
             if await self._pauses.concerns(error):
                 return None, None
             return self._failed(work, outcomes.outcome_of(error, key=f"work-{work.id}", attempts=work.attempts)), None
+        except Exception as error:  # noqa: BLE001 - one work that we cannot deal with must not keep the others waiting
+            _log.exception("work_failed", cluster=self._session.cluster, work=work.id, object=str(work.key))
+            message = f"fedsvc could not deal with this object or the member's answer ({type(error).__name__}: {error})"
+            return self._failed(work, outcomes.failed("InternalError", message, key=f"work-{work.id}")), None
         if isinstance(done, Outcome):
             return self._failed(work, done), None
         return self._applied(work, entry, done), done.live

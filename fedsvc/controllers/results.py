@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from fedsvc.controllers.index import Entry
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession
+from fedsvc.controllers.storing import write
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork, WorkResult
 from fedsvc.store import works
@@ -47,8 +49,7 @@ class ResultWriter:
             batch, self._waiting = self._waiting, []
             self._some.clear()
             self._urgent.clear()
-            async with self._store.transaction() as tx:
-                await works.write_results(tx, batch)
+            await write(self._store, partial(works.write_results, results=batch))
             self._written([result.id for result in batch])
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -17,7 +19,7 @@ from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.status import StatusController
-from fedsvc.controllers.supervising import raise_if_cancelled, supervise
+from fedsvc.controllers.supervising import run_apart, supervise
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.members.registry import Members
 from fedsvc.store.leases import Lease, hold_lease
@@ -72,23 +74,28 @@ async def run_controllers(
         while True:
             started = time.monotonic()
             try:
-                async with hold_lease(store.database, LEASE, holder=holder) as lease:
-                    _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
-                    told.begin(lease.epoch)
-                    try:
-                        await _lead(store, clients, chosen, lease)
-                    finally:
-                        told.end()
-                _log.warning("controllers_lost_lease", holder=holder)
+                await run_apart(partial(_hold_and_lead, store, clients, chosen, told, holder), name=f"lead-{holder}")
             except StoreUnavailableError as error:
-                raise_if_cancelled()
                 _log.warning("controllers_wait_for_store", error=str(error))
             except Exception:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends the controllers
-                raise_if_cancelled()
                 _log.exception("controllers_failed", holder=holder)
             if time.monotonic() - started > chosen.restart_max_seconds:
                 backoff.reset()
             await asyncio.sleep(backoff.next_seconds())
+
+
+async def _hold_and_lead(
+    store: Store, members: Members, settings: ControllerSettings, told: Leadership, holder: str
+) -> None:
+    """Wait for the lease, and run everything while it is held."""
+    async with hold_lease(store.database, LEASE, holder=holder) as lease:
+        _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
+        told.begin(lease.epoch)
+        try:
+            await _lead(store, members, settings, lease)
+        finally:
+            told.end()
+    _log.warning("controllers_lost_lease", holder=holder)
 
 
 async def _lead(store: Store, members: Members, settings: ControllerSettings, lease: Lease) -> None:
@@ -105,7 +112,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         cleanup.wake()
 
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
-    parts: dict[str, Callable[[], Awaitable[None]]] = {
+    parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "hub": hub.run,
         "events": events.run,
         "fleet": fleet.run,

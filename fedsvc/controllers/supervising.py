@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import structlog
 
@@ -14,7 +15,7 @@ from fedsvc.errors import StoreUnavailableError
 _log = structlog.get_logger(__name__)
 
 
-async def supervise(name: str, run: Callable[[], Awaitable[None]], *, settings: ControllerSettings) -> None:
+async def supervise(name: str, run: Callable[[], Coroutine[Any, Any, None]], *, settings: ControllerSettings) -> None:
     """Run `run` for ever, again after every failure, with growing pauses while it keeps failing.
 
     Controllers are level-triggered: started anew they find what is to be done.
@@ -23,9 +24,8 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], *, settings: 
     while True:
         started = time.monotonic()
         try:
-            await run()
+            await run_apart(run, name=name)
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends a controller
-            raise_if_cancelled()
             if time.monotonic() - started > settings.restart_max_seconds:
                 backoff.reset()
             wait = backoff.next_seconds()
@@ -41,15 +41,33 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], *, settings: 
             return
 
 
-def raise_if_cancelled() -> None:
-    """Let a cancellation through that a task group swallowed, since one of its tasks failed at the same moment.
+async def run_apart(run: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
+    """Run `run` in a task of its own, so that a failure and a cancellation of the same moment can be told apart.
+
+    A task group whose task fails while the group is being left counts as a cancellation of the task that leaves it, and
+    one that is cancelled while a task fails raises the failure (both so in Python 3.11): neither tells who was meant.
 
     Raises:
-        asyncio.CancelledError: the running task was cancelled.
+        asyncio.CancelledError: the caller was cancelled, whatever else happened.
+        RuntimeError: `run` was cancelled by nobody.
+        Exception: whatever `run` raised.
     """
+    task = asyncio.get_running_loop().create_task(run(), name=name)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        raise RuntimeError(f"{name} was cancelled, and nobody did it") from None
+    except Exception:
+        if _is_cancelled():
+            raise asyncio.CancelledError from None
+        raise
+
+
+def _is_cancelled() -> bool:
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    return task is not None and task.cancelling() > 0
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -6,8 +7,18 @@ import orjson
 from fedsvc.controllers import metrics
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override, PatchOp, PatchOperation
-from fedsvc.store import policies, units
-from fedsvc_placement import ClusterMatcher, LabelSelector, Mode, Placement, ReplicaPolicy, ReplicaRule
+from fedsvc.simulator import Faults, Outage
+from fedsvc.store import clusters, policies, units
+from fedsvc_placement import (
+    ClusterMatcher,
+    LabelSelector,
+    Mode,
+    Placement,
+    ReplicaPolicy,
+    ReplicaRule,
+    Taint,
+    Toleration,
+)
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
 
@@ -297,3 +308,36 @@ async def test_an_object_moves_between_units_when_the_old_work_is_gone(
     await world.client("a").patch(path, orjson.dumps({"metadata": {"finalizers": None}}), field_manager="holder")
     await world.until_state("new", UnitState.READY)
     assert (await world.get("a", path))["data"] == {"a": "new"}
+
+
+async def test_a_toleration_that_ends_moves_the_unit_by_itself(world: Any, make_config_map: Callable[..., Any]) -> None:
+    tolerated = Toleration(key="down", operator="Exists", toleration_seconds=1)
+    placement = Placement(clusters=("a", "b"), tolerations=(tolerated,))
+    await world.apply("web", make_config_map(), placement=placement)
+    await world.until_state("web", UnitState.READY)
+
+    await world.change_cluster("a", taints=[Taint(key="down", effect="NoExecute", time_added=datetime.now(UTC))])
+    await world.until_work("a", "Applied", unit="web")
+
+    async def left() -> bool:
+        return [work.cluster for work in await world.works("web")] == ["b"]
+
+    await world.until(left)
+    assert await world.get("a", PATH) is None
+
+
+async def test_a_cluster_that_is_forgotten_takes_its_works_along_at_once(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    world.member("b").inject(Faults(outage=Outage.BLACK_HOLE))
+    await world.apply("web", make_config_map())
+    await world.until_work("a", "Applied")
+
+    async with world.store.transaction() as tx:
+        await clusters.forget(tx, "b")
+
+    async def told() -> bool:
+        status = await world.status("web")
+        return [line.cluster for line in status.clusters] == ["a", "c"] and status.state == UnitState.READY
+
+    await world.until(told)

@@ -122,8 +122,12 @@ async def test_a_leaving_cluster_takes_or_keeps_its_objects(
 
     await world.until(left)
     assert (await world.get("b", PATH) is not None) == stays
-    status = await world.until_state("web", UnitState.READY)
-    assert [line.cluster for line in status.clusters] == ["a", "c"]
+
+    async def told() -> bool:
+        status = await world.status("web")
+        return [line.cluster for line in status.clusters] == ["a", "c"] and status.state == UnitState.READY
+
+    await world.until(told)
 
 
 async def test_a_deleted_unit_goes_before_its_works_were_ever_applied(

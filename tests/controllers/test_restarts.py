@@ -62,11 +62,13 @@ async def test_a_restart_of_postgresql_in_the_middle_is_survived(
 async def test_one_of_two_replicas_leads_and_the_other_follows_at_once(
     world: Any, make_config_map: Callable[..., Any]
 ) -> None:
+    await asyncio.wait_for(world.leadership.leading.wait(), 5)
     second = Leadership()
     run = run_controllers(world.store, holder="second", settings=world.settings, leadership=second)
     waiting = asyncio.get_running_loop().create_task(run)
     try:
-        await asyncio.wait_for(world.leadership.leading.wait(), 5)
+        await world.apply("first", make_config_map("first"))
+        await world.until_state("first", UnitState.READY)
         assert not second.leading.is_set()
         await world.stop()
         await asyncio.wait_for(second.leading.wait(), 5)

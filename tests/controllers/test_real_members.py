@@ -1,0 +1,223 @@
+"""What controllers rely on, against a real API server; the same behaviour is tested on the simulator beside this."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from fedsvc.members.client import MemberClient
+from fedsvc.members.errors import MemberStatusError
+from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
+from fedsvc.model.unit import ConflictMode, DriftMode, Propagation
+from fedsvc.store import clusters
+from fedsvc.testing.control_plane import ControlPlane
+from fedsvc_placement import Placement
+
+pytestmark = [pytest.mark.kube, pytest.mark.slow]
+
+PATH = "/api/v1/namespaces/shop/configmaps/settings"
+ON_REAL = Placement(clusters=("real",))
+WIDGETS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+async def plane(kube_assets: Path) -> AsyncIterator[ControlPlane]:
+    async with ControlPlane(name="real", assets=kube_assets) as made:
+        yield made
+
+
+@pytest.fixture
+async def real(quiet_world: Any, plane: ControlPlane) -> AsyncIterator[MemberClient]:
+    """The administrator's client of a real member, which is registered; its namespace `shop` is empty."""
+    connection = Connection(
+        endpoint=plane.server, ca_pem=plane.ca_file.read_bytes(), credential=Credential(token=plane.token)
+    )
+    now = datetime.now(UTC)
+    cluster = Cluster(
+        name="real",
+        uid=str(uuid4()),
+        labels={},
+        annotations={},
+        provider="",
+        region="",
+        zones=(),
+        taints=(),
+        connection=connection,
+        create_time=now,
+        update_time=now,
+    )
+    async with quiet_world.store.transaction() as tx:
+        await clusters.create(tx, cluster)
+    quiet_world.settings = replace(quiet_world.settings, request_timeout_seconds=10.0)
+    quiet_world.start()
+    async with MemberClient(connection) as client:
+        yield client
+        for path in (PATH, "/apis/apps/v1/namespaces/shop/deployments/web"):
+            await forget(client, path)
+
+
+async def forget(client: MemberClient, path: str) -> None:
+    try:
+        await client.delete(path)
+    except MemberStatusError as error:
+        if error.code != 404:
+            raise
+
+
+async def get(client: MemberClient, path: str) -> Any:
+    try:
+        return await client.get(path)
+    except MemberStatusError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+async def test_a_unit_is_applied_repaired_and_removed(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any], make_deployment: Callable[..., Any]
+) -> None:
+    await quiet_world.apply("web", make_config_map(a="1"), make_deployment(), placement=ON_REAL)
+
+    async def applied() -> bool:
+        return {work.state for work in await quiet_world.works("web")} == {"Applied"}
+
+    await quiet_world.until(applied)
+    await real.patch(PATH, orjson.dumps({"data": {"a": "2"}}), field_manager="kubectl-edit")
+
+    async def back() -> bool:
+        return bool((await real.get(PATH))["data"] == {"a": "1"})
+
+    await quiet_world.until(back)
+    await real.delete(PATH)
+
+    async def made_again() -> bool:
+        return await get(real, PATH) is not None
+
+    await quiet_world.until(made_again)
+    await quiet_world.delete("web")
+    await quiet_world.until_gone("web", seconds=20)
+    assert await get(real, PATH) is None
+
+
+async def test_orphaned_objects_keep_nothing_of_ours(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any]
+) -> None:
+    await quiet_world.apply("web", make_config_map(a="1"), placement=ON_REAL)
+    await quiet_world.until_work("real", "Applied")
+    await quiet_world.delete("web", cascade=ObjectDeletion.ORPHAN)
+    await quiet_world.until_gone("web")
+
+    live = await real.get(PATH)
+    assert live["data"] == {"a": "1"}
+    assert "fedsvc" not in orjson.dumps(live["metadata"].get("labels", {})).decode()
+    assert "fedsvc" not in orjson.dumps(live["metadata"].get("annotations", {})).decode()
+    assert [entry for entry in live["metadata"].get("managedFields", []) if entry["manager"] == "fedsvc"] == []
+
+
+@pytest.mark.parametrize(
+    ("conflict", "state", "reason"),
+    [
+        (ConflictMode.ABORT, "Failed", "ObjectExists"),
+        (ConflictMode.ADOPT, "Failed", "FieldConflict"),
+        (ConflictMode.OVERWRITE, "Applied", ""),
+    ],
+)
+async def test_an_object_that_exists_is_dealt_with_by_the_conflict_mode(
+    quiet_world: Any,
+    real: MemberClient,
+    make_config_map: Callable[..., Any],
+    conflict: ConflictMode,
+    state: str,
+    reason: str,
+) -> None:
+    try:
+        await real.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    except MemberStatusError as error:
+        if error.code != 409:
+            raise
+    await real.apply(PATH, orjson.dumps(make_config_map(a="2")), force=False, field_manager="somebody")
+    propagation = Propagation(conflict=conflict)
+    await quiet_world.apply("web", make_config_map(a="1"), placement=ON_REAL, propagation=propagation)
+
+    work = await quiet_world.until_work("real", state, reason)
+
+    assert not reason or "somebody" in work.message
+
+
+async def test_reported_drift_names_field_and_manager_and_ends_by_itself(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any]
+) -> None:
+    propagation = Propagation(drift=DriftMode.REPORT)
+    await quiet_world.apply("web", make_config_map(a="1"), placement=ON_REAL, propagation=propagation)
+    await quiet_world.until_work("real", "Applied")
+    await real.patch(PATH, orjson.dumps({"data": {"a": "2"}}), field_manager="kubectl-edit")
+    await quiet_world.until_work("real", "Drifted", "DriftDetected")
+
+    async def reported() -> Any:
+        return (await quiet_world.works("web"))[0].drift
+
+    assert await quiet_world.until(reported) == (
+        {"path": "data.a", "desired": "1", "live": "2", "manager": "kubectl-edit"},
+    )
+    await real.patch(PATH, orjson.dumps({"data": {"a": "1"}}), field_manager="kubectl-edit")
+    await quiet_world.until_work("real", "Applied")
+
+
+async def test_a_definition_and_its_object_are_applied_in_order_and_removed(
+    quiet_world: Any, real: MemberClient
+) -> None:
+    widget = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "one", "namespace": "shop"},
+        "spec": {"size": 3},
+    }
+    await quiet_world.apply("custom", widget, WIDGETS, placement=ON_REAL)
+
+    async def applied() -> bool:
+        return [work.state for work in await quiet_world.works("custom")] == ["Applied", "Applied"]
+
+    await quiet_world.until(applied, seconds=20)
+    await quiet_world.delete("custom")
+    await quiet_world.until_gone("custom", seconds=20)
+    assert await get(real, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com") is None
+
+
+async def test_an_immutable_field_and_an_invalid_object_are_told_apart(
+    quiet_world: Any, real: MemberClient, make_deployment: Callable[..., Any]
+) -> None:
+    await quiet_world.apply("web", make_deployment(), placement=ON_REAL)
+    await quiet_world.until_work("real", "Applied")
+    changed = make_deployment()
+    changed["spec"]["selector"]["matchLabels"] = {"app": "other"}
+    changed["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    await quiet_world.apply("web", changed, placement=ON_REAL)
+    await quiet_world.until_work("real", "Failed", "ImmutableField")
+
+    invalid = make_deployment()
+    invalid["spec"]["template"]["spec"]["containers"] = []
+    await quiet_world.apply("web", invalid, placement=ON_REAL)
+    work = await quiet_world.until_work("real", "Failed", "Invalid")
+    assert "containers" in work.message
