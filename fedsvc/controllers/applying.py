@@ -13,16 +13,18 @@ modes
 ==================  =========================================================================================
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fedsvc.controllers import outcomes
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession, is_terminating, managers_of
+from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork
-from fedsvc.rendering.canonical import canonical_json
+from fedsvc.rendering.canonical import canonical_json, load_json
+from fedsvc.rendering.compatibility import served_alternative, with_api_version
 from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
 from fedsvc.rendering.marks import FIELD_MANAGER, MARK_DOMAIN, is_managed, owner_of
 
@@ -50,7 +52,15 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     if work.body is None:
         message = "the manifest that the member shall hold is not in the store any more: apply the unit again"
         return outcomes.failed("ManifestMissing", message, key=f"work-{work.id}")
-    path = await _path(session, work)
+    resource = await _resource(session, work)
+    path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
+    if resource.version != work.key.version:
+        served = {(resource.group, resource.version, resource.kind)}
+        api_version = served_alternative(work.key, served, load_json(work.body))
+        if api_version is None:
+            message = f"the cluster serves it in {resource.version} only, where this object would mean something else"
+            return outcomes.failed("KindNotServed", message, key=f"work-{work.id}")
+        work = replace(work, body=with_api_version(work.body, api_version))
     if work.member_uid:
         return await _apply_ours(session, work, path)
     if work.conflict is ConflictMode.OVERWRITE:
@@ -64,9 +74,9 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     return await _apply_existing(session, work, path, may_create=may_create)
 
 
-async def _path(session: MemberSession, work: DirtyWork) -> str:
+async def _resource(session: MemberSession, work: DirtyWork) -> ApiResource:
     async with session.deadline("discovery"):
-        return await session.member.discovery.path(work.key)
+        return await session.member.discovery.resource(*work.key.gvk)
 
 
 async def _apply_ours(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:

@@ -16,7 +16,8 @@ from fedsvc.members.api_table import (
     table_of,
 )
 from fedsvc.members.client import MemberClient, status_of
-from fedsvc.members.errors import KindNotServedError, MemberError
+from fedsvc.members.errors import MemberError
+from fedsvc.rendering.compatibility import equal_version
 from fedsvc.rendering.keys import ObjectKey
 
 __all__ = ["ApiResource", "ApiTable", "Discovery", "discover"]
@@ -108,6 +109,9 @@ class Discovery:
     async def resource(self, group: str, version: str, kind: str) -> ApiResource:
         """How the kind is served; a kind that is not known is looked for in the member, once in a few seconds.
 
+        A member of another Kubernetes release may serve it in another version of the same schema: then that is given,
+        and its `version` is not the one asked for.
+
         Raises:
             KindNotServedError: the member does not serve it.
             MemberError: the member cannot be asked.
@@ -115,15 +119,14 @@ class Discovery:
         table = self._table if not self._stale else None
         if table is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
             table = await self.table()
-        try:
-            return table.resource(group, version, kind)
-        except KindNotServedError:
+        if (found := _served(table, group, version, kind)) is None:
             async with self._lock:
                 if self._table is table and self._may_ask():
                     table = await self._refresh()
                 elif self._table is not None:
                     table = self._table
-            return table.resource(group, version, kind)
+            found = _served(table, group, version, kind)
+        return found if found is not None else table.resource(group, version, kind)
 
     async def path(self, key: ObjectKey, *, default_namespace: str = "default") -> str:
         """The path of an object; see `resource`.
@@ -152,6 +155,13 @@ class Discovery:
             return self._table  # the trouble is the member's, and its next request will tell
         self._table, self._read_at, self._stale = table, self._clock(), False
         return table
+
+
+def _served(table: ApiTable, group: str, version: str, kind: str) -> ApiResource | None:
+    if (found := table.resources.get((group, version, kind))) is not None:
+        return found
+    equal = equal_version(group, version, kind, table.resources)
+    return None if equal is None else table.resources[group, equal, kind]
 
 
 async def _fetch(client: MemberClient, path: str) -> dict[str, Any]:

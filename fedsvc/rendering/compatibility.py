@@ -36,6 +36,21 @@ _EQUAL: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
+def equal_version(group: str, version: str, kind: str, served: Collection[tuple[str, str, str]]) -> str | None:
+    """The version to ask for instead, of those with the same schema that are served; None where there is none.
+
+    Args:
+        group: of the kind.
+        version: that is not served.
+        kind: the kind.
+        served: (group, version, kind) of all that the cluster serves.
+    """
+    versions = _EQUAL.get((group, kind), ())
+    if version not in versions:
+        return None
+    return next((other for other in versions if (group, other, kind) in served), None)
+
+
 def served_alternative(
     key: ObjectKey, served: Collection[tuple[str, str, str]], manifest: Mapping[str, Any]
 ) -> str | None:
@@ -52,15 +67,10 @@ def served_alternative(
     """
     if key.gvk in served:
         return key.api_version
-    versions = _EQUAL.get(key.group_kind, ())
-    if key.version not in versions:
-        return None
     if key.kind == "PodDisruptionBudget" and not _selects(manifest):
         return None
-    for version in versions:
-        if (key.group, version, key.kind) in served:
-            return f"{key.group}/{version}"
-    return None
+    version = equal_version(*key.gvk, served)
+    return None if version is None else f"{key.group}/{version}"
 
 
 def with_api_version(body: bytes, api_version: str) -> bytes:

@@ -290,6 +290,27 @@ async def test_a_deleted_unit_leaves_nothing_behind(service: Service, members: d
     (await service.fedctl("get", "unit", "shop", "-n", "shop")).failed(3)
 
 
+async def test_an_application_of_twelve_services_runs_on_a_release_that_lacks_its_versions(
+    service: Service, members: dict[str, Member]
+) -> None:
+    """Kubernetes 1.20 has CronJob and PodDisruptionBudget in v1beta1 only; the schema is the same."""
+    files = ["-f", str(ROOT / "examples" / "webshop"), "--unit", "webshop", "-n", "webshop"]
+    (await service.fedctl("apply", *files, "--selector", "tier=prod")).ok()
+    (await service.fedctl("wait", "--for=applied", "webshop", "-n", "webshop", "--timeout", "90s")).ok()
+    for member in members.values():
+        deployments = await member.get("/apis/apps/v1/namespaces/webshop/deployments")
+        assert len(deployments["items"]) == 13
+        for path in (
+            "batch/v1beta1/namespaces/webshop/cronjobs",
+            "policy/v1beta1/namespaces/webshop/poddisruptionbudgets",
+        ):
+            assert len((await member.get(f"/apis/{path}"))["items"]) == 1
+    (await service.fedctl("apply", *files)).ok()
+    (await service.fedctl("delete", "unit", "webshop", "-n", "webshop", "--wait", "--timeout", "90s")).ok()
+    for member in members.values():
+        assert (await member.get("/apis/apps/v1/namespaces/webshop/deployments"))["items"] == []
+
+
 async def test_unjoining_takes_away_what_joining_brought(
     service: Service, members: dict[str, Member], kubeconfig: Path
 ) -> None:
