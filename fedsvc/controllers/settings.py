@@ -12,8 +12,6 @@ class ControllerSettings:
     # A failed controller is started again after this, doubled up to the maximum while it keeps failing.
     restart_seconds: float = 0.2
     restart_max_seconds: float = 10.0
-    # How often another replica looks whether it can take over from a holder that is gone.
-    lease_retry_seconds: float = 1.0
 
     # Units decided in one transaction, and the number of their works at which a transaction is full.
     placement_batch_units: int = 100

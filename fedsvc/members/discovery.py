@@ -83,11 +83,6 @@ class Discovery:
         self._stale = False
         self._lock = asyncio.Lock()
 
-    @property
-    def cached(self) -> ApiTable | None:
-        """The table as it was last read."""
-        return self._table
-
     def invalidate(self) -> None:
         """Make the next `table` or `path` read anew: a CRD was applied, or a path that was served answers 404."""
         self._stale = True

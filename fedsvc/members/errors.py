@@ -130,11 +130,6 @@ class MemberStatusError(MemberError):
         return tuple(cause for cause in self.causes if cause.reason == "FieldManagerConflict")
 
     @property
-    def object_absent(self) -> bool:
-        """404 because of the object (or its namespace), not because the kind is not served."""
-        return self.code == 404 and bool(self.object_name)
-
-    @property
     def kind_absent(self) -> bool:
         """404 because the path is not served: the kind is not (or no longer) there."""
         return self.code == 404 and not self.object_name

@@ -4,7 +4,7 @@ The simulator and the launcher of real control planes use them, so that a kubeco
 ``certificate-authority-data`` works as it would against a cluster of the wild.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFETIME = datetime.timedelta(days=3650)
-BACKDATED = datetime.timedelta(hours=1)  # a client whose clock is a little behind must still accept it
+LIFETIME = dt.timedelta(days=3650)
+BACKDATED = dt.timedelta(hours=1)  # a client whose clock is a little behind must still accept it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class KeyPair:
     key_pem: bytes
 
 
-def make_authority(common_name: str, *, now: datetime.datetime | None = None) -> KeyPair:
+def make_authority(common_name: str, *, now: dt.datetime | None = None) -> KeyPair:
     """Make a self-signed certificate authority that may issue leaf certificates only."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(common_name, ())
@@ -75,9 +75,9 @@ def _issue(
 
 
 def _builder(
-    name: x509.Name, public_key: ec.EllipticCurvePublicKey, now: datetime.datetime | None
+    name: x509.Name, public_key: ec.EllipticCurvePublicKey, now: dt.datetime | None
 ) -> x509.CertificateBuilder:
-    start = (now or datetime.datetime.now(datetime.UTC)) - BACKDATED
+    start = (now or dt.datetime.now(dt.UTC)) - BACKDATED
     return (
         x509.CertificateBuilder()
         .subject_name(name)

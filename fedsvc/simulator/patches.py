@@ -48,8 +48,9 @@ def apply_merge_patch(document: Json, patch: Json) -> Json:
 
 
 def apply_strategic_patch(document: Json, patch: Json, schema: Schema) -> Json:
-    """Apply a strategic merge patch: keyed lists are merged by key, with the directives ``$patch``, ``$retainKeys``,
-    ``$deleteFromPrimitiveList`` and ``$setElementOrder``.
+    """Apply a strategic merge patch: keyed lists are merged by key.
+
+    Directives: ``$patch``, ``$retainKeys``, ``$deleteFromPrimitiveList`` and ``$setElementOrder``.
 
     Raises:
         ApiError: 400 where an item of a keyed list lacks its key.

@@ -72,9 +72,6 @@ cluster = Table(
     _json("observation"),  # written by the health controller alone
     _json("api_resources", "[]"),  # what the member serves, from its discovery
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
-    Column(
-        "connection_generation", BigInteger, nullable=False, server_default=text("1")
-    ),  # a client made for less is old
     _time("create_time"),
     _time("update_time"),
     _time("delete_time", nullable=True),

@@ -30,7 +30,6 @@ SETTINGS = ControllerSettings(
     rescan_seconds=5.0,
     restart_seconds=0.02,
     restart_max_seconds=0.5,
-    lease_retry_seconds=0.05,
     probe_seconds=0.05,
     probe_max_seconds=0.2,
     watch_retry_seconds=0.02,

@@ -60,7 +60,6 @@ STATEMENTS = (
         observation JSONB DEFAULT '{}'::jsonb NOT NULL,
         api_resources JSONB DEFAULT '[]'::jsonb NOT NULL,
         generation BIGINT DEFAULT 1 NOT NULL,
-        connection_generation BIGINT DEFAULT 1 NOT NULL,
         create_time TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         update_time TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         delete_time TIMESTAMP WITH TIME ZONE,
