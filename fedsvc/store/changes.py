@@ -25,7 +25,7 @@ from fedsvc.errors import (
     StoreUnavailableError,
     WatchTooSlowError,
 )
-from fedsvc.store.database import Database, translated
+from fedsvc.store.database import Database, talking, translated
 
 CHANNEL: Final = "fedsvc_change"
 POLL_SECONDS: Final = 1.0
@@ -244,7 +244,7 @@ class ChangeFeed:
     async def _follow(self) -> None:
         listener = await self._database.connect_directly()
         try:
-            with translated(self._database.shown):
+            with translated(self._database.shown), talking(self._database.shown):
                 await listener.add_listener(CHANNEL, self._heard)
                 if self._position is None:
                     async with self._database.begin(read_only=True) as connection:

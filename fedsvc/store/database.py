@@ -78,7 +78,7 @@ class Database:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer.
         """
-        with translated(self.shown):
+        with translated(self.shown), talking(self.shown):
             return await asyncpg.connect(
                 self.dsn,
                 timeout=CONNECT_SECONDS,
@@ -97,10 +97,12 @@ class Database:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer, or cannot write now.
         """
-        with translated(self.shown):
-            async with self.engine.connect() as connection:
+        async with contextlib.AsyncExitStack() as stack:
+            with translated(self.shown), talking(self.shown):
+                connection = await stack.enter_async_context(self.engine.connect())
                 if read_only:
                     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with translated(self.shown):
                 async with connection.begin():
                     yield connection
 
@@ -141,6 +143,13 @@ def translated(shown: str) -> Iterator[None]:
         if _is_unavailable(error) or isinstance(error, asyncpg.InterfaceError):
             raise _unavailable(shown, error) from error
         raise
+
+
+@contextlib.contextmanager
+def talking(shown: str) -> Iterator[None]:
+    """Where nothing but PostgreSQL is talked to, a plain OSError or TimeoutError is its own; elsewhere it may be anybody's."""
+    try:
+        yield
     except (OSError, TimeoutError) as error:
         raise _unavailable(shown, error) from error
 

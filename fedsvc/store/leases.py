@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fedsvc.errors import StoreUnavailableError
-from fedsvc.store.database import Database, translated
+from fedsvc.store.database import Database, talking, translated
 
 RETRY_SECONDS: Final = 1.0
 CHECK_SECONDS: Final = 5.0
@@ -41,7 +41,7 @@ async def hold_lease(database: Database, name: str, *, holder: str) -> AsyncIter
     """
     connection = await database.connect_directly()
     try:
-        with translated(database.shown):
+        with translated(database.shown), talking(database.shown):
             while not await connection.fetchval(_TRY, name):
                 await asyncio.sleep(RETRY_SECONDS)
             lease = Lease(name=name, epoch=await connection.fetchval(_TAKE, name, holder))
@@ -63,7 +63,7 @@ async def _check(database: Database, connection: Any, lease: Lease) -> None:
     while True:
         await asyncio.sleep(CHECK_SECONDS)
         try:
-            with translated(database.shown):
+            with translated(database.shown), talking(database.shown):
                 await connection.fetchval("SELECT 1", timeout=CHECK_SECONDS)
         except StoreUnavailableError:
             lease.lost.set()

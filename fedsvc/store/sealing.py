@@ -64,8 +64,11 @@ class Sealer:
             raise SealError(f"{context} does not open: it was changed, or the key file is another one") from error
 
     def keyed_digest(self, body: bytes) -> bytes:
-        """HMAC-SHA-256 under a key derived from the active one: equal bodies are seen, guessed ones are not."""
-        key = hashlib.sha256(b"fedsvc digest\0" + self.keys[self.key_id]).digest()
+        """HMAC-SHA-256 under a key derived from the oldest one: equal bodies are seen, guessed ones are not.
+
+        The oldest stays where it is when a new key is put before it, so rotating changes no digest and applies nothing.
+        """
+        key = hashlib.sha256(b"fedsvc digest\0" + tuple(self.keys.values())[-1]).digest()
         return hmac.digest(key, body, "sha256")
 
 

@@ -26,6 +26,11 @@ _UNIT_NAME: Final = (
 # States in which a work holds back later waves of its unit; a kind that is not served may never be, so it does not.
 _TRANSIENT: Final = "state IN ('Pending', 'Retrying', 'Removing') AND reason <> 'KindNotServed'"
 
+# Whoever changes several works takes their locks in the order of their ids first: two that meet wait for each other.
+_LOCK: Final = "SELECT id FROM work WHERE {} ORDER BY id FOR UPDATE"
+_LOCK_IDS = text(_LOCK.format("id = ANY(CAST(:ids AS bigint[]))"))
+_LOCK_UNIT = text(_LOCK.format("unit_uid = CAST(:uid AS uuid)"))
+_LOCK_DIRTY = text(_LOCK.format("cluster = :cluster AND dirty"))
 _BINDINGS = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, replicas, render_key, CAST(decision_id AS text) AS decision_id"
     " FROM binding WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster"
@@ -151,8 +156,6 @@ _SET_STATE = text(
     " WHERE id = ANY(CAST(:ids AS bigint[])) AND NOT dirty AND removal IS NULL"
     f" AND (state <> :state OR reason <> :reason OR message <> :message) RETURNING id, {_UNIT_NAME}"
 )
-_KINDS = text("SELECT DISTINCT group_, version, kind FROM work WHERE cluster = :cluster ORDER BY 1, 2, 3")
-_INDEX = text("SELECT work.*, CAST(work.unit_uid AS text) AS unit FROM work WHERE cluster = :cluster ORDER BY id")
 _SELECT: Final = f"SELECT work.*, {_UNIT_NAME} FROM work"
 _LIST = text(
     f"{_SELECT} WHERE id > :after AND (:cluster = '' OR cluster = :cluster) AND (CAST(:uids AS uuid[]) IS NULL"
@@ -229,6 +232,7 @@ async def sync_unit(
     stay = [binding.cluster for binding in bindings]
     await tx.execute(_DROP_BINDINGS, {"uid": unit.uid, "clusters": stay})
     parameters = inputs | {"uid": unit.uid}
+    await tx.execute(_LOCK_UNIT, {"uid": unit.uid})
     removing = await tx.execute(
         _REMOVE_WORKS, parameters | {"removal": removal.value, "stay": stay, "changed": sorted(desired)}
     )
@@ -295,6 +299,7 @@ async def next_attempt_time(tx: Transaction, cluster: str) -> datetime | None:
 async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
     """Write what came of acting, for the generations it answers; gives how many rows it was news to."""
     news = 0
+    await tx.execute(_LOCK_IDS, {"ids": [result.id for result in results]})
     gone = [result for result in results if result.gone]
     rest = [result for result in results if not result.gone]
     if rest:
@@ -322,11 +327,13 @@ async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
 async def mark_unreachable(tx: Transaction, cluster: str, *, reason: str, message: str) -> int:
     """All dirty works of a cluster wait for the member; no attempt is counted."""
     parameters = {"cluster": cluster, "reason": reason, "message": storable_text(message)}
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
     return _record_rows(tx, (await tx.execute(_UNREACHABLE, parameters)).all())
 
 
 async def wake_cluster(tx: Transaction, cluster: str) -> None:
     """Let all waiting works of a cluster be tried now: it is back, or its rights or kinds changed."""
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
     await tx.execute(_WAKE, {"cluster": cluster})
 
 
@@ -335,6 +342,7 @@ async def write_observations(tx: Transaction, observations: Sequence[WorkObserva
     if not observations:
         return 0
     ordered = sorted({item.id: item for item in observations}.values(), key=lambda item: item.id)
+    await tx.execute(_LOCK_IDS, {"ids": [item.id for item in ordered]})
     rows = await tx.execute(
         _OBSERVE,
         {
@@ -356,23 +364,15 @@ async def mark_drifted(
 ) -> int:
     """Somebody changed (or deleted) the objects of these works: they are to be applied again."""
     parameters = {"ids": sorted(ids), "reason": reason, "message": message, "deleted": deleted, "delay": delay_seconds}
+    await tx.execute(_LOCK_IDS, {"ids": list(ids)})
     return _record_rows(tx, (await tx.execute(_DRIFTED, parameters)).all())
 
 
 async def set_state(tx: Transaction, ids: Sequence[int], *, state: WorkState, reason: str, message: str) -> int:
     """Where clean works stand: drifted and left so, or applied again."""
     parameters = {"ids": sorted(ids), "state": state.value, "reason": reason, "message": message}
+    await tx.execute(_LOCK_IDS, {"ids": list(ids)})
     return _record_rows(tx, (await tx.execute(_SET_STATE, parameters)).all())
-
-
-async def kinds_of_cluster(tx: Transaction, cluster: str) -> set[tuple[str, str, str]]:
-    """The kinds a cluster shall hold works of, as (group, version, kind)."""
-    return {(row.group_, row.version, row.kind) for row in await tx.execute(_KINDS, {"cluster": cluster})}
-
-
-async def index_of_cluster(tx: Transaction, cluster: str) -> list[Any]:
-    """All works of a cluster as rows with the columns of `work`, for the collector's index."""
-    return list((await tx.execute(_INDEX, {"cluster": cluster})).all())
 
 
 def _from_row(row: Any) -> Work:

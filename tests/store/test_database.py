@@ -102,6 +102,15 @@ async def test_a_full_disk_is_told_with_the_place_and_the_way_out(store: Store) 
     assert store.database.shown in str(caught.value)
 
 
+async def test_an_error_of_the_callers_own_work_stays_his_own(store: Store) -> None:
+    async def fails() -> None:
+        raise TimeoutError("of the caller's own work")
+
+    with pytest.raises(TimeoutError, match="own work"):
+        async with store.transaction():
+            await fails()
+
+
 async def test_a_reader_sees_one_snapshot(store: Store) -> None:
     count = text("SELECT count(*) FROM lease")
     async with store.reader() as reading:

@@ -78,6 +78,10 @@ def test_keyed_digests_are_equal_for_equal_bodies_and_tell_nothing_without_the_k
     assert sealer(a=NEW).keyed_digest(b"x") != sealer(a=OLD).keyed_digest(b"x")
 
 
+def test_a_rotated_key_leaves_digests_as_they_are() -> None:
+    assert sealer(new=NEW, old=OLD).keyed_digest(b"body") == sealer(old=OLD).keyed_digest(b"body")
+
+
 def test_keys_are_not_in_the_representation() -> None:
     assert "ooo" not in repr(sealer(a=OLD))
 
