@@ -88,3 +88,9 @@ async def test_a_token_never_travels_in_the_clear_to_another_machine(address: st
 async def test_missing_authorities_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="authorities cannot be read"):
         AsyncClient(Server(address="a:1", tls=True, ca_file=tmp_path / "ca.pem"))
+
+
+def test_the_path_may_be_text(tmp_path: Path) -> None:
+    file = tmp_path / "fedctl.yaml"
+    file.write_text("current: a\nservers: {a: {address: '127.0.0.1:7443', token: t}}\n")
+    assert load_config(str(file)).server("").address == "127.0.0.1:7443"

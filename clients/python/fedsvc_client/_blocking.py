@@ -208,7 +208,7 @@ class Client:
         self.server = ServerInfo(inner.server)
 
     @classmethod
-    def from_config(cls, path: Path | None = None, *, server: str = "") -> Self:
+    def from_config(cls, path: Path | str | None = None, *, server: str = "") -> Self:
         """Make a client from a configuration file; see `AsyncClient.from_config`."""
         return cls(load_config(path).server(server))
 

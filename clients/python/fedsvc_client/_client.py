@@ -50,7 +50,7 @@ class AsyncClient:
         self.server = AsyncServerInfo(caller)
 
     @classmethod
-    def from_config(cls, path: Path | None = None, *, server: str = "") -> Self:
+    def from_config(cls, path: Path | str | None = None, *, server: str = "") -> Self:
         """Make a client from a configuration file, by default that of fedctl.
 
         Args:

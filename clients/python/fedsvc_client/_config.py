@@ -101,7 +101,7 @@ def parse_address(text: str) -> Server:
     return Server(address=f"{shown}:{port}", tls=tls)
 
 
-def load_config(path: Path | None = None) -> Configuration:
+def load_config(path: Path | str | None = None) -> Configuration:
     """Read a configuration file.
 
     Args:
@@ -110,7 +110,7 @@ def load_config(path: Path | None = None) -> Configuration:
     Raises:
         ConfigurationError: It cannot be read, or is no configuration; the text names file and field.
     """
-    path = path or default_config_path()
+    path = Path(path) if path else default_config_path()
     try:
         text = path.read_text(encoding="utf-8")
         document = yaml.safe_load(text)
