@@ -221,8 +221,9 @@ class ChangeFeed:
     async def _catch_up(self, subscription: Subscription, after: ResumeToken) -> ResumeToken:
         while True:
             async with self._database.begin(read_only=True) as connection:
-                batch = await read_changes(connection, after)
-                here = await current_token(connection)
+                with talking(self._database.shown):
+                    batch = await read_changes(connection, after)
+                    here = await current_token(connection)
             if not batch.changes:
                 return max(here, after)
             subscription.put(batch)

@@ -103,8 +103,10 @@ class Database:
                 if read_only:
                     await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with translated(self.shown):
-                async with connection.begin():
+                async with connection.begin() as transaction:
                     yield connection
+                    with talking(self.shown):
+                        await transaction.commit()
 
     async def version(self) -> str:
         """The server's version, such as "15.18".

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fedsvc.rendering.canonical import digest
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.changes import Change, ChangeFeed, CommitListener, ResumeToken, current_token, write_changes
-from fedsvc.store.database import Database
+from fedsvc.store.database import Database, talking
 from fedsvc.store.sealing import Sealer
 
 _NOW = text("SELECT now()")
@@ -25,11 +25,17 @@ class Transaction:
     connection: AsyncConnection
     now: datetime  # the database's, of the start of the transaction
     sealer: Sealer
+    shown: str  # the database's address, for messages
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Run a statement; a list of parameters runs it for each, in one batch."""
-        return await self.connection.execute(statement, parameters)
+        """Run a statement; a list of parameters runs it for each, in one batch.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        with talking(self.shown):
+            return await self.connection.execute(statement, parameters)
 
     def record(self, kind: str, name: str, *, subject: str = "", deleted: bool = False) -> None:
         """Note a change; the newest note of an object holds."""
@@ -38,7 +44,8 @@ class Transaction:
 
     async def resume_token(self) -> ResumeToken:
         """Where a watch goes on from what this transaction sees."""
-        return await current_token(self.connection)
+        with talking(self.shown):
+            return await current_token(self.connection)
 
     def digest_for(self, key: ObjectKey, body: bytes) -> bytes:
         """Digest of a manifest: keyed for what is sealed, so that it tells nothing of the content."""
@@ -62,12 +69,14 @@ class Store:
             StoreUnavailableError: PostgreSQL does not answer, or cannot write now.
         """
         async with self.database.begin() as connection:
-            now = (await connection.execute(_NOW)).scalar_one()
-            transaction = Transaction(connection=connection, now=now, sealer=self.sealer)
+            with talking(self.database.shown):
+                now = (await connection.execute(_NOW)).scalar_one()
+            transaction = Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
             yield transaction
             changes = tuple(transaction.changes.values())
             if changes:
-                await write_changes(connection, list(changes))
+                with talking(self.database.shown):
+                    await write_changes(connection, list(changes))
         if changes:
             for listener in tuple(self._listeners):
                 listener(changes)
@@ -81,8 +90,9 @@ class Store:
             StoreUnavailableError: PostgreSQL does not answer.
         """
         async with self.database.begin(read_only=True) as connection:
-            now = (await connection.execute(_NOW)).scalar_one()
-            yield Transaction(connection=connection, now=now, sealer=self.sealer)
+            with talking(self.database.shown):
+                now = (await connection.execute(_NOW)).scalar_one()
+            yield Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
 
     async def ping(self) -> None:
         """Ask for an answer.
@@ -91,7 +101,8 @@ class Store:
             StoreUnavailableError: there is none.
         """
         async with self.database.begin(read_only=True) as connection:
-            await connection.execute(_NOW)
+            with talking(self.database.shown):
+                await connection.execute(_NOW)
 
     def on_commit(self, listener: CommitListener) -> Callable[[], None]:
         """Be told of every commit of this process at once; returns how to stop it."""
