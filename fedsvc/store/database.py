@@ -97,12 +97,13 @@ class Database:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer, or cannot write now.
         """
-        async with contextlib.AsyncExitStack() as stack:
-            with translated(self.shown), talking(self.shown):
-                connection = await stack.enter_async_context(self.engine.connect())
-                if read_only:
-                    await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with translated(self.shown):
+        # Giving the connection back talks to PostgreSQL, too, so all of it is inside.
+        with translated(self.shown):
+            async with contextlib.AsyncExitStack() as stack:
+                with talking(self.shown):
+                    connection = await stack.enter_async_context(self.engine.connect())
+                    if read_only:
+                        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 async with connection.begin() as transaction:
                     yield connection
                     with talking(self.shown):
