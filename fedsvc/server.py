@@ -70,7 +70,6 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(edge.stop, 0)
         listen = Address(host=settings.listen.host, port=port)
         clientfile.write(settings.store.data_dir, listen, settings.tls, token)
-        metrics = await _serve_metrics(stack, settings, edge)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         running = [
             tasks.create_task(store.feed.run(), name="feed"),

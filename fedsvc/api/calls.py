@@ -42,12 +42,14 @@ class CallInterceptor(aio.ServerInterceptor):
         self._authenticator = authenticator
         self._max_call_seconds = max_call_seconds
         self._draining = False
-        self._streams: set[asyncio.Task[Any]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()  # streams whose handler is at work, rather than gRPC's sending
 
     def drain(self) -> None:
         """End all streams with DRAINING, and refuse new calls; unary calls under way go on."""
         self._draining = True
-        for task in tuple(self._streams):
+        # A stream that sends at this moment is not cancelled: gRPC would take that for its own doing, and end the call
+        # with no status at all. It looks at the flag before it goes on.
+        for task in tuple(self._waiting):
             task.cancel()
 
     async def intercept_service(
@@ -105,13 +107,15 @@ class CallInterceptor(aio.ServerInterceptor):
             call = _Call(method, context)
             task = asyncio.current_task()
             assert task is not None, "a handler runs in a task"
-            self._streams.add(task)
+            self._waiting.add(task)
             STREAMS.labels(method).inc()
             try:
                 await self._admit(context)
                 async with aclosing(inner(request, context)) as responses:
                     async for response in responses:
+                        self._waiting.discard(task)
                         yield response
+                        self._take_back(task)
             except aio.AbortError:
                 raise
             except GeneratorExit:
@@ -129,9 +133,14 @@ class CallInterceptor(aio.ServerInterceptor):
                 call.ended(code_pb2.OK)
             finally:
                 STREAMS.labels(method).dec()
-                self._streams.discard(task)
+                self._waiting.discard(task)
 
         return behaviour
+
+    def _take_back(self, task: asyncio.Task[Any]) -> None:
+        self._waiting.add(task)
+        if self._draining:
+            raise DrainingError
 
     def _seconds(self, context: Context) -> float:
         remaining: float | None = context.time_remaining()

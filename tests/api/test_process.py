@@ -30,6 +30,7 @@ from grpc import aio
 
 from fedsvc.errors import ConfigurationError
 from fedsvc.store.embedded import locate
+from fedsvc.testing.processes import free_ports
 from fedsvc.v1 import (
     cluster_service_pb2,
     cluster_service_pb2_grpc,
@@ -149,14 +150,15 @@ async def info(channel: aio.Channel, metadata: list[tuple[str, str]]) -> server_
 
 
 async def test_it_serves_on_an_embedded_database_and_stops_on_sigterm(folder: Path) -> None:
-    async with serving(folder, "--metrics-listen", "127.0.0.1:0") as server:
+    (port,) = free_ports(1)
+    async with serving(folder, "--metrics-listen", f"127.0.0.1:{port}") as server:
         assert server.config["address"] == server.address
         assert stat.S_IMODE((server.data / "fedctl.yaml").stat().st_mode) == 0o600
         assert stat.S_IMODE((server.data / "keyring").stat().st_mode) == 0o600
         async with aio.insecure_channel(server.address) as channel:
             told = await info(channel, server.metadata)
         assert told.caller == "admin"
-        assert server.metrics is not None
+        assert server.metrics == f"127.0.0.1:{port}"
         url = f"http://{server.metrics}"
         assert b"fedsvc_grpc_calls_total" in await asyncio.to_thread(fetch, f"{url}/metrics")
         assert await asyncio.to_thread(fetch, f"{url}/readyz") == b"ok\n"

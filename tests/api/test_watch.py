@@ -323,6 +323,18 @@ async def test_draining_ends_streams_and_says_so(api: Any, helpers: Any, edge: t
     assert (refusal.code, refusal.reason, refusal.detail) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", "RetryInfo")
 
 
+async def test_draining_ends_streams_that_send_at_that_moment(api: Any, helpers: Any, edge: tuple[Edge, int]) -> None:
+    calls = [api.watch.Watch(pb.WatchRequest(kinds=[CLUSTER])) for _ in range(16)]
+    # The first message has come, while the server may not have heard yet that it has left.
+    await asyncio.gather(*(call.read() for call in calls))
+
+    ended, _ = await asyncio.gather(
+        asyncio.gather(*(call.read() for call in calls), return_exceptions=True), edge[0].stop(5)
+    )
+
+    assert {helpers.decode(error).reason for error in ended} == {"DRAINING"}
+
+
 class TestSlowReader:
     @pytest.fixture
     def edge_settings(self, edge_settings: EdgeSettings) -> EdgeSettings:
