@@ -1,26 +1,32 @@
-"""Decisions as plain data, to be kept as JSON and read back to the same value."""
+"""Decisions as plain data, to be kept as JSON and read back to the same value.
+
+Fields that have their default are left out: most of a fleet's verdicts say little, and are kept ten thousand times.
+"""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fedsvc_placement.model import (
-    ClusterVerdict,
-    Decision,
-    Division,
-    PlacementWarning,
-    ScorePart,
-    Share,
-    Shortfall,
-    Target,
-    Verdict,
-)
+from fedsvc_placement.model import Decision
+
+T = TypeVar("T")
 
 
 def to_dict(decision: Decision) -> dict[str, Any]:
     """Return a decision as JSON types; keys are the field names, instants are ISO 8601 text, tuples are lists."""
-    return {part.name: _plain(getattr(decision, part.name)) for part in fields(decision)}
+    return _parts(decision)
+
+
+def from_dict(data: Mapping[str, Any]) -> Decision:
+    """Return the decision that `to_dict` was given, of this release or an older one.
+
+    Raises:
+        TypeError: a field is missing that has no default, or one is not known.
+    """
+    return _value(Decision, data)
 
 
 def _plain(value: object) -> Any:
@@ -31,44 +37,45 @@ def _plain(value: object) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if is_dataclass(value):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+        return _parts(value)
     return value
 
 
-def from_dict(data: Mapping[str, Any]) -> Decision:
-    """Return the decision that `to_dict` was given.
-
-    Raises:
-        KeyError: a field is missing.
-        TypeError: a field is not known.
-    """
-    until = data["reconsider_at"]
-    return Decision(
-        **{
-            **data,
-            "clusters": tuple(_cluster_verdict(entry) for entry in data["clusters"]),
-            "targets": tuple(Target(**entry) for entry in data["targets"]),
-            "divisions": tuple(_division(entry) for entry in data["divisions"]),
-            "shortfall": tuple(Shortfall(**entry) for entry in data["shortfall"]),
-            "warnings": tuple(
-                PlacementWarning(**{**entry, "names": tuple(entry["names"])}) for entry in data["warnings"]
-            ),
-            "reconsider_at": None if until is None else datetime.fromisoformat(until),
-        }
-    )
+def _parts(value: Any) -> dict[str, Any]:
+    return {
+        part.name: _plain(found) for part in fields(value) if (found := getattr(value, part.name)) != _default(part)
+    }
 
 
-def _cluster_verdict(data: Mapping[str, Any]) -> ClusterVerdict:
-    return ClusterVerdict(
-        **{
-            **data,
-            "verdicts": tuple(Verdict(**entry) for entry in data["verdicts"]),
-            "score": tuple(ScorePart(**entry) for entry in data["score"]),
-        }
-    )
+def _default(part: Field[Any]) -> Any:
+    return part.default if part.default_factory is MISSING else part.default_factory()
 
 
-def _division(data: Mapping[str, Any]) -> Division:
-    return Division(
-        **{**data, "steps": tuple(data["steps"]), "shares": tuple(Share(**entry) for entry in data["shares"])}
-    )
+def _value(kind: type[T], data: Mapping[str, Any]) -> T:
+    hints = _hints(kind)  # type: ignore[arg-type]  # classes are hashable
+    return kind(**{name: _read(hints.get(name), value) for name, value in data.items()})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(hint, UnionType):  # only `X | None` is used
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if hint is datetime:
+        return datetime.fromisoformat(value)
+    if is_dataclass(hint):
+        return _value(hint, value)  # type: ignore[arg-type]  # a hint is a class, never an instance
+    if get_origin(hint) is tuple:
+        return _tuple(get_args(hint), value)
+    return value
+
+
+def _tuple(kinds: tuple[Any, ...], value: list[Any]) -> tuple[Any, ...]:
+    if kinds[-1] is Ellipsis:
+        return tuple(_read(kinds[0], part) for part in value)
+    return tuple(_read(kind, part) for kind, part in zip(kinds, value, strict=True))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

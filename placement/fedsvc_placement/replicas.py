@@ -9,6 +9,7 @@ from fedsvc_placement.model import (
     ClusterSnapshot,
     Division,
     Mode,
+    Movement,
     ReplicaPolicy,
     Share,
     Shortfall,
@@ -116,6 +117,8 @@ def divide_workload(unit: str, workload: WorkloadInput, policy: ReplicaPolicy, t
     return Division(
         workload=workload.key,
         mode=policy.mode,
+        strategy=policy.strategy,
+        movement=policy.movement or Movement.FRESH,
         wanted=wanted,
         placed=sum(parts),
         unplaced=unplaced,
