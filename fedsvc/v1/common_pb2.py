@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64svc/v1/common.proto\x12\tfedsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.fedsvc.v1.ConditionStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x08Manifest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"Q\n\x0bManifestRef\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"\xc4\x01\n\rLabelSelector\x12?\n\x0cmatch_labels\x18\x01 \x03(\x0b\x32).fedsvc.v1.LabelSelector.MatchLabelsEntry\x12>\n\x11match_expressions\x18\x02 \x03(\x0b\x32#.fedsvc.v1.LabelSelectorRequirement\x1a\x32\n\x10MatchLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x18LabelSelectorRequirement\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"]\n\x0e\x43lusterMatcher\x12\r\n\x05names\x18\x01 \x03(\t\x12/\n\x08selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x42\x0b\n\t_selector*\x88\x01\n\x0f\x43onditionStatus\x12 \n\x1c\x43ONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONDITION_STATUS_TRUE\x10\x01\x12\x1a\n\x16\x43ONDITION_STATUS_FALSE\x10\x02\x12\x1c\n\x18\x43ONDITION_STATUS_UNKNOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64svc/v1/common.proto\x12\tfedsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.fedsvc.v1.ConditionStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x08Manifest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"Q\n\x0bManifestRef\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"\xc4\x01\n\rLabelSelector\x12?\n\x0cmatch_labels\x18\x01 \x03(\x0b\x32).fedsvc.v1.LabelSelector.MatchLabelsEntry\x12>\n\x11match_expressions\x18\x02 \x03(\x0b\x32#.fedsvc.v1.LabelSelectorRequirement\x1a\x32\n\x10MatchLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x18LabelSelectorRequirement\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"\x8a\x01\n\x0e\x43lusterMatcher\x12\r\n\x05names\x18\x01 \x03(\t\x12/\n\x08selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x12+\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x1b.fedsvc.v1.FieldRequirementB\x0b\n\t_selector\"C\n\x10\x46ieldRequirement\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t*\x88\x01\n\x0f\x43onditionStatus\x12 \n\x1c\x43ONDITION_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONDITION_STATUS_TRUE\x10\x01\x12\x1a\n\x16\x43ONDITION_STATUS_FALSE\x10\x02\x12\x1c\n\x18\x43ONDITION_STATUS_UNKNOWN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LABELSELECTOR_MATCHLABELSENTRY']._loaded_options = None
   _globals['_LABELSELECTOR_MATCHLABELSENTRY']._serialized_options = b'8\001'
-  _globals['_CONDITIONSTATUS']._serialized_start=765
-  _globals['_CONDITIONSTATUS']._serialized_end=901
+  _globals['_CONDITIONSTATUS']._serialized_start=880
+  _globals['_CONDITIONSTATUS']._serialized_end=1016
   _globals['_CONDITION']._serialized_start=71
   _globals['_CONDITION']._serialized_end=231
   _globals['_MANIFEST']._serialized_start=233
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LABELSELECTOR_MATCHLABELSENTRY']._serialized_end=592
   _globals['_LABELSELECTORREQUIREMENT']._serialized_start=594
   _globals['_LABELSELECTORREQUIREMENT']._serialized_end=667
-  _globals['_CLUSTERMATCHER']._serialized_start=669
-  _globals['_CLUSTERMATCHER']._serialized_end=762
+  _globals['_CLUSTERMATCHER']._serialized_start=670
+  _globals['_CLUSTERMATCHER']._serialized_end=808
+  _globals['_FIELDREQUIREMENT']._serialized_start=810
+  _globals['_FIELDREQUIREMENT']._serialized_end=877
 # @@protoc_insertion_point(module_scope)

@@ -238,12 +238,13 @@ Global___LabelSelectorRequirement: _TypeAlias = LabelSelectorRequirement  # noqa
 
 @_typing.final
 class ClusterMatcher(_message.Message):
-    """ClusterMatcher tells clusters apart; where both fields are set, both must hold; where none is, every cluster matches."""
+    """ClusterMatcher tells clusters apart; all that is set must hold; where nothing is, every cluster matches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAMES_FIELD_NUMBER: _builtins.int
     SELECTOR_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of clusters."""
@@ -252,18 +253,55 @@ class ClusterMatcher(_message.Message):
     def selector(self) -> Global___LabelSelector:
         """Labels of clusters."""
 
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldRequirement]:
+        """Provider, region and zones of clusters."""
+
     def __init__(
         self,
         *,
         names: _abc.Iterable[_builtins.str] | None = ...,
         selector: Global___LabelSelector | None = ...,
+        fields: _abc.Iterable[Global___FieldRequirement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_selector", b"_selector", "selector", b"selector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_selector", b"_selector", "names", b"names", "selector", b"selector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_selector", b"_selector", "fields", b"fields", "names", b"names", "selector", b"selector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__selector: _TypeAlias = _typing.Literal["selector"]  # noqa: Y015
     _WhichOneofArgType__selector: _TypeAlias = _typing.Literal["_selector", b"_selector"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__selector) -> _WhichOneofReturnType__selector | None: ...
 
 Global___ClusterMatcher: _TypeAlias = ClusterMatcher  # noqa: Y015
+
+@_typing.final
+class FieldRequirement(_message.Message):
+    """FieldRequirement compares a field of a cluster; of several zones, one among the values is enough for In."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Required. One of provider, region, zone."""
+    operator: _builtins.str
+    """Required. One of In, NotIn, Exists, DoesNotExist."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values for In and NotIn; empty for the others."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "operator", b"operator", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldRequirement: _TypeAlias = FieldRequirement  # noqa: Y015

@@ -26,25 +26,61 @@ from fedsvc.v1 import cluster_pb2 as fedsvc_dot_v1_dot_cluster__pb2
 from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x65\x64svc/v1/placement.proto\x12\tfedsvc.v1\x1a\x17\x66\x65\x64svc/v1/cluster.proto\x1a\x16\x66\x65\x64svc/v1/common.proto\"\xbd\x02\n\tPlacement\x12.\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x17.fedsvc.v1.ClusterNamesH\x00\x88\x01\x01\x12\x37\n\x10\x63luster_selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x01\x88\x01\x01\x12/\n\x07\x65xclude\x18\x03 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x02\x88\x01\x01\x12*\n\x0btolerations\x18\x04 \x03(\x0b\x32\x15.fedsvc.v1.Toleration\x12/\n\x08replicas\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.ReplicaPolicyH\x03\x88\x01\x01\x42\x0b\n\t_clustersB\x13\n\x11_cluster_selectorB\n\n\x08_excludeB\x0b\n\t_replicas\"\x1d\n\x0c\x43lusterNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x9a\x01\n\nToleration\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x16.fedsvc.v1.TaintEffect\x12\x1f\n\x12toleration_seconds\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_toleration_seconds\"\xab\x01\n\rReplicaPolicy\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.fedsvc.v1.ReplicaMode\x12,\n\x08strategy\x18\x02 \x01(\x0e\x32\x1a.fedsvc.v1.ReplicaStrategy\x12\x12\n\x05total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12(\n\x08\x63lusters\x18\x04 \x03(\x0b\x32\x16.fedsvc.v1.ReplicaRuleB\x08\n\x06_total\"\xa1\x01\n\x0bReplicaRule\x12\r\n\x05names\x18\x01 \x03(\t\x12/\n\x08selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x12\x13\n\x06weight\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x0b\n\x03min\x18\x04 \x01(\x05\x12\x10\n\x03max\x18\x05 \x01(\x05H\x02\x88\x01\x01\x42\x0b\n\t_selectorB\t\n\x07_weightB\x06\n\x04_max*b\n\x0bReplicaMode\x12\x1c\n\x18REPLICA_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPLICA_MODE_DUPLICATED\x10\x01\x12\x18\n\x14REPLICA_MODE_DIVIDED\x10\x02*R\n\x0fReplicaStrategy\x12 \n\x1cREPLICA_STRATEGY_UNSPECIFIED\x10\x00\x12\x1d\n\x19REPLICA_STRATEGY_WEIGHTED\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x65\x64svc/v1/placement.proto\x12\tfedsvc.v1\x1a\x17\x66\x65\x64svc/v1/cluster.proto\x1a\x16\x66\x65\x64svc/v1/common.proto\"\x9b\x07\n\tPlacement\x12.\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x17.fedsvc.v1.ClusterNamesH\x00\x88\x01\x01\x12\x37\n\x10\x63luster_selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x01\x88\x01\x01\x12/\n\x07\x65xclude\x18\x03 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x02\x88\x01\x01\x12*\n\x0btolerations\x18\x04 \x03(\x0b\x32\x15.fedsvc.v1.Toleration\x12/\n\x08replicas\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.ReplicaPolicyH\x03\x88\x01\x01\x12+\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1b.fedsvc.v1.FieldRequirement\x12(\n\x06groups\x18\x07 \x03(\x0b\x32\x18.fedsvc.v1.AffinityGroup\x12\x37\n\x0cgroup_return\x18\x08 \x01(\x0b\x32\x1c.fedsvc.v1.GroupReturnPolicyH\x04\x88\x01\x01\x12\x30\n\nkubernetes\x18\t \x01(\x0b\x32\x17.fedsvc.v1.VersionRangeH\x05\x88\x01\x01\x12\x33\n\nconditions\x18\n \x03(\x0b\x32\x1f.fedsvc.v1.ConditionRequirement\x12\x34\n\rjurisdictions\x18\x0b \x01(\x0b\x32\x18.fedsvc.v1.JurisdictionsH\x06\x88\x01\x01\x12#\n\x04\x64\x61ta\x18\x0c \x03(\x0b\x32\x15.fedsvc.v1.DataAnchor\x12\x0f\n\x07\x66ollows\x18\r \x03(\t\x12+\n\naffinities\x18\x0e \x03(\x0b\x32\x17.fedsvc.v1.UnitAffinity\x12+\n\x06spread\x18\x0f \x03(\x0b\x32\x1b.fedsvc.v1.SpreadConstraint\x12\x31\n\x0bpreferences\x18\x10 \x03(\x0b\x32\x1c.fedsvc.v1.ClusterPreference\x12,\n\tstability\x18\x11 \x01(\x0b\x32\x14.fedsvc.v1.StabilityH\x07\x88\x01\x01\x42\x0b\n\t_clustersB\x13\n\x11_cluster_selectorB\n\n\x08_excludeB\x0b\n\t_replicasB\x0f\n\r_group_returnB\r\n\x0b_kubernetesB\x10\n\x0e_jurisdictionsB\x0c\n\n_stability\"\x1d\n\x0c\x43lusterNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x9a\x01\n\nToleration\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x16.fedsvc.v1.TaintEffect\x12\x1f\n\x12toleration_seconds\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_toleration_seconds\"\x8b\x02\n\rReplicaPolicy\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.fedsvc.v1.ReplicaMode\x12,\n\x08strategy\x18\x02 \x01(\x0e\x32\x1a.fedsvc.v1.ReplicaStrategy\x12\x12\n\x05total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12(\n\x08\x63lusters\x18\x04 \x03(\x0b\x32\x16.fedsvc.v1.ReplicaRule\x12,\n\x08movement\x18\x05 \x01(\x0e\x32\x1a.fedsvc.v1.ReplicaMovement\x12\x1c\n\x0fwithin_capacity\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\x08\n\x06_totalB\x12\n\x10_within_capacity\"\xea\x01\n\x0bReplicaRule\x12\r\n\x05names\x18\x01 \x03(\t\x12/\n\x08selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x12\x13\n\x06weight\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x0b\n\x03min\x18\x04 \x01(\x05\x12\x10\n\x03max\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12+\n\x06\x66ields\x18\x06 \x03(\x0b\x32\x1b.fedsvc.v1.FieldRequirement\x12\x11\n\x04tier\x18\x07 \x01(\x05H\x03\x88\x01\x01\x42\x0b\n\t_selectorB\t\n\x07_weightB\x06\n\x04_maxB\x07\n\x05_tier\"\x89\x01\n\rAffinityGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x08\x63lusters\x18\x02 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12+\n\x08overflow\x18\x03 \x03(\x0b\x32\x19.fedsvc.v1.ClusterMatcherB\x0b\n\t_clusters\"i\n\x11GroupReturnPolicy\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.fedsvc.v1.GroupReturn\x12\x1b\n\x0estable_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_stable_seconds\"/\n\x0cVersionRange\x12\x10\n\x08\x61t_least\x18\x01 \x01(\t\x12\r\n\x05\x62\x65low\x18\x02 \x01(\t\"4\n\x14\x43onditionRequirement\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\"\x1e\n\rJurisdictions\x12\r\n\x05names\x18\x01 \x03(\t\"v\n\nDataAnchor\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12%\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0e\x32\x15.fedsvc.v1.DataAccess\x12\x1c\n\x0fmax_lag_seconds\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x12\n\x10_max_lag_seconds\"Z\n\x0bUnitMatcher\x12\r\n\x05names\x18\x01 \x03(\t\x12/\n\x08selector\x18\x02 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x42\x0b\n\t_selector\"\xb0\x01\n\x0cUnitAffinity\x12%\n\x04mode\x18\x01 \x01(\x0e\x32\x17.fedsvc.v1.AffinityMode\x12%\n\x05units\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.UnitMatcher\x12\x1f\n\x02\x62y\x18\x03 \x01(\x0e\x32\x13.fedsvc.v1.Topology\x12\x11\n\tlabel_key\x18\x04 \x01(\t\x12\x13\n\x06weight\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_weight\"\x96\x01\n\x10SpreadConstraint\x12\x1f\n\x02\x62y\x18\x01 \x01(\x0e\x32\x13.fedsvc.v1.Topology\x12\x11\n\tlabel_key\x18\x02 \x01(\t\x12\x17\n\nmin_groups\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\nmax_groups\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\r\n\x0b_min_groupsB\r\n\x0b_max_groups\"\x96\x01\n\x11\x43lusterPreference\x12\x0e\n\x06weight\x18\x01 \x01(\x05\x12\x30\n\x08\x63lusters\x18\x02 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12\x14\n\x0cnear_regions\x18\x03 \x03(\t\x12\r\n\x05\x63heap\x18\x04 \x01(\x08\x12\r\n\x05score\x18\x05 \x01(\tB\x0b\n\t_clusters\"\x93\x01\n\tStability\x12\x17\n\nstickiness\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\nreplace_on\x18\x02 \x01(\x0b\x32\x1c.fedsvc.v1.PlacementTriggersH\x01\x88\x01\x01\x12\x18\n\x10\x63ooldown_seconds\x18\x03 \x01(\x05\x42\r\n\x0b_stickinessB\r\n\x0b_replace_on\"B\n\x11PlacementTriggers\x12-\n\x08triggers\x18\x01 \x03(\x0e\x32\x1b.fedsvc.v1.PlacementTrigger*b\n\x0bReplicaMode\x12\x1c\n\x18REPLICA_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPLICA_MODE_DUPLICATED\x10\x01\x12\x18\n\x14REPLICA_MODE_DIVIDED\x10\x02*\xb1\x01\n\x0fReplicaStrategy\x12 \n\x1cREPLICA_STRATEGY_UNSPECIFIED\x10\x00\x12\x1d\n\x19REPLICA_STRATEGY_WEIGHTED\x10\x01\x12\x1d\n\x19REPLICA_STRATEGY_CAPACITY\x10\x02\x12\x1f\n\x1bREPLICA_STRATEGY_AGGREGATED\x10\x03\x12\x1d\n\x19REPLICA_STRATEGY_OVERFLOW\x10\x04*l\n\x0fReplicaMovement\x12 \n\x1cREPLICA_MOVEMENT_UNSPECIFIED\x10\x00\x12\x1b\n\x17REPLICA_MOVEMENT_STEADY\x10\x01\x12\x1a\n\x16REPLICA_MOVEMENT_FRESH\x10\x02*w\n\x0bGroupReturn\x12\x1c\n\x18GROUP_RETURN_UNSPECIFIED\x10\x00\x12\x16\n\x12GROUP_RETURN_NEVER\x10\x01\x12\x1a\n\x16GROUP_RETURN_IMMEDIATE\x10\x02\x12\x16\n\x12GROUP_RETURN_AFTER\x10\x03*V\n\nDataAccess\x12\x1b\n\x17\x44\x41TA_ACCESS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x41TA_ACCESS_READ\x10\x01\x12\x15\n\x11\x44\x41TA_ACCESS_WRITE\x10\x02*b\n\x0c\x41\x66\x66inityMode\x12\x1d\n\x19\x41\x46\x46INITY_MODE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41\x46\x46INITY_MODE_TOGETHER\x10\x01\x12\x17\n\x13\x41\x46\x46INITY_MODE_APART\x10\x02*\x8d\x01\n\x08Topology\x12\x18\n\x14TOPOLOGY_UNSPECIFIED\x10\x00\x12\x14\n\x10TOPOLOGY_CLUSTER\x10\x01\x12\x11\n\rTOPOLOGY_ZONE\x10\x02\x12\x13\n\x0fTOPOLOGY_REGION\x10\x03\x12\x15\n\x11TOPOLOGY_PROVIDER\x10\x04\x12\x12\n\x0eTOPOLOGY_LABEL\x10\x05*\xf5\x01\n\x10PlacementTrigger\x12!\n\x1dPLACEMENT_TRIGGER_UNSPECIFIED\x10\x00\x12\x1c\n\x18PLACEMENT_TRIGGER_INTENT\x10\x01\x12\x1c\n\x18PLACEMENT_TRIGGER_LABELS\x10\x02\x12$\n PLACEMENT_TRIGGER_CLUSTER_JOINED\x10\x03\x12\x1e\n\x1aPLACEMENT_TRIGGER_CAPACITY\x10\x04\x12\x1f\n\x1bPLACEMENT_TRIGGER_REBALANCE\x10\x05\x12\x1b\n\x17PLACEMENT_TRIGGER_OTHER\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.placement_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPLICAMODE']._serialized_start=935
-  _globals['_REPLICAMODE']._serialized_end=1033
-  _globals['_REPLICASTRATEGY']._serialized_start=1035
-  _globals['_REPLICASTRATEGY']._serialized_end=1117
+  _globals['_REPLICAMODE']._serialized_start=3007
+  _globals['_REPLICAMODE']._serialized_end=3105
+  _globals['_REPLICASTRATEGY']._serialized_start=3108
+  _globals['_REPLICASTRATEGY']._serialized_end=3285
+  _globals['_REPLICAMOVEMENT']._serialized_start=3287
+  _globals['_REPLICAMOVEMENT']._serialized_end=3395
+  _globals['_GROUPRETURN']._serialized_start=3397
+  _globals['_GROUPRETURN']._serialized_end=3516
+  _globals['_DATAACCESS']._serialized_start=3518
+  _globals['_DATAACCESS']._serialized_end=3604
+  _globals['_AFFINITYMODE']._serialized_start=3606
+  _globals['_AFFINITYMODE']._serialized_end=3704
+  _globals['_TOPOLOGY']._serialized_start=3707
+  _globals['_TOPOLOGY']._serialized_end=3848
+  _globals['_PLACEMENTTRIGGER']._serialized_start=3851
+  _globals['_PLACEMENTTRIGGER']._serialized_end=4096
   _globals['_PLACEMENT']._serialized_start=90
-  _globals['_PLACEMENT']._serialized_end=407
-  _globals['_CLUSTERNAMES']._serialized_start=409
-  _globals['_CLUSTERNAMES']._serialized_end=438
-  _globals['_TOLERATION']._serialized_start=441
-  _globals['_TOLERATION']._serialized_end=595
-  _globals['_REPLICAPOLICY']._serialized_start=598
-  _globals['_REPLICAPOLICY']._serialized_end=769
-  _globals['_REPLICARULE']._serialized_start=772
-  _globals['_REPLICARULE']._serialized_end=933
+  _globals['_PLACEMENT']._serialized_end=1013
+  _globals['_CLUSTERNAMES']._serialized_start=1015
+  _globals['_CLUSTERNAMES']._serialized_end=1044
+  _globals['_TOLERATION']._serialized_start=1047
+  _globals['_TOLERATION']._serialized_end=1201
+  _globals['_REPLICAPOLICY']._serialized_start=1204
+  _globals['_REPLICAPOLICY']._serialized_end=1471
+  _globals['_REPLICARULE']._serialized_start=1474
+  _globals['_REPLICARULE']._serialized_end=1708
+  _globals['_AFFINITYGROUP']._serialized_start=1711
+  _globals['_AFFINITYGROUP']._serialized_end=1848
+  _globals['_GROUPRETURNPOLICY']._serialized_start=1850
+  _globals['_GROUPRETURNPOLICY']._serialized_end=1955
+  _globals['_VERSIONRANGE']._serialized_start=1957
+  _globals['_VERSIONRANGE']._serialized_end=2004
+  _globals['_CONDITIONREQUIREMENT']._serialized_start=2006
+  _globals['_CONDITIONREQUIREMENT']._serialized_end=2058
+  _globals['_JURISDICTIONS']._serialized_start=2060
+  _globals['_JURISDICTIONS']._serialized_end=2090
+  _globals['_DATAANCHOR']._serialized_start=2092
+  _globals['_DATAANCHOR']._serialized_end=2210
+  _globals['_UNITMATCHER']._serialized_start=2212
+  _globals['_UNITMATCHER']._serialized_end=2302
+  _globals['_UNITAFFINITY']._serialized_start=2305
+  _globals['_UNITAFFINITY']._serialized_end=2481
+  _globals['_SPREADCONSTRAINT']._serialized_start=2484
+  _globals['_SPREADCONSTRAINT']._serialized_end=2634
+  _globals['_CLUSTERPREFERENCE']._serialized_start=2637
+  _globals['_CLUSTERPREFERENCE']._serialized_end=2787
+  _globals['_STABILITY']._serialized_start=2790
+  _globals['_STABILITY']._serialized_end=2937
+  _globals['_PLACEMENTTRIGGERS']._serialized_start=2939
+  _globals['_PLACEMENTTRIGGERS']._serialized_end=3005
 # @@protoc_insertion_point(module_scope)

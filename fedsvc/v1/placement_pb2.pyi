@@ -55,6 +55,12 @@ class _ReplicaStrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Repli
     """Weighted."""
     REPLICA_STRATEGY_WEIGHTED: _ReplicaStrategy.ValueType  # 1
     """By fixed weights."""
+    REPLICA_STRATEGY_CAPACITY: _ReplicaStrategy.ValueType  # 2
+    """By how many each cluster has room for."""
+    REPLICA_STRATEGY_AGGREGATED: _ReplicaStrategy.ValueType  # 3
+    """On as few clusters as hold them."""
+    REPLICA_STRATEGY_OVERFLOW: _ReplicaStrategy.ValueType  # 4
+    """The first tier as far as it has room, then the next."""
 
 class ReplicaStrategy(_ReplicaStrategy, metaclass=_ReplicaStrategyEnumTypeWrapper):
     """ReplicaStrategy is how shares are found."""
@@ -63,7 +69,189 @@ REPLICA_STRATEGY_UNSPECIFIED: ReplicaStrategy.ValueType  # 0
 """Weighted."""
 REPLICA_STRATEGY_WEIGHTED: ReplicaStrategy.ValueType  # 1
 """By fixed weights."""
+REPLICA_STRATEGY_CAPACITY: ReplicaStrategy.ValueType  # 2
+"""By how many each cluster has room for."""
+REPLICA_STRATEGY_AGGREGATED: ReplicaStrategy.ValueType  # 3
+"""On as few clusters as hold them."""
+REPLICA_STRATEGY_OVERFLOW: ReplicaStrategy.ValueType  # 4
+"""The first tier as far as it has room, then the next."""
 Global___ReplicaStrategy: _TypeAlias = ReplicaStrategy  # noqa: Y015
+
+class _ReplicaMovement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReplicaMovementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplicaMovement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPLICA_MOVEMENT_UNSPECIFIED: _ReplicaMovement.ValueType  # 0
+    """By strategy."""
+    REPLICA_MOVEMENT_STEADY: _ReplicaMovement.ValueType  # 1
+    """As few replicas as possible move."""
+    REPLICA_MOVEMENT_FRESH: _ReplicaMovement.ValueType  # 2
+    """As if nothing ran."""
+
+class ReplicaMovement(_ReplicaMovement, metaclass=_ReplicaMovementEnumTypeWrapper):
+    """ReplicaMovement is how much a new division minds what runs already."""
+
+REPLICA_MOVEMENT_UNSPECIFIED: ReplicaMovement.ValueType  # 0
+"""By strategy."""
+REPLICA_MOVEMENT_STEADY: ReplicaMovement.ValueType  # 1
+"""As few replicas as possible move."""
+REPLICA_MOVEMENT_FRESH: ReplicaMovement.ValueType  # 2
+"""As if nothing ran."""
+Global___ReplicaMovement: _TypeAlias = ReplicaMovement  # noqa: Y015
+
+class _GroupReturn:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GroupReturnEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupReturn.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GROUP_RETURN_UNSPECIFIED: _GroupReturn.ValueType  # 0
+    """Never."""
+    GROUP_RETURN_NEVER: _GroupReturn.ValueType  # 1
+    """It stays where it fell back to."""
+    GROUP_RETURN_IMMEDIATE: _GroupReturn.ValueType  # 2
+    """As soon as the earlier group fits."""
+    GROUP_RETURN_AFTER: _GroupReturn.ValueType  # 3
+    """Once the earlier group has fitted for a while."""
+
+class GroupReturn(_GroupReturn, metaclass=_GroupReturnEnumTypeWrapper):
+    """GroupReturn is whether a unit returns to an earlier affinity group."""
+
+GROUP_RETURN_UNSPECIFIED: GroupReturn.ValueType  # 0
+"""Never."""
+GROUP_RETURN_NEVER: GroupReturn.ValueType  # 1
+"""It stays where it fell back to."""
+GROUP_RETURN_IMMEDIATE: GroupReturn.ValueType  # 2
+"""As soon as the earlier group fits."""
+GROUP_RETURN_AFTER: GroupReturn.ValueType  # 3
+"""Once the earlier group has fitted for a while."""
+Global___GroupReturn: _TypeAlias = GroupReturn  # noqa: Y015
+
+class _DataAccess:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DataAccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataAccess.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATA_ACCESS_UNSPECIFIED: _DataAccess.ValueType  # 0
+    """Not set; refused."""
+    DATA_ACCESS_READ: _DataAccess.ValueType  # 1
+    """A copy will do."""
+    DATA_ACCESS_WRITE: _DataAccess.ValueType  # 2
+    """Only the primary will do."""
+
+class DataAccess(_DataAccess, metaclass=_DataAccessEnumTypeWrapper):
+    """DataAccess is what a unit does with a dataset."""
+
+DATA_ACCESS_UNSPECIFIED: DataAccess.ValueType  # 0
+"""Not set; refused."""
+DATA_ACCESS_READ: DataAccess.ValueType  # 1
+"""A copy will do."""
+DATA_ACCESS_WRITE: DataAccess.ValueType  # 2
+"""Only the primary will do."""
+Global___DataAccess: _TypeAlias = DataAccess  # noqa: Y015
+
+class _AffinityMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AffinityModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AffinityMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AFFINITY_MODE_UNSPECIFIED: _AffinityMode.ValueType  # 0
+    """Not set; refused."""
+    AFFINITY_MODE_TOGETHER: _AffinityMode.ValueType  # 1
+    """Where they are."""
+    AFFINITY_MODE_APART: _AffinityMode.ValueType  # 2
+    """Where none of them is."""
+
+class AffinityMode(_AffinityMode, metaclass=_AffinityModeEnumTypeWrapper):
+    """AffinityMode is whether a unit wants to be near others or far from them."""
+
+AFFINITY_MODE_UNSPECIFIED: AffinityMode.ValueType  # 0
+"""Not set; refused."""
+AFFINITY_MODE_TOGETHER: AffinityMode.ValueType  # 1
+"""Where they are."""
+AFFINITY_MODE_APART: AffinityMode.ValueType  # 2
+"""Where none of them is."""
+Global___AffinityMode: _TypeAlias = AffinityMode  # noqa: Y015
+
+class _Topology:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopologyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Topology.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOPOLOGY_UNSPECIFIED: _Topology.ValueType  # 0
+    """Each cluster for itself."""
+    TOPOLOGY_CLUSTER: _Topology.ValueType  # 1
+    """Each cluster for itself."""
+    TOPOLOGY_ZONE: _Topology.ValueType  # 2
+    """Clusters over the same zones."""
+    TOPOLOGY_REGION: _Topology.ValueType  # 3
+    """Clusters in a region."""
+    TOPOLOGY_PROVIDER: _Topology.ValueType  # 4
+    """Clusters of a provider."""
+    TOPOLOGY_LABEL: _Topology.ValueType  # 5
+    """Clusters with the same value of a label."""
+
+class Topology(_Topology, metaclass=_TopologyEnumTypeWrapper):
+    """Topology is what makes clusters lie together."""
+
+TOPOLOGY_UNSPECIFIED: Topology.ValueType  # 0
+"""Each cluster for itself."""
+TOPOLOGY_CLUSTER: Topology.ValueType  # 1
+"""Each cluster for itself."""
+TOPOLOGY_ZONE: Topology.ValueType  # 2
+"""Clusters over the same zones."""
+TOPOLOGY_REGION: Topology.ValueType  # 3
+"""Clusters in a region."""
+TOPOLOGY_PROVIDER: Topology.ValueType  # 4
+"""Clusters of a provider."""
+TOPOLOGY_LABEL: Topology.ValueType  # 5
+"""Clusters with the same value of a label."""
+Global___Topology: _TypeAlias = Topology  # noqa: Y015
+
+class _PlacementTrigger:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlacementTriggerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlacementTrigger.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLACEMENT_TRIGGER_UNSPECIFIED: _PlacementTrigger.ValueType  # 0
+    """Not set; refused."""
+    PLACEMENT_TRIGGER_INTENT: _PlacementTrigger.ValueType  # 1
+    """The unit itself or its policy was changed."""
+    PLACEMENT_TRIGGER_LABELS: _PlacementTrigger.ValueType  # 2
+    """Labels or location of a cluster changed."""
+    PLACEMENT_TRIGGER_CLUSTER_JOINED: _PlacementTrigger.ValueType  # 3
+    """A cluster came."""
+    PLACEMENT_TRIGGER_CAPACITY: _PlacementTrigger.ValueType  # 4
+    """Room, cost or scores of clusters changed."""
+    PLACEMENT_TRIGGER_REBALANCE: _PlacementTrigger.ValueType  # 5
+    """A person or schedule asked for it."""
+    PLACEMENT_TRIGGER_OTHER: _PlacementTrigger.ValueType  # 6
+    """Anything else: taints, other units, time."""
+
+class PlacementTrigger(_PlacementTrigger, metaclass=_PlacementTriggerEnumTypeWrapper):
+    """PlacementTrigger is what gave rise to a decision."""
+
+PLACEMENT_TRIGGER_UNSPECIFIED: PlacementTrigger.ValueType  # 0
+"""Not set; refused."""
+PLACEMENT_TRIGGER_INTENT: PlacementTrigger.ValueType  # 1
+"""The unit itself or its policy was changed."""
+PLACEMENT_TRIGGER_LABELS: PlacementTrigger.ValueType  # 2
+"""Labels or location of a cluster changed."""
+PLACEMENT_TRIGGER_CLUSTER_JOINED: PlacementTrigger.ValueType  # 3
+"""A cluster came."""
+PLACEMENT_TRIGGER_CAPACITY: PlacementTrigger.ValueType  # 4
+"""Room, cost or scores of clusters changed."""
+PLACEMENT_TRIGGER_REBALANCE: PlacementTrigger.ValueType  # 5
+"""A person or schedule asked for it."""
+PLACEMENT_TRIGGER_OTHER: PlacementTrigger.ValueType  # 6
+"""Anything else: taints, other units, time."""
+Global___PlacementTrigger: _TypeAlias = PlacementTrigger  # noqa: Y015
 
 @_typing.final
 class Placement(_message.Message):
@@ -71,7 +259,7 @@ class Placement(_message.Message):
 
       clusters   | cluster_selector | chosen from
       -----------+------------------+--------------------------------------
-      unset      | unset            | none
+      unset      | unset            | none, or where the units it follows are
       unset      | empty            | all
       unset      | not empty        | those whose labels match
       empty      | anything         | none
@@ -85,6 +273,18 @@ class Placement(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     TOLERATIONS_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    GROUP_RETURN_FIELD_NUMBER: _builtins.int
+    KUBERNETES_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    JURISDICTIONS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
+    AFFINITIES_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    STABILITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def clusters(self) -> Global___ClusterNames:
         """Names of clusters; set and empty is not the same as unset."""
@@ -105,6 +305,54 @@ class Placement(_message.Message):
     def replicas(self) -> Global___ReplicaPolicy:
         """How replicas are divided. Unset: every cluster gets the template's number."""
 
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.FieldRequirement]:
+        """Requirements of provider, region and zone, on top."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffinityGroup]:
+        """Sets of the selected clusters in order of preference: the first that holds the whole unit is used. Empty: one set."""
+
+    @_builtins.property
+    def group_return(self) -> Global___GroupReturnPolicy:
+        """Whether it returns to an earlier group that fits again. Unset: never."""
+
+    @_builtins.property
+    def kubernetes(self) -> Global___VersionRange:
+        """Kubernetes versions it runs on; keeps it from going where another is, what is there stays."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConditionRequirement]:
+        """Conditions a cluster must have for it to go there; what is there stays."""
+
+    @_builtins.property
+    def jurisdictions(self) -> Global___Jurisdictions:
+        """Where it may be by law or contract; set and empty is nowhere. No failover breaks it."""
+
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataAnchor]:
+        """Data it works on: it runs only where that can be read or written."""
+
+    @_builtins.property
+    def follows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Units it goes with, "namespace/name": it is on a cluster only while one of them is."""
+
+    @_builtins.property
+    def affinities(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitAffinity]:
+        """Other units it wants near or far."""
+
+    @_builtins.property
+    def spread(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpreadConstraint]:
+        """Over how many groups of clusters it spreads; all hold together."""
+
+    @_builtins.property
+    def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClusterPreference]:
+        """What makes a cluster better than another, where not all are used."""
+
+    @_builtins.property
+    def stability(self) -> Global___Stability:
+        """How much it minds moving."""
+
     def __init__(
         self,
         *,
@@ -113,10 +361,22 @@ class Placement(_message.Message):
         exclude: _common_pb2.ClusterMatcher | None = ...,
         tolerations: _abc.Iterable[Global___Toleration] | None = ...,
         replicas: Global___ReplicaPolicy | None = ...,
+        fields: _abc.Iterable[_common_pb2.FieldRequirement] | None = ...,
+        groups: _abc.Iterable[Global___AffinityGroup] | None = ...,
+        group_return: Global___GroupReturnPolicy | None = ...,
+        kubernetes: Global___VersionRange | None = ...,
+        conditions: _abc.Iterable[Global___ConditionRequirement] | None = ...,
+        jurisdictions: Global___Jurisdictions | None = ...,
+        data: _abc.Iterable[Global___DataAnchor] | None = ...,
+        follows: _abc.Iterable[_builtins.str] | None = ...,
+        affinities: _abc.Iterable[Global___UnitAffinity] | None = ...,
+        spread: _abc.Iterable[Global___SpreadConstraint] | None = ...,
+        preferences: _abc.Iterable[Global___ClusterPreference] | None = ...,
+        stability: Global___Stability | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cluster_selector", b"_cluster_selector", "_clusters", b"_clusters", "_exclude", b"_exclude", "_replicas", b"_replicas", "cluster_selector", b"cluster_selector", "clusters", b"clusters", "exclude", b"exclude", "replicas", b"replicas"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cluster_selector", b"_cluster_selector", "_clusters", b"_clusters", "_exclude", b"_exclude", "_group_return", b"_group_return", "_jurisdictions", b"_jurisdictions", "_kubernetes", b"_kubernetes", "_replicas", b"_replicas", "_stability", b"_stability", "cluster_selector", b"cluster_selector", "clusters", b"clusters", "exclude", b"exclude", "group_return", b"group_return", "jurisdictions", b"jurisdictions", "kubernetes", b"kubernetes", "replicas", b"replicas", "stability", b"stability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cluster_selector", b"_cluster_selector", "_clusters", b"_clusters", "_exclude", b"_exclude", "_replicas", b"_replicas", "cluster_selector", b"cluster_selector", "clusters", b"clusters", "exclude", b"exclude", "replicas", b"replicas", "tolerations", b"tolerations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cluster_selector", b"_cluster_selector", "_clusters", b"_clusters", "_exclude", b"_exclude", "_group_return", b"_group_return", "_jurisdictions", b"_jurisdictions", "_kubernetes", b"_kubernetes", "_replicas", b"_replicas", "_stability", b"_stability", "affinities", b"affinities", "cluster_selector", b"cluster_selector", "clusters", b"clusters", "conditions", b"conditions", "data", b"data", "exclude", b"exclude", "fields", b"fields", "follows", b"follows", "group_return", b"group_return", "groups", b"groups", "jurisdictions", b"jurisdictions", "kubernetes", b"kubernetes", "preferences", b"preferences", "replicas", b"replicas", "spread", b"spread", "stability", b"stability", "tolerations", b"tolerations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cluster_selector: _TypeAlias = _typing.Literal["cluster_selector"]  # noqa: Y015
     _WhichOneofArgType__cluster_selector: _TypeAlias = _typing.Literal["_cluster_selector", b"_cluster_selector"]  # noqa: Y015
@@ -124,8 +384,16 @@ class Placement(_message.Message):
     _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015
     _WhichOneofReturnType__exclude: _TypeAlias = _typing.Literal["exclude"]  # noqa: Y015
     _WhichOneofArgType__exclude: _TypeAlias = _typing.Literal["_exclude", b"_exclude"]  # noqa: Y015
+    _WhichOneofReturnType__group_return: _TypeAlias = _typing.Literal["group_return"]  # noqa: Y015
+    _WhichOneofArgType__group_return: _TypeAlias = _typing.Literal["_group_return", b"_group_return"]  # noqa: Y015
+    _WhichOneofReturnType__jurisdictions: _TypeAlias = _typing.Literal["jurisdictions"]  # noqa: Y015
+    _WhichOneofArgType__jurisdictions: _TypeAlias = _typing.Literal["_jurisdictions", b"_jurisdictions"]  # noqa: Y015
+    _WhichOneofReturnType__kubernetes: _TypeAlias = _typing.Literal["kubernetes"]  # noqa: Y015
+    _WhichOneofArgType__kubernetes: _TypeAlias = _typing.Literal["_kubernetes", b"_kubernetes"]  # noqa: Y015
     _WhichOneofReturnType__replicas: _TypeAlias = _typing.Literal["replicas"]  # noqa: Y015
     _WhichOneofArgType__replicas: _TypeAlias = _typing.Literal["_replicas", b"_replicas"]  # noqa: Y015
+    _WhichOneofReturnType__stability: _TypeAlias = _typing.Literal["stability"]  # noqa: Y015
+    _WhichOneofArgType__stability: _TypeAlias = _typing.Literal["_stability", b"_stability"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cluster_selector) -> _WhichOneofReturnType__cluster_selector | None: ...
     @_typing.overload
@@ -133,7 +401,15 @@ class Placement(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exclude) -> _WhichOneofReturnType__exclude | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__group_return) -> _WhichOneofReturnType__group_return | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__jurisdictions) -> _WhichOneofReturnType__jurisdictions | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kubernetes) -> _WhichOneofReturnType__kubernetes | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__replicas) -> _WhichOneofReturnType__replicas | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stability) -> _WhichOneofReturnType__stability | None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
 
@@ -211,12 +487,18 @@ class ReplicaPolicy(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CLUSTERS_FIELD_NUMBER: _builtins.int
+    MOVEMENT_FIELD_NUMBER: _builtins.int
+    WITHIN_CAPACITY_FIELD_NUMBER: _builtins.int
     mode: Global___ReplicaMode.ValueType
     """Whether each cluster gets all, or a share."""
     strategy: Global___ReplicaStrategy.ValueType
     """How shares are found. Unset: weighted."""
     total: _builtins.int
     """How many over all clusters. Unset: the template's number."""
+    movement: Global___ReplicaMovement.ValueType
+    """How much a new division minds what runs. Unset: fresh for weighted, whose shares are a promise, else steady."""
+    within_capacity: _builtins.bool
+    """Whether replicas go only where there is room for them. Unset: for every strategy but weighted."""
     @_builtins.property
     def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplicaRule]:
         """Weights and bounds; a cluster takes the first rule that matches it."""
@@ -228,14 +510,21 @@ class ReplicaPolicy(_message.Message):
         strategy: Global___ReplicaStrategy.ValueType = ...,
         total: _builtins.int | None = ...,
         clusters: _abc.Iterable[Global___ReplicaRule] | None = ...,
+        movement: Global___ReplicaMovement.ValueType = ...,
+        within_capacity: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "_within_capacity", b"_within_capacity", "total", b"total", "within_capacity", b"within_capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "clusters", b"clusters", "mode", b"mode", "strategy", b"strategy", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "_within_capacity", b"_within_capacity", "clusters", b"clusters", "mode", b"mode", "movement", b"movement", "strategy", b"strategy", "total", b"total", "within_capacity", b"within_capacity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
+    _WhichOneofReturnType__within_capacity: _TypeAlias = _typing.Literal["within_capacity"]  # noqa: Y015
+    _WhichOneofArgType__within_capacity: _TypeAlias = _typing.Literal["_within_capacity", b"_within_capacity"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__within_capacity) -> _WhichOneofReturnType__within_capacity | None: ...
 
 Global___ReplicaPolicy: _TypeAlias = ReplicaPolicy  # noqa: Y015
 
@@ -250,19 +539,27 @@ class ReplicaRule(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     MIN_FIELD_NUMBER: _builtins.int
     MAX_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
     weight: _builtins.int
     """Share against the others. Unset: 1."""
     min: _builtins.int
     """At least so many."""
     max: _builtins.int
     """At most so many."""
+    tier: _builtins.int
+    """Strategy overflow fills lower tiers first. Unset: the rule's place in the list, from 0."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of clusters; with `selector`, both must hold; with neither, every cluster."""
+        """Names of clusters; with `selector` and `fields`, all must hold; with none of them, every cluster."""
 
     @_builtins.property
     def selector(self) -> _common_pb2.LabelSelector:
         """Labels of clusters."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.FieldRequirement]:
+        """Provider, region and zones of clusters."""
 
     def __init__(
         self,
@@ -272,15 +569,19 @@ class ReplicaRule(_message.Message):
         weight: _builtins.int | None = ...,
         min: _builtins.int = ...,
         max: _builtins.int | None = ...,
+        fields: _abc.Iterable[_common_pb2.FieldRequirement] | None = ...,
+        tier: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_selector", b"_selector", "_weight", b"_weight", "max", b"max", "selector", b"selector", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_selector", b"_selector", "_tier", b"_tier", "_weight", b"_weight", "max", b"max", "selector", b"selector", "tier", b"tier", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_selector", b"_selector", "_weight", b"_weight", "max", b"max", "min", b"min", "names", b"names", "selector", b"selector", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_selector", b"_selector", "_tier", b"_tier", "_weight", b"_weight", "fields", b"fields", "max", b"max", "min", b"min", "names", b"names", "selector", b"selector", "tier", b"tier", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
     _WhichOneofReturnType__selector: _TypeAlias = _typing.Literal["selector"]  # noqa: Y015
     _WhichOneofArgType__selector: _TypeAlias = _typing.Literal["_selector", b"_selector"]  # noqa: Y015
+    _WhichOneofReturnType__tier: _TypeAlias = _typing.Literal["tier"]  # noqa: Y015
+    _WhichOneofArgType__tier: _TypeAlias = _typing.Literal["_tier", b"_tier"]  # noqa: Y015
     _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
     _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
     @_typing.overload
@@ -288,6 +589,402 @@ class ReplicaRule(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__selector) -> _WhichOneofReturnType__selector | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tier) -> _WhichOneofReturnType__tier | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
 
 Global___ReplicaRule: _TypeAlias = ReplicaRule  # noqa: Y015
+
+@_typing.final
+class AffinityGroup(_message.Message):
+    """AffinityGroup is one of several sets of clusters in order of preference."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    OVERFLOW_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Names it in decisions; unique in the placement."""
+    @_builtins.property
+    def clusters(self) -> _common_pb2.ClusterMatcher:
+        """Its clusters, of those the placement selects. Unset: all of them."""
+
+    @_builtins.property
+    def overflow(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ClusterMatcher]:
+        """Where its clusters have no room for all replicas, those of the first tier take the rest, then those of the second."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        clusters: _common_pb2.ClusterMatcher | None = ...,
+        overflow: _abc.Iterable[_common_pb2.ClusterMatcher] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters", "name", b"name", "overflow", b"overflow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
+    _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clusters) -> _WhichOneofReturnType__clusters | None: ...
+
+Global___AffinityGroup: _TypeAlias = AffinityGroup  # noqa: Y015
+
+@_typing.final
+class GroupReturnPolicy(_message.Message):
+    """GroupReturnPolicy tells whether and when a unit returns to an earlier affinity group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    STABLE_SECONDS_FIELD_NUMBER: _builtins.int
+    mode: Global___GroupReturn.ValueType
+    """Whether."""
+    stable_seconds: _builtins.int
+    """For `after`: how long the earlier group must have fitted, in seconds. Unset: 600."""
+    def __init__(
+        self,
+        *,
+        mode: Global___GroupReturn.ValueType = ...,
+        stable_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_stable_seconds", b"_stable_seconds", "stable_seconds", b"stable_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stable_seconds", b"_stable_seconds", "mode", b"mode", "stable_seconds", b"stable_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__stable_seconds: _TypeAlias = _typing.Literal["stable_seconds"]  # noqa: Y015
+    _WhichOneofArgType__stable_seconds: _TypeAlias = _typing.Literal["_stable_seconds", b"_stable_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stable_seconds) -> _WhichOneofReturnType__stable_seconds | None: ...
+
+Global___GroupReturnPolicy: _TypeAlias = GroupReturnPolicy  # noqa: Y015
+
+@_typing.final
+class VersionRange(_message.Message):
+    """VersionRange is a range of Kubernetes versions, "major.minor"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    BELOW_FIELD_NUMBER: _builtins.int
+    at_least: _builtins.str
+    """The oldest; empty for any."""
+    below: _builtins.str
+    """The first that is too new; empty for none."""
+    def __init__(
+        self,
+        *,
+        at_least: _builtins.str = ...,
+        below: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "below", b"below"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionRange: _TypeAlias = VersionRange  # noqa: Y015
+
+@_typing.final
+class ConditionRequirement(_message.Message):
+    """ConditionRequirement is a condition that a cluster must have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """Required. Type, for example "Ready"."""
+    status: _builtins.str
+    """True (default), False or Unknown."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConditionRequirement: _TypeAlias = ConditionRequirement  # noqa: Y015
+
+@_typing.final
+class Jurisdictions(_message.Message):
+    """Jurisdictions is a list that can be unset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names, as clusters have them."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Jurisdictions: _TypeAlias = Jurisdictions  # noqa: Y015
+
+@_typing.final
+class DataAnchor(_message.Message):
+    """DataAnchor is a dataset that a unit works on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    MAX_LAG_SECONDS_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """Required. Name of the dataset."""
+    access: Global___DataAccess.ValueType
+    """Required. What the unit does with it."""
+    max_lag_seconds: _builtins.int
+    """How far a copy may lag behind for reading, in seconds. Unset: any lag."""
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        access: Global___DataAccess.ValueType = ...,
+        max_lag_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_lag_seconds", b"_max_lag_seconds", "max_lag_seconds", b"max_lag_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_lag_seconds", b"_max_lag_seconds", "access", b"access", "dataset", b"dataset", "max_lag_seconds", b"max_lag_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_lag_seconds: _TypeAlias = _typing.Literal["max_lag_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_lag_seconds: _TypeAlias = _typing.Literal["_max_lag_seconds", b"_max_lag_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_lag_seconds) -> _WhichOneofReturnType__max_lag_seconds | None: ...
+
+Global___DataAnchor: _TypeAlias = DataAnchor  # noqa: Y015
+
+@_typing.final
+class UnitMatcher(_message.Message):
+    """UnitMatcher tells units apart; all that is set must hold, and something must be set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Units, "namespace/name"."""
+
+    @_builtins.property
+    def selector(self) -> _common_pb2.LabelSelector:
+        """Labels of units."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        selector: _common_pb2.LabelSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_selector", b"_selector", "selector", b"selector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_selector", b"_selector", "names", b"names", "selector", b"selector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__selector: _TypeAlias = _typing.Literal["selector"]  # noqa: Y015
+    _WhichOneofArgType__selector: _TypeAlias = _typing.Literal["_selector", b"_selector"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__selector) -> _WhichOneofReturnType__selector | None: ...
+
+Global___UnitMatcher: _TypeAlias = UnitMatcher  # noqa: Y015
+
+@_typing.final
+class UnitAffinity(_message.Message):
+    """UnitAffinity wants a unit where others are, or where none of them is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    LABEL_KEY_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    mode: Global___AffinityMode.ValueType
+    """Required. Near or far."""
+    by: Global___Topology.ValueType
+    """What counts as the same place. Unset: the cluster."""
+    label_key: _builtins.str
+    """Key of the label, for topology label."""
+    weight: _builtins.int
+    """Points for or against, 1 to 100. Unset: it is a rule."""
+    @_builtins.property
+    def units(self) -> Global___UnitMatcher:
+        """Required. The others."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___AffinityMode.ValueType = ...,
+        units: Global___UnitMatcher | None = ...,
+        by: Global___Topology.ValueType = ...,
+        label_key: _builtins.str = ...,
+        weight: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "units", b"units", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weight", b"_weight", "by", b"by", "label_key", b"label_key", "mode", b"mode", "units", b"units", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___UnitAffinity: _TypeAlias = UnitAffinity  # noqa: Y015
+
+@_typing.final
+class SpreadConstraint(_message.Message):
+    """SpreadConstraint tells over how many groups of clusters a unit spreads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    LABEL_KEY_FIELD_NUMBER: _builtins.int
+    MIN_GROUPS_FIELD_NUMBER: _builtins.int
+    MAX_GROUPS_FIELD_NUMBER: _builtins.int
+    by: Global___Topology.ValueType
+    """What makes the groups. Unset: each cluster for itself."""
+    label_key: _builtins.str
+    """Key of the label, for topology label."""
+    min_groups: _builtins.int
+    """Fewest groups. Unset: 1."""
+    max_groups: _builtins.int
+    """Most groups, never exceeded. Unset: no limit."""
+    def __init__(
+        self,
+        *,
+        by: Global___Topology.ValueType = ...,
+        label_key: _builtins.str = ...,
+        min_groups: _builtins.int | None = ...,
+        max_groups: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_groups", b"_max_groups", "_min_groups", b"_min_groups", "max_groups", b"max_groups", "min_groups", b"min_groups"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_groups", b"_max_groups", "_min_groups", b"_min_groups", "by", b"by", "label_key", b"label_key", "max_groups", b"max_groups", "min_groups", b"min_groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_groups: _TypeAlias = _typing.Literal["max_groups"]  # noqa: Y015
+    _WhichOneofArgType__max_groups: _TypeAlias = _typing.Literal["_max_groups", b"_max_groups"]  # noqa: Y015
+    _WhichOneofReturnType__min_groups: _TypeAlias = _typing.Literal["min_groups"]  # noqa: Y015
+    _WhichOneofArgType__min_groups: _TypeAlias = _typing.Literal["_min_groups", b"_min_groups"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_groups) -> _WhichOneofReturnType__max_groups | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_groups) -> _WhichOneofReturnType__min_groups | None: ...
+
+Global___SpreadConstraint: _TypeAlias = SpreadConstraint  # noqa: Y015
+
+@_typing.final
+class ClusterPreference(_message.Message):
+    """ClusterPreference makes clusters be used rather than others; exactly one of the fields after the weight says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    NEAR_REGIONS_FIELD_NUMBER: _builtins.int
+    CHEAP_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    weight: _builtins.int
+    """Required. Points for the best cluster, 1 to 100; the others get their part of them."""
+    cheap: _builtins.bool
+    """The cheaper the better."""
+    score: _builtins.str
+    """The higher this external score the better."""
+    @_builtins.property
+    def clusters(self) -> _common_pb2.ClusterMatcher:
+        """These clusters."""
+
+    @_builtins.property
+    def near_regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The nearer to one of these regions the better."""
+
+    def __init__(
+        self,
+        *,
+        weight: _builtins.int = ...,
+        clusters: _common_pb2.ClusterMatcher | None = ...,
+        near_regions: _abc.Iterable[_builtins.str] | None = ...,
+        cheap: _builtins.bool = ...,
+        score: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "cheap", b"cheap", "clusters", b"clusters", "near_regions", b"near_regions", "score", b"score", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
+    _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clusters) -> _WhichOneofReturnType__clusters | None: ...
+
+Global___ClusterPreference: _TypeAlias = ClusterPreference  # noqa: Y015
+
+@_typing.final
+class Stability(_message.Message):
+    """Stability is how much a decision minds what runs; hard rules move it all the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STICKINESS_FIELD_NUMBER: _builtins.int
+    REPLACE_ON_FIELD_NUMBER: _builtins.int
+    COOLDOWN_SECONDS_FIELD_NUMBER: _builtins.int
+    stickiness: _builtins.int
+    """Points for a cluster that the unit is on. Unset: 100."""
+    cooldown_seconds: _builtins.int
+    """Seconds between two voluntary moves. 0: no limit."""
+    @_builtins.property
+    def replace_on(self) -> Global___PlacementTriggers:
+        """What may move a unit from a cluster that still fits to a better one. Unset: intent and rebalance."""
+
+    def __init__(
+        self,
+        *,
+        stickiness: _builtins.int | None = ...,
+        replace_on: Global___PlacementTriggers | None = ...,
+        cooldown_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_replace_on", b"_replace_on", "_stickiness", b"_stickiness", "replace_on", b"replace_on", "stickiness", b"stickiness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replace_on", b"_replace_on", "_stickiness", b"_stickiness", "cooldown_seconds", b"cooldown_seconds", "replace_on", b"replace_on", "stickiness", b"stickiness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__replace_on: _TypeAlias = _typing.Literal["replace_on"]  # noqa: Y015
+    _WhichOneofArgType__replace_on: _TypeAlias = _typing.Literal["_replace_on", b"_replace_on"]  # noqa: Y015
+    _WhichOneofReturnType__stickiness: _TypeAlias = _typing.Literal["stickiness"]  # noqa: Y015
+    _WhichOneofArgType__stickiness: _TypeAlias = _typing.Literal["_stickiness", b"_stickiness"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replace_on) -> _WhichOneofReturnType__replace_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stickiness) -> _WhichOneofReturnType__stickiness | None: ...
+
+Global___Stability: _TypeAlias = Stability  # noqa: Y015
+
+@_typing.final
+class PlacementTriggers(_message.Message):
+    """PlacementTriggers is a list that can be unset."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def triggers(self) -> _containers.RepeatedScalarFieldContainer[Global___PlacementTrigger.ValueType]:
+        """What may move it."""
+
+    def __init__(
+        self,
+        *,
+        triggers: _abc.Iterable[Global___PlacementTrigger.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["triggers", b"triggers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlacementTriggers: _TypeAlias = PlacementTriggers  # noqa: Y015

@@ -21,18 +21,37 @@ from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import ABSENT, ImageOverride, Override, PatchOperation, ResourceMatcher
 from fedsvc.v1 import cluster_pb2, override_pb2, placement_pb2, unit_pb2
 from fedsvc_placement import (
+    AffinityGroup,
+    AffinityMode,
+    ClusterField,
     ClusterMatcher,
+    ClusterPreference,
+    ConditionRequirement,
+    DataAccess,
+    DataAnchor,
     Effect,
+    FieldRequirement,
+    GroupReturn,
+    GroupReturnPolicy,
     LabelRequirement,
     LabelSelector,
     Mode,
+    Movement,
     Operator,
     Placement,
     ReplicaPolicy,
     ReplicaRule,
+    SpreadConstraint,
+    Stability,
+    Strategy,
     Taint,
     Toleration,
     TolerationOperator,
+    Topology,
+    Trigger,
+    UnitAffinity,
+    UnitMatcher,
+    VersionRange,
 )
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -53,7 +72,52 @@ SELECTORS = st.builds(
     ),
 )
 NAMES = st.none() | st.lists(WORDS, min_size=1, max_size=3).map(tuple)
-MATCHERS = st.builds(ClusterMatcher, names=NAMES, selector=st.none() | SELECTORS)
+FIELDS = st.lists(
+    st.builds(
+        FieldRequirement,
+        field=st.sampled_from(ClusterField),
+        operator=st.sampled_from(Operator),
+        values=st.lists(WORDS, max_size=2).map(tuple),
+    ),
+    max_size=2,
+).map(tuple)
+MATCHERS = st.builds(ClusterMatcher, names=NAMES, selector=st.none() | SELECTORS, fields=FIELDS)
+REPLICAS = st.builds(
+    ReplicaPolicy,
+    mode=st.sampled_from(Mode),
+    strategy=st.sampled_from(Strategy),
+    movement=st.none() | st.sampled_from(Movement),
+    total=st.none() | COUNTS,
+    within_capacity=st.none() | st.booleans(),
+    clusters=st.lists(
+        st.builds(
+            ReplicaRule,
+            clusters=MATCHERS,
+            weight=st.none() | COUNTS,
+            min=COUNTS,
+            max=st.none() | COUNTS,
+            tier=st.none() | COUNTS,
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+GROUPS = st.builds(AffinityGroup, name=WORDS, clusters=MATCHERS, overflow=st.lists(MATCHERS, max_size=2).map(tuple))
+AFFINITIES = st.builds(
+    UnitAffinity,
+    mode=st.sampled_from(AffinityMode),
+    units=st.builds(UnitMatcher, names=NAMES, selector=st.none() | SELECTORS),
+    by=st.sampled_from(Topology),
+    label_key=st.just("") | WORDS,
+    weight=st.none() | COUNTS,
+)
+PREFERENCES = st.builds(
+    ClusterPreference,
+    weight=COUNTS,
+    clusters=st.none() | MATCHERS,
+    near_regions=st.lists(WORDS, max_size=2).map(tuple),
+    cheap=st.booleans(),
+    score=st.just("") | WORDS,
+)
 PLACEMENTS = st.builds(
     Placement,
     clusters=st.none() | st.lists(WORDS, max_size=3).map(tuple),
@@ -70,15 +134,35 @@ PLACEMENTS = st.builds(
         ),
         max_size=2,
     ).map(tuple),
-    replicas=st.none()
-    | st.builds(
-        ReplicaPolicy,
-        mode=st.sampled_from(Mode),
-        total=st.none() | COUNTS,
-        clusters=st.lists(
-            st.builds(ReplicaRule, clusters=MATCHERS, weight=st.none() | COUNTS, min=COUNTS, max=st.none() | COUNTS),
-            max_size=2,
-        ).map(tuple),
+    fields=FIELDS,
+    groups=st.lists(GROUPS, max_size=2).map(tuple),
+    group_return=st.builds(GroupReturnPolicy, mode=st.sampled_from(GroupReturn), stable_seconds=COUNTS),
+    kubernetes=st.none() | st.builds(VersionRange, at_least=st.just("") | WORDS, below=st.just("") | WORDS),
+    conditions=st.lists(st.builds(ConditionRequirement, type=WORDS, status=WORDS), max_size=2).map(tuple),
+    jurisdictions=st.none() | st.lists(WORDS, max_size=2).map(tuple),
+    data=st.lists(
+        st.builds(DataAnchor, dataset=WORDS, access=st.sampled_from(DataAccess), max_lag_seconds=st.none() | COUNTS),
+        max_size=2,
+    ).map(tuple),
+    follows=st.lists(WORDS, max_size=2).map(tuple),
+    affinities=st.lists(AFFINITIES, max_size=2).map(tuple),
+    spread=st.lists(
+        st.builds(
+            SpreadConstraint,
+            by=st.sampled_from(Topology),
+            label_key=st.just("") | WORDS,
+            min_groups=COUNTS,
+            max_groups=st.none() | COUNTS,
+        ),
+        max_size=2,
+    ).map(tuple),
+    preferences=st.lists(PREFERENCES, max_size=2).map(tuple),
+    replicas=st.none() | REPLICAS,
+    stability=st.builds(
+        Stability,
+        stickiness=COUNTS,
+        replace_on=st.lists(st.sampled_from(Trigger), max_size=3).map(tuple),
+        cooldown_seconds=COUNTS,
     ),
 )
 JSON = st.recursive(

@@ -275,3 +275,80 @@ def test_policies_survive_being_written_and_read() -> None:
         found, problems = read(write_document(policy))
         assert problems == []
         assert found == policy
+
+
+EVERY_RULE: dict[str, Any] = {
+    "clusterSelector": {"matchLabels": {"tier": "prod"}},
+    "exclude": {"fields": [{"field": "zone", "operator": "In", "values": ["eu-1a"]}]},
+    "replicas": {
+        "mode": "Divided",
+        "strategy": "Overflow",
+        "clusters": [
+            {"fields": [{"field": "provider", "operator": "In", "values": ["metal"]}], "max": 8, "tier": 1},
+        ],
+        "movement": "Steady",
+        "withinCapacity": False,
+    },
+    "fields": [{"field": "region", "operator": "NotIn", "values": ["us"]}],
+    "groups": [
+        {"name": "home", "clusters": {"names": ["eu-1"]}, "overflow": [{"names": ["eu-2"]}]},
+        {"name": "away", "clusters": {"selector": {"matchLabels": {"spare": "yes"}}}},
+    ],
+    "groupReturn": {"mode": "After", "stableSeconds": 300},
+    "kubernetes": {"atLeast": "1.25", "below": "1.37"},
+    "conditions": [{"type": "Ready", "status": "True"}],
+    "jurisdictions": ["EU", "CH"],
+    "data": [{"dataset": "orders", "access": "Read", "maxLagSeconds": 60}],
+    "follows": ["shop/db"],
+    "affinities": [
+        {"mode": "Apart", "units": {"names": ["shop/db-standby"]}, "by": "region"},
+        {"mode": "Together", "units": {"selector": {"matchLabels": {"app": "cache"}}}, "by": "zone", "weight": 10},
+    ],
+    "spread": [
+        {"by": "region", "minGroups": 2, "maxGroups": 3},
+        {"by": "label", "labelKey": "rack"},
+    ],
+    "preferences": [
+        {"weight": 50, "nearRegions": ["eu"]},
+        {"weight": 20, "cheap": True},
+        {"weight": 10, "score": "carbon"},
+    ],
+    "stability": {"stickiness": 50, "replaceOn": ["Intent", "Capacity"], "cooldownSeconds": 600},
+}
+
+
+def test_every_rule_of_a_placement_is_read_and_written_as_it_was() -> None:
+    unit, problems = read(spec(placement=EVERY_RULE))
+
+    assert problems == []
+    assert isinstance(unit, unit_pb2.Unit)
+    assert write_message(unit.spec.placement) == EVERY_RULE
+
+
+@pytest.mark.parametrize("value", [[], None])
+def test_an_empty_list_of_jurisdictions_is_not_an_absent_one(value: list[str] | None) -> None:
+    unit, problems = read(spec(placement={"clusterSelector": {}, "jurisdictions": value}))
+
+    assert problems == []
+    assert isinstance(unit, unit_pb2.Unit)
+    assert unit.spec.placement.HasField("jurisdictions") is (value is not None)
+
+
+WRONG_RULES = [
+    pytest.param({"spread": [{"by": "continent"}]}, ("spread", 0, "by"), "none of: cluster, zone", id="topology"),
+    pytest.param({"spreads": []}, ("spreads",), "did you mean 'spread'?", id="unknown field"),
+    pytest.param({"groupReturn": {"mode": "Later"}}, ("groupReturn", "mode"), "Never, Immediate, After", id="word"),
+    pytest.param({"jurisdictions": "EU"}, ("jurisdictions",), "a list is wanted", id="no list"),
+    pytest.param(
+        {"stability": {"replaceOn": ["Whim"]}}, ("stability", "replaceOn", 0), "none of: Intent", id="trigger"
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "path", "text"), WRONG_RULES)
+def test_a_wrong_rule_is_told_with_its_path(fields: dict[str, Any], path: tuple[str | int, ...], text: str) -> None:
+    _, problems = read(spec(placement=fields))
+
+    ((found, message),) = problems
+    assert found == ("spec", "placement", *path)
+    assert text in message

@@ -1,6 +1,6 @@
 """Timestamps, enums, conditions, selectors, manifests' references: what all nouns share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.model.cluster import Condition, ConditionStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.v1 import common_pb2
-from fedsvc_placement import ClusterMatcher, LabelRequirement, LabelSelector
+from fedsvc_placement import ClusterMatcher, FieldRequirement, LabelRequirement, LabelSelector
 
 ModelT = TypeVar("ModelT")
 ProtoT = TypeVar("ProtoT", bound=int)
@@ -100,7 +100,9 @@ def matcher_message(matcher: ClusterMatcher | None) -> common_pb2.ClusterMatcher
     """A cluster matcher as protobuf."""
     if matcher is None:
         return None
-    return common_pb2.ClusterMatcher(names=matcher.names or (), selector=selector_message(matcher.selector))
+    return common_pb2.ClusterMatcher(
+        names=matcher.names or (), selector=selector_message(matcher.selector), fields=field_messages(matcher.fields)
+    )
 
 
 def read_matcher(message: common_pb2.ClusterMatcher) -> ClusterMatcher:
@@ -108,4 +110,20 @@ def read_matcher(message: common_pb2.ClusterMatcher) -> ClusterMatcher:
     return ClusterMatcher(
         names=tuple(message.names) or None,
         selector=read_selector(message.selector) if message.HasField("selector") else None,
+        fields=read_fields(message.fields),
+    )
+
+
+def field_messages(requirements: Iterable[FieldRequirement]) -> list[common_pb2.FieldRequirement]:
+    """Requirements of provider, region and zone as protobuf."""
+    return [
+        common_pb2.FieldRequirement(field=entry.field, operator=entry.operator, values=entry.values)
+        for entry in requirements
+    ]
+
+
+def read_fields(messages: Iterable[common_pb2.FieldRequirement]) -> tuple[FieldRequirement, ...]:
+    """Requirements of provider, region and zone of protobuf."""
+    return tuple(
+        FieldRequirement(field=entry.field, operator=entry.operator, values=tuple(entry.values)) for entry in messages
     )

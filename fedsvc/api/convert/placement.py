@@ -11,17 +11,14 @@ from fedsvc.api.convert.common import (
     selector_message,
     timestamp,
 )
+from fedsvc.api.convert.replicas import read_replicas, replicas_message
+from fedsvc.api.convert.rules import read_rules, rules_fields
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.problems import Problems
 from fedsvc.v1 import cluster_pb2, placement_pb2
 from fedsvc_placement import (
-    ClusterMatcher,
     Effect,
-    Mode,
     Placement,
-    ReplicaPolicy,
-    ReplicaRule,
-    Strategy,
     Taint,
     Toleration,
     TolerationOperator,
@@ -34,13 +31,6 @@ _EFFECTS: Final = {
     Effect.NO_SCHEDULE_NEW: cluster_pb2.TAINT_EFFECT_NO_SCHEDULE_NEW,
 }
 _READ_EFFECTS: Final = inverted(_EFFECTS)
-_MODES: Final = {
-    Mode.DUPLICATED: placement_pb2.REPLICA_MODE_DUPLICATED,
-    Mode.DIVIDED: placement_pb2.REPLICA_MODE_DIVIDED,
-}
-_READ_MODES: Final = {placement_pb2.REPLICA_MODE_UNSPECIFIED: Mode.DUPLICATED, **inverted(_MODES)}
-_STRATEGIES: Final = {Strategy.WEIGHTED: placement_pb2.REPLICA_STRATEGY_WEIGHTED}
-_READ_STRATEGIES: Final = {placement_pb2.REPLICA_STRATEGY_UNSPECIFIED: Strategy.WEIGHTED, **inverted(_STRATEGIES)}
 
 
 def taint_message(taint: Taint) -> cluster_pb2.Taint:
@@ -68,7 +58,8 @@ def placement_message(placement: Placement | None) -> placement_pb2.Placement | 
         cluster_selector=selector_message(placement.cluster_selector),
         exclude=matcher_message(placement.exclude),
         tolerations=[_toleration_message(toleration) for toleration in placement.tolerations],
-        replicas=_replicas_message(placement.replicas),
+        replicas=replicas_message(placement.replicas),
+        **rules_fields(placement),
     )
 
 
@@ -78,6 +69,15 @@ def read_placement(message: placement_pb2.Placement, path: str, problems: Proble
         ("clusters.names", len(message.clusters.names)),
         ("tolerations", len(message.tolerations)),
         ("replicas.clusters", len(message.replicas.clusters)),
+        ("fields", len(message.fields)),
+        ("groups", len(message.groups)),
+        ("conditions", len(message.conditions)),
+        ("jurisdictions.names", len(message.jurisdictions.names)),
+        ("data", len(message.data)),
+        ("follows", len(message.follows)),
+        ("affinities", len(message.affinities)),
+        ("spread", len(message.spread)),
+        ("preferences", len(message.preferences)),
     ):
         if count > MAX_LISTED:
             problems.add(f"{path}.{name}", f"has {count} entries; at most {MAX_LISTED} are accepted")
@@ -90,9 +90,10 @@ def read_placement(message: placement_pb2.Placement, path: str, problems: Proble
             _read_toleration(entry, f"{path}.tolerations[{index}]", problems)
             for index, entry in enumerate(message.tolerations)
         ),
-        replicas=_read_replicas(message.replicas, f"{path}.replicas", problems)
+        replicas=read_replicas(message.replicas, f"{path}.replicas", problems)
         if message.HasField("replicas")
         else None,
+        **read_rules(message, path, problems),
     )
 
 
@@ -117,45 +118,4 @@ def _read_toleration(message: placement_pb2.Toleration, path: str, problems: Pro
         value=message.value,
         effect=read_enum(message.effect, known, f"{path}.effect", problems),
         toleration_seconds=message.toleration_seconds if message.HasField("toleration_seconds") else None,
-    )
-
-
-def _replicas_message(policy: ReplicaPolicy | None) -> placement_pb2.ReplicaPolicy | None:
-    if policy is None:
-        return None
-    return placement_pb2.ReplicaPolicy(
-        mode=_MODES[Mode(policy.mode)],
-        strategy=_STRATEGIES[Strategy(policy.strategy)],
-        total=policy.total,
-        clusters=[
-            placement_pb2.ReplicaRule(
-                names=rule.clusters.names or (),
-                selector=selector_message(rule.clusters.selector),
-                weight=rule.weight,
-                min=rule.min,
-                max=rule.max,
-            )
-            for rule in policy.clusters
-        ],
-    )
-
-
-def _read_replicas(message: placement_pb2.ReplicaPolicy, path: str, problems: Problems) -> ReplicaPolicy:
-    return ReplicaPolicy(
-        mode=read_enum(message.mode, _READ_MODES, f"{path}.mode", problems),
-        strategy=read_enum(message.strategy, _READ_STRATEGIES, f"{path}.strategy", problems),
-        total=message.total if message.HasField("total") else None,
-        clusters=tuple(_read_rule(rule) for rule in message.clusters),
-    )
-
-
-def _read_rule(message: placement_pb2.ReplicaRule) -> ReplicaRule:
-    return ReplicaRule(
-        clusters=ClusterMatcher(
-            names=tuple(message.names) or None,
-            selector=read_selector(message.selector) if message.HasField("selector") else None,
-        ),
-        weight=message.weight if message.HasField("weight") else None,
-        min=message.min,
-        max=message.max if message.HasField("max") else None,
     )

@@ -1,7 +1,7 @@
 """Between documents as people write them and messages: driven by the messages' own descriptors, both ways.
 
-Names are those of proto JSON (camelCase). Enums are words: `Divided`, `NoSchedule`; those of propagation in small
-letters with dashes: `if-not-drifted`. Some fields have a form of their own: see `_FORMS`.
+Names are those of proto JSON (camelCase). Enums are words: `Divided`, `NoSchedule`; those of propagation and
+topology in small letters with dashes: `if-not-drifted`, `region`. Some fields have a form of their own: see `_FORMS`.
 """
 
 import difflib
@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fedctl.files.yamltree import Path
 from fedsvc.v1 import common_pb2, placement_pb2
 
-_KEBAB = frozenset(("ConflictMode", "DriftMode", "DeletionMode", "ObjectDeletion"))
+_KEBAB = frozenset(("ConflictMode", "DriftMode", "DeletionMode", "ObjectDeletion", "Topology"))
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _BITS = {
@@ -312,6 +312,21 @@ def _read_cluster_names(value: Any, path: Path, findings: Findings) -> placement
     return names
 
 
+def _read_listed(kind: type[M], field_name: str) -> Reader:
+    """Make a reader of a list that has a message of its own in the proto: no list is not an empty one."""
+
+    def read(value: Any, path: Path, findings: Findings) -> M | None:
+        if value is None:
+            return None
+        inner = Findings()
+        message = read_message(kind, {field_name: value}, path, inner)
+        for wrong in inner.problems:
+            findings.add((*path, *wrong.path[len(path) + 1 :]), wrong.message)
+        return message
+
+    return read
+
+
 def _read_value(value: Any, path: Path, findings: Findings) -> bytes:
     del path, findings  # any JSON will do, null too
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
@@ -331,6 +346,16 @@ _FORMS: Mapping[str, _Form] = {
     ),
     "fedsvc.v1.Placement.clusters": _Form(
         name="clusters", read=_read_cluster_names, write=lambda value: list(value.names)
+    ),
+    "fedsvc.v1.Placement.jurisdictions": _Form(
+        name="jurisdictions",
+        read=_read_listed(placement_pb2.Jurisdictions, "names"),
+        write=lambda value: list(value.names),
+    ),
+    "fedsvc.v1.Stability.replace_on": _Form(
+        name="replaceOn",
+        read=_read_listed(placement_pb2.PlacementTriggers, "triggers"),
+        write=lambda value: write_message(value).get("triggers", []),
     ),
     "fedsvc.v1.PatchOperation.value_json": _Form(name="value", read=_read_value, write=json.loads),
     "fedsvc.v1.PatchOperation.op": _Form(name="op", read=_read_operation, write=str),
