@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from fedsvc_placement.model import ClusterSnapshot, Taint
+from fedsvc_placement.model import ClusterSnapshot, Cost, ExternalScore, Taint
 
 
 class ConditionStatus(StrEnum):
@@ -92,6 +92,9 @@ class Cluster:
     region: str
     zones: tuple[str, ...]  # sorted
     taints: tuple[Taint, ...]
+    jurisdiction: str = ""  # law it is under
+    cost: Cost | None = None
+    scores: tuple[ExternalScore, ...] = ()  # sorted by name
     connection: Connection
     observation: ClusterObservation = field(default_factory=ClusterObservation)
     work_count: int = 0
@@ -135,6 +138,11 @@ class Cluster:
             provider=self.provider,
             region=self.region,
             zones=self.zones,
+            jurisdiction=self.jurisdiction,
+            cost=self.cost,
+            scores=self.scores,
+            conditions={condition.type: condition.status for condition in self.observation.conditions},
+            kubernetes_version=self.observation.kubernetes_version,
             deleting=self.delete_time is not None,
             ready=None
             if ready is None or ready.status is ConditionStatus.UNKNOWN

@@ -12,14 +12,14 @@ from fedsvc.errors import AlreadyExistsError, EtagMismatchError, NotFoundError
 from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Credential, ObjectDeletion
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.store import Transaction
-from fedsvc_placement.model import Taint
+from fedsvc_placement.model import Cost, ExternalScore, Taint
 
 SEEN_EVERY: Final = timedelta(seconds=60)
 """A heartbeat alone is written no more often than this."""
 
 _COLUMNS: Final = (
-    "name, CAST(uid AS text) AS uid, labels, annotations, provider, region, zones, taints, connection, credential,"
-    " observation, generation, create_time, update_time, delete_time, object_deletion"
+    "name, CAST(uid AS text) AS uid, labels, annotations, provider, region, zones, taints, jurisdiction, cost,"
+    " scores, connection, credential, observation, generation, create_time, update_time, delete_time, object_deletion"
 )
 _COUNTS: Final = (
     ", coalesce(w.total, 0) AS work_count, coalesce(w.pending, 0) AS pending_work_count FROM cluster LEFT JOIN"
@@ -32,14 +32,16 @@ _ALL = text(f"SELECT {_COLUMNS}, 0 AS work_count, 0 AS pending_work_count FROM c
 _SOME = text(f"SELECT {_COLUMNS}{_COUNTS} WHERE name = ANY(CAST(:names AS text[])) ORDER BY name")
 _LOCK = text("SELECT generation, CAST(uid AS text) AS uid FROM cluster WHERE name = :name FOR UPDATE")
 _INSERT = text(
-    "INSERT INTO cluster (name, uid, labels, annotations, provider, region, zones, taints, connection, credential,"
-    " credential_expire_time) VALUES (:name, CAST(:uid AS uuid), CAST(:labels AS jsonb), CAST(:annotations AS jsonb),"
-    " :provider, :region, CAST(:zones AS text[]), CAST(:taints AS jsonb), CAST(:connection AS jsonb), :credential,"
+    "INSERT INTO cluster (name, uid, labels, annotations, provider, region, zones, taints, jurisdiction, cost, scores,"
+    " connection, credential, credential_expire_time) VALUES (:name, CAST(:uid AS uuid), CAST(:labels AS jsonb), CAST(:annotations AS jsonb),"
+    " :provider, :region, CAST(:zones AS text[]), CAST(:taints AS jsonb), :jurisdiction, CAST(:cost AS jsonb),"
+    " CAST(:scores AS jsonb), CAST(:connection AS jsonb), :credential,"
     " CAST(:expire AS timestamptz))"
 )
 _UPDATE = text(
     "UPDATE cluster SET labels = CAST(:labels AS jsonb), annotations = CAST(:annotations AS jsonb), provider = :provider,"
     " region = :region, zones = CAST(:zones AS text[]), taints = CAST(:taints AS jsonb),"
+    " jurisdiction = :jurisdiction, cost = CAST(:cost AS jsonb), scores = CAST(:scores AS jsonb),"
     " connection = CAST(:connection AS jsonb), credential = :credential,"
     " credential_expire_time = CAST(:expire AS timestamptz), generation = generation + 1, update_time = now()"
     " WHERE name = :name"
@@ -95,6 +97,9 @@ def _from_row(tx: Transaction, row: Any) -> Cluster:
         region=row.region,
         zones=tuple(row.zones),
         taints=tuple(from_json(Taint, taint) for taint in row.taints),
+        jurisdiction=row.jurisdiction,
+        cost=None if row.cost is None else from_json(Cost, row.cost),
+        scores=tuple(from_json(ExternalScore, score) for score in row.scores),
         connection=replace(plain, credential=credential),
         observation=from_json(ClusterObservation, row.observation),
         work_count=row.work_count,
@@ -141,6 +146,9 @@ def _parameters(tx: Transaction, cluster: Cluster) -> dict[str, Any]:
         "region": cluster.region,
         "zones": list(cluster.zones),
         "taints": _json([to_json(Taint, taint) for taint in cluster.taints]),
+        "jurisdiction": cluster.jurisdiction,
+        "cost": None if cluster.cost is None else _json(to_json(Cost, cluster.cost)),
+        "scores": _json([to_json(ExternalScore, score) for score in cluster.scores]),
         "connection": _json(bare),
         "credential": _seal_credential(tx, cluster.name, cluster.connection.credential),
         "expire": cluster.connection.credential.token_expire_time,

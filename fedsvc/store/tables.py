@@ -66,6 +66,9 @@ cluster = Table(
     _text("region"),
     Column("zones", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     _json("taints", "[]"),
+    _text("jurisdiction"),
+    Column("cost", JSONB),  # null: not known
+    _json("scores", "[]"),
     _json("connection"),  # without the credential
     Column("credential", LargeBinary, nullable=False),  # sealed
     _time("credential_expire_time", nullable=True),

@@ -113,6 +113,9 @@ class Cluster(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    JURISDICTION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identity: "clusters/{cluster}"."""
     uid: _builtins.str
@@ -123,6 +126,8 @@ class Cluster(_message.Message):
     """Region, for example "eu-1"."""
     etag: _builtins.str
     """Output only. Changes with every change of intent; send it back to guard an update."""
+    jurisdiction: _builtins.str
+    """Law it is under, for placements that allow some jurisdictions only."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Labels, matched by selectors."""
@@ -159,6 +164,14 @@ class Cluster(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. Set while the cluster leaves."""
 
+    @_builtins.property
+    def cost(self) -> Global___ClusterCost:
+        """What it costs, for placements that prefer cheap clusters."""
+
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExternalScore]:
+        """What others think of it, for placements that prefer a score; one of a name."""
+
     def __init__(
         self,
         *,
@@ -176,14 +189,77 @@ class Cluster(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        jurisdiction: _builtins.str = ...,
+        cost: Global___ClusterCost | None = ...,
+        scores: _abc.Iterable[Global___ExternalScore] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "create_time", b"create_time", "delete_time", b"delete_time", "status", b"status", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "connection", b"connection", "cost", b"cost", "create_time", b"create_time", "delete_time", b"delete_time", "status", b"status", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "connection", b"connection", "create_time", b"create_time", "delete_time", b"delete_time", "etag", b"etag", "labels", b"labels", "name", b"name", "provider", b"provider", "region", b"region", "status", b"status", "taints", b"taints", "uid", b"uid", "update_time", b"update_time", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "annotations", b"annotations", "connection", b"connection", "cost", b"cost", "create_time", b"create_time", "delete_time", b"delete_time", "etag", b"etag", "jurisdiction", b"jurisdiction", "labels", b"labels", "name", b"name", "provider", b"provider", "region", b"region", "scores", b"scores", "status", b"status", "taints", b"taints", "uid", b"uid", "update_time", b"update_time", "zones", b"zones"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+
+Global___Cluster: _TypeAlias = Cluster  # noqa: Y015
+
+@_typing.final
+class ClusterCost(_message.Message):
+    """ClusterCost is what a cluster costs by the hour, in millionths of the fleet's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MICROS_PER_CORE_FIELD_NUMBER: _builtins.int
+    MICROS_PER_GIB_FIELD_NUMBER: _builtins.int
+    micros_per_core: _builtins.int
+    """A core."""
+    micros_per_gib: _builtins.int
+    """A GiB of memory."""
+    def __init__(
+        self,
+        *,
+        micros_per_core: _builtins.int = ...,
+        micros_per_gib: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["micros_per_core", b"micros_per_core", "micros_per_gib", b"micros_per_gib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Cluster: _TypeAlias = Cluster  # noqa: Y015
+Global___ClusterCost: _TypeAlias = ClusterCost  # noqa: Y015
+
+@_typing.final
+class ExternalScore(_message.Message):
+    """ExternalScore is what somebody else thinks of a cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Which score, for example "carbon"."""
+    value: _builtins.int
+    """From -100 to 100."""
+    @_builtins.property
+    def valid_until(self) -> _timestamp_pb2.Timestamp:
+        """From then on it counts as none. Unset: never."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.int = ...,
+        valid_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_until", b"valid_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "valid_until", b"valid_until", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExternalScore: _TypeAlias = ExternalScore  # noqa: Y015
 
 @_typing.final
 class Taint(_message.Message):

@@ -4,6 +4,7 @@ from uuid import uuid4
 import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
 
@@ -275,3 +276,22 @@ async def test_taints_get_the_time_they_were_added(api: Any) -> None:
     created = await api.join("eu-1", taints=[cluster_pb2.Taint(key="a", effect=NO_SCHEDULE)])
 
     assert created.taints[0].HasField("time_added")
+
+
+async def test_what_placement_prefers_and_allows_is_kept_and_changed_by_name(api: Any) -> None:
+    until = Timestamp(seconds=2_000_000_000)
+    created = await api.join(
+        "eu-1",
+        jurisdiction="EU",
+        cost=cluster_pb2.ClusterCost(micros_per_core=31_000, micros_per_gib=4_000),
+        scores=[cluster_pb2.ExternalScore(name="carbon", value=-20, valid_until=until)],
+    )
+
+    update = cluster_service_pb2.UpdateClusterRequest(
+        cluster=cluster_pb2.Cluster(name="clusters/eu-1", scores=[cluster_pb2.ExternalScore(name="carbon", value=40)]),
+        update_mask=FieldMask(paths=["scores", "cost"]),
+    )
+    updated = (await api.clusters.UpdateCluster(update)).cluster
+
+    assert (created.jurisdiction, created.cost.micros_per_core, created.scores[0].valid_until) == ("EU", 31_000, until)
+    assert (updated.jurisdiction, updated.HasField("cost"), updated.scores[0].value) == ("EU", False, 40)

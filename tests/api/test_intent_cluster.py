@@ -161,6 +161,19 @@ def test_a_connection_that_cannot_be_used_is_refused(
         pytest.param(
             {"taints": [cluster_pb2.Taint(key="a", effect=NO_SCHEDULE)] * 2}, "cluster.taints", id="taint twice"
         ),
+        pytest.param({"jurisdiction": "a b"}, "cluster.jurisdiction", id="jurisdiction"),
+        pytest.param(
+            {"cost": cluster_pb2.ClusterCost(micros_per_core=-1)}, "cluster.cost.micros_per_core", id="negative cost"
+        ),
+        pytest.param({"scores": [cluster_pb2.ExternalScore(value=1)]}, "cluster.scores[0].name", id="score, no name"),
+        pytest.param(
+            {"scores": [cluster_pb2.ExternalScore(name="carbon", value=101)]}, "cluster.scores[0].value", id="score"
+        ),
+        pytest.param(
+            {"scores": [cluster_pb2.ExternalScore(name="carbon"), cluster_pb2.ExternalScore(name="carbon")]},
+            "cluster.scores[1].name",
+            id="score twice",
+        ),
     ],
 )
 def test_what_describes_a_cluster_follows_the_rules_of_kubernetes(fields: dict[str, object], path: str) -> None:

@@ -8,6 +8,7 @@ from fedsvc.api.convert.placement import taint_message
 from fedsvc.api.problems import Problems
 from fedsvc.model.cluster import Capacity, Cluster, Connection, Credential, ObjectDeletion
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
+from fedsvc_placement import ExternalScore
 
 _DELETIONS: Final[dict[cluster_service_pb2.ObjectDeletion.ValueType, ObjectDeletion | None]] = {
     cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED: None,
@@ -34,7 +35,25 @@ def cluster_message(cluster: Cluster) -> cluster_pb2.Cluster:
         update_time=timestamp(cluster.update_time),
         delete_time=timestamp(cluster.delete_time),
         etag=cluster.etag,
+        jurisdiction=cluster.jurisdiction,
+        cost=None
+        if cluster.cost is None
+        else cluster_pb2.ClusterCost(
+            micros_per_core=cluster.cost.micros_per_core, micros_per_gib=cluster.cost.micros_per_gib
+        ),
+        scores=[
+            cluster_pb2.ExternalScore(name=score.name, value=score.value, valid_until=timestamp(score.valid_until))
+            for score in cluster.scores
+        ],
     )
+
+
+def read_score(message: cluster_pb2.ExternalScore, path: str, problems: Problems) -> ExternalScore:
+    """An external score of protobuf."""
+    until: datetime | None = None
+    if message.HasField("valid_until"):
+        until = read_time(message.valid_until, f"{path}.valid_until", problems)
+    return ExternalScore(name=message.name, value=message.value, valid_until=until)
 
 
 def read_connection(message: cluster_pb2.ClusterConnection, path: str, problems: Problems) -> Connection:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from fedsvc.api.convert.cluster import read_score
 from fedsvc.api.convert.placement import read_taint
 from fedsvc.api.intent.connection import checked_connection
 from fedsvc.api.intent.metadata import check_annotations, check_labels
@@ -13,9 +14,22 @@ from fedsvc.api.problems import Problems
 from fedsvc.model.cluster import Cluster, Connection
 from fedsvc.rendering.names import label_value_problem
 from fedsvc.v1 import cluster_pb2
-from fedsvc_placement import Taint, validate_taints
+from fedsvc_placement import Cost, ExternalScore, Taint, validate_taints
 
-MASKABLE: Final = ("labels", "annotations", "provider", "region", "zones", "taints", "connection")
+MAX_SCORE: Final = 100
+
+MASKABLE: Final = (
+    "labels",
+    "annotations",
+    "provider",
+    "region",
+    "zones",
+    "taints",
+    "connection",
+    "jurisdiction",
+    "cost",
+    "scores",
+)
 """What an update may name in its mask."""
 
 
@@ -30,6 +44,9 @@ class ClusterIntent:
     zones: tuple[str, ...]
     taints: tuple[Taint, ...]
     connection: Connection
+    jurisdiction: str
+    cost: Cost | None
+    scores: tuple[ExternalScore, ...]
 
 
 def read_cluster(
@@ -50,7 +67,8 @@ def read_cluster(
         check_labels(message.labels, "cluster.labels", problems)
     if "annotations" in named:
         check_annotations(message.annotations, "cluster.annotations", problems)
-    for name, value in (("provider", message.provider), ("region", message.region)):
+    words = (("provider", message.provider), ("region", message.region), ("jurisdiction", message.jurisdiction))
+    for name, value in words:
         if name in named and (problem := label_value_problem(value)) is not None:
             problems.add(f"cluster.{name}", problem)
     if "zones" in named:
@@ -65,6 +83,9 @@ def read_cluster(
         zones=zones if "zones" in named or stored is None else stored.zones,
         taints=_read_taints(message.taints, before, now, problems) if "taints" in named else before,
         connection=checked_connection(message, stored, now, problems) if "connection" in named else connection,
+        jurisdiction=message.jurisdiction if "jurisdiction" in named or stored is None else stored.jurisdiction,
+        cost=_read_cost(message, problems) if "cost" in named or stored is None else stored.cost,
+        scores=_read_scores(message.scores, problems) if "scores" in named or stored is None else stored.scores,
     )
 
 
@@ -76,6 +97,35 @@ def _check_zones(zones: Sequence[str], problems: Problems) -> None:
         problem = label_value_problem(zone) if zone else "must not be empty"
         if problem is not None:
             problems.add(f"cluster.zones[{index}]", problem)
+
+
+def _read_cost(message: cluster_pb2.Cluster, problems: Problems) -> Cost | None:
+    if not message.HasField("cost"):
+        return None
+    cost = message.cost
+    for name, value in (("micros_per_core", cost.micros_per_core), ("micros_per_gib", cost.micros_per_gib)):
+        if value < 0:
+            problems.add(f"cluster.cost.{name}", f"is {value}; it must be 0 or more")
+    return Cost(micros_per_core=cost.micros_per_core, micros_per_gib=cost.micros_per_gib)
+
+
+def _read_scores(messages: Sequence[cluster_pb2.ExternalScore], problems: Problems) -> tuple[ExternalScore, ...]:
+    if len(messages) > MAX_LISTED:
+        problems.add("cluster.scores", f"has {len(messages)} entries; at most {MAX_LISTED} are accepted")
+        return ()
+    seen: set[str] = set()
+    for index, message in enumerate(messages):
+        path = f"cluster.scores[{index}]"
+        problem = label_value_problem(message.name) if message.name else "must not be empty"
+        if problem is None and message.name in seen:
+            problem = f"'{message.name}' is given twice"
+        if problem is not None:
+            problems.add(f"{path}.name", problem)
+        if not -MAX_SCORE <= message.value <= MAX_SCORE:
+            problems.add(f"{path}.value", f"is {message.value}; it must be from -{MAX_SCORE} to {MAX_SCORE}")
+        seen.add(message.name)
+    scores = (read_score(entry, f"cluster.scores[{index}]", problems) for index, entry in enumerate(messages))
+    return tuple(sorted(scores, key=lambda score: score.name))
 
 
 def _read_taints(

@@ -167,6 +167,9 @@ def _new_cluster(name: str, intent: ClusterIntent, tx: Transaction) -> Cluster:
         zones=intent.zones,
         taints=intent.taints,
         connection=intent.connection,
+        jurisdiction=intent.jurisdiction,
+        cost=intent.cost,
+        scores=intent.scores,
         create_time=tx.now,
         update_time=tx.now,
     )
@@ -185,5 +188,8 @@ async def _store_intent(tx: Transaction, name: str, intent: ClusterIntent) -> Cl
         zones=intent.zones,
         taints=intent.taints,
         connection=intent.connection,
+        jurisdiction=intent.jurisdiction,
+        cost=intent.cost,
+        scores=intent.scores,
     )
     return stored if changed == stored else await clusters.update(tx, changed)

@@ -1,0 +1,19 @@
+"""What the rules of placement look at: jurisdiction, cost and scores of clusters.
+
+Revision ID: 0004
+Revises: 0001
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        "ALTER TABLE cluster ADD COLUMN jurisdiction TEXT DEFAULT '' NOT NULL, ADD COLUMN cost JSONB,"
+        " ADD COLUMN scores JSONB DEFAULT '[]'::jsonb NOT NULL"
+    )
