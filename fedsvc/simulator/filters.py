@@ -80,15 +80,9 @@ def read_filter(kind: Kind, namespace: str, query: Mapping[str, str]) -> Filter:
         raise bad_request(f'"{error}" is not a known field selector: only {known}') from error
     except SelectorError as error:
         raise bad_request(str(error)) from error
-    name, equal = fields.get("metadata.name", ("", False))
-    if equal:
-        del fields["metadata.name"]
-    return Filter(
-        namespace=namespace,
-        name=name if equal else "",
-        labels=labels,
-        fields=tuple((field, value, wanted) for field, (value, wanted) in fields.items()),
-    )
+    name = next((value for field, value, equal in fields if equal and field == "metadata.name"), "")
+    rest = tuple(entry for entry in fields if entry != ("metadata.name", name, True))
+    return Filter(namespace=namespace, name=name, labels=labels, fields=rest)
 
 
 def _field(body: Mapping[str, Any], path: str) -> str:

@@ -61,13 +61,13 @@ def from_label_selector(selector: Mapping[str, Any]) -> LabelMatcher:
     return matches
 
 
-def parse_fields(text: str, supported: frozenset[str]) -> dict[str, tuple[str, bool]]:
-    """Read a field selector: field to (value, whether it must equal).
+def parse_fields(text: str, supported: frozenset[str]) -> tuple[tuple[str, str, bool], ...]:
+    """Read a field selector: (field, value, whether it must equal); a field may stand in it more than once.
 
     Raises:
         SelectorError: it is not one, or names a field that cannot be selected by.
     """
-    out: dict[str, tuple[str, bool]] = {}
+    out: list[tuple[str, str, bool]] = []
     for part in filter(None, text.split(",")):
         if "!=" in part:
             name, _, value = part.partition("!=")
@@ -80,8 +80,8 @@ def parse_fields(text: str, supported: frozenset[str]) -> dict[str, tuple[str, b
             raise SelectorError(f"invalid selector: '{part}'; can't understand '{part}'")
         if name not in supported:
             raise UnsupportedFieldError(name)
-        out[name] = (value, equal)
-    return out
+        out.append((name, value, equal))
+    return tuple(out)
 
 
 def _expression(key: str, operator: str, values: tuple[str, ...]) -> LabelMatcher:

@@ -40,7 +40,7 @@ _log = structlog.get_logger("fedsvc.store")
 class Change:
     """That something changed; its state is to be read."""
 
-    kind: str  # cluster, unit, work, placement_policy, override_policy, event
+    kind: str  # cluster, unit, work, placement_policy, override_policy, event, fleet
     name: str  # its name in the API
     subject: str = ""  # of a work or event: the unit or cluster it is of
     deleted: bool = False

@@ -230,7 +230,7 @@ change = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
-    Column("kind", Text, nullable=False),  # cluster, unit, work, placement_policy, override_policy, event
+    Column("kind", Text, nullable=False),  # cluster, unit, work, placement_policy, override_policy, event, fleet
     Column("name", Text, nullable=False),  # name in the API
     _text("subject"),  # of a work or event: the unit (or cluster) it is of
     Column("deleted", Boolean, nullable=False, server_default=text("false")),
@@ -290,4 +290,13 @@ change_horizon = Table(
     metadata,
     Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row at most
     Column("xid", Xid8(), nullable=False),  # changes up to here are no longer kept
+)
+
+fleet = Table(
+    "fleet",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row at most
+    _json("spec"),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    _time("update_time"),
 )

@@ -44,14 +44,14 @@ _ACCESSES: Final = {DataAccess.READ: pb.DATA_ACCESS_READ, DataAccess.WRITE: pb.D
 _READ_ACCESSES: Final = inverted(_ACCESSES)
 _MODES: Final = {AffinityMode.TOGETHER: pb.AFFINITY_MODE_TOGETHER, AffinityMode.APART: pb.AFFINITY_MODE_APART}
 _READ_MODES: Final = inverted(_MODES)
-_TOPOLOGIES: Final = {
+TOPOLOGIES: Final = {
     Topology.CLUSTER: pb.TOPOLOGY_CLUSTER,
     Topology.ZONE: pb.TOPOLOGY_ZONE,
     Topology.REGION: pb.TOPOLOGY_REGION,
     Topology.PROVIDER: pb.TOPOLOGY_PROVIDER,
     Topology.LABEL: pb.TOPOLOGY_LABEL,
 }
-_READ_TOPOLOGIES: Final = {pb.TOPOLOGY_UNSPECIFIED: Topology.CLUSTER, **inverted(_TOPOLOGIES)}
+READ_TOPOLOGIES: Final = {pb.TOPOLOGY_UNSPECIFIED: Topology.CLUSTER, **inverted(TOPOLOGIES)}
 _TRIGGERS: Final = {
     Trigger.INTENT: pb.PLACEMENT_TRIGGER_INTENT,
     Trigger.LABELS: pb.PLACEMENT_TRIGGER_LABELS,
@@ -89,7 +89,7 @@ def rules_fields(placement: Placement) -> dict[str, Any]:
         "affinities": [_affinity_message(affinity) for affinity in placement.affinities],
         "spread": [
             pb.SpreadConstraint(
-                by=_TOPOLOGIES[Topology(entry.by)],
+                by=TOPOLOGIES[Topology(entry.by)],
                 label_key=entry.label_key,
                 min_groups=entry.min_groups,
                 max_groups=entry.max_groups,
@@ -138,7 +138,7 @@ def read_rules(message: pb.Placement, path: str, problems: Problems) -> dict[str
         ),
         "spread": tuple(
             SpreadConstraint(
-                by=read_enum(entry.by, _READ_TOPOLOGIES, f"{path}.spread[{index}].by", problems),
+                by=read_enum(entry.by, READ_TOPOLOGIES, f"{path}.spread[{index}].by", problems),
                 label_key=entry.label_key,
                 min_groups=entry.min_groups if entry.HasField("min_groups") else 1,
                 max_groups=entry.max_groups if entry.HasField("max_groups") else None,
@@ -185,7 +185,7 @@ def _affinity_message(affinity: UnitAffinity) -> pb.UnitAffinity:
     return pb.UnitAffinity(
         mode=_MODES[AffinityMode(affinity.mode)],
         units=pb.UnitMatcher(names=units.names or (), selector=selector_message(units.selector)),
-        by=_TOPOLOGIES[Topology(affinity.by)],
+        by=TOPOLOGIES[Topology(affinity.by)],
         label_key=affinity.label_key,
         weight=affinity.weight,
     )
@@ -199,7 +199,7 @@ def _read_affinity(message: pb.UnitAffinity, path: str, problems: Problems) -> U
             names=tuple(units.names) or None,
             selector=read_selector(units.selector) if units.HasField("selector") else None,
         ),
-        by=read_enum(message.by, _READ_TOPOLOGIES, f"{path}.by", problems),
+        by=read_enum(message.by, READ_TOPOLOGIES, f"{path}.by", problems),
         label_key=message.label_key,
         weight=message.weight if message.HasField("weight") else None,
     )
