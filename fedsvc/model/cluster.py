@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from fedsvc.model.room import Room
+from fedsvc_placement import model as placement
 from fedsvc_placement.model import ClusterSnapshot, Cost, ExternalScore, Taint
 
 
@@ -96,6 +98,7 @@ class Cluster:
     cost: Cost | None = None
     scores: tuple[ExternalScore, ...] = ()  # sorted by name
     connection: Connection
+    room: Room | None = None  # as last read; None while unknown
     observation: ClusterObservation = field(default_factory=ClusterObservation)
     work_count: int = 0
     pending_work_count: int = 0
@@ -143,6 +146,7 @@ class Cluster:
             scores=self.scores,
             conditions={condition.type: condition.status for condition in self.observation.conditions},
             kubernetes_version=self.observation.kubernetes_version,
+            capacity=None if self.room is None else placement.Capacity(nodes=self.room.nodes, grants=self.room.waiting),
             deleting=self.delete_time is not None,
             ready=None
             if ready is None or ready.status is ConditionStatus.UNKNOWN

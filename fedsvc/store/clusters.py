@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fedsvc.errors import AlreadyExistsError, EtagMismatchError, NotFoundError
 from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Credential, ObjectDeletion
+from fedsvc.model.room import Room
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.store import Transaction
 from fedsvc_placement.model import Cost, ExternalScore, Taint
@@ -19,7 +20,7 @@ SEEN_EVERY: Final = timedelta(seconds=60)
 
 _COLUMNS: Final = (
     "name, CAST(uid AS text) AS uid, labels, annotations, provider, region, zones, taints, jurisdiction, cost,"
-    " scores, connection, credential, observation, generation, create_time, update_time, delete_time, object_deletion"
+    " scores, room, connection, credential, observation, generation, create_time, update_time, delete_time, object_deletion"
 )
 _COUNTS: Final = (
     ", coalesce(w.total, 0) AS work_count, coalesce(w.pending, 0) AS pending_work_count FROM cluster LEFT JOIN"
@@ -54,6 +55,7 @@ _RESOURCES = text(
     "UPDATE cluster SET api_resources = CAST(:resources AS jsonb) WHERE name = :name"
     " AND api_resources <> CAST(:resources AS jsonb)"
 )
+_ROOM = text("UPDATE cluster SET room = CAST(:room AS jsonb) WHERE name = :name")
 _GET_RESOURCES = text("SELECT name, api_resources FROM cluster")
 _DELETE_MARK = text(
     "UPDATE cluster SET delete_time = coalesce(delete_time, now()), object_deletion = :deletion,"
@@ -100,6 +102,7 @@ def _from_row(tx: Transaction, row: Any) -> Cluster:
         jurisdiction=row.jurisdiction,
         cost=None if row.cost is None else from_json(Cost, row.cost),
         scores=tuple(from_json(ExternalScore, score) for score in row.scores),
+        room=None if row.room is None else from_json(Room, row.room),
         connection=replace(plain, credential=credential),
         observation=from_json(ClusterObservation, row.observation),
         work_count=row.work_count,
@@ -250,6 +253,19 @@ async def observe(tx: Transaction, name: str, observation: ClusterObservation) -
 async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:
     """Store what a member serves, as [group, version, kind, plural, namespaced] each."""
     await tx.execute(_RESOURCES, {"name": name, "resources": _json([list(entry) for entry in resources])})
+
+
+async def set_room(tx: Transaction, name: str, room: Room) -> bool:
+    """Store what room a member has; whether it differs from before. When it was read is always written."""
+    try:
+        before = (await get(tx, name)).room
+    except NotFoundError:
+        return False
+    await tx.execute(_ROOM, {"name": name, "room": _json(to_json(Room, room))})
+    differs = before is None or replace(before, read_time=room.read_time) != room
+    if differs:
+        tx.record("cluster", f"clusters/{name}")
+    return differs
 
 
 async def api_resources(tx: Transaction) -> dict[str, list[tuple[str, str, str, str, bool]]]:

@@ -73,6 +73,7 @@ cluster = Table(
     Column("credential", LargeBinary, nullable=False),  # sealed
     _time("credential_expire_time", nullable=True),
     _json("observation"),  # written by the health controller alone
+    Column("room", JSONB),  # null: not known; written by the health controller alone
     _json("api_resources", "[]"),  # what the member serves, from its discovery
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     _time("create_time"),

@@ -18,15 +18,17 @@ from fedsvc.errors import (
     RequestIdReusedError,
 )
 from fedsvc.model.cluster import ClusterObservation, Connection, Credential, ObjectDeletion
+from fedsvc.model.fleet import FleetSpec, RegionDistance
+from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.model.unit import UnitSpec
 from fedsvc.rendering.canonical import digest
-from fedsvc.store import clusters, events, manifests, policies, requests, retention, tokens, units
+from fedsvc.store import clusters, events, fleet, manifests, policies, requests, retention, tokens, units
 from fedsvc.store.changes import Change
 from fedsvc.store.events import NORMAL, WARNING, NewEvent
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.policies import OVERRIDE, PLACEMENT
 from fedsvc.store.store import Store
-from fedsvc_placement.model import Placement
+from fedsvc_placement.model import Capacity, DataCopy, Dataset, Grant, Headroom, NodeShape, Placement
 
 pytestmark = pytest.mark.postgres
 
@@ -55,6 +57,42 @@ async def test_the_credential_cannot_be_read_in_the_table(world: Any) -> None:
         [row] = (await tx.execute(text("SELECT CAST(cluster AS text) FROM cluster"))).scalars()
     assert "hunter2" not in row
     assert b"hunter2".hex() not in row
+
+
+async def test_room_is_kept_and_only_a_difference_is_told(world: Any) -> None:
+    offered = {"cpu": 4_000, "memory": 8 << 30, "pods": 110}
+    shape = NodeShape(count=2, allocatable=offered, free={**offered, "cpu": 1_500})
+    stuck = StuckWorkload(group="apps", kind="Deployment", namespace="shop", name="web", replicas=2)
+    waiting = (Grant(requests={"cpu": 500}, replicas=3),)
+    room = Room(nodes=(shape,), waiting=waiting, stuck=(stuck,), read_time=NOW)
+    await world.cluster("a")
+
+    assert await world.run(clusters.set_room, "a", room)
+    assert not await world.run(clusters.set_room, "a", replace(room, read_time=NOW + timedelta(minutes=1)))
+    assert await world.run(clusters.set_room, "a", replace(room, waiting=()))
+    assert not await world.run(clusters.set_room, "gone", room)
+
+    (stored,) = await world.run(clusters.list_all)
+    assert stored.room == replace(room, waiting=())
+    assert stored.snapshot().capacity == Capacity(nodes=(shape,))
+
+
+async def test_fleet_settings_have_defaults_and_change_with_their_etag(world: Any) -> None:
+    spec = FleetSpec(
+        distances=(RegionDistance(region="eu", other="us", milliseconds=90),),
+        datasets=(Dataset(name="orders", primary="a", copies=(DataCopy(cluster="b", lag_seconds=5),)),),
+        headroom=Headroom(by="region"),
+    )
+    before = await world.run(fleet.get)
+
+    stored, changed = await world.run(fleet.update, spec, etag=before.etag)
+    _, again = await world.run(fleet.update, spec)
+
+    assert (before.spec, before.generation) == (FleetSpec(), 0)
+    assert (stored.spec, stored.generation, changed, again) == (spec, 1, True, False)
+    assert await world.run(fleet.get) == stored
+    with pytest.raises(EtagMismatchError):
+        await world.run(fleet.update, FleetSpec(), etag=before.etag)
 
 
 async def test_a_change_of_intent_changes_the_etag(world: Any) -> None:

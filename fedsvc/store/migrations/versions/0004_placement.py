@@ -15,7 +15,8 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         "ALTER TABLE cluster ADD COLUMN jurisdiction TEXT DEFAULT '' NOT NULL, ADD COLUMN cost JSONB,"
-        " ADD COLUMN scores JSONB DEFAULT '[]'::jsonb NOT NULL"
+        " ADD COLUMN scores JSONB DEFAULT '[]'::jsonb NOT NULL,"
+        " ADD COLUMN room JSONB"
     )
     op.execute(
         "CREATE TABLE fleet (single BOOLEAN DEFAULT true NOT NULL, spec JSONB DEFAULT '{}'::jsonb NOT NULL,"
