@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.plan import Item
+from fedctl.files.shape import FLEET_NAME
 from fedctl.output.views import object_text
 from fedctl.output.words import enum_word
 from fedctl.target import Target
-from fedsvc.v1 import policy_pb2, unit_pb2, unit_service_pb2
+from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client import (
     AlreadyExistsError,
     Client,
@@ -80,6 +81,10 @@ def apply_item(client: Client, item: Item, *, dry_run: bool) -> Outcome:
             placement = client.policies.apply_placement(message, validate_only=dry_run)
             line = f"placementpolicy/{last_part(message.name)} {_word(placement.outcome)}"
             return Outcome(line=line, warnings=tuple(placement.warnings))
+        if isinstance(message, fleet_pb2.FleetSettings):
+            settings = client.placement.update_fleet_settings(message, validate_only=dry_run)
+            word = "configured" if settings.changed else "unchanged"
+            return Outcome(line=f"fleetsettings/{FLEET_NAME} {word}", warnings=tuple(settings.warnings))
         override = client.policies.apply_override(message, validate_only=dry_run)
         line = f"overridepolicy/{last_part(message.name)} {_word(override.outcome)}"
         return Outcome(line=line, warnings=tuple(override.warnings))

@@ -30,9 +30,10 @@ OVERRIDE_POLICY = Kind(
     plural="overridepolicies", singular="overridepolicy", short=("op", "override"), document="OverridePolicy"
 )
 POLICY = Kind(plural="policies", singular="policy", short=("pol",), document="Policy")
+FLEET_SETTINGS = Kind(plural="fleetsettings", singular="fleetsettings", short=("fs",), document="FleetSettings")
 EVENT = Kind(plural="events", singular="event", short=("ev",), document="Event", is_namespaced=True)
 
-KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, EVENT)
+KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, FLEET_SETTINGS, EVENT)
 
 _BY_NAME = {name: kind for kind in KINDS for name in (kind.plural, kind.singular, *kind.short)}
 

@@ -9,8 +9,9 @@ from google.protobuf.message import Message
 
 from fedctl import kinds
 from fedctl.failures import Exit, Failure
+from fedctl.files.shape import FLEET_NAME
 from fedctl.kinds import Kind
-from fedctl.output import views
+from fedctl.output import placement_views, views
 from fedctl.output.tables import Table
 from fedctl.output.words import namespace_id
 from fedsvc_client import Client, NotFoundError, split_unit_name, unit_name
@@ -42,6 +43,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyPage:
+    """The one page of a kind with one object, which cannot be watched."""
+
+    next_page_token: str = ""
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What is there now, and where a watch goes on without a gap."""
 
@@ -68,6 +77,7 @@ TABLES: dict[Kind, Callable[[], Table[Any]]] = {
     kinds.WORK: views.works,
     kinds.PLACEMENT_POLICY: views.placement_policies,
     kinds.OVERRIDE_POLICY: views.override_policies,
+    kinds.FLEET_SETTINGS: placement_views.fleet_settings,
     kinds.EVENT: views.events,
 }
 
@@ -119,6 +129,10 @@ def _override_policies(client: Client, _: Filter, token: str) -> tuple[Page, Ite
     return page, page.override_policies
 
 
+def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
+    return OnlyPage(), [client.placement.fleet_settings()]
+
+
 def _events(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
     page = client.events.list_page(
         subject=wanted.subject, namespace=wanted.namespace, page_size=_PAGE_SIZE, page_token=token
@@ -133,6 +147,7 @@ _PAGES: dict[Kind, Callable[[Client, Filter, str], tuple[Page, Iterable[Message]
     kinds.WORK: _works,
     kinds.PLACEMENT_POLICY: _placement_policies,
     kinds.OVERRIDE_POLICY: _override_policies,
+    kinds.FLEET_SETTINGS: _fleet_settings,
     kinds.EVENT: _events,
 }
 
@@ -164,6 +179,8 @@ def read_one(client: Client, kind: Kind, name: str, *, namespace: str) -> Messag
                 return client.policies.get_placement(name)
             case kinds.OVERRIDE_POLICY:
                 return client.policies.get_override(name)
+            case kinds.FLEET_SETTINGS if name == FLEET_NAME:
+                return client.placement.fleet_settings()
             case _:
                 return _search(client, kind, name, namespace)
     except NotFoundError as error:
@@ -207,7 +224,7 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
     elif kind in (kinds.CLUSTER, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY):
         known = sorted(last_part(str(getattr(row, "name", ""))) for row in rows)
     else:
-        known = []
+        known = [FLEET_NAME] if kind == kinds.FLEET_SETTINGS else []
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     hint = f"Did you mean {' or '.join(near)}?" if near else _there_are(kind, known)
     return Failure(f"there is no {shown}", code=Exit.NOT_FOUND, hint=hint)

@@ -19,6 +19,9 @@ def _command(module: str, attribute: str, summary: str) -> LazyCommand:
 COMMANDS = {
     "get": _command("get", "get", "Show clusters, units, resources, works, policies or events"),
     "describe": _command("describe", "describe", "Show everything about one object, and why it is as it is"),
+    "explain": _command("explain", "explain", "Say why a unit is where it is, and why not elsewhere"),
+    "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
+    "rebalance": _command("rebalance", "rebalance", "Place units anew as if everything could move"),
     "apply": _command("apply", "apply", "Apply manifests or fedsvc documents as units and policies"),
     "delete": _command("delete", "delete", "Delete units or policies"),
     "status": _command("status", "status", "Show how a unit fares, a line a cluster"),

@@ -16,6 +16,7 @@ from fedsvc_client._calls import Retries
 from fedsvc_client._client import AsyncClient
 from fedsvc_client._clusters import AsyncClusters
 from fedsvc_client._config import Server, load_config
+from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
 from fedsvc_client._units import AsyncUnits
@@ -141,6 +142,18 @@ class Policies(_Facade):
     delete_override = wait(AsyncPolicies.delete_override)
 
 
+class Placement(_Facade):
+    """Why units are where they are, and what would be."""
+
+    explain = wait(AsyncPlacement.explain)
+    list_decisions_page = wait(AsyncPlacement.list_decisions_page)
+    list_decisions = each(AsyncPlacement.list_decisions)
+    simulate = wait(AsyncPlacement.simulate)
+    rebalance = wait(AsyncPlacement.rebalance)
+    fleet_settings = wait(AsyncPlacement.fleet_settings)
+    update_fleet_settings = wait(AsyncPlacement.update_fleet_settings)
+
+
 class Events(_Facade):
     """What happened."""
 
@@ -204,6 +217,7 @@ class Client:
         self.resources = Resources(inner.resources)
         self.works = Works(inner.works)
         self.policies = Policies(inner.policies)
+        self.placement = Placement(inner.placement)
         self.events = Events(inner.events)
         self.server = ServerInfo(inner.server)
 

@@ -48,6 +48,11 @@ def override_policy_name(policy: str) -> str:
     return policy if policy.startswith("overridePolicies/") else f"overridePolicies/{policy}"
 
 
+def decision_name(decision: str) -> str:
+    """Return the name of a decision given by its id or name."""
+    return decision if decision.startswith("decisions/") else f"decisions/{decision}"
+
+
 def last_part(name: str) -> str:
     """Return the id at the end of a name: "eu-1" of "clusters/eu-1"."""
     return name.rsplit("/", 1)[-1]

@@ -14,7 +14,7 @@ from fedctl.files.convert import Findings, read_manifest
 from fedctl.files.shape import id_problem, is_ours, read_document, sanitized
 from fedctl.files.source import Document, InputFailure
 from fedctl.files.yamltree import Path
-from fedsvc.v1 import policy_pb2, unit_pb2
+from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2
 from fedsvc_client import FieldProblem, split_unit_name, unit_name
 from fedsvc_client.names import last_part
 
@@ -24,7 +24,7 @@ _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _INNER = re.compile(r'([A-Za-z][\w-]*(?:\.[\w/-]+|\[\d+\]|\["[^"]*"\])*): ')
 _SHOWN = 20
 
-Applied: TypeAlias = unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy
+Applied: TypeAlias = unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | fleet_pb2.FleetSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,14 @@ class Item:
         """How the item is called: unit shop/web."""
         if isinstance(self.message, unit_pb2.Unit):
             return f"unit {'/'.join(split_unit_name(self.message.name))}"
+        if isinstance(self.message, fleet_pb2.FleetSettings):
+            return "the fleet settings"
         kind = "placementpolicy" if isinstance(self.message, policy_pb2.PlacementPolicy) else "overridepolicy"
         return f"{kind} {last_part(self.message.name)}"
 
     def locate(self, problem: FieldProblem) -> str:
         """Tell a problem that the server found by file, line and the field as the user wrote it."""
-        steps = _steps(problem.path)[1:]  # without "unit" or "placement_policy"
+        steps = _steps(problem.path)[1:]  # without "unit", "placement_policy" and the like
         index = steps[2] if len(steps) > 2 and steps[:2] == ("spec", "resources") else None
         if isinstance(index, int) and index < len(self.resources):
             return self._locate_resource(index, steps[3:], problem.message)
@@ -136,7 +138,9 @@ def _unit_name(unit: str, default: str) -> tuple[str, str]:
 
 
 def _item(message: Message, document: Document, paths: tuple[Path, ...]) -> Item:
-    assert isinstance(message, unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy)
+    assert isinstance(
+        message, unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | fleet_pb2.FleetSettings
+    )
     return Item(message=message, document=document, resources=tuple((document, path) for path in paths))
 
 

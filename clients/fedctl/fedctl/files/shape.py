@@ -19,11 +19,13 @@ from fedctl.files.convert import (
 )
 from fedctl.files.source import is_list
 from fedctl.files.yamltree import Path
-from fedsvc.v1 import cluster_pb2, event_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc.v1 import cluster_pb2, event_pb2, fleet_pb2, policy_pb2, resource_pb2, unit_pb2
 from fedsvc_client.names import last_part, split_unit_name, unit_name
 
 GROUP = "fedsvc.io"
 API_VERSION = f"{GROUP}/v1"
+FLEET_NAME = "fleet"
+FLEET_SETTINGS = "fleetSettings"  # its name in the API
 
 _ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 # What fedctl prints and does not take: read and left aside, so that `get -o yaml` can be edited and applied.
@@ -192,6 +194,21 @@ def _read_override_policy(metadata: dict[str, Any], spec: dict[str, Any], findin
     )
 
 
+def _read_fleet_settings(metadata: dict[str, Any], spec: dict[str, Any], findings: Findings) -> Read:
+    for key in ("labels", "annotations"):
+        if metadata.get(key):
+            findings.add(("metadata", key), f"fleet settings have no {key}: leave them out")
+    if metadata.get("name") not in (None, FLEET_NAME):
+        findings.add(("metadata", "name"), f"there is one of them, and its name is {FLEET_NAME}")
+    settings = fleet_pb2.FleetSettings(
+        name=FLEET_SETTINGS,
+        etag=metadata.get("etag", ""),
+        spec=read_message(fleet_pb2.FleetSettingsSpec, spec, ("spec",), findings),
+    )
+    settings.spec.SetInParent()
+    return Read(message=settings)
+
+
 def _no_annotations(metadata: dict[str, Any], findings: Findings) -> None:
     if metadata.get("annotations"):
         findings.add(("metadata", "annotations"), "policies have no annotations: leave them out")
@@ -201,12 +218,14 @@ _READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], Findings], Read]] 
     "Unit": _read_unit,
     "PlacementPolicy": _read_placement_policy,
     "OverridePolicy": _read_override_policy,
+    "FleetSettings": _read_fleet_settings,
 }
 
 _DOCUMENT_KINDS: dict[type[Message], str] = {
     unit_pb2.Unit: "Unit",
     policy_pb2.PlacementPolicy: "PlacementPolicy",
     policy_pb2.OverridePolicy: "OverridePolicy",
+    fleet_pb2.FleetSettings: "FleetSettings",
     cluster_pb2.Cluster: "Cluster",
     resource_pb2.FederatedResource: "FederatedResource",
     resource_pb2.Work: "Work",
@@ -224,6 +243,8 @@ def write_document(message: Message) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": last_part(name)}
     if isinstance(message, unit_pb2.Unit):
         metadata["namespace"], metadata["name"] = split_unit_name(name)
+    if isinstance(message, fleet_pb2.FleetSettings):
+        metadata["name"] = FLEET_NAME
     for key in ("uid", "labels", "annotations"):
         if key in written:
             metadata[key] = written.pop(key)

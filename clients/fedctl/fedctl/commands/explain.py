@@ -1,0 +1,139 @@
+import json
+
+import click
+
+from fedctl import kinds
+from fedctl.context import Context, pass_context
+from fedctl.failures import Exit, UsageFailure
+from fedctl.files.convert import write_message
+from fedctl.listing import missing
+from fedctl.options import namespace_option
+from fedctl.output import placement_views, views, words
+from fedctl.output.printing import print_table, to_yaml
+from fedsvc.v1 import decision_pb2, placement_service_pb2
+from fedsvc_client import NotFoundError, unit_name
+from fedsvc_client.names import last_part
+
+_EXAMPLES = """\b
+Examples:
+  fedctl explain shop                      why it is where it is, and why not elsewhere
+  fedctl explain shop --cluster us-1       what speaks for and against one cluster
+  fedctl explain shop --history            earlier decisions
+  fedctl explain shop --decision 1c9f9b3e-6f0a-4d0c-9a0e-3f6f6f1b2a77
+  fedctl explain shop --now                what would be decided now
+  fedctl explain shop -o json              everything: verdicts, scores, steps of the division
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("unit")
+@namespace_option
+@click.option("--cluster", default="", help="Only this cluster")
+@click.option("--decision", default="", help="Id of an earlier decision, from --history")
+@click.option("--now", "is_now", is_flag=True, help="What would be decided now, without doing it")
+@click.option("--replay", is_flag=True, help="Decide again from the inputs that were kept, and compare")
+@click.option("--history", is_flag=True, help="The decisions on the unit, the newest first")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(("table", "json", "yaml")),
+    default="table",
+    show_default=True,
+    help="How to print",
+)
+@pass_context
+def explain(
+    context: Context,
+    *,
+    unit: str,
+    namespace: str,
+    cluster: str,
+    decision: str,
+    is_now: bool,
+    replay: bool,
+    history: bool,
+    output: str,
+) -> None:
+    """Say why a unit is where it is, and why it is not elsewhere.
+
+    A line a cluster, the deciding reason first; then what concerns the unit as a whole.
+    """
+    _check_together(decision=bool(decision), is_now=is_now, replay=replay, history=history)
+    unit = unit.removeprefix("unit/").removeprefix("units/")
+    placement = context.client().placement
+    name = unit_name(unit, namespace)
+    try:
+        if history:
+            _print_history(context, list(placement.list_decisions(name)), output)
+            return
+        answer = placement.explain(name, decision=decision, now=is_now, replay=replay)
+    except NotFoundError as error:
+        if decision:
+            raise
+        raise missing(context.client(), kinds.UNIT, unit, namespace=namespace) from error
+    cluster = cluster.removeprefix("clusters/")
+    if cluster and cluster not in {entry.cluster for entry in answer.decision.clusters}:
+        known = ", ".join(entry.cluster for entry in answer.decision.clusters) or "none"
+        raise UsageFailure(f"the decision knows no cluster {cluster!r}; it knows: {known}")
+    if output != "table":
+        _print_document(answer, cluster, output)
+    else:
+        _print_lines(context, answer, cluster)
+    if replay and not answer.same:
+        context.warn("deciding again from the inputs that were kept gave another result")
+        click.get_current_context().exit(int(Exit.FAILED))
+
+
+def _check_together(**given: bool) -> None:
+    if given["history"] and (given["decision"] or given["is_now"] or given["replay"]):
+        raise UsageFailure("--history goes with none of --decision, --now and --replay")
+    if given["is_now"] and (given["decision"] or given["replay"]):
+        raise UsageFailure("--now decides anew: it goes with neither --decision nor --replay")
+
+
+def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacementResponse, cluster: str) -> None:
+    console, decision = context.console(), answer.decision
+    chosen = [entry.cluster for entry in decision.clusters if entry.chosen]
+    when = (
+        f"decision {last_part(decision.name)}, {words.age(decision.create_time, views.utc_now())} ago"
+        if decision.name
+        else "as it would be decided now"
+    )
+    console.print(f"unit {views.unit_text(decision.unit)}, revision {decision.revision}: {when}")
+    console.print(f"on {', '.join(chosen)}" if chosen else f"on no cluster: {decision.message}", highlight=False)
+    console.print()
+    for line in answer.lines:
+        subject, _, rest = line.partition(": ")
+        if cluster and subject != cluster:
+            continue
+        style = words.GREEN if subject in chosen else words.YELLOW if subject == "unit" else words.DIM
+        console.print(f"{subject}: ", style=style, end="", highlight=False)
+        console.print(rest, highlight=False)
+
+
+def _print_history(context: Context, decisions: list[decision_pb2.Decision], output: str) -> None:
+    if output != "table":
+        _echo([write_message(decision) for decision in decisions], output)
+        return
+    if not decisions:
+        context.note("No decision yet.")
+        return
+    print_table(context.console(), placement_views.decisions(), decisions)
+
+
+def _print_document(answer: placement_service_pb2.ExplainPlacementResponse, cluster: str, output: str) -> None:
+    decision = answer.decision
+    value = write_message(decision)
+    value.pop("recordJson", None)
+    value["record"] = json.loads(decision.record_json) if decision.record_json else {}
+    if cluster:
+        value["clusters"] = [entry for entry in value.get("clusters", []) if entry["cluster"] == cluster]
+        value["record"]["clusters"] = [
+            entry for entry in value["record"].get("clusters", []) if entry["cluster"] == cluster
+        ]
+    value["lines"] = [line for line in answer.lines if not cluster or line.startswith(f"{cluster}: ")]
+    _echo(value, output)
+
+
+def _echo(value: object, output: str) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
