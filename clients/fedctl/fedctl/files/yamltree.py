@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 MAX_DEPTH = 200  # Kubernetes' own decoder gives up at 10,000; nobody writes more than 30
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_NODES = 2_000_000  # after aliases are expanded: about forty times 5,000 ordinary objects
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -119,7 +120,7 @@ class _Builder:
         if top is not None and isinstance(top.value, dict) and top.key is None and not top.is_merge:
             raise _at(event, "a key must be text, not a mapping or a list; is a value with {{ }} lacking its quotes?")
         if len(self._stack) >= MAX_DEPTH:
-            raise _at(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise _at(event, _TOO_DEEP)
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
             raise _at(event, f"tag {event.tag} is not known")
         path = self._path()
@@ -284,6 +285,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     problem = error.problem or error.context or "no valid YAML"
     lines = text.splitlines()
     shown = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "nesting depth" in problem:  # newer releases of libyaml have a limit of their own, and meet it in reading ahead
+        return _TOO_DEEP
     around = lines[max(0, line - 3) : line]
     tabbed = next((item for item in reversed(around) if "\t" in item[: len(item) - len(item.lstrip())]), None)
     if "\\t" in problem or "tab" in problem or tabbed is not None:
