@@ -21,13 +21,15 @@ from fedsvc.rendering.marks import OwnerMark
 from fedsvc.rendering.overrides import Override, matching_overrides, override_digests
 from fedsvc.rendering.render import RenderCluster, RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import template_replicas
-from fedsvc_placement import Decision, Placement, PreviousBinding, UnitInput, WorkloadInput, decide, to_dict
+from fedsvc_placement import Decision, Fleet, Placement, PreviousBinding, UnitInput, WorkloadInput, decide, to_dict
 
 NO_PLACEMENT: Final = Placement()
 """Of a unit with neither placement nor policy: selects no cluster."""
 
-# What a decision says of the run itself and not of its result.
-_RUN_FIELDS: Final = ("inputs_digest",)
+# What a decision says of the run itself and not of its result: a second run has nothing left to move.
+_RUN_FIELDS: Final = ("inputs_digest", "moves")
+# What it says so of a cluster: a unit that is there scores higher for it.
+_RUN_CLUSTER_FIELDS: Final = ("bound", "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     key = f"{given.unit.namespace}/{given.unit.name}"
     decision = decide(
         UnitInput(key=key, placement=given.placement, workloads=_workloads(given)),
-        [cluster.snapshot() for cluster in given.clusters],
+        Fleet(clusters=tuple(cluster.snapshot() for cluster in given.clusters)),
         [PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in given.previous],
         given.now,
     )
@@ -247,6 +249,7 @@ def _differs(old: Binding, new: Binding) -> bool:
 def _result(record: Mapping[str, Any]) -> dict[str, Any]:
     result = {name: value for name, value in record.items() if name not in _RUN_FIELDS}
     result["clusters"] = [
-        {name: value for name, value in entry.items() if name != "bound"} for entry in record["clusters"]
+        {name: value for name, value in entry.items() if name not in _RUN_CLUSTER_FIELDS}
+        for entry in record["clusters"]
     ]
     return result
