@@ -24,6 +24,7 @@ from fedsvc.rendering.replicas import template_replicas
 from fedsvc_placement import (
     ClusterSnapshot,
     Decision,
+    Fleet,
     Placement,
     PreviousBinding,
     UnitInput,
@@ -35,8 +36,10 @@ from fedsvc_placement import (
 NO_PLACEMENT: Final = Placement()
 """Of a unit with neither placement nor policy: selects no cluster."""
 
-# What a decision says of the run itself and not of its result.
-_RUN_FIELDS: Final = ("inputs_digest",)
+# What a decision says of the run itself and not of its result: a second run has nothing left to move.
+_RUN_FIELDS: Final = ("inputs_digest", "moves")
+# What it says so of a cluster: a unit that is there scores higher for it.
+_RUN_CLUSTER_FIELDS: Final = ("bound", "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +168,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     fleet = {cluster.name: cluster.snapshot() for cluster in given.clusters}
     decision = decide(
         UnitInput(key=key, placement=given.placement, workloads=_workloads(given)),
-        fleet.values(),
+        Fleet(clusters=tuple(fleet.values())),
         [PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in given.previous],
         given.now,
     )
@@ -251,6 +254,7 @@ def _differs(old: Binding, new: Binding) -> bool:
 def _result(record: Mapping[str, Any]) -> dict[str, Any]:
     result = {name: value for name, value in record.items() if name not in _RUN_FIELDS}
     result["clusters"] = [
-        {name: value for name, value in entry.items() if name != "bound"} for entry in record["clusters"]
+        {name: value for name, value in entry.items() if name not in _RUN_CLUSTER_FIELDS}
+        for entry in record["clusters"]
     ]
     return result

@@ -1,12 +1,15 @@
 """Placement engine: on which clusters a unit runs, with how many replicas, and why not elsewhere.
 
 Pure: no clock, no I/O, no randomness, only the standard library; the same input gives the same bytes. Start at
-`decide.decide`; to add a rule see `filters.RULES`. Callers take what they need from here.
+`decide.decide`; to add a rule see `rules.RULES`. Callers take what they need from here.
 """
 
 from fedsvc_placement.decide import decide
 from fedsvc_placement.explain import explain_lines
+from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
 from fedsvc_placement.model import (
+    CORDON_TAINT,
+    MAINTENANCE_TAINT,
     AffinityGroup,
     AffinityMode,
     ApiKind,
@@ -69,7 +72,7 @@ from fedsvc_placement.model import (
 )
 from fedsvc_placement.record import from_dict, to_dict
 from fedsvc_placement.selectors import matches, matches_cluster
-from fedsvc_placement.touches import touches
+from fedsvc_placement.touches import touches, touches_unit
 from fedsvc_placement.validate import (
     Problem,
     validate,
@@ -80,6 +83,8 @@ from fedsvc_placement.validate import (
 )
 
 __all__ = [
+    "CORDON_TAINT",
+    "MAINTENANCE_TAINT",
     "AffinityGroup",
     "AffinityMode",
     "ApiKind",
@@ -117,6 +122,7 @@ __all__ = [
     "PlacedUnit",
     "Placement",
     "PlacementWarning",
+    "PreparedFleet",
     "PreviousBinding",
     "Problem",
     "ReplicaPolicy",
@@ -145,8 +151,10 @@ __all__ = [
     "from_dict",
     "matches",
     "matches_cluster",
+    "prepare_fleet",
     "to_dict",
     "touches",
+    "touches_unit",
     "validate",
     "validate_labels",
     "validate_matcher",

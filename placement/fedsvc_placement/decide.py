@@ -5,112 +5,119 @@ filter (every rule, every cluster) -> score -> select -> divide -> record
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
 
-from fedsvc_placement import filters
-from fedsvc_placement.digest import inputs_digest
-from fedsvc_placement.filters import Candidate
+from fedsvc_placement.choosing import choose
+from fedsvc_placement.digest import Course, inputs_digest
+from fedsvc_placement.dividing import divide_chosen
+from fedsvc_placement.eligibility import Standing, eligibility_of
+from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
 from fedsvc_placement.model import (
-    ClusterSnapshot,
     ClusterVerdict,
     Decision,
     Division,
+    Fleet,
+    Memory,
     Placement,
     PlacementWarning,
     PreviousBinding,
-    ReplicaPolicy,
     Target,
+    Trigger,
     UnitInput,
     Verdict,
 )
-from fedsvc_placement.replicas import divide_workload, shortfalls_of, terms_of
+from fedsvc_placement.moves import moves_of
+from fedsvc_placement.occasion import occasion_of
+from fedsvc_placement.preferences import Scores, scores_of
+from fedsvc_placement.refusals import select_verdicts
+from fedsvc_placement.replicas import shortfalls_of
+from fedsvc_placement.rooms import Rooms, rooms_of
+from fedsvc_placement.selecting import Measures
 from fedsvc_placement.selectors import named_clusters
 
-_DUPLICATED = ReplicaPolicy()
+_NOTHING = Memory()
 
 
 def decide(
     unit: UnitInput,
-    clusters: Iterable[ClusterSnapshot],
+    fleet: Fleet | PreparedFleet,
     previous: Iterable[PreviousBinding],
     now: datetime,
+    *,
+    memory: Memory = _NOTHING,
+    trigger: str = Trigger.OTHER,
 ) -> Decision:
     """Decide on which clusters a unit runs, and with how many replicas.
 
     The answer depends on nothing but the arguments and not on the order of their parts. Deciding again with the answer
-    as `previous` gives the same targets, until an input changes or `reconsider_at` has come.
+    as `previous` and `memory` gives the same targets, until an input changes or `reconsider_at` has come.
 
     Args:
         unit: the unit, with policies resolved and validated.
-        clusters: the whole fleet.
+        fleet: everything it is placed on and next to; made ready with `prepare_fleet` where many units are decided.
         previous: where the unit is now; clusters that are not in the fleet count for nothing.
-        now: time zone aware; compared with the ends of tolerations.
+        now: time zone aware; compared with the ends of tolerations, of scores and of what has to wait.
+        memory: as it came out of the decision before.
+        trigger: what gave rise to this decision, a word of `Trigger`.
 
     Raises:
-        ValueError: a cluster, binding or workload is given twice, or the placement is one that `validate` refuses.
+        ValueError: a cluster, binding, workload, unit or dataset is given twice, or the placement is one that
+            `validate` refuses.
     """
-    fleet = sorted(clusters, key=lambda cluster: cluster.name)
+    around = fleet if isinstance(fleet, PreparedFleet) else prepare_fleet(fleet)
     bound_to = sorted(previous, key=lambda binding: binding.cluster)
-    workloads = sorted(unit.workloads, key=lambda workload: workload.key)
-    _refuse_twice("cluster", [cluster.name for cluster in fleet])
-    _refuse_twice("binding", [binding.cluster for binding in bound_to])
-    _refuse_twice("workload", [workload.key for workload in workloads])
+    refuse_twice("binding", [binding.cluster for binding in bound_to])
+    refuse_twice("workload", sorted(workload.key for workload in unit.workloads))
     bindings = {binding.cluster: binding for binding in bound_to}
 
-    placement = unit.placement
-    candidates = [
-        Candidate(placement=placement, cluster=cluster, bound=cluster.name in bindings, now=now) for cluster in fleet
-    ]
-    judged = [(candidate, tuple(rule(candidate) for rule in filters.RULES)) for candidate in candidates]
-    # Nothing limits the number of clusters in this engine yet: select takes all that fit, whatever their score.
-    chosen = [candidate for candidate, verdicts in judged if all(verdict.passed for verdict in verdicts)]
-
-    policy = placement.replicas or _DUPLICATED
-    terms = [
-        terms_of(
-            policy,
-            candidate.cluster,
-            bindings[candidate.cluster.name].replicas if filters.holds_replicas(candidate) else None,
-        )
-        for candidate in chosen
-    ]
-    divisions = tuple(divide_workload(unit.key, workload, policy, terms) for workload in workloads)
-    replicas = _replicas_by_cluster(divisions)
+    standings = eligibility_of(unit, around, now).standings(bindings, now)
+    fitting = [standing for standing in standings if standing.fits]
+    scores = scores_of(unit, around, fitting, now)
+    rooms = rooms_of(unit, around, [standing.cluster for standing in fitting], bindings, memory=memory, now=now)
+    measures = Measures(unit=unit, scores=scores, rooms=rooms)
+    choice = choose(measures, fitting, occasion_of(unit.placement, memory, trigger, now))
+    selects = select_verdicts(measures, choice, fitting)
+    names = set(choice.selection.names)
+    taken = [standing for standing in fitting if standing.cluster.name in names]
+    divisions = divide_chosen(unit, taken, bindings)
+    replicas = _by_cluster(divisions)
     targets = tuple(
-        Target(cluster=candidate.cluster.name, replicas=replicas.get(candidate.cluster.name, {}))
-        for candidate in chosen
+        Target(cluster=standing.cluster.name, replicas=replicas.get(standing.cluster.name, {})) for standing in taken
     )
-    ends = {candidate.cluster.name: filters.toleration_ends(candidate) for candidate in candidates}
-    reason, message = ("", "") if chosen else _why_none(placement, fleet)
+    reason, message = ("", "") if targets else _why_none(unit.placement, around)
+    course = Course(
+        ended={
+            standing.cluster.name: [end for end in standing.ends if end <= now]
+            for standing in standings
+            if standing.ends
+        },
+        rooms=rooms,
+        before=memory,
+        after=choice.memory,
+        trigger=trigger,
+    )
+    # Only a cluster that is kept by a toleration can change by its taints alone: a refusal never ends by itself.
+    times = [standing.ends[0] for standing in taken if standing.ends]
+    times += [time for time in (scores.until, choice.reconsider_at) if time is not None]
     return Decision(
         unit=unit.key,
-        inputs_digest=inputs_digest(
-            unit,
-            fleet,
-            [binding for binding in bound_to if binding.cluster in ends],
-            {name: [end for end in times if end <= now] for name, times in ends.items()},
-        ),
-        clusters=_cluster_verdicts(judged, replicas),
+        inputs_digest=inputs_digest(unit, around, bound_to, course, now),
+        clusters=_verdicts(standings, selects, scores, rooms, replicas),
         targets=targets,
         divisions=divisions,
         shortfall=tuple(shortfall for division in divisions for shortfall in shortfalls_of(division)),
-        warnings=_warnings(placement, fleet, chosen),
+        warnings=_warnings(unit.placement, around, taken),
         reason=reason,
         message=message,
-        # Only a cluster that is kept by a toleration can change by time alone: a refusal never ends by itself.
-        reconsider_at=min(
-            (ends[candidate.cluster.name][0] for candidate in chosen if ends[candidate.cluster.name]), default=None
-        ),
+        reconsider_at=min(times, default=None),
+        group=choice.group,
+        spread=choice.selection.spread,
+        moves=moves_of(bindings, targets, {standing.cluster.name: standing for standing in standings}, choice),
+        held_back=choice.held_back,
+        memory=choice.memory,
     )
 
 
-def _refuse_twice(what: str, names: Sequence[str]) -> None:
-    for one, other in pairwise(names):
-        if one == other:
-            raise ValueError(f"{what} {one!r} is given twice")
-
-
-def _replicas_by_cluster(divisions: Sequence[Division]) -> Mapping[str, dict[str, int]]:
+def _by_cluster(divisions: Sequence[Division]) -> Mapping[str, dict[str, int]]:
     replicas: dict[str, dict[str, int]] = {}
     for division in divisions:
         for share in division.shares:
@@ -118,53 +125,70 @@ def _replicas_by_cluster(divisions: Sequence[Division]) -> Mapping[str, dict[str
     return replicas
 
 
-def _cluster_verdicts(
-    judged: Sequence[tuple[Candidate, tuple[Verdict, ...]]], replicas: Mapping[str, Mapping[str, int]]
+def _verdicts(
+    standings: Sequence[Standing],
+    selects: Mapping[str, Verdict],
+    scores: Scores,
+    rooms: Rooms | None,
+    replicas: Mapping[str, Mapping[str, int]],
 ) -> tuple[ClusterVerdict, ...]:
-    return tuple(
-        ClusterVerdict(
-            cluster=candidate.cluster.name,
-            chosen=all(verdict.passed for verdict in verdicts),
-            bound=candidate.bound,
-            verdicts=verdicts,
-            score=filters.score(candidate),
-            replicas=replicas.get(candidate.cluster.name, {}),
+    found: list[ClusterVerdict] = []
+    for standing in standings:
+        name = standing.cluster.name
+        select = selects.get(name)
+        parts = scores.parts.get(name, ())
+        recorded = rooms.recorded.get(name, {}) if rooms is not None else {}
+        if select is None and not parts and not recorded and name not in replicas:
+            found.append(standing.record)
+            continue
+        found.append(
+            ClusterVerdict(
+                cluster=name,
+                chosen=standing.fits and (select is None or select.passed),
+                bound=standing.bound,
+                verdicts=standing.verdicts if select is None else (*standing.verdicts, select),
+                score=parts,
+                replicas=replicas.get(name, {}),
+                room=recorded,
+            )
         )
-        for candidate, verdicts in judged
-    )
+    return tuple(found)
 
 
-def _why_none(placement: Placement, fleet: Sequence[ClusterSnapshot]) -> tuple[str, str]:
-    if placement.clusters is None and placement.cluster_selector is None:
+def _why_none(placement: Placement, fleet: PreparedFleet) -> tuple[str, str]:
+    if placement.clusters is None and placement.cluster_selector is None and not placement.follows:
         return (
             "NoPlacement",
             "the placement has neither clusters nor clusterSelector; `clusterSelector: {}` selects all",
         )
     if placement.clusters is not None and not placement.clusters:
         return "EmptyClusterList", "placement.clusters is an empty list, which selects no cluster"
-    if not fleet:
+    if not fleet.clusters:
         return "NoClusters", "no cluster is registered"
-    return "NoClusterFits", f"none of {len(fleet)} registered clusters fits"
+    return "NoClusterFits", f"none of {len(fleet.clusters)} registered clusters fits"
 
 
-def _warnings(
-    placement: Placement, fleet: Sequence[ClusterSnapshot], chosen: Sequence[Candidate]
-) -> tuple[PlacementWarning, ...]:
-    found: list[PlacementWarning] = []
-    known = {cluster.name for cluster in fleet}
+def _warnings(placement: Placement, fleet: PreparedFleet, taken: Sequence[Standing]) -> tuple[PlacementWarning, ...]:
+    shared: tuple[PlacementWarning, ...] = fleet.keep(
+        ("warnings", placement), lambda: tuple(_placement_warnings(placement, fleet))
+    )
+    found = list(shared)
+    for standing in taken:
+        for taint in standing.timeless:
+            message = (
+                f"taint {taint} of {standing.cluster.name} does not tell since when, so the toleration of it does "
+                "not end"
+            )
+            found.append(PlacementWarning(reason="TaintWithoutTime", message=message, names=(standing.cluster.name,)))
+    return tuple(sorted(found, key=lambda warning: (warning.reason, warning.message)))
+
+
+def _placement_warnings(placement: Placement, fleet: PreparedFleet) -> Iterable[PlacementWarning]:
     for path, names in named_clusters(placement):
-        unknown = tuple(sorted(set(names) - known))
+        unknown = tuple(sorted(set(names) - fleet.clusters_by_name.keys()))
         if unknown:
             message = f"{path} names clusters that are not registered: {', '.join(unknown)}"
-            found.append(PlacementWarning(reason="UnknownClusters", message=message, names=unknown))
+            yield PlacementWarning(reason="UnknownClusters", message=message, names=unknown)
     if placement.clusters is not None and placement.cluster_selector is not None:
         message = "placement.clusterSelector is ignored because placement.clusters is given"
-        found.append(PlacementWarning(reason="SelectorIgnored", message=message))
-    for candidate in chosen:
-        for taint in filters.timeless_taints(candidate):
-            message = (
-                f"taint {filters.taint_text(taint)} of {candidate.cluster.name} does not tell since when, "
-                "so the toleration of it does not end"
-            )
-            found.append(PlacementWarning(reason="TaintWithoutTime", message=message, names=(candidate.cluster.name,)))
-    return tuple(sorted(found, key=lambda warning: (warning.reason, warning.message)))
+        yield PlacementWarning(reason="SelectorIgnored", message=message)

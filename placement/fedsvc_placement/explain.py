@@ -1,7 +1,7 @@
 """A decision in the words of an engineer's answer: one line a cluster, the deciding reason first."""
 
-from fedsvc_placement.filters import instant_text
 from fedsvc_placement.model import ClusterVerdict, Decision, Mode, Share, Verdict
+from fedsvc_placement.texts import instant_text
 
 
 def explain_lines(decision: Decision) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
-"""Label selectors, cluster matchers and tolerations: the three ways in which a placement points at clusters."""
+"""Selectors, requirements, matchers and tolerations: how a placement points at clusters, units and taints."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from fedsvc_placement.model import (
+    ClusterField,
     ClusterMatcher,
     ClusterSnapshot,
     Effect,
+    FieldRequirement,
     LabelRequirement,
     LabelSelector,
     Operator,
@@ -14,6 +16,7 @@ from fedsvc_placement.model import (
     Taint,
     Toleration,
     TolerationOperator,
+    UnitMatcher,
 )
 
 
@@ -70,35 +73,124 @@ def _holds(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
     raise ValueError(f"label operator {requirement.operator!r} is not one of {', '.join(Operator)}")
 
 
+def field_values(cluster: ClusterSnapshot, field: str) -> tuple[str, ...]:
+    """Return what a cluster has in a field: several zones, one provider or region, or nothing.
+
+    Raises:
+        ValueError: the field is not one of `ClusterField`; `validate` tells that with its path.
+    """
+    match field:
+        case ClusterField.PROVIDER:
+            found: Collection[str] = (cluster.provider,)
+        case ClusterField.REGION:
+            found = (cluster.region,)
+        case ClusterField.ZONE:
+            found = cluster.zones
+        case _:
+            raise ValueError(f"cluster field {field!r} is not one of {', '.join(ClusterField)}")
+    return tuple(value for value in found if value)
+
+
+def matches_field(requirement: FieldRequirement, cluster: ClusterSnapshot) -> bool:
+    """Tell whether a cluster satisfies a requirement of a field, which means what it means for a label.
+
+    Of several zones one in the values is enough for In, and one too many for NotIn.
+
+    Raises:
+        ValueError: field or operator do not exist; `validate` tells that with its path.
+    """
+    values = field_values(cluster, requirement.field)
+    match requirement.operator:
+        case Operator.IN:
+            return any(value in requirement.values for value in values)
+        case Operator.NOT_IN:
+            return not any(value in requirement.values for value in values)
+        case Operator.EXISTS:
+            return bool(values)
+        case Operator.DOES_NOT_EXIST:
+            return not values
+    raise ValueError(f"field operator {requirement.operator!r} is not one of {', '.join(Operator)}")
+
+
+def field_mismatches(requirements: tuple[FieldRequirement, ...], cluster: ClusterSnapshot) -> tuple[str, ...]:
+    """Say in words which requirements of fields a cluster does not satisfy; empty when it does all."""
+    return tuple(_field_mismatch(entry, cluster) for entry in requirements if not matches_field(entry, cluster))
+
+
+def _field_mismatch(requirement: FieldRequirement, cluster: ClusterSnapshot) -> str:
+    field = requirement.field
+    values = field_values(cluster, field)
+    if not values:
+        return f"{field} is unknown"
+    found = f"{field} is {' and '.join(values)}"
+    if requirement.operator == Operator.DOES_NOT_EXIST:
+        return f"{found}, not unknown"
+    wanted = " or ".join(requirement.values)
+    return f"{found}, not other than {wanted}" if requirement.operator == Operator.NOT_IN else f"{found}, not {wanted}"
+
+
 def matches_cluster(matcher: ClusterMatcher, cluster: ClusterSnapshot) -> bool:
-    """Tell whether a matcher means this cluster: names and selector must both hold where they are given."""
+    """Tell whether a matcher means this cluster: names, selector and fields must all hold where they are given."""
     if matcher.names is not None and cluster.name not in matcher.names:
         return False
-    return matcher.selector is None or matches(matcher.selector, cluster.labels)
+    if matcher.selector is not None and not matches(matcher.selector, cluster.labels):
+        return False
+    return all(matches_field(requirement, cluster) for requirement in matcher.fields)
+
+
+def matches_unit(matcher: UnitMatcher, key: str, labels: Mapping[str, str]) -> bool:
+    """Tell whether a matcher means the unit of that key and labels; one in which nothing is given means none."""
+    if matcher.names is None and matcher.selector is None:
+        return False
+    if matcher.names is not None and key not in matcher.names:
+        return False
+    return matcher.selector is None or matches(matcher.selector, labels)
+
+
+def follows_only(placement: Placement) -> bool:
+    """Tell whether nothing but the units it follows selects clusters."""
+    return placement.clusters is None and placement.cluster_selector is None and bool(placement.follows)
 
 
 def selected(placement: Placement, cluster: ClusterSnapshot) -> bool:
-    """Tell whether names or selector of a placement point at the cluster (the table at `Placement`)."""
+    """Tell whether names, selector and fields of a placement point at the cluster (the table at `Placement`).
+
+    Where it only follows others, every cluster may be one of theirs.
+    """
     if placement.clusters is not None:
-        return cluster.name in placement.clusters
-    return placement.cluster_selector is not None and matches(placement.cluster_selector, cluster.labels)
+        pointed = cluster.name in placement.clusters
+    elif placement.cluster_selector is not None:
+        pointed = matches(placement.cluster_selector, cluster.labels)
+    else:
+        pointed = follows_only(placement)
+    return pointed and all(matches_field(requirement, cluster) for requirement in placement.fields)
 
 
 def excluded(placement: Placement, cluster: ClusterSnapshot) -> bool:
-    """Tell whether the placement rules the cluster out by name or label."""
+    """Tell whether the placement rules the cluster out by name, label or field."""
     return placement.exclude is not None and matches_cluster(placement.exclude, cluster)
+
+
+def matchers_of(placement: Placement) -> Iterator[tuple[str, ClusterMatcher]]:
+    """Yield every cluster matcher in a placement, with the path at which it stands."""
+    if placement.exclude is not None:
+        yield "placement.exclude", placement.exclude
+    for index, group in enumerate(placement.groups):
+        yield f"placement.groups[{index}].clusters", group.clusters
+        for tier, matcher in enumerate(group.overflow):
+            yield f"placement.groups[{index}].overflow[{tier}]", matcher
+    for index, preference in enumerate(placement.preferences):
+        if preference.clusters is not None:
+            yield f"placement.preferences[{index}].clusters", preference.clusters
+    if placement.replicas is not None:
+        for index, rule in enumerate(placement.replicas.clusters):
+            yield f"placement.replicas.clusters[{index}]", rule.clusters
 
 
 def named_clusters(placement: Placement) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return every list of cluster names in a placement, with the path at which it stands."""
     lists = [("placement.clusters", placement.clusters)]
-    if placement.exclude is not None:
-        lists.append(("placement.exclude.names", placement.exclude.names))
-    if placement.replicas is not None:
-        lists.extend(
-            (f"placement.replicas.clusters[{index}].names", rule.clusters.names)
-            for index, rule in enumerate(placement.replicas.clusters)
-        )
+    lists.extend((f"{path}.names", matcher.names) for path, matcher in matchers_of(placement))
     return tuple((path, names) for path, names in lists if names)
 
 

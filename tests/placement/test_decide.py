@@ -8,6 +8,7 @@ from fedsvc_placement import (
     ClusterMatcher,
     ClusterSnapshot,
     Decision,
+    Fleet,
     LabelSelector,
     Placement,
     PreviousBinding,
@@ -39,7 +40,9 @@ def place(
     now: datetime = NOW,
 ) -> Decision:
     workloads = () if replicas is None else (WorkloadInput(key=WEB, replicas=replicas),)
-    return decide(UnitInput(key="shop/shop", placement=placement, workloads=workloads), clusters, previous, now)
+    return decide(
+        UnitInput(key="shop/shop", placement=placement, workloads=workloads), Fleet(clusters=clusters), previous, now
+    )
 
 
 def names(decision: Decision) -> list[str]:
@@ -302,7 +305,7 @@ def test_single_replicas_of_many_units_spread_over_the_clusters() -> None:
     counts = dict.fromkeys((cluster.name for cluster in fleet), 0)
     for index in range(400):
         unit = UnitInput(key=f"u/{index}", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=1),))
-        for name, replicas in web(decide(unit, fleet, (), NOW)).items():
+        for name, replicas in web(decide(unit, Fleet(clusters=tuple(fleet)), (), NOW)).items():
             counts[name] += replicas
     assert sum(counts.values()) == 400
     assert min(counts.values()) > 70
@@ -311,7 +314,9 @@ def test_single_replicas_of_many_units_spread_over_the_clusters() -> None:
 def test_single_replicas_of_one_unit_stay_together() -> None:
     workloads = tuple(WorkloadInput(key=f"apps/Deployment/shop/{name}", replicas=1) for name in "abcde")
     placement = Placement(cluster_selector=ALL, replicas=ReplicaPolicy(mode="Divided"))
-    decision = decide(UnitInput(key="shop/shop", placement=placement, workloads=workloads), FLEET, (), NOW)
+    decision = decide(
+        UnitInput(key="shop/shop", placement=placement, workloads=workloads), Fleet(clusters=FLEET), (), NOW
+    )
     assert sorted(sum(target.replicas.values()) for target in decision.targets) == [0, 0, 5]
 
 
@@ -346,7 +351,7 @@ def test_giving_something_twice_is_an_error(what: str) -> None:
     clusters = (ClusterSnapshot(name="x"),) * (2 if what == "cluster" else 1)
     previous = (PreviousBinding(cluster="x"),) * (2 if what == "binding" else 1)
     with pytest.raises(ValueError, match=f"{what} 'x' is given twice"):
-        decide(unit, clusters, previous, NOW)
+        decide(unit, Fleet(clusters=clusters), previous, NOW)
 
 
 def test_a_mode_that_does_not_exist_is_an_error() -> None:

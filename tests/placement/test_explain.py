@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fedsvc_placement import (
     ClusterMatcher,
     ClusterSnapshot,
+    Fleet,
     LabelSelector,
     Placement,
     PreviousBinding,
@@ -68,7 +69,7 @@ def test_every_kind_of_line_of_a_divided_unit() -> None:
         PreviousBinding(cluster="eu-3", replicas={WEB: 4}),
         PreviousBinding(cluster="us-1", replicas={WEB: 2}),
     )
-    assert list(explain_lines(decide(unit, fleet, previous, NOW))) == [
+    assert list(explain_lines(decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW))) == [
         (
             "ap-1: chosen (LabelsMatch): its labels match placement.clusterSelector; "
             "apps/Deployment/shop/web 0 replicas (no replica rule matches); score -1: taint slow:PreferNoSchedule; new"
@@ -108,7 +109,7 @@ def test_every_kind_of_line_of_a_divided_unit() -> None:
 
 def test_a_unit_without_placement() -> None:
     unit = UnitInput(key="u", placement=Placement(), workloads=(WorkloadInput(key=WEB, replicas=1),))
-    assert list(explain_lines(decide(unit, [ClusterSnapshot(name="a")], [], NOW))) == [
+    assert list(explain_lines(decide(unit, Fleet(clusters=(ClusterSnapshot(name="a"),)), [], NOW))) == [
         "a: not chosen (NoPlacement): the placement has neither clusters nor clusterSelector",
         (
             "unit: no cluster is chosen (NoPlacement): the placement has neither clusters nor clusterSelector; "
@@ -122,7 +123,7 @@ def test_the_steps_of_a_division_tell_its_numbers() -> None:
     rules = (ReplicaRule(clusters=ClusterMatcher(names=("a",)), min=2, max=3), ReplicaRule(max=4))
     placement = Placement(cluster_selector=LabelSelector(), replicas=ReplicaPolicy(mode="Divided", clusters=rules))
     unit = UnitInput(key="u", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=9),))
-    decision = decide(unit, [ClusterSnapshot(name=name) for name in "ab"], [], NOW)
+    decision = decide(unit, Fleet(clusters=tuple([ClusterSnapshot(name=name) for name in "ab"])), [], NOW)
     assert list(decision.divisions[0].steps) == [
         "9 replicas over all clusters, from the template",
         "minimums take 2",
@@ -138,9 +139,9 @@ def test_the_record_of_a_small_decision() -> None:
     """
     placement = Placement(clusters=("a",))
     unit = UnitInput(key="u", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=2),))
-    assert json.loads(json.dumps(to_dict(decide(unit, [ClusterSnapshot(name="a")], [], NOW)))) == {
+    assert json.loads(json.dumps(to_dict(decide(unit, Fleet(clusters=(ClusterSnapshot(name="a"),)), [], NOW)))) == {
         "unit": "u",
-        "inputs_digest": "5bab91e9c8ce2e1ec605a1a24c0971ead249e07178aba9d4e1dd3cf9f0be3b30",
+        "inputs_digest": "db20d8c1944214a2ac3d435880b4948571608095903661efa2790ca587e56ff6",
         "clusters": [
             {
                 "cluster": "a",
@@ -192,4 +193,14 @@ def test_the_record_of_a_small_decision() -> None:
         "reason": "",
         "message": "",
         "reconsider_at": None,
+        "moves": [
+            {
+                "cluster": "a",
+                "workload": "",
+                "before": 0,
+                "after": 1,
+                "voluntary": False,
+                "message": "it fits and is taken",
+            }
+        ],
     }

@@ -11,6 +11,7 @@ from fedsvc_placement import (
     ClusterMatcher,
     ClusterSnapshot,
     Decision,
+    Fleet,
     LabelRequirement,
     LabelSelector,
     Placement,
@@ -148,7 +149,7 @@ def test_the_placements_tried_here_are_valid(placement: Placement) -> None:
 def test_placed_and_missing_add_up_to_wanted(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
     assert [division.workload for division in decision.divisions] == sorted(entry.key for entry in unit.workloads)
     for division in decision.divisions:
         missing = sum(
@@ -167,7 +168,7 @@ def test_placed_and_missing_add_up_to_wanted(
 def test_bounds_hold_and_broken_minimums_are_told(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
     for division in decision.divisions:
         below = 0
         for share in division.shares:
@@ -186,7 +187,7 @@ def test_bounds_hold_and_broken_minimums_are_told(
 def test_a_cluster_is_chosen_exactly_when_no_rule_refuses_it(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
     assert [entry.cluster for entry in decision.clusters] == sorted(cluster.name for cluster in fleet)
     for entry in decision.clusters:
         assert entry.chosen == all(verdict.passed for verdict in entry.verdicts)
@@ -215,30 +216,33 @@ def test_the_order_of_the_parts_does_not_change_a_byte(
         workloads=unit.workloads[::-1],
         placement=replace(placement, clusters=None if placement.clusters is None else placement.clusters[::-1]),
     )
-    one = json.dumps(to_dict(decide(unit, fleet, previous, NOW)))
-    assert json.dumps(to_dict(decide(same, shuffled, data.draw(st.permutations(previous)), NOW))) == one
+    one = json.dumps(to_dict(decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)))
+    assert (
+        json.dumps(to_dict(decide(same, Fleet(clusters=tuple(shuffled)), data.draw(st.permutations(previous)), NOW)))
+        == one
+    )
 
 
 @given(units, fleets, bindings)
 def test_deciding_again_from_the_answer_moves_nothing(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
-    assert decide(unit, fleet, bound(decision), NOW).targets == decision.targets
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
+    assert decide(unit, Fleet(clusters=tuple(fleet)), bound(decision), NOW).targets == decision.targets
 
 
 @given(units, fleets, bindings)
 def test_time_alone_changes_nothing_before_the_instant_that_is_told(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
     if decision.reconsider_at is None:
-        assert decide(unit, fleet, previous, NOW + timedelta(days=9)).targets == decision.targets
+        assert decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW + timedelta(days=9)).targets == decision.targets
         return
     assert decision.reconsider_at > NOW
     just_before = decision.reconsider_at - timedelta(microseconds=1)
-    assert decide(unit, fleet, previous, just_before) == decision
-    assert decide(unit, fleet, previous, decision.reconsider_at).targets != decision.targets
+    assert decide(unit, Fleet(clusters=tuple(fleet)), previous, just_before) == decision
+    assert decide(unit, Fleet(clusters=tuple(fleet)), previous, decision.reconsider_at).targets != decision.targets
 
 
 @given(units, fleets, bindings)
@@ -250,7 +254,7 @@ def test_one_more_replica_takes_none_away(
         more = replace(unit, placement=replace(unit.placement, replicas=replace(policy, total=policy.total + 1)))
     else:
         more = replace(unit, workloads=tuple(replace(entry, replicas=entry.replicas + 1) for entry in unit.workloads))
-    before, after = (replicas(decide(entry, fleet, previous, NOW)) for entry in (unit, more))
+    before, after = (replicas(decide(entry, Fleet(clusters=tuple(fleet)), previous, NOW)) for entry in (unit, more))
     assert all(after[where] >= count for where, count in before.items())
 
 
@@ -261,8 +265,10 @@ def test_without_a_cluster_the_others_get_no_more_than_its_share(
     if not fleet:
         return
     gone = data.draw(st.sampled_from(fleet))
-    before = replicas(decide(unit, fleet, previous, NOW))
-    after = replicas(decide(unit, [cluster for cluster in fleet if cluster != gone], previous, NOW))
+    before = replicas(decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW))
+    after = replicas(
+        decide(unit, Fleet(clusters=tuple(cluster for cluster in fleet if cluster != gone)), previous, NOW)
+    )
     assert set(after) == {where for where in before if where[0] != gone.name}
     for workload in {where[1] for where in before}:
         moved = 0
@@ -284,7 +290,10 @@ def test_a_change_that_touches_nothing_leaves_the_targets_as_they_are(
     before, after = data.draw(states), data.draw(states)
     if touches(placement, before, after):
         return
-    old, new = (decide(unit, others if state is None else [*others, state], previous, NOW) for state in (before, after))
+    old, new = (
+        decide(unit, Fleet(clusters=(*others, *([] if state is None else [state]))), previous, NOW)
+        for state in (before, after)
+    )
     assert (new.targets, new.warnings, new.reconsider_at) == (old.targets, old.warnings, old.reconsider_at)
 
 
@@ -292,7 +301,7 @@ def test_a_change_that_touches_nothing_leaves_the_targets_as_they_are(
 def test_a_decision_survives_json_and_can_be_explained(
     unit: UnitInput, fleet: list[ClusterSnapshot], previous: list[PreviousBinding]
 ) -> None:
-    decision = decide(unit, fleet, previous, NOW)
+    decision = decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW)
     kept = from_dict(json.loads(json.dumps(to_dict(decision))))
     assert kept == decision
     lines = explain_lines(kept)

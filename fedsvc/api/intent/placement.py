@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fedsvc.api.problems import Problems, proto_path
-from fedsvc_placement import ClusterSnapshot, Placement, UnitInput, decide, validate
+from fedsvc_placement import ClusterSnapshot, Fleet, Placement, UnitInput, decide, validate
 
 
 def check_placement(placement: Placement, path: str, problems: Problems) -> None:
@@ -19,5 +19,5 @@ def check_placement(placement: Placement, path: str, problems: Problems) -> None
 
 def placement_warnings(placement: Placement, fleet: Sequence[ClusterSnapshot], now: datetime) -> list[str]:
     """What a valid placement says that has no effect on this fleet: unknown clusters, an ignored selector."""
-    decision = decide(UnitInput(key="", placement=placement), fleet, (), now)
+    decision = decide(UnitInput(key="", placement=placement), Fleet(clusters=tuple(fleet)), (), now)
     return [warning.message for warning in decision.warnings]

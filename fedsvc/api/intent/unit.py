@@ -24,6 +24,7 @@ from fedsvc.v1 import unit_pb2
 from fedsvc_placement import (
     ClusterSnapshot,
     Decision,
+    Fleet,
     Mode,
     Placement,
     PreviousBinding,
@@ -120,7 +121,7 @@ def preview(intent: UnitIntent, around: Surroundings) -> Preview:
             placement = policy.spec
     overrides = _all_overrides(spec, around.override_policies, problems)
     problems.refuse()
-    decision = decide(_unit_input(intent, placement), around.fleet, around.previous, around.now)
+    decision = decide(_unit_input(intent, placement), Fleet(clusters=tuple(around.fleet)), around.previous, around.now)
     divided = placement.replicas is not None and (
         placement.replicas.mode == Mode.DIVIDED or placement.replicas.total is not None
     )

@@ -54,6 +54,8 @@ from fedsvc_placement.model.state import (
     WorkloadInput,
 )
 from fedsvc_placement.model.words import (
+    CORDON_TAINT,
+    MAINTENANCE_TAINT,
     AffinityMode,
     ClusterField,
     DataAccess,
@@ -69,6 +71,8 @@ from fedsvc_placement.model.words import (
 )
 
 __all__ = [
+    "CORDON_TAINT",
+    "MAINTENANCE_TAINT",
     "AffinityGroup",
     "AffinityMode",
     "ApiKind",

@@ -240,5 +240,7 @@ class Memory:
     fitting_since: tuple[tuple[str, datetime], ...] = ()
     # When a voluntary move was last decided.
     moved_at: datetime | None = None
+    # A word of `Trigger` whose moves wait for the end of the cooldown, empty for none.
+    pending: str = ""
     # What was learned of clusters, sorted by cluster and workload; forgotten by and by.
     learned: tuple[Learned, ...] = ()

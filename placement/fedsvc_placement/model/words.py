@@ -5,6 +5,13 @@ here list those that mean something. They are `StrEnum`s, hence equal to their w
 """
 
 from enum import StrEnum
+from typing import Final
+
+CORDON_TAINT: Final = "fedsvc.io/cordoned"
+"""Key of the taint of a cordoned cluster, with effect NoSchedule: nothing new comes, what runs stays."""
+
+MAINTENANCE_TAINT: Final = "fedsvc.io/maintenance"
+"""Key of the taint of a cluster under maintenance: NoSchedule when it is announced, NoExecute while it lasts."""
 
 
 class Operator(StrEnum):

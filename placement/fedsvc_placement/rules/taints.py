@@ -1,84 +1,14 @@
-"""The rules that say whether a unit may run on a cluster. Every rule is asked for every cluster; all refusals are kept.
+"""Taints and tolerations."""
 
-To add a rule: write a function from `Candidate` to `Verdict`, and put it into `RULES` at the place where its refusal
-would be the answer to "why not there?"; the first refusal in this order is the one that `explain` names first.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from fedsvc_placement.model import ClusterSnapshot, Effect, Placement, ScorePart, Taint, Verdict
-from fedsvc_placement.selectors import excluded, mismatches, selected, tolerated_until, toleration_for
+from fedsvc_placement.model import Effect, Taint, Verdict
+from fedsvc_placement.rules.candidate import Candidate, Rule, always
+from fedsvc_placement.selectors import tolerated_until, toleration_for
+from fedsvc_placement.texts import instant_text, taint_text
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A cluster that a unit asks about."""
-
-    # What the unit's owner asks for.
-    placement: Placement
-    # The cluster asked about.
-    cluster: ClusterSnapshot
-    # Whether the unit is there already.
-    bound: bool
-    # The time of the decision.
-    now: datetime
-
-
-Rule = Callable[[Candidate], Verdict]
-
-SELECTION = "Selection"
-EXCLUSION = "Exclusion"
-LEAVING = "Leaving"
-NO_EXECUTE = "NoExecute"
-NO_SCHEDULE = "NoSchedule"
-
-# Verdicts without words of their own are shared: a fleet's decision holds thousands of them.
-_NAMED = Verdict(rule=SELECTION, passed=True, reason="Named", message="placement.clusters names it")
-_ALL_SELECTED = Verdict(rule=SELECTION, passed=True, reason="AllSelected", message="all clusters are selected")
-_LABELS_MATCH = Verdict(
-    rule=SELECTION, passed=True, reason="LabelsMatch", message="its labels match placement.clusterSelector"
-)
-_NOT_NAMED = Verdict(rule=SELECTION, passed=False, reason="NotNamed", message="placement.clusters does not name it")
-_NO_PLACEMENT = Verdict(
-    rule=SELECTION, passed=False, reason="NoPlacement", message="the placement has neither clusters nor clusterSelector"
-)
-_EMPTY_LIST = Verdict(
-    rule=SELECTION, passed=False, reason="EmptyClusterList", message="placement.clusters is an empty list"
-)
-_NOT_EXCLUDED = Verdict(rule=EXCLUSION, passed=True, reason="NotExcluded")
-_EXCLUDED = Verdict(rule=EXCLUSION, passed=False, reason="Excluded", message="placement.exclude matches it")
-_STAYING = Verdict(rule=LEAVING, passed=True, reason="NotLeaving")
-_LEAVING = Verdict(rule=LEAVING, passed=False, reason="ClusterLeaving", message="the cluster is being unregistered")
-
-
-def selection(candidate: Candidate) -> Verdict:
-    """Require that names or selector of the placement point at the cluster."""
-    placement, cluster = candidate.placement, candidate.cluster
-    if placement.clusters is not None:
-        if not placement.clusters:
-            return _EMPTY_LIST
-        return _NAMED if selected(placement, cluster) else _NOT_NAMED
-    selector = placement.cluster_selector
-    if selector is None:
-        return _NO_PLACEMENT
-    if not selector.match_labels and not selector.match_expressions:
-        return _ALL_SELECTED
-    missing = mismatches(selector, cluster.labels)
-    if not missing:
-        return _LABELS_MATCH
-    return Verdict(rule=SELECTION, passed=False, reason="LabelsDoNotMatch", message="; ".join(missing))
-
-
-def exclusion(candidate: Candidate) -> Verdict:
-    """Require that the placement does not rule the cluster out."""
-    return _EXCLUDED if excluded(candidate.placement, candidate.cluster) else _NOT_EXCLUDED
-
-
-def leaving(candidate: Candidate) -> Verdict:
-    """Require that the cluster is not being unregistered."""
-    return _LEAVING if candidate.cluster.deleting else _STAYING
+_NO_EXECUTE = "NoExecute"
+_NO_SCHEDULE = "NoSchedule"
 
 
 def no_execute(candidate: Candidate) -> Verdict:
@@ -108,7 +38,7 @@ def no_execute(candidate: Candidate) -> Verdict:
         else:
             end = "without end, its time is unknown" if until is None else f"until {instant_text(until)}"
             borne.append(("TaintTolerated", f"taint {taint_text(taint)} is tolerated {end}"))
-    return _taint_verdict(NO_EXECUTE, refusals, borne)
+    return _taint_verdict(_NO_EXECUTE, refusals, borne)
 
 
 def no_schedule(candidate: Candidate) -> Verdict:
@@ -127,23 +57,16 @@ def no_schedule(candidate: Candidate) -> Verdict:
             borne.append(("AlreadyHere", f"taint {taint_text(taint)} keeps new units away, this one is here already"))
         else:
             refusals.append(("TaintNotTolerated", f"taint {taint_text(taint)} is not tolerated"))
-    return _taint_verdict(NO_SCHEDULE, refusals, borne)
+    return _taint_verdict(_NO_SCHEDULE, refusals, borne)
 
 
-RULES: tuple[Rule, ...] = (selection, exclusion, leaving, no_execute, no_schedule)
-
-
-def score(candidate: Candidate) -> tuple[ScorePart, ...]:
-    """Return what speaks for or against a cluster that may be used: one point less for each PreferNoSchedule taint."""
-    avoided = [
+def avoided_taints(candidate: Candidate) -> list[Taint]:
+    """Return the PreferNoSchedule taints that the unit does not tolerate."""
+    return [
         taint
         for taint in _taints(candidate, Effect.PREFER_NO_SCHEDULE)
         if toleration_for(taint, candidate.placement.tolerations) is None
     ]
-    if not avoided:
-        return ()
-    message = ", ".join(f"taint {taint_text(taint)}" for taint in avoided)
-    return (ScorePart(name="PreferNoSchedule", value=-len(avoided), message=message),)
 
 
 def holds_replicas(candidate: Candidate) -> bool:
@@ -175,16 +98,6 @@ def timeless_taints(candidate: Candidate) -> tuple[Taint, ...]:
     )
 
 
-def taint_text(taint: Taint) -> str:
-    """Return a taint as it is written on a command line: `key=value:Effect`."""
-    return f"{taint.key}={taint.value}:{taint.effect}" if taint.value else f"{taint.key}:{taint.effect}"
-
-
-def instant_text(instant: datetime) -> str:
-    """Return an instant in ISO 8601."""
-    return instant.isoformat().replace("+00:00", "Z")
-
-
 def _taints(candidate: Candidate, effect: str | None = None) -> list[Taint]:
     taints = candidate.cluster.taints
     if not taints:
@@ -207,4 +120,7 @@ def _taint_verdict(rule: str, refusals: list[tuple[str, str]], borne: list[tuple
     )
 
 
-_NO_TAINTS = {rule: Verdict(rule=rule, passed=True, reason="NoTaints") for rule in (NO_EXECUTE, NO_SCHEDULE)}
+_NO_TAINTS = {rule: Verdict(rule=rule, passed=True, reason="NoTaints") for rule in (_NO_EXECUTE, _NO_SCHEDULE)}
+
+NO_EXECUTE = Rule(name=_NO_EXECUTE, applies=always, judge=no_execute)
+NO_SCHEDULE = Rule(name=_NO_SCHEDULE, applies=always, judge=no_schedule)

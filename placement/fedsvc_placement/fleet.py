@@ -1,0 +1,83 @@
+"""A fleet made ready to be decided on: sorted, looked up by name, and with what many decisions share kept beside it."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from fedsvc_placement.capacity import reserve_ppm
+from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedFleet:
+    """A fleet that many units are decided on: `decide` takes it in place of a `Fleet`, with the same answers.
+
+    It keeps what depends on the fleet and on parts that units share, so it is to be thrown away with the batch of
+    decisions it was made for. Nothing it was made from may be changed meanwhile.
+    """
+
+    # Sorted by name.
+    clusters: tuple[ClusterSnapshot, ...]
+    clusters_by_name: Mapping[str, ClusterSnapshot]
+    # Place of each cluster among `clusters`.
+    places: Mapping[str, int]
+    # Sorted by key.
+    units: tuple[PlacedUnit, ...]
+    units_by_key: Mapping[str, PlacedUnit]
+    datasets: Mapping[str, Dataset]
+    distances_ms: Mapping[tuple[str, str], int]
+    headroom: Headroom | None
+    _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made for this key, making it the first time; keys start with what they are for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+    def distance_ms(self, one: str, other: str) -> int | None:
+        """Return the milliseconds between two regions, None where they are not known."""
+        if one == other:
+            return 0
+        found = self.distances_ms.get((one, other))
+        return self.distances_ms.get((other, one)) if found is None else found
+
+    def reserve_ppm(self) -> int:
+        """Return the part of each cluster's room, in millionths, that head-room keeps back."""
+        headroom = self.headroom
+        return 0 if headroom is None else self.keep(("reserve",), lambda: reserve_ppm(self.clusters, headroom))
+
+
+def prepare_fleet(fleet: Fleet) -> PreparedFleet:
+    """Make a fleet ready for many decisions.
+
+    Raises:
+        ValueError: a cluster, unit or dataset is given twice.
+    """
+    clusters = tuple(sorted(fleet.clusters, key=lambda cluster: cluster.name))
+    units = tuple(sorted(fleet.units, key=lambda unit: unit.key))
+    datasets = sorted(fleet.datasets, key=lambda dataset: dataset.name)
+    refuse_twice("cluster", [cluster.name for cluster in clusters])
+    refuse_twice("unit", [unit.key for unit in units])
+    refuse_twice("dataset", [dataset.name for dataset in datasets])
+    return PreparedFleet(
+        clusters=clusters,
+        clusters_by_name={cluster.name: cluster for cluster in clusters},
+        places={cluster.name: place for place, cluster in enumerate(clusters)},
+        units=units,
+        units_by_key={unit.key: unit for unit in units},
+        datasets={dataset.name: dataset for dataset in datasets},
+        distances_ms=fleet.distances_ms,
+        headroom=fleet.headroom,
+    )
+
+
+def refuse_twice(what: str, names: Sequence[str]) -> None:
+    """Raise ValueError where two neighbours of a sorted list are the same."""
+    for one, other in pairwise(names):
+        if one == other:
+            raise ValueError(f"{what} {one!r} is given twice")

@@ -1,0 +1,210 @@
+"""What makes one fitting cluster better than another: points, by part.
+
+Every part goes from 0 to its weight: the best of the fitting clusters gets all of it, the worst nothing, and the others
+their part of the way between. Integers throughout, rounded down, so that no machine scores otherwise.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fedsvc_placement.eligibility import Standing
+from fedsvc_placement.fleet import PreparedFleet
+from fedsvc_placement.model import (
+    AffinityMode,
+    ClusterPreference,
+    ClusterSnapshot,
+    ExternalScore,
+    Placement,
+    ScorePart,
+    UnitAffinity,
+    UnitInput,
+)
+from fedsvc_placement.rules import Candidate
+from fedsvc_placement.rules.neighbours import Places, places_of
+from fedsvc_placement.rules.taints import avoided_taints
+from fedsvc_placement.selectors import matches_cluster
+from fedsvc_placement.texts import instant_text, list_text, taint_text, topology_text
+
+STICKINESS = "Stickiness"
+
+_GIB = 2**30
+_MILLI = 1000
+
+# A figure by which clusters are compared, lower is better, and how it is told; None where there is none.
+_Figure = tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What speaks for and against the fitting clusters."""
+
+    # Parts by cluster, those that are not zero; clusters without any are left out.
+    parts: Mapping[str, tuple[ScorePart, ...]]
+    # The earliest instant at which a score that counts now counts no more.
+    until: datetime | None
+
+    def total(self, cluster: str, *, sticky: bool = True) -> int:
+        """Return the sum of a cluster's parts, with or without what it gets for being there already."""
+        return sum(part.value for part in self.parts.get(cluster, ()) if sticky or part.name != STICKINESS)
+
+
+def scores_of(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime) -> Scores:
+    """Score the clusters that fit.
+
+    Stickiness is counted only where `placement.spread` leaves a choice: elsewhere all that fit are taken.
+    """
+    placement = unit.placement
+    found: dict[str, list[ScorePart]] = {}
+    for name, part in (
+        *_avoided(unit, fleet, fitting, now),
+        *(part for entry in placement.preferences for part in _preferred(entry, unit, fleet, fitting, now)),
+        *(part for entry in placement.affinities for part in _neighbours(entry, unit, fleet, fitting)),
+        *_sticky(placement, fitting),
+    ):
+        if part.value:
+            found.setdefault(name, []).append(part)
+    return Scores(
+        parts={name: tuple(parts) for name, parts in found.items()}, until=_first_expiry(placement, fitting, now)
+    )
+
+
+def external_score(cluster: ClusterSnapshot, name: str, now: datetime) -> ExternalScore | None:
+    """Return a cluster's score of that name, None where there is none or it has expired."""
+    found = next((score for score in cluster.scores if score.name == name), None)
+    if found is None or (found.valid_until is not None and found.valid_until <= now):
+        return None
+    return found
+
+
+def _avoided(
+    unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime
+) -> Iterator[tuple[str, ScorePart]]:
+    for standing in fitting:
+        if not standing.cluster.taints:
+            continue
+        candidate = Candidate(unit=unit, cluster=standing.cluster, bound=standing.bound, fleet=fleet, now=now)
+        avoided = avoided_taints(candidate)
+        message = ", ".join(f"taint {taint_text(taint)}" for taint in avoided)
+        yield standing.cluster.name, ScorePart(name="PreferNoSchedule", value=-len(avoided), message=message)
+
+
+def _neighbours(
+    affinity: UnitAffinity, unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing]
+) -> Iterator[tuple[str, ScorePart]]:
+    if affinity.weight is None:
+        return
+    places = places_of(fleet, unit, affinity)
+    by = topology_text(affinity.by, affinity.label_key)
+    for standing in fitting:
+        text = _affinity_text(affinity.mode, places, standing.cluster, by)
+        if text:
+            yield standing.cluster.name, ScorePart(name="UnitAffinity", value=affinity.weight, message=text)
+
+
+def _sticky(placement: Placement, fitting: Sequence[Standing]) -> Iterator[tuple[str, ScorePart]]:
+    if not placement.spread:
+        return
+    part = ScorePart(name=STICKINESS, value=placement.stability.stickiness, message="it is here already")
+    for standing in fitting:
+        if standing.bound:
+            yield standing.cluster.name, part
+
+
+def _preferred(
+    preference: ClusterPreference, unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime
+) -> Iterator[tuple[str, ScorePart]]:
+    figure: Callable[[ClusterSnapshot], _Figure]
+    if preference.clusters is not None:
+        part = ScorePart(name="Preferred", value=preference.weight, message="preferred by placement.preferences")
+        for standing in fitting:
+            if matches_cluster(preference.clusters, standing.cluster):
+                yield standing.cluster.name, part
+        return
+    if preference.near_regions:
+        name = "Distance"
+        figure = _distance_figure(preference, fleet)
+    elif preference.cheap:
+        name = "Cost"
+        figure = _cost_figure(unit)
+    else:
+        name = "ExternalScore"
+        figure = _external_figure(preference, now)
+    figures = [(standing.cluster.name, figure(standing.cluster)) for standing in fitting]
+    known = [found[0] for _, found in figures if found is not None]
+    if not known:
+        return
+    best, worst = min(known), max(known)
+    for cluster, found in figures:
+        if found is None:
+            continue
+        value = preference.weight if best == worst else preference.weight * (worst - found[0]) // (worst - best)
+        yield cluster, ScorePart(name=name, value=value, message=found[1])
+
+
+def _distance_figure(preference: ClusterPreference, fleet: PreparedFleet) -> Callable[[ClusterSnapshot], _Figure]:
+    by_region: dict[str, _Figure] = {"": None}
+
+    def figure(cluster: ClusterSnapshot) -> _Figure:
+        region = cluster.region
+        if region not in by_region:
+            known = [
+                (distance, near)
+                for near in sorted(preference.near_regions)
+                if (distance := fleet.distance_ms(region, near)) is not None
+            ]
+            best = min(known, default=None)
+            by_region[region] = None if best is None else (best[0], f"{best[0]} ms to {best[1]}")
+        return by_region[region]
+
+    return figure
+
+
+def _cost_figure(unit: UnitInput) -> Callable[[ClusterSnapshot], _Figure]:
+    cores = sum(workload.requests.get("cpu", 0) * workload.replicas for workload in unit.workloads)
+    memory = sum(workload.requests.get("memory", 0) * workload.replicas for workload in unit.workloads)
+    what = "the unit"
+    if not cores and not memory:
+        # Nothing tells what it needs: compare what a core and four GiB cost, as most machines are shaped.
+        cores, memory, what = _MILLI, 4 * _GIB, "a core with 4 GiB"
+
+    def figure(cluster: ClusterSnapshot) -> _Figure:
+        if cluster.cost is None:
+            return None
+        price = cores * cluster.cost.micros_per_core * _GIB + memory * cluster.cost.micros_per_gib * _MILLI
+        return price, f"{what} costs {price // (_MILLI * _GIB)} millionths an hour"
+
+    return figure
+
+
+def _external_figure(preference: ClusterPreference, now: datetime) -> Callable[[ClusterSnapshot], _Figure]:
+    def figure(cluster: ClusterSnapshot) -> _Figure:
+        found = external_score(cluster, preference.score, now)
+        if found is None:
+            return None
+        until = "" if found.valid_until is None else f" until {instant_text(found.valid_until)}"
+        return -found.value, f"{found.name} is {found.value}{until}"
+
+    return figure
+
+
+def _affinity_text(mode: str, places: Places, cluster: ClusterSnapshot, by: str) -> str:
+    near = places.near(cluster)
+    if mode == AffinityMode.TOGETHER:
+        return f"in the same {by} as {list_text(near)}" if near else ""
+    return "" if near else f"in no {by} of the units it would rather be apart from"
+
+
+def _first_expiry(placement: Placement, fitting: Sequence[Standing], now: datetime) -> datetime | None:
+    if not placement.spread:
+        return None
+    names = {preference.score for preference in placement.preferences if preference.score}
+    return min(
+        (
+            score.valid_until
+            for standing in fitting
+            for score in standing.cluster.scores
+            if score.name in names and score.valid_until is not None and score.valid_until > now
+        ),
+        default=None,
+    )

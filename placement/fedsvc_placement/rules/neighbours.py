@@ -1,0 +1,128 @@
+"""Where other units are: leaders that are followed, and units to be near to or far from.
+
+A required affinity keeps new units away and moves nothing that runs: it is the other unit that came later, or moved,
+and one unit's move shall not set off another's. Followers do go: that is what following means.
+"""
+
+from collections.abc import Mapping
+
+from fedsvc_placement.fleet import PreparedFleet
+from fedsvc_placement.model import AffinityMode, ClusterSnapshot, PlacedUnit, UnitAffinity, UnitInput, Verdict
+from fedsvc_placement.rules.candidate import Candidate, Rule, stays
+from fedsvc_placement.selectors import matches_unit
+from fedsvc_placement.texts import list_text, topology_text
+from fedsvc_placement.topology import domains
+
+_FOLLOWS = "Follows"
+_UNIT_AFFINITY = "UnitAffinity"
+
+
+def follows(candidate: Candidate) -> Verdict:
+    """Require that one of the units it follows is there."""
+    leaders = candidate.placement.follows
+    units = candidate.fleet.units_by_key
+    here = [key for key in leaders if key in units and candidate.cluster.name in units[key].clusters]
+    if here:
+        return Verdict(rule=_FOLLOWS, passed=True, reason="LeaderHere", message=f"it follows {list_text(sorted(here))}")
+    unknown = [key for key in leaders if key not in units]
+    message = f"none of the units it follows is here: {list_text(sorted(leaders))}"
+    if unknown:
+        message += f" (not known: {list_text(sorted(unknown))})"
+    return Verdict(rule=_FOLLOWS, passed=False, reason="LeaderNotHere", message=message)
+
+
+def unit_affinity(candidate: Candidate) -> Verdict:
+    """Require that the cluster is where other units are, or where none of them is."""
+    refusals: list[tuple[str, str]] = []
+    kept: list[str] = []
+    for affinity in candidate.placement.affinities:
+        if affinity.weight is not None:
+            continue
+        reason, message = _judged(candidate, affinity, places_of(candidate.fleet, candidate.unit, affinity))
+        if reason:
+            refusals.append((reason, message))
+        else:
+            kept.append(message)
+    if not refusals:
+        return Verdict(rule=_UNIT_AFFINITY, passed=True, reason="AffinityHolds", message="; ".join(kept))
+    message = "; ".join(message for _, message in refusals)
+    if candidate.bound:
+        return stays(_UNIT_AFFINITY, message)
+    return Verdict(rule=_UNIT_AFFINITY, passed=False, reason=refusals[0][0], message=message)
+
+
+class Places:
+    """Where the units that an affinity is about are."""
+
+    def __init__(
+        self, affinity: UnitAffinity, units: tuple[PlacedUnit, ...], fleet: Mapping[str, ClusterSnapshot]
+    ) -> None:
+        self._affinity = affinity
+        self._by_cluster: dict[str, list[str]] = {}
+        self._by_domain: dict[str, list[str]] = {}
+        for unit in units:
+            for name in unit.clusters:
+                self._by_cluster.setdefault(name, []).append(unit.key)
+                if name in fleet:
+                    for domain in domains(fleet[name], affinity.by, affinity.label_key):
+                        self._by_domain.setdefault(domain, []).append(unit.key)
+        self.nowhere = not self._by_cluster
+
+    def near(self, cluster: ClusterSnapshot) -> tuple[str, ...]:
+        """Return the keys of the units that are in the same place as a cluster, sorted.
+
+        A cluster is in the same place as itself, also where its region, say, is not known; of several zones one in
+        common is enough.
+        """
+        found = set(self._by_cluster.get(cluster.name, ()))
+        for domain in domains(cluster, self._affinity.by, self._affinity.label_key):
+            found.update(self._by_domain.get(domain, ()))
+        return tuple(sorted(found))
+
+
+def matched_units(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> tuple[PlacedUnit, ...]:
+    """Return the other units that an affinity is about, sorted by key."""
+    return tuple(
+        other
+        for other in fleet.units
+        if other.key != unit.key and matches_unit(affinity.units, other.key, other.labels)
+    )
+
+
+def places_of(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> Places:
+    """Return where the units of an affinity are."""
+    return fleet.keep(
+        ("places", unit.key, affinity),
+        lambda: Places(affinity, matched_units(fleet, unit, affinity), fleet.clusters_by_name),
+    )
+
+
+def is_first(candidate_unit: UnitInput, affinity: UnitAffinity, places: Places) -> bool:
+    """Tell whether the unit is the first of a set that wants to be together, and so has to start somewhere."""
+    return places.nowhere and matches_unit(affinity.units, candidate_unit.key, candidate_unit.labels)
+
+
+def _judged(candidate: Candidate, affinity: UnitAffinity, places: Places) -> tuple[str, str]:
+    near = places.near(candidate.cluster)
+    place = f"the same {topology_text(affinity.by, affinity.label_key)}"
+    if affinity.mode == AffinityMode.APART:
+        if near:
+            return "UnitsTooNear", f"{list_text(near)} is in {place}, from which it shall be apart"
+        return "", f"none of the units it shall be apart from is in {place}"
+    if affinity.mode != AffinityMode.TOGETHER:
+        raise ValueError(f"affinity mode {affinity.mode!r} is not one of {', '.join(AffinityMode)}")
+    if near:
+        return "", f"together with {list_text(near)} in {place}"
+    if is_first(candidate.unit, affinity, places):
+        return "", "it is the first of the units that shall be together"
+    if places.nowhere:
+        return "UnitsNowhere", "the units it shall be together with are placed nowhere"
+    return "UnitsNotHere", f"none of the units it shall be together with is in {place}"
+
+
+FOLLOWS = Rule(name=_FOLLOWS, applies=lambda unit: bool(unit.placement.follows), judge=follows)
+UNIT_AFFINITY = Rule(
+    name=_UNIT_AFFINITY,
+    applies=lambda unit: any(affinity.weight is None for affinity in unit.placement.affinities),
+    judge=unit_affinity,
+)

@@ -1,0 +1,85 @@
+"""Choose clusters under limits on how many groups they may and shall form. Pure numbers: knows nothing of placements.
+
+Of all sets that exceed no maximum the best is taken, in this order: most clusters kept that run the unit, fewest groups
+missing, fewest replicas without room, highest value. Values are above 0, so no cluster is left out without need.
+
+Where the groups of each limit lie within those of the next (zones in regions in providers, clusters in anything) that
+is a tree, and `spread_tree` finds the best set by dynamic programming. Where two limits cross each other, choosing
+groups of both so that many clusters lie in their intersection is the maximum edge biclique problem, which is NP-hard
+(Peeters 2003, https://doi.org/10.1016/S0166-218X(03)00333-0): `spread_search` then looks as far as its bound allows,
+and says so where that was not far enough to be sure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A cluster to choose or not."""
+
+    # Its group under each limit.
+    groups: tuple[str, ...]
+    # How many replicas of each workload it can hold.
+    rooms: tuple[int, ...]
+    # What it is worth, above 0.
+    value: int
+    # Whether the unit runs there and shall stay.
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many groups may and shall be used."""
+
+    min_groups: int
+    max_groups: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Items, the limits on them, and how many replicas of each workload need room."""
+
+    items: tuple[Item, ...]
+    limits: tuple[Limit, ...]
+    needs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """A choice."""
+
+    # Indexes of items, ascending.
+    indexes: tuple[int, ...]
+    # Whether no other choice is better for sure.
+    proven: bool
+
+
+# Kept, groups missing, replicas missing (both negative), value: the higher the better.
+Rank = tuple[int, int, int, int]
+
+
+def rank_of(problem: Problem, indexes: Sequence[int]) -> Rank:
+    """Return how good a choice is."""
+    items = [problem.items[index] for index in indexes]
+    missing = sum(missing_groups(problem, indexes))
+    rooms = [sum(item.rooms[place] for item in items) for place in range(len(problem.needs))]
+    lacking = sum(max(0, need - room) for need, room in zip(problem.needs, rooms, strict=True))
+    return sum(item.kept for item in items), -missing, -lacking, sum(item.value for item in items)
+
+
+def missing_groups(problem: Problem, indexes: Sequence[int]) -> tuple[int, ...]:
+    """Return how many groups a choice has too few, by limit."""
+    return tuple(
+        max(0, limit.min_groups - len({problem.items[index].groups[place] for index in indexes}))
+        for place, limit in enumerate(problem.limits)
+    )
+
+
+def exceeds(problem: Problem, indexes: Sequence[int]) -> bool:
+    """Tell whether a choice has more groups than a limit allows."""
+    return any(
+        limit.max_groups is not None
+        and len({problem.items[index].groups[place] for index in indexes}) > limit.max_groups
+        for place, limit in enumerate(problem.limits)
+    )
