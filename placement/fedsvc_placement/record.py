@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def to_dict(decision: Decision) -> dict[str, Any]:
     """Return a decision as JSON types; keys are the field names, instants are ISO 8601 text, tuples are lists."""
-    return _parts(decision)
+    return to_plain(decision)
 
 
 def from_dict(data: Mapping[str, Any]) -> Decision:
@@ -26,32 +26,47 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
     Raises:
         TypeError: a field is missing that has no default, or one is not known.
     """
-    return _value(Decision, data)
+    return from_plain(Decision, data)
+
+
+def to_plain(value: Any) -> dict[str, Any]:
+    """Return one of the model's values as JSON types; mappings and sets are sorted."""
+    return {
+        part.name: _plain(found) for part in fields(value) if (found := getattr(value, part.name)) != _default(part)
+    }
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {key: _plain(value[key]) for key in sorted(value)}
+        return _plain_mapping(value)
+    if isinstance(value, frozenset):
+        return [_plain(part) for part in sorted(value)]
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if is_dataclass(value):
-        return _parts(value)
+        return to_plain(value)
     return value
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    return {
-        part.name: _plain(found) for part in fields(value) if (found := getattr(value, part.name)) != _default(part)
-    }
+def _plain_mapping(value: Mapping[Any, Any]) -> Any:
+    keys = sorted(value)
+    if keys and isinstance(keys[0], tuple):  # JSON has no such keys: a list of the key's parts and the value
+        return [[*key, _plain(value[key])] for key in keys]
+    return {key: _plain(value[key]) for key in keys}
 
 
 def _default(part: Field[Any]) -> Any:
     return part.default if part.default_factory is MISSING else part.default_factory()
 
 
-def _value(kind: type[T], data: Mapping[str, Any]) -> T:
+def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
+    """Return the value of `kind` that `to_plain` was given.
+
+    Raises:
+        TypeError: a field is missing that has no default, or one is not known.
+    """
     hints = _hints(kind)  # type: ignore[arg-type]  # classes are hashable
     return kind(**{name: _read(hints.get(name), value) for name, value in data.items()})
 
@@ -64,9 +79,17 @@ def _read(hint: Any, value: Any) -> Any:
     if hint is datetime:
         return datetime.fromisoformat(value)
     if is_dataclass(hint):
-        return _value(hint, value)  # type: ignore[arg-type]  # a hint is a class, never an instance
-    if get_origin(hint) is tuple:
-        return _tuple(get_args(hint), value)
+        return from_plain(hint, value)  # type: ignore[arg-type]  # a hint is a class, never an instance
+    return _read_many(get_origin(hint), get_args(hint), value)
+
+
+def _read_many(origin: Any, parts: tuple[Any, ...], value: Any) -> Any:
+    if origin is tuple:
+        return _tuple(parts, value)
+    if origin is frozenset:
+        return frozenset(_read(parts[0], part) for part in value)
+    if origin is Mapping and get_origin(parts[0]) is tuple:
+        return {tuple(key): found for *key, found in value}
     return value
 
 

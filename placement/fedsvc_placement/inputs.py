@@ -1,0 +1,68 @@
+"""All that a decision was made from, in one value: kept beside it, and decided on again.
+
+The fleet is the large part, and the same for many decisions; keep it under its digest, once.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from fedsvc_placement.decide import decide
+from fedsvc_placement.fleet import PreparedFleet
+from fedsvc_placement.model import Decision, Fleet, Memory, PreviousBinding, Trigger, UnitInput
+from fedsvc_placement.record import from_plain, to_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The arguments of `decide` but for the fleet."""
+
+    # The unit, policies resolved.
+    unit: UnitInput
+    # Where it was.
+    previous: tuple[PreviousBinding, ...] = ()
+    # What it remembered.
+    memory: Memory = field(default_factory=Memory)
+    # What gave rise to the decision: a word of `Trigger`.
+    trigger: str = Trigger.OTHER
+    # When it was made (time zone aware).
+    now: datetime
+
+
+def decide_on(inputs: Inputs, fleet: Fleet | PreparedFleet) -> Decision:
+    """Decide on inputs as they were kept: the same decision, byte for byte, as long as `ENGINE_VERSION` is the same."""
+    return decide(inputs.unit, fleet, inputs.previous, inputs.now, memory=inputs.memory, trigger=inputs.trigger)
+
+
+def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
+    """Return inputs as JSON types."""
+    return to_plain(inputs)
+
+
+def inputs_from_dict(data: dict[str, Any]) -> Inputs:
+    """Return the inputs that `inputs_to_dict` was given.
+
+    Raises:
+        TypeError: a field is missing or not known.
+    """
+    return from_plain(Inputs, data)
+
+
+def fleet_to_json(fleet: Fleet) -> tuple[bytes, bytes]:
+    """Return a fleet as canonical JSON, and the SHA-256 of that. Parts are sorted: their order means nothing."""
+    plain = to_plain(fleet)
+    for name, key in (("clusters", "name"), ("units", "key"), ("datasets", "name")):
+        plain[name] = sorted(plain.get(name, ()), key=lambda entry: entry[key])
+    body = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return body, sha256(body).digest()
+
+
+def fleet_from_json(body: bytes) -> Fleet:
+    """Return the fleet that `fleet_to_json` was given, its parts sorted.
+
+    Raises:
+        TypeError: a field is missing or not known.
+    """
+    return from_plain(Fleet, json.loads(body))
