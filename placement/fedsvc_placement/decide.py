@@ -18,15 +18,21 @@ from fedsvc_placement.model import (
     Placement,
     PlacementWarning,
     PreviousBinding,
-    ReplicaPolicy,
     Target,
     UnitInput,
     Verdict,
 )
-from fedsvc_placement.replicas import divide_workload, shortfalls_of, terms_of
+from fedsvc_placement.replicas import divide_unit
 from fedsvc_placement.selectors import named_clusters
+from fedsvc_placement.shortfalls import shortfalls_of
+from fedsvc_placement.terms import Chosen
 
-_DUPLICATED = ReplicaPolicy()
+_WITHOUT_REPLICAS = Verdict(
+    rule="Replicas",
+    passed=False,
+    reason="NoReplicas",
+    message="it could be used, and the division gives it no replicas",
+)
 
 
 def decide(
@@ -65,19 +71,37 @@ def decide(
     # Nothing limits the number of clusters in this engine yet: select takes all that fit, whatever their score.
     chosen = [candidate for candidate, verdicts in judged if all(verdict.passed for verdict in verdicts)]
 
-    policy = placement.replicas or _DUPLICATED
-    terms = [
-        terms_of(
-            policy,
-            candidate.cluster,
-            bindings[candidate.cluster.name].replicas if filters.holds_replicas(candidate) else None,
-        )
-        for candidate in chosen
+    divided = divide_unit(
+        unit,
+        [
+            Chosen(
+                cluster=candidate.cluster,
+                bound=candidate.bound,
+                before=bindings[candidate.cluster.name].replicas if candidate.bound else None,
+                held=filters.holds_replicas(candidate),
+                score=sum(part.value for part in filters.score(candidate)),
+            )
+            for candidate in chosen
+        ],
+        learned=(),
+        reserve_ppm=0,
+        now=now,
+    )
+    divisions = divided.divisions
+    judged = [
+        (candidate, (*verdicts, _WITHOUT_REPLICAS))
+        if all(verdict.passed for verdict in verdicts) and candidate.cluster.name not in divided.targets
+        else (candidate, verdicts)
+        for candidate, verdicts in judged
     ]
-    divisions = tuple(divide_workload(unit.key, workload, policy, terms) for workload in workloads)
-    replicas = _replicas_by_cluster(divisions)
+    chosen = [candidate for candidate in chosen if candidate.cluster.name in divided.targets]
+    replicas, completions = _by_cluster(divisions)
     targets = tuple(
-        Target(cluster=candidate.cluster.name, replicas=replicas.get(candidate.cluster.name, {}))
+        Target(
+            cluster=candidate.cluster.name,
+            replicas=replicas.get(candidate.cluster.name, {}),
+            completions=completions.get(candidate.cluster.name, {}),
+        )
         for candidate in chosen
     )
     ends = {candidate.cluster.name: filters.toleration_ends(candidate) for candidate in candidates}
@@ -110,12 +134,15 @@ def _refuse_twice(what: str, names: Sequence[str]) -> None:
             raise ValueError(f"{what} {one!r} is given twice")
 
 
-def _replicas_by_cluster(divisions: Sequence[Division]) -> Mapping[str, dict[str, int]]:
+def _by_cluster(divisions: Sequence[Division]) -> tuple[Mapping[str, dict[str, int]], Mapping[str, dict[str, int]]]:
     replicas: dict[str, dict[str, int]] = {}
+    completions: dict[str, dict[str, int]] = {}
     for division in divisions:
         for share in division.shares:
             replicas.setdefault(share.cluster, {})[division.workload] = share.replicas
-    return replicas
+            if share.completions is not None:
+                completions.setdefault(share.cluster, {})[division.workload] = share.completions
+    return replicas, completions
 
 
 def _cluster_verdicts(
@@ -128,7 +155,7 @@ def _cluster_verdicts(
             bound=candidate.bound,
             verdicts=verdicts,
             score=filters.score(candidate),
-            replicas=replicas.get(candidate.cluster.name, {}),
+            replicas=replicas.get(candidate.cluster.name, {}) if all(verdict.passed for verdict in verdicts) else {},
         )
         for candidate, verdicts in judged
     )

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from fedsvc_placement.model import ClusterSnapshot, Effect, Mode, Placement
-from fedsvc_placement.replicas import rule_index
 from fedsvc_placement.selectors import excluded, named_clusters, selected, toleration_for
+from fedsvc_placement.terms import rule_index
 
 
 def touches(placement: Placement, before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> bool:

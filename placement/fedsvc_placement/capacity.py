@@ -1,0 +1,189 @@
+"""How many replicas a cluster has room for: node by node, since a pod needs its room on one node, not in the sum.
+
+What is asked of a node besides `requests` (ports, volumes, affinities) is not known here; what is thereby promised too
+much stays unschedulable, and is learned.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from fedsvc_placement.learning import allowed
+from fedsvc_placement.model import (
+    Capacity,
+    ClusterSnapshot,
+    Grant,
+    Headroom,
+    Learned,
+    NodeShape,
+    Topology,
+    WorkloadInput,
+)
+
+# Parts are told in millionths.
+WHOLE_PPM = 1_000_000
+
+_PODS = "pods"
+# What headroom is measured on: a rare resource that only one group has would otherwise keep everything back.
+_MEASURED = ("cpu", "memory")
+
+# So many nodes with so much free.
+_Nodes = list[tuple[int, Mapping[str, int]]]
+
+
+def room_of(
+    cluster: ClusterSnapshot,
+    workload: WorkloadInput,
+    *,
+    before: int,
+    reserve_ppm: int,
+    learned: Sequence[Learned],
+    now: datetime,
+) -> int | None:
+    """Return how many replicas of a workload a cluster can hold; None where nothing is known of it.
+
+    Those that are there count as held, whatever the nodes have free: neither head-room nor grants drive them out. Only
+    what was learned can make the room smaller than `before`.
+
+    Args:
+        cluster: its capacity is looked at.
+        workload: what it requests by resource is looked at; what a node does not list, it lacks.
+        before: replicas the cluster was given already, running or granted.
+        reserve_ppm: part of each node's allocatable that is kept back, in millionths, rounded down to whole units.
+        learned: what was learned of any cluster and workload.
+        now: time zone aware; what was learned is forgotten by and by.
+    """
+    known = [
+        limit
+        for entry in learned
+        if entry.cluster == cluster.name
+        and entry.workload == workload.key
+        and (limit := allowed(entry, now)) is not None
+    ]
+    if cluster.capacity is not None:
+        nodes = _after_grants(cluster.capacity, reserve_ppm)
+        demand = _demand(workload.requests)
+        known.append(before + sum(count * _fits(free, demand) for count, free in nodes))
+    return min(known, default=None)
+
+
+def take(capacity: Capacity, requests: Mapping[str, int], replicas: int) -> Capacity:
+    """Return what is left once so many more replicas were placed: other workloads find their room taken."""
+    if replicas <= 0:
+        return capacity
+    return replace(capacity, grants=(*capacity.grants, Grant(requests=requests, replicas=replicas)))
+
+
+def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
+    """Return the part, in millionths, that each cluster keeps back so that the loss of any one group can be borne.
+
+    With the part g of the whole in the largest group, keeping back g everywhere leaves g (1 - g) of the whole free
+    elsewhere: just what ran in that group. Measured on cpu and memory, the larger part of the two, rounded up.
+    Clusters that leave, or whose capacity is unknown, are not counted; one that belongs to no group is one by itself.
+
+    Returns 0 where there are fewer than two groups: nothing that is kept back would outlive the loss.
+
+    Raises:
+        ValueError: the topology does not exist.
+    """
+    offered: dict[tuple[str, ...], dict[str, int]] = {}
+    for cluster in clusters:
+        if cluster.deleting or cluster.capacity is None:
+            continue
+        group = offered.setdefault(_group(cluster, headroom), defaultdict(int))
+        for shape in cluster.capacity.nodes:
+            for resource in _MEASURED:
+                group[resource] += shape.count * shape.allocatable.get(resource, 0)
+    if len(offered) < 2:
+        return 0
+    parts = [0]
+    for resource in _MEASURED:
+        whole = sum(group[resource] for group in offered.values())
+        if whole:
+            largest = max(group[resource] for group in offered.values())
+            parts.append(-(-largest * WHOLE_PPM // whole))
+    return max(parts)
+
+
+def _group(cluster: ClusterSnapshot, headroom: Headroom) -> tuple[str, ...]:
+    if headroom.by == Topology.CLUSTER:
+        values: tuple[str, ...] = (cluster.name,)
+    elif headroom.by == Topology.ZONE:
+        values = tuple(sorted(set(cluster.zones)))
+    elif headroom.by == Topology.REGION:
+        values = (cluster.region,)
+    elif headroom.by == Topology.PROVIDER:
+        values = (cluster.provider,)
+    elif headroom.by == Topology.LABEL:
+        values = (cluster.labels.get(headroom.label_key, ""),)
+    else:
+        raise ValueError(f"topology {headroom.by} does not exist")
+    return ("group", *values) if any(values) else ("alone", cluster.name)
+
+
+def _demand(requests: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return what a replica takes, without what it asks nothing of."""
+    return sorted({_PODS: 1, **{resource: amount for resource, amount in requests.items() if amount > 0}}.items())
+
+
+def _fits(free: Mapping[str, int], demand: Sequence[tuple[str, int]]) -> int:
+    return max(0, min(free.get(resource, 0) // amount for resource, amount in demand))
+
+
+def _after_grants(capacity: Capacity, kept_ppm: int) -> _Nodes:
+    """Return the nodes as they are once everything granted runs there, without what is kept back.
+
+    Grants are fitted largest first, each onto the nodes it fits most tightly, filling one after the other. Those that
+    fit nowhere are left out: they wait there, and what is as large as they waits too.
+    """
+    nodes: _Nodes = [(shape.count, _unreserved(shape, kept_ppm)) for shape in capacity.nodes if shape.count > 0]
+    if not capacity.grants:
+        return nodes
+    offered: dict[str, int] = defaultdict(int)
+    for shape in capacity.nodes:
+        for resource, amount in shape.allocatable.items():
+            offered[resource] += shape.count * amount
+    for demand, replicas in sorted(
+        ((_demand(grant.requests), grant.replicas) for grant in capacity.grants),
+        key=lambda entry: (-_size(entry[0], offered), entry),
+    ):
+        nodes = _placed(nodes, demand, replicas)
+    return nodes
+
+
+def _unreserved(shape: NodeShape, kept_ppm: int) -> Mapping[str, int]:
+    if not kept_ppm:
+        return shape.free
+    return {
+        resource: amount - shape.allocatable.get(resource, 0) * kept_ppm // WHOLE_PPM
+        for resource, amount in shape.free.items()
+    }
+
+
+def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
+    """Return the largest part of what the cluster offers that one replica takes, in millionths."""
+    return max(amount * WHOLE_PPM // max(1, offered.get(resource, 0)) for resource, amount in demand)
+
+
+def _placed(nodes: _Nodes, demand: Sequence[tuple[str, int]], replicas: int) -> _Nodes:
+    left = replicas
+    after: _Nodes = []
+    sized = ((_fits(free, demand), sorted(free.items()), count, free) for count, free in nodes)
+    for fits, _, count, free in sorted(sized, key=lambda entry: entry[:3]):
+        if not fits or left <= 0:
+            after.append((count, free))
+            continue
+        full = min(count, left // fits)
+        rest = min(left - full * fits, fits) if full < count else 0
+        left -= full * fits + rest
+        parts = ((full, fits), (1 if rest else 0, rest), (count - full - (1 if rest else 0), 0))
+        after.extend((number, _less(free, demand, there)) for number, there in parts if number)
+    return after
+
+
+def _less(free: Mapping[str, int], demand: Sequence[tuple[str, int]], replicas: int) -> Mapping[str, int]:
+    if not replicas:
+        return free
+    taken = dict(demand)
+    return {resource: amount - replicas * taken.get(resource, 0) for resource, amount in free.items()}
