@@ -8,9 +8,12 @@ from fedsvc_placement.divide import Party, bounds, divide
 def aggregate(total: int, parties: Sequence[Party], preference: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Return each party's part, with as few parties above 0 as hold the total; inside, weights divide.
 
-    Parties with a minimum take part in any case. How many others are needed at least is told by the largest upper
-    bounds. Then parties are asked in order of preference, and one is taken if with it, and the largest of the others
-    for the places that remain, the total is still held.
+    Parties with a minimum take part in any case; where there is not enough for all minimums, nobody gets more than its
+    own, and the fewest share what there is, the heaviest first.
+
+    How many others are needed at least is told by the largest upper bounds. Then parties are asked in order of
+    preference, and one is taken if with it, and the largest of the others for the places that remain, the total is
+    still held.
 
     Args:
         total: what is divided.
@@ -18,6 +21,8 @@ def aggregate(total: int, parties: Sequence[Party], preference: Sequence[tuple[i
         preference: of each party, lower is preferred; ties by the parties' `order`.
     """
     lows, highs = bounds(total, parties)
+    if sum(lows) > total:
+        return _minimums(total, parties, preference, lows)
     forced = [index for index, low in enumerate(lows) if low]
     need = total - sum(highs[index] for index in forced)
     others = [index for index, high in enumerate(highs) if high and not lows[index]]
@@ -26,6 +31,21 @@ def aggregate(total: int, parties: Sequence[Party], preference: Sequence[tuple[i
     parts = [0] * len(parties)
     for index, part in zip(chosen, divide(total, [parties[index] for index in chosen]), strict=True):
         parts[index] = part
+    return tuple(parts)
+
+
+def _minimums(
+    total: int, parties: Sequence[Party], preference: Sequence[tuple[int, ...]], lows: Sequence[int]
+) -> tuple[int, ...]:
+    parts = [0] * len(parties)
+    left = total
+    by_weight = sorted(
+        (index for index, low in enumerate(lows) if low),
+        key=lambda index: (-parties[index].weight, preference[index], parties[index].order),
+    )
+    for index in _fewest(total, by_weight, lows):
+        parts[index] = min(lows[index], left)
+        left -= parts[index]
     return tuple(parts)
 
 

@@ -13,7 +13,6 @@ from fedsvc_placement.learning import allowed
 from fedsvc_placement.model import (
     Capacity,
     ClusterSnapshot,
-    Grant,
     Headroom,
     Learned,
     NodeShape,
@@ -27,9 +26,6 @@ WHOLE_PPM = 1_000_000
 _PODS = "pods"
 # What headroom is measured on: a rare resource that only one group has would otherwise keep everything back.
 _MEASURED = ("cpu", "memory")
-
-# So many nodes with so much free.
-_Nodes = list[tuple[int, Mapping[str, int]]]
 
 
 def room_of(
@@ -62,17 +58,45 @@ def room_of(
         and (limit := allowed(entry, now)) is not None
     ]
     if cluster.capacity is not None:
-        nodes = _after_grants(cluster.capacity, reserve_ppm)
         demand = _demand(workload.requests)
-        known.append(before + sum(count * _fits(free, demand) for count, free in nodes))
+        nodes = settled(cluster.capacity, reserve_ppm).nodes
+        known.append(before + sum(shape.count * _fits(shape.free, demand) for shape in nodes))
     return min(known, default=None)
 
 
+def settled(capacity: Capacity, reserve_ppm: int) -> Capacity:
+    """Return the nodes as they are once everything granted runs there, without what is kept back.
+
+    Head-room goes first: what is granted uses the same part of the nodes as what is placed now. Grants are fitted
+    largest first, each onto the nodes it fits most tightly, filling one after the other. Those that fit nowhere are
+    left out: they wait there, and what is as large as they waits too.
+
+    Args:
+        capacity: of a cluster.
+        reserve_ppm: part of each node's allocatable that is kept back, in millionths, rounded down to whole units.
+    """
+    nodes = [_unreserved(shape, reserve_ppm) for shape in capacity.nodes if shape.count > 0]
+    offered: dict[str, int] = defaultdict(int)
+    for shape in capacity.nodes if capacity.grants else ():
+        for resource, amount in shape.allocatable.items():
+            offered[resource] += shape.count * amount
+    for demand, replicas in sorted(
+        ((_demand(grant.requests), grant.replicas) for grant in capacity.grants),
+        key=lambda entry: (-_size(entry[0], offered), entry),
+    ):
+        nodes = _placed(nodes, demand, replicas)
+    return Capacity(nodes=tuple(nodes))
+
+
 def take(capacity: Capacity, requests: Mapping[str, int], replicas: int) -> Capacity:
-    """Return what is left once so many more replicas were placed: other workloads find their room taken."""
+    """Return what is left once so many more replicas were placed: the next workload finds their room taken.
+
+    They are fitted as grants are. Where there is head-room, the capacity must be `settled` with it before.
+    """
     if replicas <= 0:
         return capacity
-    return replace(capacity, grants=(*capacity.grants, Grant(requests=requests, replicas=replicas)))
+    nodes = _placed(list(settled(capacity, 0).nodes), _demand(requests), replicas)
+    return Capacity(nodes=tuple(nodes))
 
 
 def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
@@ -131,34 +155,14 @@ def _fits(free: Mapping[str, int], demand: Sequence[tuple[str, int]]) -> int:
     return max(0, min(free.get(resource, 0) // amount for resource, amount in demand))
 
 
-def _after_grants(capacity: Capacity, kept_ppm: int) -> _Nodes:
-    """Return the nodes as they are once everything granted runs there, without what is kept back.
-
-    Grants are fitted largest first, each onto the nodes it fits most tightly, filling one after the other. Those that
-    fit nowhere are left out: they wait there, and what is as large as they waits too.
-    """
-    nodes: _Nodes = [(shape.count, _unreserved(shape, kept_ppm)) for shape in capacity.nodes if shape.count > 0]
-    if not capacity.grants:
-        return nodes
-    offered: dict[str, int] = defaultdict(int)
-    for shape in capacity.nodes:
-        for resource, amount in shape.allocatable.items():
-            offered[resource] += shape.count * amount
-    for demand, replicas in sorted(
-        ((_demand(grant.requests), grant.replicas) for grant in capacity.grants),
-        key=lambda entry: (-_size(entry[0], offered), entry),
-    ):
-        nodes = _placed(nodes, demand, replicas)
-    return nodes
-
-
-def _unreserved(shape: NodeShape, kept_ppm: int) -> Mapping[str, int]:
+def _unreserved(shape: NodeShape, kept_ppm: int) -> NodeShape:
     if not kept_ppm:
-        return shape.free
-    return {
+        return shape
+    free = {
         resource: amount - shape.allocatable.get(resource, 0) * kept_ppm // WHOLE_PPM
         for resource, amount in shape.free.items()
     }
+    return replace(shape, free=free)
 
 
 def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
@@ -166,24 +170,26 @@ def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
     return max(amount * WHOLE_PPM // max(1, offered.get(resource, 0)) for resource, amount in demand)
 
 
-def _placed(nodes: _Nodes, demand: Sequence[tuple[str, int]], replicas: int) -> _Nodes:
+def _placed(nodes: Sequence[NodeShape], demand: Sequence[tuple[str, int]], replicas: int) -> list[NodeShape]:
     left = replicas
-    after: _Nodes = []
-    sized = ((_fits(free, demand), sorted(free.items()), count, free) for count, free in nodes)
-    for fits, _, count, free in sorted(sized, key=lambda entry: entry[:3]):
+    after: list[NodeShape] = []
+    sized = ((_fits(shape.free, demand), sorted(shape.free.items()), shape.count, shape) for shape in nodes)
+    for fits, _, count, shape in sorted(sized, key=lambda entry: entry[:3]):
         if not fits or left <= 0:
-            after.append((count, free))
+            after.append(shape)
             continue
         full = min(count, left // fits)
-        rest = min(left - full * fits, fits) if full < count else 0
+        # Where not all nodes are filled, less is left than fills one.
+        rest = left - full * fits if full < count else 0
         left -= full * fits + rest
-        parts = ((full, fits), (1 if rest else 0, rest), (count - full - (1 if rest else 0), 0))
-        after.extend((number, _less(free, demand, there)) for number, there in parts if number)
+        partly = 1 if rest else 0
+        parts = ((full, fits), (partly, rest), (count - full - partly, 0))
+        after.extend(_less(shape, number, demand, there) for number, there in parts if number)
     return after
 
 
-def _less(free: Mapping[str, int], demand: Sequence[tuple[str, int]], replicas: int) -> Mapping[str, int]:
-    if not replicas:
-        return free
-    taken = dict(demand)
-    return {resource: amount - replicas * taken.get(resource, 0) for resource, amount in free.items()}
+def _less(shape: NodeShape, count: int, demand: Sequence[tuple[str, int]], replicas: int) -> NodeShape:
+    free = dict(shape.free)
+    for resource, amount in demand:
+        free[resource] -= replicas * amount
+    return replace(shape, count=count, free=free)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fedsvc_placement.capacity import room_of, take
+from fedsvc_placement.capacity import room_of, settled, take
 from fedsvc_placement.division import Seat, divide_workload, wanted_of
 from fedsvc_placement.model import (
     ClusterSnapshot,
@@ -63,13 +63,15 @@ def divide_unit(
         ValueError: a mode, strategy or movement that does not exist, or negative numbers; `validate` tells them with
             their path.
     """
-    policy = _settled(unit.placement.replicas or _DUPLICATED, rebalance=rebalance)
+    policy = _defaulted(unit.placement.replicas or _DUPLICATED, rebalance=rebalance)
     terms = [terms_of(unit.key, policy, entry) for entry in chosen]
     if policy.mode == Mode.DUPLICATED:
         terms = [entry for entry in terms if not entry.chosen.tier]
     known = _by_place(learned)
     # What each cluster has left; what a workload is given now is taken off before the next is divided.
     clusters = [entry.chosen.cluster for entry in terms]
+    if _asks_room(policy):
+        clusters = [_settled_cluster(cluster, reserve_ppm) for cluster in clusters]
     weights: Sequence[int] | None = None
     divisions: list[Division] = []
     used: set[str] = set()
@@ -82,7 +84,7 @@ def divide_unit(
                     cluster,
                     workload,
                     before=before or 0,
-                    reserve_ppm=reserve_ppm,
+                    reserve_ppm=0,
                     learned=known.get((cluster.name, workload.key), ()),
                     now=now,
                 )
@@ -98,17 +100,18 @@ def divide_unit(
         division = divide_workload(workload, policy, seats)
         divisions.append(division)
         used.update(share.cluster for share in division.shares if share.replicas)
-        clusters = [
-            _left(cluster, workload, share.replicas - (before or 0))
-            for cluster, share, before in zip(clusters, division.shares, befores, strict=True)
-        ]
+        if _asks_room(policy) and len(unit.workloads) > 1:
+            clusters = [
+                _left(cluster, workload, share.replicas - (before or 0))
+                for cluster, share, before in zip(clusters, division.shares, befores, strict=True)
+            ]
     return UnitDivision(
         divisions=tuple(sorted(divisions, key=lambda division: division.workload)),
         targets=_targets(policy, terms, used, divided=bool(divisions)),
     )
 
 
-def _settled(policy: ReplicaPolicy, *, rebalance: bool) -> ReplicaPolicy:
+def _defaulted(policy: ReplicaPolicy, *, rebalance: bool) -> ReplicaPolicy:
     """Return the policy with its defaults filled in."""
     weighted = policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED
     movement = policy.movement or (Movement.FRESH if weighted else Movement.STEADY)
@@ -149,6 +152,12 @@ def _seat(
     spare = by_room and not common and bool(room)
     factor = ((room or 0) if spare else common) if by_room else 1
     return Seat(terms=terms, weight=terms.weight * factor, before=before, room=room, spare=spare, used=used)
+
+
+def _settled_cluster(cluster: ClusterSnapshot, reserve_ppm: int) -> ClusterSnapshot:
+    if cluster.capacity is None:
+        return cluster
+    return replace(cluster, capacity=settled(cluster.capacity, reserve_ppm))
 
 
 def _left(cluster: ClusterSnapshot, workload: WorkloadInput, added: int) -> ClusterSnapshot:

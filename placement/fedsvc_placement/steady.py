@@ -35,12 +35,19 @@ def steady(total: int, parties: Sequence[Party], before: Sequence[int], fresh: R
 def _minimums(
     total: int, parties: Sequence[Party], kept: Sequence[int], lows: Sequence[int], fresh: Rule
 ) -> tuple[int, ...]:
-    """Divide what is not enough for all minimums: nobody gets more than its minimum, and what is there stays."""
+    """Divide what is not enough for all minimums: nobody gets more than its own, and what is there stays.
+
+    Minimums that are met in part are completed before others are begun.
+    """
     if sum(kept) >= total:
         return fresh(total, [_fixed(party, part) for party, part in zip(parties, kept, strict=True)])
-    missing = [_fixed(party, low - part) for party, low, part in zip(parties, lows, kept, strict=True)]
-    added = fresh(total - sum(kept), missing)
-    return tuple(part + more for part, more in zip(kept, added, strict=True))
+    parts = list(kept)
+    for begun in (True, False):
+        missing = [low - part if bool(was) == begun else 0 for low, part, was in zip(lows, parts, kept, strict=True)]
+        amount = min(total - sum(parts), sum(missing))
+        added = fresh(amount, [_fixed(party, gap) for party, gap in zip(parties, missing, strict=True)])
+        parts = [part + more for part, more in zip(parts, added, strict=True)]
+    return tuple(parts)
 
 
 def _fixed(party: Party, part: int) -> Party:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsvc_placement import Capacity, ClusterSnapshot, Grant, Headroom, Learned, NodeShape, WorkloadInput
-from fedsvc_placement.capacity import reserve_ppm, room_of, take
+from fedsvc_placement.capacity import reserve_ppm, room_of, settled, take
 from fedsvc_placement.learning import HALF_LIFE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -130,12 +130,14 @@ def test_taking_some_leaves_room_for_exactly_the_others(
     capacity = Capacity(nodes=nodes)
     whole = room(ClusterSnapshot(name="a", capacity=capacity), wanted, kept_ppm=kept_ppm)
     assert whole is not None
-    for taken in {0, 1, whole // 2, whole}:
-        left = room(ClusterSnapshot(name="a", capacity=take(capacity, wanted, taken)), wanted, kept_ppm=kept_ppm)
-        assert left == max(0, whole - taken)
-    granted = room(ClusterSnapshot(name="a", capacity=replace(capacity, grants=grants)), wanted, kept_ppm=kept_ppm)
-    assert granted is not None
-    assert granted <= whole
+    for number in {0, 1, whole // 2, whole}:
+        taken = take(settled(capacity, kept_ppm), wanted, number)
+        granted = Capacity(nodes=nodes, grants=(Grant(requests=wanted, replicas=number),))
+        assert room(ClusterSnapshot(name="a", capacity=taken), wanted) == max(0, whole - number)
+        assert sorted(map(repr, settled(granted, kept_ppm).nodes)) == sorted(map(repr, taken.nodes))
+    rest = room(ClusterSnapshot(name="a", capacity=replace(capacity, grants=grants)), wanted, kept_ppm=kept_ppm)
+    assert rest is not None
+    assert rest <= whole
 
 
 @given(shapes, grant_lists, requests, st.data())
