@@ -1,12 +1,31 @@
-"""How many replicas clusters have room for."""
+"""How many replicas a cluster has room for: node by node, since a pod needs its room on one node, not in the sum.
 
-from collections.abc import Mapping, Sequence
+What is asked of a node besides `requests` (ports, volumes, affinities) is not known here; what is thereby promised too
+much stays unschedulable, and is learned.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from fedsvc_placement.model import ClusterSnapshot, Headroom, Learned, NodeShape, WorkloadInput
-from fedsvc_placement.topology import group_of
+from fedsvc_placement.learning import allowed
+from fedsvc_placement.model import (
+    Capacity,
+    ClusterSnapshot,
+    Headroom,
+    Learned,
+    NodeShape,
+    Topology,
+    WorkloadInput,
+)
 
-_WHOLE_PPM = 1_000_000
+# Parts are told in millionths.
+WHOLE_PPM = 1_000_000
+
+_PODS = "pods"
+# What headroom is measured on: a rare resource that only one group has would otherwise keep everything back.
+_MEASURED = ("cpu", "memory")
 
 
 def room_of(
@@ -18,37 +37,159 @@ def room_of(
     learned: Sequence[Learned],
     now: datetime,
 ) -> int | None:
-    """Return the replicas of a workload a cluster can hold, those that run there included; None: not known.
+    """Return how many replicas of a workload a cluster can hold; None where nothing is known of it.
+
+    Those that are there count as held, whatever the nodes have free: neither head-room nor grants drive them out. Only
+    what was learned can make the room smaller than `before`.
 
     Args:
-        cluster: the cluster.
-        workload: what is to run there.
-        before: replicas that run there already and hence fit.
-        reserve_ppm: part of the room that is kept back, in millionths.
-        learned: what was seen of replicas that stayed unschedulable.
-        now: time of the decision.
+        cluster: its capacity is looked at.
+        workload: what it requests by resource is looked at; what a node does not list, it lacks.
+        before: replicas the cluster was given already, running or granted.
+        reserve_ppm: part of each node's allocatable that is kept back, in millionths, rounded down to whole units.
+        learned: what was learned of any cluster and workload.
+        now: time zone aware; what was learned is forgotten by and by.
     """
-    if cluster.capacity is None:
-        return None
-    seen = [entry for entry in learned if (entry.cluster, entry.workload) == (cluster.name, workload.key)]
-    wanted = {**workload.requests, "pods": workload.requests.get("pods", 1)}
-    free = sum(shape.count * _fits(shape, wanted) for shape in cluster.capacity.nodes)
-    granted = sum(grant.replicas for grant in cluster.capacity.grants)
-    room = before + max(0, free * (_WHOLE_PPM - reserve_ppm) // _WHOLE_PPM - granted)
-    return min([room, *(max(entry.running, before) for entry in seen if entry.at <= now)])
+    known = [
+        limit
+        for entry in learned
+        if entry.cluster == cluster.name
+        and entry.workload == workload.key
+        and (limit := allowed(entry, now)) is not None
+    ]
+    if cluster.capacity is not None:
+        demand = _demand(workload.requests)
+        nodes = settled(cluster.capacity, reserve_ppm).nodes
+        known.append(before + sum(shape.count * _fits(shape.free, demand) for shape in nodes))
+    return min(known, default=None)
 
 
-def reserve_ppm(clusters: Sequence[ClusterSnapshot], headroom: Headroom) -> int:
-    """Return the part of each cluster's room, in millionths, that must stay free to bear the loss of any one group."""
-    groups: dict[str, int] = {}
+def settled(capacity: Capacity, reserve_ppm: int) -> Capacity:
+    """Return the nodes as they are once everything granted runs there, without what is kept back.
+
+    Head-room goes first: what is granted uses the same part of the nodes as what is placed now. Grants are fitted
+    largest first, each onto the nodes it fits most tightly, filling one after the other. Those that fit nowhere are
+    left out: they wait there, and what is as large as they waits too.
+
+    Args:
+        capacity: of a cluster.
+        reserve_ppm: part of each node's allocatable that is kept back, in millionths, rounded down to whole units.
+    """
+    nodes = [_unreserved(shape, reserve_ppm) for shape in capacity.nodes if shape.count > 0]
+    offered: dict[str, int] = defaultdict(int)
+    for shape in capacity.nodes if capacity.grants else ():
+        for resource, amount in shape.allocatable.items():
+            offered[resource] += shape.count * amount
+    for demand, replicas in sorted(
+        ((_demand(grant.requests), grant.replicas) for grant in capacity.grants),
+        key=lambda entry: (-_size(entry[0], offered), entry),
+    ):
+        nodes = _placed(nodes, demand, replicas)
+    return Capacity(nodes=tuple(nodes))
+
+
+def take(capacity: Capacity, requests: Mapping[str, int], replicas: int) -> Capacity:
+    """Return what is left once so many more replicas were placed: the next workload finds their room taken.
+
+    They are fitted as grants are. Where there is head-room, the capacity must be `settled` with it before.
+    """
+    if replicas <= 0:
+        return capacity
+    nodes = _placed(list(settled(capacity, 0).nodes), _demand(requests), replicas)
+    return Capacity(nodes=tuple(nodes))
+
+
+def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
+    """Return the part, in millionths, that each cluster keeps back so that the loss of any one group can be borne.
+
+    With the part g of the whole in the largest group, keeping back g everywhere leaves g (1 - g) of the whole free
+    elsewhere: just what ran in that group. Measured on cpu and memory, the larger part of the two, rounded up.
+    Clusters that leave, or whose capacity is unknown, are not counted; one that belongs to no group is one by itself.
+
+    Returns 0 where there are fewer than two groups: nothing that is kept back would outlive the loss.
+
+    Raises:
+        ValueError: the topology does not exist.
+    """
+    offered: dict[tuple[str, ...], dict[str, int]] = {}
     for cluster in clusters:
-        nodes = cluster.capacity.nodes if cluster.capacity is not None else ()
-        cores = sum(shape.count * shape.allocatable.get("cpu", 0) for shape in nodes)
-        group = group_of(cluster, headroom.by, headroom.label_key) or f"\0{cluster.name}"
-        groups[group] = groups.get(group, 0) + cores
-    whole = sum(groups.values())
-    return max(groups.values()) * _WHOLE_PPM // whole if whole else 0
+        if cluster.deleting or cluster.capacity is None:
+            continue
+        group = offered.setdefault(_group(cluster, headroom), defaultdict(int))
+        for shape in cluster.capacity.nodes:
+            for resource in _MEASURED:
+                group[resource] += shape.count * shape.allocatable.get(resource, 0)
+    if len(offered) < 2:
+        return 0
+    parts = [0]
+    for resource in _MEASURED:
+        whole = sum(group[resource] for group in offered.values())
+        if whole:
+            largest = max(group[resource] for group in offered.values())
+            parts.append(-(-largest * WHOLE_PPM // whole))
+    return max(parts)
 
 
-def _fits(shape: NodeShape, wanted: Mapping[str, int]) -> int:
-    return min((shape.free.get(resource, 0) // amount for resource, amount in wanted.items() if amount), default=0)
+def _group(cluster: ClusterSnapshot, headroom: Headroom) -> tuple[str, ...]:
+    if headroom.by == Topology.CLUSTER:
+        values: tuple[str, ...] = (cluster.name,)
+    elif headroom.by == Topology.ZONE:
+        values = tuple(sorted(set(cluster.zones)))
+    elif headroom.by == Topology.REGION:
+        values = (cluster.region,)
+    elif headroom.by == Topology.PROVIDER:
+        values = (cluster.provider,)
+    elif headroom.by == Topology.LABEL:
+        values = (cluster.labels.get(headroom.label_key, ""),)
+    else:
+        raise ValueError(f"topology {headroom.by} does not exist")
+    return ("group", *values) if any(values) else ("alone", cluster.name)
+
+
+def _demand(requests: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return what a replica takes, without what it asks nothing of."""
+    return sorted({_PODS: 1, **{resource: amount for resource, amount in requests.items() if amount > 0}}.items())
+
+
+def _fits(free: Mapping[str, int], demand: Sequence[tuple[str, int]]) -> int:
+    return max(0, min(free.get(resource, 0) // amount for resource, amount in demand))
+
+
+def _unreserved(shape: NodeShape, kept_ppm: int) -> NodeShape:
+    if not kept_ppm:
+        return shape
+    free = {
+        resource: amount - shape.allocatable.get(resource, 0) * kept_ppm // WHOLE_PPM
+        for resource, amount in shape.free.items()
+    }
+    return replace(shape, free=free)
+
+
+def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
+    """Return the largest part of what the cluster offers that one replica takes, in millionths."""
+    return max(amount * WHOLE_PPM // max(1, offered.get(resource, 0)) for resource, amount in demand)
+
+
+def _placed(nodes: Sequence[NodeShape], demand: Sequence[tuple[str, int]], replicas: int) -> list[NodeShape]:
+    left = replicas
+    after: list[NodeShape] = []
+    sized = ((_fits(shape.free, demand), sorted(shape.free.items()), shape.count, shape) for shape in nodes)
+    for fits, _, count, shape in sorted(sized, key=lambda entry: entry[:3]):
+        if not fits or left <= 0:
+            after.append(shape)
+            continue
+        full = min(count, left // fits)
+        # Where not all nodes are filled, less is left than fills one.
+        rest = left - full * fits if full < count else 0
+        left -= full * fits + rest
+        partly = 1 if rest else 0
+        parts = ((full, fits), (partly, rest), (count - full - partly, 0))
+        after.extend(_less(shape, number, demand, there) for number, there in parts if number)
+    return after
+
+
+def _less(shape: NodeShape, count: int, demand: Sequence[tuple[str, int]], replicas: int) -> NodeShape:
+    free = dict(shape.free)
+    for resource, amount in demand:
+        free[resource] -= replicas * amount
+    return replace(shape, count=count, free=free)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from fedsvc_placement.choosing import choose
 from fedsvc_placement.digest import Course, inputs_digest
-from fedsvc_placement.dividing import divide_chosen
+from fedsvc_placement.dividing import Shares, divide_chosen
 from fedsvc_placement.eligibility import Standing, eligibility_of
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
 from fedsvc_placement.model import (
@@ -29,12 +29,18 @@ from fedsvc_placement.moves import moves_of
 from fedsvc_placement.occasion import occasion_of
 from fedsvc_placement.preferences import Scores, scores_of
 from fedsvc_placement.refusals import select_verdicts
-from fedsvc_placement.replicas import shortfalls_of
 from fedsvc_placement.rooms import Rooms, rooms_of
 from fedsvc_placement.selecting import Measures
 from fedsvc_placement.selectors import named_clusters
+from fedsvc_placement.shortfalls import shortfalls_of
 
 _NOTHING = Memory()
+_WITHOUT_REPLICAS = Verdict(
+    rule="Replicas",
+    passed=False,
+    reason="NoReplicas",
+    message="it could be used, and the division gives it no replicas",
+)
 
 
 def decide(
@@ -78,10 +84,30 @@ def decide(
     selects = select_verdicts(measures, choice, fitting)
     names = set(choice.selection.names)
     taken = [standing for standing in fitting if standing.cluster.name in names]
-    divisions = divide_chosen(unit, taken, bindings)
-    replicas = _by_cluster(divisions)
+    divided = divide_chosen(
+        unit,
+        taken,
+        bindings,
+        Shares(
+            scores={name: scores.total(name) for name in names},
+            tiers=choice.selection.tiers,
+            learned=memory.learned,
+            reserve_ppm=around.reserve_ppm(),
+            rebalance=trigger == Trigger.REBALANCE,
+            now=now,
+        ),
+    )
+    divisions = divided.divisions
+    selects = {**selects, **dict.fromkeys(names - divided.targets, _WITHOUT_REPLICAS)}
+    taken = [standing for standing in taken if standing.cluster.name in divided.targets]
+    replicas, completions = _by_cluster(divisions)
     targets = tuple(
-        Target(cluster=standing.cluster.name, replicas=replicas.get(standing.cluster.name, {})) for standing in taken
+        Target(
+            cluster=standing.cluster.name,
+            replicas=replicas.get(standing.cluster.name, {}),
+            completions=completions.get(standing.cluster.name, {}),
+        )
+        for standing in taken
     )
     reason, message = ("", "") if targets else _why_none(unit.placement, around)
     course = Course(
@@ -117,12 +143,15 @@ def decide(
     )
 
 
-def _by_cluster(divisions: Sequence[Division]) -> Mapping[str, dict[str, int]]:
+def _by_cluster(divisions: Sequence[Division]) -> tuple[Mapping[str, dict[str, int]], Mapping[str, dict[str, int]]]:
     replicas: dict[str, dict[str, int]] = {}
+    completions: dict[str, dict[str, int]] = {}
     for division in divisions:
         for share in division.shares:
             replicas.setdefault(share.cluster, {})[division.workload] = share.replicas
-    return replicas
+            if share.completions is not None:
+                completions.setdefault(share.cluster, {})[division.workload] = share.completions
+    return replicas, completions
 
 
 def _verdicts(

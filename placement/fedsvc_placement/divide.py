@@ -28,11 +28,8 @@ class Party:
     order: tuple[int, str]
 
 
-def divide(total: int, parties: Sequence[Party]) -> tuple[int, ...]:
-    """Return each party's part, in the sequence of the parties; they sum to total unless the bounds allow no more.
-
-    Starts from the real-valued solution rounded, which is off by at most half a replica a party, and corrects that by
-    the auction: O(C log C) for C parties in practice, whatever the total.
+def bounds(total: int, parties: Sequence[Party]) -> tuple[list[int], list[int]]:
+    """Return the least and the most each party may get of a total, whatever the others get.
 
     Raises:
         ValueError: total, a weight or a bound is negative.
@@ -42,6 +39,19 @@ def divide(total: int, parties: Sequence[Party]) -> tuple[int, ...]:
     caps = [total if party.max is None else min(party.max, total) for party in parties]
     lows = [min(party.min, cap) for party, cap in zip(parties, caps, strict=True)]
     highs = [cap if party.weight else low for party, low, cap in zip(parties, lows, caps, strict=True)]
+    return lows, highs
+
+
+def divide(total: int, parties: Sequence[Party]) -> tuple[int, ...]:
+    """Return each party's part, in the sequence of the parties; they sum to total unless the bounds allow no more.
+
+    Starts from the real-valued solution rounded, which is off by at most half a replica a party, and corrects that by
+    the auction: O(C log C) for C parties in practice, whatever the total.
+
+    Raises:
+        ValueError: total, a weight or a bound is negative.
+    """
+    lows, highs = bounds(total, parties)
     if total <= sum(lows):
         return _minimums(total, parties, lows)
     if total >= sum(highs):

@@ -1,28 +1,52 @@
 """From the taken clusters to the replicas of each workload: hands the chosen half over to the dividing half."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from fedsvc_placement.eligibility import Standing
-from fedsvc_placement.model import Division, PreviousBinding, ReplicaPolicy, UnitInput
-from fedsvc_placement.replicas import divide_workload, terms_of
+from fedsvc_placement.model import Learned, PreviousBinding, UnitInput
+from fedsvc_placement.replicas import UnitDivision, divide_unit
+from fedsvc_placement.terms import Chosen
 
-_DUPLICATED = ReplicaPolicy()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What the division is made by, besides the clusters themselves."""
+
+    # Points by cluster.
+    scores: Mapping[str, int]
+    # Overflow tiers by cluster, those of the affinity group itself left out.
+    tiers: Mapping[str, int]
+    # What was learned of clusters and workloads.
+    learned: Sequence[Learned]
+    # Part of every cluster that is kept back, in millionths.
+    reserve_ppm: int
+    # Whether nothing that runs is minded.
+    rebalance: bool
+    # Time zone aware.
+    now: datetime
 
 
 def divide_chosen(
-    unit: UnitInput, taken: Sequence[Standing], bindings: Mapping[str, PreviousBinding]
-) -> tuple[Division, ...]:
-    """Divide each workload of a unit to the taken clusters, sorted by name; the divisions are sorted by workload."""
-    policy = unit.placement.replicas or _DUPLICATED
-    if not unit.workloads:
-        return ()
-    terms = [
-        terms_of(
-            policy,
-            standing.cluster,
-            bindings[standing.cluster.name].replicas if standing.holds and standing.bound else None,
-        )
-        for standing in taken
-    ]
-    workloads = sorted(unit.workloads, key=lambda workload: workload.key)
-    return tuple(divide_workload(unit.key, workload, policy, terms) for workload in workloads)
+    unit: UnitInput, taken: Sequence[Standing], bindings: Mapping[str, PreviousBinding], shares: Shares
+) -> UnitDivision:
+    """Divide the workloads of a unit to the taken clusters, sorted by name."""
+    return divide_unit(
+        unit,
+        [
+            Chosen(
+                cluster=standing.cluster,
+                bound=standing.bound,
+                before=bindings[standing.cluster.name].replicas if standing.bound else None,
+                held=standing.holds,
+                score=shares.scores.get(standing.cluster.name, 0),
+                tier=shares.tiers.get(standing.cluster.name, 0),
+            )
+            for standing in taken
+        ],
+        learned=shares.learned,
+        reserve_ppm=shares.reserve_ppm,
+        now=shares.now,
+        rebalance=shares.rebalance,
+    )

@@ -1,193 +1,178 @@
-"""From a replica policy and the chosen clusters to the replicas of each workload, with the record of how."""
+"""From a replica policy and the chosen clusters to the replicas of each workload of a unit."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from fedsvc_placement.divide import Party, divide
+from fedsvc_placement.capacity import room_of, settled, take
+from fedsvc_placement.division import Seat, divide_workload, wanted_of
 from fedsvc_placement.model import (
     ClusterSnapshot,
     Division,
+    Learned,
     Mode,
     Movement,
     ReplicaPolicy,
-    Share,
-    Shortfall,
     Strategy,
+    UnitInput,
     WorkloadInput,
 )
-from fedsvc_placement.selectors import matches_cluster
+from fedsvc_placement.terms import Chosen, Terms, terms_of
 
-MAXIMUMS_REACHED = "MaximumsReached"
-NO_WEIGHT = "NoWeight"
-HELD_BY_TAINT = "HeldByTaint"
-NO_CLUSTER = "NoCluster"
-MINIMUMS_NOT_MET = "MinimumsNotMet"
-
-_UNPLACED = {
-    MAXIMUMS_REACHED: "every cluster that has a weight is at its maximum",
-    NO_WEIGHT: "no cluster has a weight above 0, so nothing goes beyond the minimums",
-    HELD_BY_TAINT: "NoScheduleNew taints hold clusters at what they have",
-    NO_CLUSTER: "no cluster is chosen",
-}
+_DUPLICATED = ReplicaPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """On which terms one chosen cluster takes part in the divisions of a unit."""
+class UnitDivision:
+    """How all workloads of a unit were divided."""
 
-    # Name of the cluster.
-    cluster: str
-    # Index of the replica rule that it takes, None for none.
-    rule: int | None
-    # What that rule says.
-    weight: int
-    min: int
-    max: int | None
-    # Replicas by workload that it may not exceed, None when nothing holds it.
-    held: Mapping[str, int] | None
+    # Sorted by workload.
+    divisions: tuple[Division, ...]
+    # Names of the clusters the unit shall be on: the chosen ones but those that are left for lack of replicas.
+    targets: frozenset[str]
 
 
-def rule_index(policy: ReplicaPolicy, cluster: ClusterSnapshot) -> int | None:
-    """Return the index of the replica rule a cluster takes: the first that matches; None when none does."""
-    return next((i for i, rule in enumerate(policy.clusters) if matches_cluster(rule.clusters, cluster)), None)
+def divide_unit(
+    unit: UnitInput,
+    chosen: Sequence[Chosen],
+    *,
+    learned: Sequence[Learned],
+    reserve_ppm: int,
+    now: datetime,
+    rebalance: bool = False,
+) -> UnitDivision:
+    """Divide all workloads of a unit to the chosen clusters.
 
+    Workloads are divided largest first, each finding the room the others left. They share tie-breaks, and with strategy
+    Capacity the weights, which are the room for the largest: hence equal workloads get equal shares, and a smaller one
+    is where the larger is, unless bounds force it elsewhere.
 
-def terms_of(policy: ReplicaPolicy, cluster: ClusterSnapshot, held: Mapping[str, int] | None) -> Terms:
-    """Return the terms of one cluster; `held` are replicas by workload that it may not exceed."""
-    if policy.mode == Mode.DUPLICATED or not policy.clusters:
-        return Terms(cluster=cluster.name, rule=None, weight=1, min=0, max=None, held=held)
-    index = rule_index(policy, cluster)
-    if index is None:
-        return Terms(cluster=cluster.name, rule=None, weight=0, min=0, max=None, held=held)
-    rule = policy.clusters[index]
-    weight = 1 if rule.weight is None else rule.weight
-    return Terms(cluster=cluster.name, rule=index, weight=weight, min=rule.min, max=rule.max, held=held)
-
-
-def divide_workload(unit: str, workload: WorkloadInput, policy: ReplicaPolicy, terms: Sequence[Terms]) -> Division:
-    """Divide one workload to the chosen clusters.
+    With strategy Aggregated a cluster that gets no replicas of any workload is no target, except the most preferred
+    one where none gets any: the unit stays somewhere. Clusters of overflow tiers are targets only with replicas.
 
     Args:
-        unit: key of the unit; with the cluster's name it breaks ties, so that single replicas of many units spread over
-            the clusters, while workloads of one unit stay together.
-        workload: what to divide.
-        policy: how.
-        terms: the chosen clusters, sorted by name.
+        unit: the unit; its key breaks ties.
+        chosen: the clusters, sorted by name.
+        learned: what was learned of clusters and workloads.
+        reserve_ppm: part of every cluster that is kept back as head-room, in millionths.
+        now: time zone aware.
+        rebalance: divide as if nothing ran, whatever the policy's movement.
 
     Raises:
-        ValueError: a mode or strategy that does not exist, or negative numbers; `validate` tells them with their path.
+        ValueError: a mode, strategy or movement that does not exist, or negative numbers; `validate` tells them with
+            their path.
     """
-    total = workload.replicas if policy.total is None else policy.total
-    source = "the template" if policy.total is None else "placement.replicas.total"
-    bounds = [_bound(term, workload.key) for term in terms]
+    policy = _defaulted(unit.placement.replicas or _DUPLICATED, rebalance=rebalance)
+    terms = [terms_of(unit.key, policy, entry) for entry in chosen]
     if policy.mode == Mode.DUPLICATED:
-        wanted = total * (len(terms) or 1)
-        parts = tuple(total if bound is None else min(total, bound) for bound in bounds)
-        steps = [f"{total} replicas in each cluster, from {source}"]
-    elif policy.mode == Mode.DIVIDED and policy.strategy == Strategy.WEIGHTED:
-        wanted = total
-        parts = divide(
-            total,
-            [
-                Party(weight=term.weight, min=term.min, max=bound, order=tie_break(unit, term.cluster))
-                for term, bound in zip(terms, bounds, strict=True)
-            ],
-        )
-        steps = [f"{total} replicas over all clusters, from {source}", *_weighted_steps(total, terms, bounds, parts)]
-    else:
-        raise ValueError(f"replica mode {policy.mode} with strategy {policy.strategy} does not exist")
-    shares = tuple(
-        Share(
-            cluster=term.cluster,
-            weight=term.weight,
-            min=term.min,
-            max=bound,
-            rule=term.rule,
-            held=bound != term.max,
-            replicas=part,
-        )
-        for term, bound, part in zip(terms, bounds, parts, strict=True)
-    )
-    unplaced = wanted - sum(parts)
-    reason = _unplaced_reason(shares) if unplaced else ""
-    below = sum(max(0, share.min - share.replicas) for share in shares)
-    if unplaced:
-        steps.append(f"{unplaced} found no place: {_UNPLACED[reason]}")
-    return Division(
-        workload=workload.key,
-        mode=policy.mode,
-        strategy=policy.strategy,
-        movement=policy.movement or Movement.FRESH,
-        wanted=wanted,
-        placed=sum(parts),
-        unplaced=unplaced,
-        unplaced_reason=reason,
-        below_minimum=below,
-        steps=tuple(steps),
-        shares=shares,
+        terms = [entry for entry in terms if not entry.chosen.tier]
+    known = _by_place(learned)
+    # What each cluster has left; what a workload is given now is taken off before the next is divided.
+    clusters = [entry.chosen.cluster for entry in terms]
+    if _asks_room(policy):
+        clusters = [_settled_cluster(cluster, reserve_ppm) for cluster in clusters]
+    weights: Sequence[int] | None = None
+    divisions: list[Division] = []
+    used: set[str] = set()
+    for workload in sorted(unit.workloads, key=lambda workload: (-wanted_of(policy, workload), workload.key)):
+        befores = [_before(entry.chosen, workload) for entry in terms]
+        rooms: list[int | None] = [None] * len(terms)
+        if _asks_room(policy):
+            rooms = [
+                room_of(
+                    cluster,
+                    workload,
+                    before=before or 0,
+                    reserve_ppm=0,
+                    learned=known.get((cluster.name, workload.key), ()),
+                    now=now,
+                )
+                for cluster, before in zip(clusters, befores, strict=True)
+            ]
+            rooms = [_effective(policy, room, before) for room, before in zip(rooms, befores, strict=True)]
+        if weights is None:
+            weights = [room or 0 for room in rooms]
+        seats = [
+            _seat(policy, entry, before, room, weight, used=entry.chosen.cluster.name in used)
+            for entry, before, room, weight in zip(terms, befores, rooms, weights, strict=True)
+        ]
+        division = divide_workload(workload, policy, seats)
+        divisions.append(division)
+        used.update(share.cluster for share in division.shares if share.replicas)
+        if _asks_room(policy) and len(unit.workloads) > 1:
+            clusters = [
+                _left(cluster, workload, share.replicas - (before or 0))
+                for cluster, share, before in zip(clusters, division.shares, befores, strict=True)
+            ]
+    return UnitDivision(
+        divisions=tuple(sorted(divisions, key=lambda division: division.workload)),
+        targets=_targets(policy, terms, used, divided=bool(divisions)),
     )
 
 
-def shortfalls_of(division: Division) -> tuple[Shortfall, ...]:
-    """Return what a division could not give."""
-    found: list[Shortfall] = []
-    if division.below_minimum:
-        short = [share for share in division.shares if share.replicas < share.min]
-        message = ", ".join(f"{share.cluster} has {share.replicas} of at least {share.min}" for share in short)
-        found.append(
-            Shortfall(
-                workload=division.workload,
-                replicas=division.below_minimum,
-                reason=MINIMUMS_NOT_MET,
-                message=message,
-            )
-        )
-    if division.unplaced:
-        found.append(
-            Shortfall(
-                workload=division.workload,
-                replicas=division.unplaced,
-                reason=division.unplaced_reason,
-                message=f"{division.unplaced} of {division.wanted} replicas found no place: "
-                f"{_UNPLACED[division.unplaced_reason]}",
-            )
-        )
-    return tuple(sorted(found, key=lambda shortfall: shortfall.reason))
+def _defaulted(policy: ReplicaPolicy, *, rebalance: bool) -> ReplicaPolicy:
+    """Return the policy with its defaults filled in."""
+    weighted = policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED
+    movement = policy.movement or (Movement.FRESH if weighted else Movement.STEADY)
+    return replace(
+        policy,
+        movement=Movement.FRESH if rebalance else movement,
+        within_capacity=not weighted if policy.within_capacity is None else policy.within_capacity,
+    )
 
 
-def tie_break(unit: str, cluster: str) -> tuple[int, str]:
-    """Return a cluster's place among equals for a unit: a hash, the same everywhere; the name ends the last ties."""
-    digest = sha256(f"{unit}\0{cluster}".encode()).digest()
-    return int.from_bytes(digest[:8]), cluster
+def _by_place(learned: Sequence[Learned]) -> Mapping[tuple[str, str], Sequence[Learned]]:
+    found: dict[tuple[str, str], list[Learned]] = defaultdict(list)
+    for entry in learned:
+        found[entry.cluster, entry.workload].append(entry)
+    return found
 
 
-def _bound(term: Terms, workload: str) -> int | None:
-    if term.held is None:
-        return term.max
-    held = term.held.get(workload, 0)
-    return held if term.max is None else min(term.max, held)
+def _before(chosen: Chosen, workload: WorkloadInput) -> int | None:
+    return None if chosen.before is None else chosen.before.get(workload.key, 0)
 
 
-def _weighted_steps(
-    total: int, terms: Sequence[Terms], bounds: Sequence[int | None], parts: Sequence[int]
-) -> list[str]:
-    lows = [term.min if bound is None else min(term.min, bound) for term, bound in zip(terms, bounds, strict=True)]
-    wanted = sum(lows)
-    if wanted > total:
-        return [f"minimums ask for {wanted}: given in order of weight, ties by hash, until nothing is left"]
-    steps = [f"minimums take {wanted}"] if wanted else []
-    by_weight = sum(parts) - wanted
-    if by_weight:
-        bidders = sum(1 for term in terms if term.weight)
-        steps.append(f"weights divide {by_weight} over {bidders} clusters by Webster's method, ties by hash")
-    return steps
+def _asks_room(policy: ReplicaPolicy) -> bool:
+    return bool(policy.within_capacity) or (policy.mode == Mode.DIVIDED and policy.strategy != Strategy.WEIGHTED)
 
 
-def _unplaced_reason(shares: Sequence[Share]) -> str:
-    if not shares:
-        return NO_CLUSTER
-    weighted = [share for share in shares if share.weight]
-    if any(share.held for share in weighted):
-        return HELD_BY_TAINT
-    return MAXIMUMS_REACHED if weighted else NO_WEIGHT
+def _effective(policy: ReplicaPolicy, room: int | None, before: int | None) -> int | None:
+    """Return the room that counts where it is unknown: no limit for promised shares, else for what is there already."""
+    if room is not None or policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED:
+        return room
+    return before or 0
+
+
+def _seat(
+    policy: ReplicaPolicy, terms: Terms, before: int | None, room: int | None, common: int, *, used: bool
+) -> Seat:
+    by_room = policy.mode == Mode.DIVIDED and policy.strategy == Strategy.CAPACITY
+    # Room for this workload, none for the largest: it has no weight beside the others and comes after them.
+    spare = by_room and not common and bool(room)
+    factor = ((room or 0) if spare else common) if by_room else 1
+    return Seat(terms=terms, weight=terms.weight * factor, before=before, room=room, spare=spare, used=used)
+
+
+def _settled_cluster(cluster: ClusterSnapshot, reserve_ppm: int) -> ClusterSnapshot:
+    if cluster.capacity is None:
+        return cluster
+    return replace(cluster, capacity=settled(cluster.capacity, reserve_ppm))
+
+
+def _left(cluster: ClusterSnapshot, workload: WorkloadInput, added: int) -> ClusterSnapshot:
+    if added <= 0 or cluster.capacity is None:
+        return cluster
+    return replace(cluster, capacity=take(cluster.capacity, workload.requests, added))
+
+
+def _targets(policy: ReplicaPolicy, terms: Sequence[Terms], used: set[str], *, divided: bool) -> frozenset[str]:
+    own = [entry for entry in terms if not entry.chosen.tier]
+    if not divided or policy.mode == Mode.DUPLICATED or policy.strategy != Strategy.AGGREGATED:
+        return frozenset({*used, *(entry.chosen.cluster.name for entry in own)})
+    if used or not terms:
+        return frozenset(used)
+    first = min(
+        own or terms, key=lambda entry: (not entry.weight, not entry.chosen.bound, -entry.chosen.score, entry.order)
+    )
+    return frozenset({first.chosen.cluster.name})

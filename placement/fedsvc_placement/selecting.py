@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from fedsvc_placement.eligibility import Standing
 from fedsvc_placement.model import Placement, SpreadResult, UnitInput
 from fedsvc_placement.preferences import Scores
-from fedsvc_placement.replicas import tie_break
 from fedsvc_placement.rooms import Rooms
 from fedsvc_placement.spread import Item, Limit, Problem
 from fedsvc_placement.spread_solve import pick
+from fedsvc_placement.terms import tie_break
 from fedsvc_placement.texts import groups_text, list_text
 from fedsvc_placement.topology import group_of
 

@@ -10,7 +10,6 @@ from fedsvc_placement.model import (
     PlacedUnit,
     Placement,
 )
-from fedsvc_placement.replicas import rule_index
 from fedsvc_placement.rooms import counts_capacity
 from fedsvc_placement.rules.platform import condition_status
 from fedsvc_placement.selectors import (
@@ -22,6 +21,7 @@ from fedsvc_placement.selectors import (
     selected,
     toleration_for,
 )
+from fedsvc_placement.terms import rule_index
 from fedsvc_placement.topology import domains
 from fedsvc_placement.versions import in_range, served_version
 

@@ -1,4 +1,4 @@
-"""Webster division: against a naive auction, its properties, and KubeFed's golden vectors."""
+"""Webster division: against a naive auction, and its properties."""
 
 from collections import Counter
 from fractions import Fraction
@@ -130,35 +130,3 @@ def test_negative_numbers_are_an_error(party: Party) -> None:
 def test_a_negative_total_is_an_error() -> None:
     with pytest.raises(ValueError, match="must be 0 or more"):
         divide(-1, [])
-
-
-# KubeFed's own vectors for its replica scheduling, those that are about weights, minimums and maximums alone.
-# Parties are A, B, C, D with ties in this order; its tie order is another hash, so only there results are permuted.
-@pytest.mark.parametrize(
-    ("total", "terms", "expected"),
-    [
-        # KubeFed: 16, 17, 17. Same numbers, but our hash chooses who gets fewer.
-        pytest.param(50, [(1, 0, None)] * 3, (17, 17, 16), id="50 evenly over three"),
-        pytest.param(60, [(1, 0, None), (2, 0, None)], (20, 40), id="60 by 1:2"),
-        # KubeFed: 10, 20, 20. Same numbers, tie order differs.
-        pytest.param(50, [(0, 20, None)] * 3, (20, 20, 10), id="minimums beyond the total, no weights"),
-        pytest.param(50, [(1, 100, None), (0, 20, None), (0, 20, None)], (50, 0, 0), id="heaviest minimum first"),
-        pytest.param(50, [(1, 10, 12)] * 3, (12, 12, 12), id="maximums leave 14"),
-        pytest.param(
-            71, [(10000, 0, 10), (1, 0, None), (1, 0, 21), (1, 0, 10)], (10, 30, 21, 10), id="maximums pass on the rest"
-        ),
-        pytest.param(9, [(1, 4, 6), (2, 4, 8)], (4, 5), id="user guide"),
-        # KubeFed: 3 and 7, since weights share only what minimums leave and shares are rounded up. Ours follows the
-        # weights over all replicas with minimums as floors, which is what users expected (KubeFed issue 319).
-        pytest.param(10, [(2, 2, 6), (3, 4, 8)], (4, 6), id="weights hold over all, not over the rest (on purpose)"),
-        pytest.param(4, [(1, 0, None)] * 2, (2, 2), id="e2e: even spread"),
-        pytest.param(6, [(2, 0, None), (1, 0, None)], (4, 2), id="e2e: 2:1"),
-        pytest.param(6, [(2, 3, None), (1, 3, None)], (3, 3), id="e2e: minimums beat weights"),
-        pytest.param(10, [(1, 0, None)] * 2, (5, 5), id="rebalanced after a cluster's return"),
-    ],
-)
-def test_kubefed_golden_vectors(
-    total: int, terms: list[tuple[int, int, int | None]], expected: tuple[int, ...]
-) -> None:
-    given_parties = [Party(weight=w, min=low, max=high, order=(i, "")) for i, (w, low, high) in enumerate(terms)]
-    assert divide(total, given_parties) == expected

@@ -59,7 +59,7 @@ class Share:
 
     # Name of the cluster.
     cluster: str
-    # Weight, lower and upper bound that were used; `max` counts a NoScheduleNew hold.
+    # Weight (times room with strategy Capacity), lower and upper bound; `max` counts a NoScheduleNew hold, not room.
     weight: int
     min: int
     max: int | None
@@ -71,7 +71,7 @@ class Share:
     replicas: int
     # Replicas there before; None: not known, or it is new there.
     before: int | None = None
-    # Replicas it has room for, those before included; None: not asked for.
+    # Replicas it has room for, those before included; None: not asked for, or unknown and hence no limit.
     room: int | None = None
     # Tier in which it took part, for strategy Overflow and the overflow of affinity groups.
     tier: int = 0
@@ -124,7 +124,7 @@ class Shortfall:
     workload: str
     # How many.
     replicas: int
-    # CamelCase constant: MaximumsReached, NoWeight, HeldByTaint, NoCluster or MinimumsNotMet.
+    # CamelCase constant: MaximumsReached, NoWeight, NoRoom, HeldByTaint, NoCluster or MinimumsNotMet.
     reason: str
     # One sentence.
     message: str

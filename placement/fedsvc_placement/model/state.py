@@ -101,7 +101,7 @@ class ClusterSnapshot:
     kubernetes_version: str = ""
     # Kinds its API server serves; None while unknown.
     kinds: frozenset[ApiKind] | None = None
-    # Its room; None while unknown, then it counts as unlimited for strategy Weighted and as none for the others.
+    # Its room; None while unknown: no limit for strategy Weighted, room for what is there and no more for the others.
     capacity: Capacity | None = None
     # None where unknown: then it gets no points for being cheap.
     cost: Cost | None = None
