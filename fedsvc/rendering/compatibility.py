@@ -84,3 +84,8 @@ def _selects(manifest: Mapping[str, Any]) -> bool:
     spec = manifest.get("spec")
     selector = spec.get("selector") if isinstance(spec, dict) else None
     return isinstance(selector, dict) and any(selector.values())
+
+
+def equal_versions(group: str, kind: str) -> tuple[str, ...]:
+    """The versions of a kind that have the same schema, the best first; empty where none is known to have."""
+    return _EQUAL.get((group, kind), ())

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fedsvc.rendering.canonical import JsonObject
+from fedsvc.rendering.compatibility import equal_versions
 from fedsvc.rendering.keys import ObjectKey, split_api_version
-from fedsvc.rendering.kinds import replica_paths
+from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND, replica_paths
 from fedsvc.rendering.requests import template_requests
-from fedsvc_placement.model import WorkloadInput
+from fedsvc_placement.model import ApiKind, WorkloadInput
 
 AUTOSCALER: Final = ("autoscaling", "HorizontalPodAutoscaler")
 
@@ -59,6 +60,31 @@ def workloads_of(manifests: Iterable[tuple[ObjectKey, JsonObject]]) -> tuple[Wor
     owned = autoscaled(listed)
     found = (workload_of(key, manifest) for key, manifest in listed if key.identity not in owned)
     return tuple(workload for workload in found if workload is not None)
+
+
+def needed_kinds(keys: Iterable[ObjectKey]) -> tuple[ApiKind, ...]:
+    """The kinds a cluster has to serve for these objects, sorted; those of definitions among them are left out.
+
+    A definition is named after its kind's plural and group, so its group alone tells which kinds it may bring.
+    """
+    listed = list(keys)
+    brought = {key.name.partition(".")[2] for key in listed if key.group_kind == (CRD_GROUP, CRD_KIND)}
+    found = {ApiKind(group=key.group, version=key.version, kind=key.kind) for key in listed if key.group not in brought}
+    return tuple(sorted(found))
+
+
+def served_kinds(rows: Iterable[tuple[str, str, str]]) -> frozenset[ApiKind]:
+    """The kinds a cluster serves, and those that mean the same under another version.
+
+    Args:
+        rows: (group, version, kind) of what it serves.
+    """
+    found: set[ApiKind] = set()
+    for group, version, kind in rows:
+        equal = equal_versions(group, kind)
+        versions = equal if version in equal else (version,)
+        found.update(ApiKind(group=group, version=same, kind=kind) for same in versions)
+    return frozenset(found)
 
 
 def _count(value: Any, default: int) -> int:

@@ -98,6 +98,8 @@ unit = Table(
     Column("decided_generation", BigInteger, nullable=False, server_default=text("0")),
     Column("decision_id", UUID(as_uuid=False)),
     _time("reconsider_time", nullable=True),  # when the decision may change by itself
+    _json("memory"),  # what placement remembers from one decision to the next
+    Column("rebalance", Boolean, nullable=False, server_default=text("false")),  # decide anew as if all could move
     Column("resource_count", Integer, nullable=False, server_default=text("0")),
     _json("status"),  # written by the status controller alone
     _time("create_time"),
@@ -106,6 +108,7 @@ unit = Table(
     Column("cascade", Text),
     Index("unit_namespace_name_key", "namespace", "name", unique=True),
     Index("unit_undecided_idx", "uid", postgresql_where=text("decided_generation < generation")),
+    Index("unit_rebalance_idx", "uid", postgresql_where=text("rebalance")),
     Index("unit_placement_policy_idx", "placement_policy", postgresql_where=text("placement_policy <> ''")),
 )
 
@@ -160,6 +163,14 @@ policy = Table(
     _time("update_time"),
 )
 
+decision_fleet = Table(
+    "decision_fleet",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the JSON
+    Column("body", LargeBinary, nullable=False),  # the fleet that decisions were made on: canonical JSON, by zlib
+    _time("create_time"),
+)
+
 decision = Table(
     "decision",
     metadata,
@@ -168,7 +179,10 @@ decision = Table(
     Column("revision", BigInteger, nullable=False),
     Column("inputs_digest", LargeBinary, nullable=False),
     _json("record"),
+    Column("inputs", JSONB),  # what it was made from, but for the fleet; null: not kept
+    Column("fleet_digest", LargeBinary, ForeignKey("decision_fleet.digest")),
     _time("create_time"),
+    Index("decision_fleet_digest_idx", "fleet_digest"),
     Index("decision_unit_uid_create_time_idx", "unit_uid", "create_time"),
 )
 

@@ -1,4 +1,4 @@
-"""What the rules of placement look at: jurisdiction, cost and scores of clusters, settings of the fleet.
+"""What the rules of placement look at: jurisdiction, cost and scores of clusters, settings of the fleet, what decisions were made from.
 
 Revision ID: 0004
 Revises: 0001
@@ -18,6 +18,20 @@ def upgrade() -> None:
         " ADD COLUMN scores JSONB DEFAULT '[]'::jsonb NOT NULL,"
         " ADD COLUMN room JSONB"
     )
+    op.execute(
+        "ALTER TABLE unit ADD COLUMN memory JSONB DEFAULT '{}'::jsonb NOT NULL,"
+        " ADD COLUMN rebalance BOOLEAN DEFAULT false NOT NULL"
+    )
+    op.execute("CREATE INDEX unit_rebalance_idx ON unit (uid) WHERE rebalance")
+    op.execute(
+        "CREATE TABLE decision_fleet (digest BYTEA NOT NULL, body BYTEA NOT NULL,"
+        " create_time TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, CONSTRAINT decision_fleet_pkey PRIMARY KEY (digest))"
+    )
+    op.execute(
+        "ALTER TABLE decision ADD COLUMN inputs JSONB, ADD COLUMN fleet_digest BYTEA,"
+        " ADD CONSTRAINT decision_fleet_digest_fkey FOREIGN KEY(fleet_digest) REFERENCES decision_fleet (digest)"
+    )
+    op.execute("CREATE INDEX decision_fleet_digest_idx ON decision (fleet_digest)")
     op.execute(
         "CREATE TABLE fleet (single BOOLEAN DEFAULT true NOT NULL, spec JSONB DEFAULT '{}'::jsonb NOT NULL,"
         " generation BIGINT DEFAULT 1 NOT NULL, update_time TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,"

@@ -1,0 +1,159 @@
+"""What placement looks at, read from the store: the fleet, and the units that ask.
+
+Reading is batched: a few statements whatever the number of units and clusters.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from fedsvc.model.cluster import Cluster
+from fedsvc.model.unit import Unit
+from fedsvc.rendering.canonical import load_json
+from fedsvc.rendering.keys import ObjectKey
+from fedsvc.rendering.workloads import is_of_interest, needed_kinds, served_kinds, workloads_of
+from fedsvc.store import clusters, fleet, manifests, policies, works
+from fedsvc.store.codec import from_json
+from fedsvc.store.store import Transaction
+from fedsvc.store.units import key_from_row
+from fedsvc_placement.model import (
+    ClusterSnapshot,
+    Fleet,
+    Memory,
+    PlacedUnit,
+    Placement,
+    PreviousBinding,
+    UnitInput,
+)
+
+NO_PLACEMENT: Final = Placement()
+"""Of a unit with neither placement nor policy: selects no cluster."""
+
+_PLACED = text(
+    "SELECT u.namespace, u.name, u.labels, coalesce(array_agg(b.cluster ORDER BY b.cluster)"
+    " FILTER (WHERE b.cluster IS NOT NULL), '{}') AS clusters"
+    " FROM unit u LEFT JOIN binding b ON b.unit_uid = u.uid WHERE u.delete_time IS NULL GROUP BY u.uid"
+)
+_RESOURCES = text(
+    "SELECT CAST(unit_uid AS text) AS unit_uid, group_, version, kind, namespace, name, digest FROM resource"
+    " WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, position"
+)
+_MEMORIES = text("SELECT CAST(uid AS text) AS uid, memory FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementRequest:
+    """A unit that asks where it shall run."""
+
+    unit: Unit
+    input: UnitInput
+    previous: tuple[PreviousBinding, ...]
+    memory: Memory
+
+
+async def read_fleet(tx: Transaction, *, members: Sequence[Cluster] | None = None, with_units: bool) -> Fleet:
+    """Everything that units are placed on and next to.
+
+    Args:
+        tx: the transaction.
+        members: all clusters, where they are at hand.
+        with_units: whether units count that others want to be near or far from.
+    """
+    settings = (await fleet.get(tx)).spec
+    known = await clusters.list_all(tx) if members is None else members
+    served = await clusters.api_resources(tx)
+    return Fleet(
+        clusters=_snapshots(known, served),
+        units=await placed_units(tx) if with_units else (),
+        datasets=settings.datasets,
+        distances_ms={(entry.region, entry.other): entry.milliseconds for entry in settings.distances},
+        headroom=settings.headroom,
+    )
+
+
+def _snapshots(
+    members: Sequence[Cluster], served: Mapping[str, Sequence[tuple[str, str, str, str, bool]]]
+) -> tuple[ClusterSnapshot, ...]:
+    # Most of a fleet serves the same kinds: each set is made once.
+    sets: dict[tuple[tuple[str, str, str], ...], Any] = {}
+    found: list[ClusterSnapshot] = []
+    for member in members:
+        rows = tuple((group, version, kind) for group, version, kind, *_ in served.get(member.name, ()))
+        if rows and rows not in sets:
+            sets[rows] = served_kinds(rows)
+        found.append(replace(member.snapshot(), kinds=sets[rows] if rows else None))
+    return tuple(found)
+
+
+async def placed_units(tx: Transaction) -> tuple[PlacedUnit, ...]:
+    """All units that are not being deleted, and where they are."""
+    return tuple(
+        PlacedUnit(key=f"{row.namespace}/{row.name}", labels=row.labels, clusters=tuple(row.clusters))
+        for row in await tx.execute(_PLACED)
+    )
+
+
+async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[PlacementRequest]:
+    """What the units ask for, in their order, policies resolved."""
+    uids = [unit.uid for unit in units]
+    placements = await placements_of(tx, units)
+    bindings = await works.bindings_of(tx, uids)
+    memories = {row.uid: row.memory for row in await tx.execute(_MEMORIES, {"uids": uids})}
+    resources: dict[str, list[tuple[ObjectKey, bytes]]] = {uid: [] for uid in uids}
+    for row in await tx.execute(_RESOURCES, {"uids": uids}):
+        resources[row.unit_uid].append((key_from_row(row), row.digest))
+    wanted = {
+        digest
+        for unit in units
+        if looks_into(placements[unit.uid])
+        for key, digest in resources[unit.uid]
+        if is_of_interest(*key.group_kind)
+    }
+    bodies = await manifests.open_many(tx, wanted)
+    return [
+        PlacementRequest(
+            unit=unit,
+            input=UnitInput(
+                key=f"{unit.namespace}/{unit.name}",
+                placement=placements[unit.uid],
+                labels=unit.labels,
+                workloads=workloads_of(
+                    (key, load_json(bodies[digest])) for key, digest in resources[unit.uid] if digest in bodies
+                ),
+                kinds=needed_kinds(key for key, _ in resources[unit.uid]),
+            ),
+            previous=tuple(
+                PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in bindings[unit.uid]
+            ),
+            memory=from_json(Memory, memories.get(unit.uid) or {}),
+        )
+        for unit in units
+    ]
+
+
+async def placements_of(tx: Transaction, units: Iterable[Unit]) -> dict[str, Placement]:
+    """The placement of each unit by uid: its own, or that of the policy it names."""
+    listed = list(units)
+    names = sorted({unit.spec.placement_policy for unit in listed if unit.spec.placement_policy})
+    shared = await policies.get_many(tx, policies.PLACEMENT, names)
+    found: dict[str, Placement] = {}
+    for unit in listed:
+        if unit.spec.placement_policy:
+            # A policy that is not there (yet) places nothing; the API refuses to delete one that is used.
+            policy = shared.get(unit.spec.placement_policy)
+            found[unit.uid] = NO_PLACEMENT if policy is None else policy.spec
+        else:
+            found[unit.uid] = unit.spec.placement or NO_PLACEMENT
+    return found
+
+
+def looks_into(placement: Placement) -> bool:
+    """Whether a placement depends on what the workloads of its unit ask for."""
+    return placement.replicas is not None or any(preference.cheap for preference in placement.preferences)
+
+
+def looks_around(placement: Placement) -> bool:
+    """Whether a placement depends on where other units are."""
+    return bool(placement.follows or placement.affinities)
