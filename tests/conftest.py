@@ -15,6 +15,12 @@ from fedsvc.store.store import Store
 from fedsvc.testing.control_plane import find_assets
 from fedsvc.testing.postgres import ScratchPostgres
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One flag writes the expected part of tests/placement/scenarios anew."""
+    parser.addoption("--rewrite-scenarios", action="store_true", help="write placement scenarios as they are answered")
+
+
 REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")
 
 

@@ -104,9 +104,11 @@ class _Limits:
         text = f"the limit of {most} is reached by {list_text(sorted(used))}"
         if entry.by == Topology.CLUSTER:
             return text
-        noun = topology_text(entry.by, entry.label_key)
         totals = self._totals[index]
         lowest = min(used, key=lambda name: (totals[name], name))
+        if totals[group] == totals[lowest]:
+            return text
+        noun = topology_text(entry.by, entry.label_key)
         return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
 
     def _compared(self, standing: Standing) -> str:
@@ -123,7 +125,7 @@ class _Limits:
             return f"{text}, which with the others has more room; here is room for {count_text(have, 'replica')}"
         if mine == theirs:
             return f"{text}; ties by hash"
-        return f"{text}, which stays or serves the spread better"
+        return f"{text}, which {'stays' if last.bound else 'serves the spread better'}"
 
 
 def _refused(reason: str, message: str) -> Verdict:
