@@ -20,6 +20,12 @@ from fedsvc.testing.postgres import ScratchPostgres
 settings.register_profile("fedsvc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fedsvc")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One flag writes the expected part of tests/placement/scenarios anew."""
+    parser.addoption("--rewrite-scenarios", action="store_true", help="write placement scenarios as they are answered")
+
+
 REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")
 
 

@@ -61,7 +61,10 @@ def _holds(group: AffinityGroup, standing: Standing) -> bool:
 
 
 class _Limits:
-    """What the taken clusters leave to the others."""
+    """What the taken clusters leave to the others.
+
+    Scores are told without stickiness: what is said of a cluster then does not change with the decision's own effect.
+    """
 
     def __init__(self, measures: Measures, choice: Choice) -> None:
         self._measures = measures
@@ -71,7 +74,7 @@ class _Limits:
         # The lowest of those taken is the one that the others are compared with.
         self._last = min(
             self._taken,
-            key=lambda standing: (scores.total(standing.cluster.name), standing.cluster.name),
+            key=lambda standing: (scores.total(standing.cluster.name, sticky=False), standing.cluster.name),
             default=None,
         )
         self._totals: list[dict[str, int]] = []
@@ -79,7 +82,7 @@ class _Limits:
             totals: dict[str, int] = {}
             for standing in choice.pool.standings:
                 group = group_of(standing.cluster, entry.by, entry.label_key)
-                totals[group] = totals.get(group, 0) + scores.total(standing.cluster.name)
+                totals[group] = totals.get(group, 0) + scores.total(standing.cluster.name, sticky=False)
             self._totals.append(totals)
         self._used = [
             frozenset(group_of(standing.cluster, entry.by, entry.label_key) for standing in self._taken)
@@ -104,9 +107,11 @@ class _Limits:
         text = f"the limit of {most} is reached by {list_text(sorted(used))}"
         if entry.by == Topology.CLUSTER:
             return text
-        noun = topology_text(entry.by, entry.label_key)
         totals = self._totals[index]
         lowest = min(used, key=lambda name: (totals[name], name))
+        if totals[group] == totals[lowest]:
+            return text
+        noun = topology_text(entry.by, entry.label_key)
         return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
 
     def _compared(self, standing: Standing) -> str:
@@ -114,7 +119,8 @@ class _Limits:
         if last is None:
             return "no set of clusters can be taken"
         scores, rooms = self._measures.scores, self._measures.rooms
-        mine, theirs = scores.total(standing.cluster.name), scores.total(last.cluster.name)
+        mine = scores.total(standing.cluster.name, sticky=False)
+        theirs = scores.total(last.cluster.name, sticky=False)
         text = f"score {mine} against {theirs} of {last.cluster.name}, the last taken"
         if mine < theirs:
             return text
@@ -122,8 +128,8 @@ class _Limits:
             have = sum(rooms.by_cluster[standing.cluster.name])
             return f"{text}, which with the others has more room; here is room for {count_text(have, 'replica')}"
         if mine == theirs:
-            return f"{text}; ties by hash"
-        return f"{text}, which stays or serves the spread better"
+            return f"{text}: no better"
+        return f"{text}, which {'stays' if last.bound else 'serves the spread better'}"
 
 
 def _refused(reason: str, message: str) -> Verdict:

@@ -1,0 +1,74 @@
+"""Decisions found, made or made again, to be explained."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from fedsvc.api.names import UnitName
+from fedsvc.errors import NotFoundError, PreconditionError
+from fedsvc.store import decisions, placing, units
+from fedsvc.store.store import Transaction
+from fedsvc_placement import Decision, decide, from_dict, to_dict
+from fedsvc_placement.inputs import decide_on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A decision, and where it comes from."""
+
+    unit: str  # its name
+    revision: int
+    decision: Decision
+    decision_id: str = ""  # empty: not stored
+    create_time: datetime | None = None
+    same: bool = False  # of a replay: whether the same bytes came out
+
+
+async def explain_now(tx: Transaction, name: UnitName) -> Explained:
+    """What would be decided on a unit now.
+
+    Raises:
+        NotFoundError: there is no such unit.
+    """
+    unit = await units.get(tx, name.namespace, name.name)
+    (request,) = await placing.read_requests(tx, [unit])
+    fleet = await placing.read_fleet(tx, with_units=placing.looks_around(request.input.placement))
+    decision = decide(request.input, fleet, request.previous, tx.now, memory=request.memory)
+    return Explained(unit=unit.resource_name, revision=unit.revision, decision=decision)
+
+
+async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: str, *, replay: bool) -> Explained:
+    """A stored decision: the one named, or the one in force.
+
+    Raises:
+        NotFoundError: there is no such unit or decision, or the decision is of another unit.
+        PreconditionError: it shall be replayed, and what it was made from is not kept.
+    """
+    if not decision_id:
+        assert name is not None, "either is given"
+        unit = await units.get(tx, name.namespace, name.name)
+        newest = (await decisions.newest(tx, [unit.uid])).get(unit.uid)
+        if newest is None:
+            raise PreconditionError(f"{name} is not decided on yet: try again in a moment, or ask for `now`")
+        unit_name, stored = unit.resource_name, newest
+    else:
+        unit_name, stored = await decisions.get(tx, decision_id)
+        if name is not None and unit_name != str(name):
+            raise NotFoundError(f"decisions/{decision_id} of {name}")
+    decision = from_dict(stored.record)
+    same = False
+    if replay:
+        kept = await decisions.inputs_of(tx, stored.id)
+        if kept is None:
+            raise PreconditionError(f"what decisions/{stored.id} was made from is not kept: it cannot be replayed")
+        decision = decide_on(*kept)
+        same = orjson.dumps(to_dict(decision)) == orjson.dumps(stored.record)
+    return Explained(
+        unit=unit_name,
+        revision=stored.revision,
+        decision=decision,
+        decision_id=stored.id,
+        create_time=stored.create_time,
+        same=same,
+    )

@@ -1,0 +1,143 @@
+"""PlacementService: why units are where they are, what would be, and what placement knows of the fleet."""
+
+from datetime import datetime
+from typing import Any
+
+from grpc import aio
+
+from fedsvc.api.convert.decision import decision_message
+from fedsvc.api.convert.fleet import fleet_message
+from fedsvc.api.intent.fleet import read_fleet, unknown_clusters
+from fedsvc.api.mutation import mutate
+from fedsvc.api.names import UnitName, parse_decision, parse_unit
+from fedsvc.api.paging import cut, parse_page
+from fedsvc.api.problems import Problems
+from fedsvc.api.services.explaining import Explained, explain_now, explain_stored
+from fedsvc.api.services.simulating import rebalance, simulate
+from fedsvc.model.fleet import FLEET_SETTINGS_NAME
+from fedsvc.store import clusters, decisions, fleet, units
+from fedsvc.store.store import Store, Transaction
+from fedsvc.v1 import placement_service_pb2 as pb
+from fedsvc.v1 import placement_service_pb2_grpc
+from fedsvc_placement import explain_lines, from_dict
+
+Context = aio.ServicerContext[Any, Any]
+
+
+class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
+    """See placement_service.proto."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ExplainPlacement(
+        self, request: pb.ExplainPlacementRequest, context: Context
+    ) -> pb.ExplainPlacementResponse:
+        """Tell why a unit is where it is, and why not elsewhere."""
+        del context
+        unit, decision_id = _asked(request)
+        async with self._store.reader() as tx:
+            explained = (
+                await explain_now(tx, unit)
+                if request.now and unit is not None
+                else await explain_stored(tx, unit, decision_id, replay=request.replay)
+            )
+        return _explained_message(explained)
+
+    async def ListDecisions(self, request: pb.ListDecisionsRequest, context: Context) -> pb.ListDecisionsResponse:
+        """Return the decisions on a unit, the newest first."""
+        del context
+        name = parse_unit(request.parent, "parent")
+        page = parse_page(
+            request.page_size, request.page_token, filter=("decisions", name.namespace, name.name), key=(str, str)
+        )
+        after = None if page.after is None else (datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
+        async with self._store.reader() as tx:
+            unit = await units.get(tx, name.namespace, name.name)
+            rows = await decisions.list_page(tx, unit.uid, after=after, limit=page.size + 1)
+        found = cut(page, rows, [(row.create_time.isoformat(), row.id) for row in rows])
+        return pb.ListDecisionsResponse(
+            decisions=[
+                decision_message(
+                    from_dict(row.record),
+                    unit=unit.resource_name,
+                    revision=row.revision,
+                    decision_id=row.id,
+                    create_time=row.create_time,
+                    whole=False,
+                )
+                for row in found.rows
+            ],
+            next_page_token=found.next_page_token,
+        )
+
+    async def SimulatePlacement(
+        self, request: pb.SimulatePlacementRequest, context: Context
+    ) -> pb.SimulatePlacementResponse:
+        """Tell what would become of units on a changed copy of what is."""
+        del context
+        return await simulate(self._store, request)
+
+    async def RebalanceUnits(self, request: pb.RebalanceUnitsRequest, context: Context) -> pb.RebalanceUnitsResponse:
+        """Decide anew as if everything could move."""
+        del context
+        return await mutate(self._store, request, pb.RebalanceUnitsResponse, rebalance)
+
+    async def GetFleetSettings(
+        self, request: pb.GetFleetSettingsRequest, context: Context
+    ) -> pb.GetFleetSettingsResponse:
+        """Return the settings of the fleet."""
+        del request, context
+        async with self._store.reader() as tx:
+            settings = await fleet.get(tx)
+        return pb.GetFleetSettingsResponse(fleet_settings=fleet_message(settings))
+
+    async def UpdateFleetSettings(
+        self, request: pb.UpdateFleetSettingsRequest, context: Context
+    ) -> pb.UpdateFleetSettingsResponse:
+        """Replace the settings of the fleet."""
+        del context
+        return await mutate(self._store, request, pb.UpdateFleetSettingsResponse, _update_fleet)
+
+
+def _asked(request: pb.ExplainPlacementRequest) -> tuple[UnitName | None, str]:
+    problems = Problems()
+    if not request.unit and not request.decision:
+        problems.add("unit", "is missing: name a unit, or a decision")
+    if request.now and request.decision:
+        problems.add("now", "contradicts decision: what is decided now is none of the past")
+    if request.now and request.replay:
+        problems.add("replay", "contradicts now: only a decision of the past can be decided again")
+    problems.refuse()
+    unit = parse_unit(request.unit, "unit") if request.unit else None
+    return unit, parse_decision(request.decision, "decision") if request.decision else ""
+
+
+def _explained_message(explained: Explained) -> pb.ExplainPlacementResponse:
+    return pb.ExplainPlacementResponse(
+        decision=decision_message(
+            explained.decision,
+            unit=explained.unit,
+            revision=explained.revision,
+            decision_id=explained.decision_id,
+            create_time=explained.create_time,
+        ),
+        lines=explain_lines(explained.decision),
+        same=explained.same,
+    )
+
+
+async def _update_fleet(tx: Transaction, request: pb.UpdateFleetSettingsRequest) -> pb.UpdateFleetSettingsResponse:
+    message = request.fleet_settings
+    problems = Problems()
+    if message.name not in ("", FLEET_SETTINGS_NAME):
+        problems.add("fleet_settings.name", f"is not {FLEET_SETTINGS_NAME}: there are no others")
+    if not message.HasField("spec"):
+        problems.add("fleet_settings.spec", "is missing")
+    spec = read_fleet(message.spec, "fleet_settings.spec", problems)
+    problems.refuse()
+    settings, changed = await fleet.update(tx, spec, etag=message.etag)
+    known = [cluster.name for cluster in await clusters.list_all(tx)]
+    return pb.UpdateFleetSettingsResponse(
+        fleet_settings=fleet_message(settings), changed=changed, warnings=unknown_clusters(spec, known)
+    )
