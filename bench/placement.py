@@ -17,6 +17,7 @@ from random import Random
 from fedsvc_placement import (
     Capacity,
     ClusterSnapshot,
+    Fleet,
     Grant,
     LabelSelector,
     NodeShape,
@@ -99,7 +100,7 @@ def calls(policy: ReplicaPolicy, count: int) -> tuple[Callable[[], object], Call
     previous = [PreviousBinding(cluster=one.name, replicas=there) for one, there in zip(fleet, running, strict=True)]
     return (
         lambda: divide_unit(unit, chosen, learned=(), reserve_ppm=100_000, now=NOW),
-        lambda: decide(unit, fleet, previous, NOW),
+        lambda: decide(unit, Fleet(clusters=tuple(fleet)), previous, NOW),
     )
 
 

@@ -108,6 +108,21 @@ def parse_resource(text: str, path: str) -> ResourceName:
     raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/resources/{number}")
 
 
+def parse_decision(text: str, path: str) -> str:
+    """The id in ``decisions/{decision}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    collection, _, name = text.partition("/")
+    try:
+        if collection == "decisions":
+            return str(UUID(name))
+    except ValueError:
+        pass
+    raise _refused(Problems(), text, path, "decisions/{decision}, whose id is a UUID")
+
+
 def parse_namespace_parent(text: str, path: str) -> str | None:
     """The namespace in ``namespaces/{namespace}``; None for ``namespaces/-`` and for nothing at all: any.
 

@@ -1,5 +1,6 @@
 """Decisions: immutable records of placement runs."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +12,17 @@ from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
 from fedsvc.store.store import Transaction
+from fedsvc_placement import Fleet
+from fedsvc_placement.inputs import Inputs, fleet_from_json, fleet_to_json, inputs_from_dict
 
 _INSERT = text(
-    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record) VALUES (CAST(:id AS uuid), CAST(:uid AS uuid),"
-    " :revision, :digest, CAST(:record AS jsonb))"
+    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest) VALUES (CAST(:id AS uuid),"
+    " CAST(:uid AS uuid), :revision, :digest, CAST(:record AS jsonb), CAST(:inputs AS jsonb), :fleet)"
+)
+_PUT_FLEET = text("INSERT INTO decision_fleet (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING")
+_INPUTS = text(
+    "SELECT d.inputs, f.body FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
+    " WHERE d.id = CAST(:id AS uuid)"
 )
 _SELECT: Final = (
     "SELECT CAST(d.id AS text) AS id, d.revision, d.record, d.create_time, u.namespace, u.name, CAST(u.uid AS text) AS uid"
@@ -42,8 +50,42 @@ class StoredDecision:
     create_time: datetime
 
 
-async def add(tx: Transaction, *, unit_uid: str, revision: int, inputs_digest: str, record: Mapping[str, Any]) -> str:
-    """Store a decision; gives its id."""
+async def put_fleet(tx: Transaction, fleet: Fleet) -> bytes:
+    """Keep a fleet that decisions are made on; gives the digest to keep them with. An equal one is kept once."""
+    body, digest = fleet_to_json(fleet)
+    await tx.execute(_PUT_FLEET, {"digest": digest, "body": zlib.compress(body, level=1)})
+    return digest
+
+
+async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] | None:
+    """What a decision was made from; None where that is not kept."""
+    row = (await tx.execute(_INPUTS, {"id": decision_id})).one_or_none()
+    if row is None or row.inputs is None or row.body is None:
+        return None
+    return inputs_from_dict(row.inputs), fleet_from_json(zlib.decompress(row.body))
+
+
+async def add(
+    tx: Transaction,
+    *,
+    unit_uid: str,
+    revision: int,
+    inputs_digest: str,
+    record: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
+    fleet_digest: bytes | None = None,
+) -> str:
+    """Store a decision; gives its id.
+
+    Args:
+        tx: the transaction.
+        unit_uid: the unit.
+        revision: of the unit.
+        inputs_digest: from the decision.
+        record: the decision.
+        inputs: what it was made from, but for the fleet, to be replayed; None: not kept.
+        fleet_digest: from `put_fleet`.
+    """
     decision_id = str(uuid4())
     await tx.execute(
         _INSERT,
@@ -53,6 +95,8 @@ async def add(tx: Transaction, *, unit_uid: str, revision: int, inputs_digest: s
             "revision": revision,
             "digest": bytes.fromhex(inputs_digest),
             "record": orjson.dumps(record).decode(),
+            "inputs": None if inputs is None else orjson.dumps(inputs).decode(),
+            "fleet": fleet_digest,
         },
     )
     return decision_id

@@ -23,6 +23,8 @@ _STATEMENTS: Final = tuple(
         f" FROM decision) r WHERE r.id = d.id AND r.n > {DECISIONS_KEPT}"
         " AND NOT EXISTS (SELECT 1 FROM unit u WHERE u.decision_id = d.id)"
         " AND NOT EXISTS (SELECT 1 FROM binding b WHERE b.decision_id = d.id)",
+        "DELETE FROM decision_fleet f WHERE f.create_time < now() - interval '1 hour'"
+        " AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.fleet_digest = f.digest)",
         "DELETE FROM manifest m WHERE m.create_time < now() - interval '1 hour'"
         " AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.digest = m.digest)"
         " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.desired_digest = m.digest OR w.applied_digest = m.digest)"

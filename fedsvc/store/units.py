@@ -86,6 +86,10 @@ _FINISHED = text(
 )
 _REMOVE_RESOURCES = text("DELETE FROM resource WHERE unit_uid = ANY(CAST(:uids AS uuid[]))")
 _REMOVE = text("DELETE FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))")
+_REBALANCE = text(
+    "UPDATE unit SET rebalance = TRUE WHERE uid = ANY(CAST(:uids AS uuid[])) AND delete_time IS NULL"
+    " RETURNING namespace, name"
+)
 _STATUS = text(
     "UPDATE unit SET status = CAST(:status AS jsonb) WHERE uid = CAST(:uid AS uuid) AND status <> CAST(:status AS jsonb)"
 )
@@ -347,6 +351,14 @@ async def remove_finished(tx: Transaction) -> list[str]:
     for full_name in names:
         tx.record("unit", full_name, deleted=True)
     return names
+
+
+async def request_rebalance(tx: Transaction, uids: Sequence[str]) -> int:
+    """Ask for units to be decided anew as if everything could move; gives how many there are."""
+    rows = (await tx.execute(_REBALANCE, {"uids": list(uids)})).all()
+    for row in rows:
+        tx.record("unit", resource_name(row.namespace, row.name))
+    return len(rows)
 
 
 async def lock_generation(tx: Transaction, uid: str) -> int | None:

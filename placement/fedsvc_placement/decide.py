@@ -92,7 +92,7 @@ def decide(
             scores={name: scores.total(name) for name in names},
             tiers=choice.selection.tiers,
             learned=memory.learned,
-            reserve_ppm=around.reserve_ppm(),
+            fleet=around,
             rebalance=trigger == Trigger.REBALANCE,
             now=now,
         ),

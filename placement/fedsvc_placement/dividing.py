@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fedsvc_placement.eligibility import Standing
+from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import Learned, PreviousBinding, UnitInput
 from fedsvc_placement.replicas import UnitDivision, divide_unit
+from fedsvc_placement.rooms import counts_capacity
 from fedsvc_placement.terms import Chosen
 
 
@@ -20,8 +22,8 @@ class Shares:
     tiers: Mapping[str, int]
     # What was learned of clusters and workloads.
     learned: Sequence[Learned]
-    # Part of every cluster that is kept back, in millionths.
-    reserve_ppm: int
+    # What has the room that is left.
+    fleet: PreparedFleet
     # Whether nothing that runs is minded.
     rebalance: bool
     # Time zone aware.
@@ -32,11 +34,12 @@ def divide_chosen(
     unit: UnitInput, taken: Sequence[Standing], bindings: Mapping[str, PreviousBinding], shares: Shares
 ) -> UnitDivision:
     """Divide the workloads of a unit to the taken clusters, sorted by name."""
+    asks_room = counts_capacity(unit.placement.replicas)
     return divide_unit(
         unit,
         [
             Chosen(
-                cluster=standing.cluster,
+                cluster=shares.fleet.left(standing.cluster)[0] if asks_room else standing.cluster,
                 bound=standing.bound,
                 before=bindings[standing.cluster.name].replicas if standing.bound else None,
                 held=standing.holds,
@@ -46,7 +49,7 @@ def divide_chosen(
             for standing in taken
         ],
         learned=shares.learned,
-        reserve_ppm=shares.reserve_ppm,
+        reserve_ppm=0,
         now=shares.now,
         rebalance=shares.rebalance,
     )

@@ -1,11 +1,11 @@
 """A fleet made ready to be decided on: sorted, looked up by name, and with what many decisions share kept beside it."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from fedsvc_placement.capacity import reserve_ppm
+from fedsvc_placement.capacity import reserve_ppm, settled, take
 from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit
 
 T = TypeVar("T")
@@ -16,7 +16,8 @@ class PreparedFleet:
     """A fleet that many units are decided on: `decide` takes it in place of a `Fleet`, with the same answers.
 
     It keeps what depends on the fleet and on parts that units share, so it is to be thrown away with the batch of
-    decisions it was made for. Nothing it was made from may be changed meanwhile.
+    decisions it was made for. Nothing it was made from may be changed meanwhile; what one decision of the batch gives
+    away is told by `speak_for`.
     """
 
     # Sorted by name.
@@ -31,6 +32,7 @@ class PreparedFleet:
     distances_ms: Mapping[tuple[str, str], int]
     headroom: Headroom | None
     _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _left: dict[str, tuple[ClusterSnapshot, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for this key, making it the first time; keys start with what they are for."""
@@ -50,6 +52,41 @@ class PreparedFleet:
         """Return the part of each cluster's room, in millionths, that head-room keeps back."""
         headroom = self.headroom
         return 0 if headroom is None else self.keep(("reserve",), lambda: reserve_ppm(self.clusters, headroom))
+
+    def left(self, cluster: ClusterSnapshot) -> tuple[ClusterSnapshot, int]:
+        """Return a cluster with the room that is left in it, and a number that changes whenever that does.
+
+        Left is what its nodes have free without what was granted, is kept back as head-room, or was `spoken_for` since.
+        """
+        found = self._left.get(cluster.name)
+        if found is None:
+            free = cluster
+            if cluster.capacity is not None:
+                free = replace(cluster, capacity=settled(cluster.capacity, self.reserve_ppm()))
+            found = self._left[cluster.name] = (free, 0)
+        return found
+
+    def speak_for(self, name: str, requests: Mapping[str, int], replicas: int) -> None:
+        """Take the room of replicas off a cluster: decisions made on this fleet from now on find it taken.
+
+        Args:
+            name: of the cluster; one that is not in the fleet has no room to take.
+            requests: what each replica requests.
+            replicas: how many more there are now; fewer take nothing and give nothing back before they are gone.
+        """
+        cluster = self.clusters_by_name.get(name)
+        if cluster is None or cluster.capacity is None or replicas <= 0:
+            return
+        free, version = self.left(cluster)
+        assert free.capacity is not None, "what was settled has a capacity"
+        self._left[name] = (replace(free, capacity=take(free.capacity, requests, replicas)), version + 1)
+
+    def beside(self, units: Iterable[PlacedUnit]) -> "PreparedFleet":
+        """Return the same fleet with other neighbours; what was spoken for stays so, in both."""
+        ordered = tuple(sorted(units, key=lambda unit: unit.key))
+        refuse_twice("unit", [unit.key for unit in ordered])
+        by_key = {unit.key: unit for unit in ordered}
+        return replace(self, units=ordered, units_by_key=by_key, _kept={}, _left=self._left)
 
 
 def prepare_fleet(fleet: Fleet) -> PreparedFleet:

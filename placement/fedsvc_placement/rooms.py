@@ -72,15 +72,15 @@ def rooms_of(
     learned: dict[tuple[str, str], list[Learned]] = {}
     for entry in memory.learned:
         learned.setdefault((entry.cluster, entry.workload), []).append(entry)
-    reserve = fleet.reserve_ppm()
-    for cluster in clusters:
+    for snapshot in clusters:
+        cluster, version = fleet.left(snapshot)
         binding = bindings.get(cluster.name)
         found: list[int] = []
         for workload, need in zip(workloads, needs, strict=True):
             before = (binding.replicas or {}).get(workload.key, 0) if binding is not None else 0
             seen = learned.get((cluster.name, workload.key), ())
-            ask = partial(room_of, cluster, workload, before=before, reserve_ppm=reserve, learned=seen, now=now)
-            room = ask() if before or seen else _kept_room(fleet, cluster, workload, ask)
+            ask = partial(room_of, cluster, workload, before=before, reserve_ppm=0, learned=seen, now=now)
+            room = ask() if before or seen else _kept_room(fleet, cluster, version, workload, ask)
             if room is not None:
                 recorded.setdefault(cluster.name, {})[workload.key] = room
             unknown = need if fixed_shares else before
@@ -96,8 +96,8 @@ def rooms_of(
 
 
 def _kept_room(
-    fleet: PreparedFleet, cluster: ClusterSnapshot, workload: WorkloadInput, ask: Callable[[], int | None]
+    fleet: PreparedFleet, cluster: ClusterSnapshot, version: int, workload: WorkloadInput, ask: Callable[[], int | None]
 ) -> int | None:
     """Return the room for a workload of which nothing runs there: the same for all that request the same."""
     requests = frozenset(workload.requests.items())
-    return fleet.keep(("room", cluster.name, requests, workload.completions is not None), ask)
+    return fleet.keep(("room", cluster.name, version, requests, workload.completions is not None), ask)
