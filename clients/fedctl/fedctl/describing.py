@@ -44,13 +44,23 @@ def describe_unit(context: Context, answer: unit_service_pb2.GetUnitStatusRespon
     _conditions(console, status.conditions)
     _title(console, "Clusters")
     if status.clusters:
-        print_table(console, views.unit_clusters(), list(status.clusters))
+        print_unit_clusters(console, status)
     else:
         console.print("  none")
     _verdicts(console, answer)
     trouble = read_list(client, kinds.WORK, Filter(unit=unit.name, only_trouble=True)).rows
     _trouble(console, [row for row in trouble if isinstance(row, resource_pb2.Work)])
     _events(console, client, Filter(unit=unit.name))
+
+
+def print_unit_clusters(console: Console, status: unit_pb2.UnitStatus) -> None:
+    """Print a line a cluster, and below since when nothing was heard of those whose numbers are old."""
+    print_table(console, views.unit_clusters(), list(status.clusters))
+    unheard = [line for line in status.clusters if line.state == unit_pb2.WORK_STATE_UNKNOWN]
+    if unheard:
+        now = views.utc_now()
+        told = ", ".join(f"{line.cluster} {views.last_heard_text(line, now)}" for line in unheard)
+        console.print(f"{views.STALE} as last heard: {told}", style=words.DIM)
 
 
 def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:

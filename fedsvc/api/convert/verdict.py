@@ -16,6 +16,9 @@ def verdict_messages(decision: Decision) -> tuple[list[unit_service_pb2.ClusterV
 
 
 def _reasons(verdict: ClusterVerdict) -> list[str]:
-    """The deciding ones first: those that failed, or, where none did, all that say something."""
-    told = [rule for rule in verdict.verdicts if not rule.passed] or list(verdict.verdicts)
-    return [f"{rule.reason}: {rule.message}" if rule.message else rule.reason for rule in told]
+    """Those that failed; where none did, those that have words to say.
+
+    The record has one verdict a rule, and two rules may say the same: once is enough for a reader.
+    """
+    told = [rule for rule in verdict.verdicts if (rule.message if verdict.chosen else not rule.passed)]
+    return list(dict.fromkeys(f"{rule.reason}: {rule.message}" if rule.message else rule.reason for rule in told))

@@ -10,7 +10,7 @@ from fedsvc_client.names import last_part
 
 CORDON_KEY = "fedsvc.io/cordoned"
 
-SILENT = ("Unreachable", "CredentialsRefused")  # states in which nothing new is known of a cluster
+STALE = "*"  # stands at numbers of a cluster that is not heard
 
 Now = Callable[[], dt.datetime]
 
@@ -69,9 +69,9 @@ def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
         columns=(
             Column(title="CLUSTER", text=lambda row: row.cluster),
             Column(title="STATE", text=line_state, style=words.style_of),
-            Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}"),
+            Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
-            Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}"),
+            Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}{_stale(row)}"),
             Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
             Column(title="REASON", text=lambda row: row.reason),
             Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
@@ -214,11 +214,18 @@ def clusters_text(status: unit_pb2.UnitStatus) -> str:
 
 def line_state(row: unit_pb2.UnitClusterStatus) -> str:
     """Return the state on one cluster: that of the works, or how the applied ones fare."""
-    if row.state == unit_pb2.WORK_STATE_UNSPECIFIED:
-        return "Unknown"
     if row.state != unit_pb2.WORK_STATE_APPLIED:
         return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
     return "Ready" if row.healthy_work_count >= row.work_count else "Progressing"
+
+
+def _stale(row: unit_pb2.UnitClusterStatus) -> str:
+    return STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
+
+
+def last_heard_text(row: unit_pb2.UnitClusterStatus, now: dt.datetime) -> str:
+    """Say when a cluster that is not heard was heard."""
+    return f"{words.age(row.last_heard_time, now)} ago" if row.HasField("last_heard_time") else "never"
 
 
 def work_state(row: resource_pb2.Work) -> str:
