@@ -70,6 +70,7 @@ class Collector:
 
     def saw(self, gvk: GroupVersionKind, live: dict[str, Any], *, deleted: bool = False) -> int | None:
         """Take note of an object of a list or an event; gives the id of its work, None where it has none."""
+        self._session.definitions.saw(gvk, live, deleted=deleted)
         entry = self._entry_of(gvk, live)
         if entry is None:
             if not deleted:
@@ -102,6 +103,7 @@ class Collector:
         for entry in self._session.index.of_kind(gvk):
             if entry.id in seen or entry.in_flight:
                 continue
+            self._session.definitions.forget(entry.key)
             if entry.removal:
                 self._gone(entry.id)
             elif entry.ownership_digest is not None and entry.object_version <= version:

@@ -9,7 +9,8 @@ not an API server's answer             Retrying  BadAnswer            back-off
 403: quota                             Failed    QuotaExceeded        1 min
 403: anything else (admission)         Failed    Denied               5 min
 403, 409: namespace is going           Retrying  NamespaceTerminating back-off
-404: the kind is not served            Retrying  KindNotServed        0.5 s, 1 s, 2 s ... 1 min
+404: the kind is not served            Retrying  KindNotServed        0.5 s, 1 s, 2 s ... 1 min, and when a
+                                                                      definition of ours serves it
 409: object is there and not ours      Failed    ObjectExists         5 min
 409: fields of others (adopt)          Failed    FieldConflict        5 min
 409: fields of others (drift kept)     Drifted   FieldConflict        when the drift or the template changes
@@ -46,6 +47,7 @@ KIND_MAX_SECONDS: Final = 60.0
 MEMBER_UNREACHABLE: Final = "MemberUnreachable"
 CREDENTIALS_INVALID: Final = "CredentialsInvalid"
 CONNECTION_INVALID: Final = "ConnectionInvalid"
+KIND_NOT_SERVED: Final = "KindNotServed"
 
 _MAX_MESSAGE: Final = 1_000  # characters of a member's words that a work keeps
 _SHOWN_CAUSES: Final = 5
@@ -126,7 +128,7 @@ def drifted(message: str) -> Outcome:
 def kind_not_served(message: str, *, key: str, attempts: int) -> Outcome:
     """The kind is not there; its definition may be on its way, perhaps in the same unit."""
     wait = delay_seconds(key, attempts, first=KIND_FIRST_SECONDS, maximum=KIND_MAX_SECONDS)
-    return Outcome(state=WorkState.RETRYING, reason="KindNotServed", message=_cut(message), retry_after_seconds=wait)
+    return Outcome(state=WorkState.RETRYING, reason=KIND_NOT_SERVED, message=_cut(message), retry_after_seconds=wait)
 
 
 def conflict_text(error: MemberStatusError) -> str:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fedsvc.controllers import metrics
+from fedsvc.controllers.definitions import Definitions
 from fedsvc.controllers.events import EventRecorder
-from fedsvc.controllers.index import WorkIndex
+from fedsvc.controllers.index import GroupVersionKind, WorkIndex
 from fedsvc.controllers.outcomes import Pause
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
+from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberUnreachableError, UnreachableKind
 from fedsvc.members.registry import Member
 from fedsvc.model.cluster import Cluster
@@ -22,6 +24,7 @@ class MemberSession:
     Attributes:
         cluster: name of the member.
         index: what is known of its works.
+        definitions: the kinds that it serves by definitions of ours.
         work: set when the propagator has something to do.
         look: whether there may be dirty works that it does not know of.
         kinds: set when the kinds in use change.
@@ -39,6 +42,7 @@ class MemberSession:
         self.kinds = Signal()
         self.retry = Signal()
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
+        self.definitions = Definitions(changed=self._definitions_changed)
         self._member = member
         self._pause: Pause | None = None
         self._open = asyncio.Event()
@@ -95,6 +99,22 @@ class MemberSession:
     async def wait_until_open(self) -> None:
         """Wait while the member is paused."""
         await self._open.wait()
+
+    def _definitions_changed(self) -> None:
+        self.member.discovery.invalidate()
+
+    async def resource(self, gvk: GroupVersionKind) -> ApiResource:
+        """How the member serves a kind: as a definition of ours says, else as discovery does.
+
+        Raises:
+            KindNotServedError: it does not serve it.
+            MemberError: it cannot be asked.
+        """
+        found = self.definitions.resource(gvk)
+        if found is not None:
+            return found
+        async with self.deadline("discovery"):
+            return await self.member.discovery.resource(*gvk)
 
     @asynccontextmanager
     async def deadline(self, what: str, *, seconds: float | None = None) -> AsyncIterator[None]:

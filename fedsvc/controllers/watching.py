@@ -114,9 +114,7 @@ class KindWatches:
         return version
 
     async def _collection(self, gvk: GroupVersionKind) -> str:
-        async with self._session.deadline("discovery"):
-            resource = await self._session.member.discovery.resource(*gvk)
-        return resource.collection_path
+        return (await self._session.resource(gvk)).collection_path
 
     async def _pause_after(self, gvk: GroupVersionKind, error: MemberError, backoff: Backoff) -> None:
         wait = backoff.next_seconds()
@@ -135,4 +133,7 @@ class KindWatches:
             error=str(error),
             retry_seconds=round(wait, 3),
         )
-        await asyncio.sleep(wait)
+        if isinstance(error, KindNotServedError):
+            await self._session.definitions.wait(gvk, timeout_seconds=wait)
+        else:
+            await asyncio.sleep(wait)

@@ -36,6 +36,7 @@ async def test_an_applied_unit_appears_in_every_member_and_is_ready(
         "Placed": "True",
         "Applied": "True",
         "Ready": "True",
+        "Heard": "True",
     }
     for name in ("a", "b", "c"):
         live = await world.get(name, PATH)
