@@ -104,14 +104,14 @@ async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *,
         return Applied(live=await _send(session, work, path, force=True), adopted=False)
     if is_managed(live) and owner is not None:
         # Our field manager has one name everywhere, so an apply would take it from the other fedsvc without a conflict.
-        whose = f"it is managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
-        return outcomes.failed("ObjectExists", f"{work.key} exists already: {whose}", key=key)
+        whose = f"managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
+        return outcomes.failed("ObjectExists", f"it exists there already: {whose}", key=key)
     if work.conflict is ConflictMode.ADOPT:
         return Applied(live=await _send(session, work, path, force=False), adopted=True)
     managers = list(managers_of(live, but=FIELD_MANAGER))[:_SHOWN_MANAGERS]
     whose = f"written by {', '.join(managers)}" if managers else "written by nobody that is known"
     message = (
-        f"{work.key} exists already and is not managed by fedsvc ({whose}): delete it there, or set "
+        f"it exists there already and is not managed by fedsvc ({whose}): delete it there, or set "
         "propagation.conflict to adopt (take it over where values agree) or overwrite (take it over as it should be)"
     )
     return outcomes.failed("ObjectExists", message, key=key)

@@ -49,6 +49,7 @@ CREDENTIALS_INVALID: Final = "CredentialsInvalid"
 CONNECTION_INVALID: Final = "ConnectionInvalid"
 KIND_NOT_SERVED: Final = "KindNotServed"
 
+_KIND_ADVICE: Final = "apply its CustomResourceDefinition there, in this unit or another, or leave the cluster out"
 _MAX_MESSAGE: Final = 1_000  # characters of a member's words that a work keeps
 _SHOWN_CAUSES: Final = 5
 # The words API servers use where a field may not change; the reason in the answer is plain Invalid.
@@ -96,7 +97,7 @@ def outcome_of(error: MemberError, *, key: str, attempts: int) -> Outcome:
         attempts: failures before this one.
     """
     if isinstance(error, KindNotServedError):
-        return kind_not_served(str(error), key=key, attempts=attempts)
+        return kind_not_served(f"{error}: {_KIND_ADVICE}", key=key, attempts=attempts)
     if isinstance(error, MemberStatusError):
         return _of_status(error, key=key, attempts=attempts)
     reason = "BadAnswer" if isinstance(error, MemberGarbageError) else "NoAnswer"
@@ -172,7 +173,7 @@ def _of_status(error: MemberStatusError, *, key: str, attempts: int) -> Outcome:
     if error.code == 403 and not _is_terminating(error.message):
         return _of_refusal(error.message, key=key)
     if error.kind_absent:
-        message = f"{text}: the cluster does not serve this kind; a CustomResourceDefinition may be missing"
+        message = f"{text}: the cluster does not serve this kind: {_KIND_ADVICE}"
         return kind_not_served(message, key=key, attempts=attempts)
     if error.field_conflicts:
         message = f"other managers own fields with other values: {conflict_text(error)}"
@@ -199,7 +200,9 @@ def _transient_reason(error: MemberStatusError) -> str:
 
 def _of_refusal(message: str, *, key: str) -> Outcome:
     if " cannot " in message and " resource " in message:
-        advice = "give fedsvc's service account that right in the member, or join it again with wider --rights"
+        advice = (
+            "run `fedctl join` for this cluster again, which grants what its profile covers, or with wider --rights"
+        )
         return failed("Forbidden", f"{message} - {advice}", key=key)
     if "exceeded quota" in message:
         return failed("QuotaExceeded", message, key=key, retry_seconds=QUOTA_RETRY_SECONDS)

@@ -113,6 +113,6 @@ def _waiting(work: DirtyWork, live: dict[str, Any]) -> Outcome:
     return Outcome(
         state=WorkState.REMOVING,
         reason="BeingDeleted",
-        message=f"{work.key} is being deleted there{held}",
+        message=f"it is being deleted there{held}",
         retry_after_seconds=wait,
     )

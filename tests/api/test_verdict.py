@@ -54,3 +54,18 @@ def test_a_refused_cluster_tells_every_reason_once_and_nothing_that_speaks_for_i
     told = reasons(*taints, clusters=clusters)
     assert len(told) == len(set(told)) == len(taints) + ("a" not in clusters)
     assert not any("NoTaints" in reason or reason.startswith("Named") for reason in told)
+
+
+def test_warnings_of_a_decision_are_told_without_saying_twice_that_they_are() -> None:
+    placement = Placement(clusters=("a", "mars"))
+    decision = decide(UnitInput(key="shop/web", placement=placement), [ClusterSnapshot(name="a")], (), NOW)
+    _, general = verdict_messages(decision)
+    assert general == ["placement.clusters names clusters that are not registered: mars"]
+
+
+def test_why_no_cluster_is_chosen_is_told_first() -> None:
+    _, general = verdict_messages(decide(UnitInput(key="shop/web", placement=Placement(clusters=("b",))), [], (), NOW))
+    assert general == [
+        "no cluster is chosen (NoClusters): no cluster is registered",
+        "placement.clusters names clusters that are not registered: b",
+    ]

@@ -65,14 +65,14 @@ def print_status(context: Context, answer: unit_service_pb2.GetUnitStatusRespons
     """Print the summary, a line a cluster, and what is odd."""
     unit, console = answer.unit, context.console()
     state = views.unit_state(unit)
-    replicas = f"{unit.status.ready_replicas}/{unit.status.desired_replicas} replicas ready"
+    replicas = f"{views.ready_text(unit.status)} replicas ready"
     console.print(f"unit {views.unit_text(unit.name)}: ", end="")
     console.print(state, style=words.style_of(state) or None, end="")
     console.print(f", {replicas}, revision {unit.revision}")
     unmet = [item for item in unit.status.conditions if item.status != common_pb2.CONDITION_STATUS_TRUE]
     told: dict[str, list[str]] = {}
     for condition in unmet:
-        told.setdefault(words.one_line(condition.message), []).append(condition.type)
+        told.setdefault(_without_words_of_lines(condition.message, unit.status), []).append(condition.type)
     for message, kinds_of_it in told.items():
         if message:
             console.print(f"  {', '.join(kinds_of_it)}: {message}")
@@ -81,6 +81,15 @@ def print_status(context: Context, answer: unit_service_pb2.GetUnitStatusRespons
     if unit.status.clusters:
         console.print()
         print_unit_clusters(console, unit.status)
+
+
+def _without_words_of_lines(message: str, status: unit_pb2.UnitStatus) -> str:
+    """Leave out of a condition's message what stands below the table anyway: "b: X is Failed (why)", and "X: why"."""
+    for line in status.clusters:
+        _, _, why = line.message.partition(": ")
+        if why and message.endswith(f" ({why})"):
+            message = message.removesuffix(f" ({why})")
+    return words.one_line(message)
 
 
 def _print_document(answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:
