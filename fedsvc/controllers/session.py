@@ -1,7 +1,7 @@
 """One member as the controllers of this process see it: connection, index of its works, pause, signals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,6 +44,9 @@ class MemberSession:
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
         self.definitions = Definitions(changed=self._definitions_changed)
         self._member = member
+        self._unread: set[GroupVersionKind] = set()  # to be listed before `_read` is called
+        self._read: Callable[[], None] = lambda: None
+        self._must_reread = False
         self._pause: Pause | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -64,6 +67,35 @@ class MemberSession:
             return
         self._member = member
         self.retry.set()
+
+    def reread(self, read: Callable[[], None]) -> bool:
+        """List all kinds anew and then call `read`: what was seen before may be old.
+
+        Returns:
+            Whether there is anything to list; where not, `read` is not called.
+        """
+        self._unread = set(self.index.kinds)
+        self._read, self._must_reread = read, bool(self._unread)
+        self.kinds.set()
+        self.retry.set()
+        return self._must_reread
+
+    def take_reread(self) -> bool:
+        """Whether all kinds are to be listed anew; asked for once, it is no longer so."""
+        must, self._must_reread = self._must_reread, False
+        return must
+
+    def was_read(self, gvk: GroupVersionKind) -> None:
+        """A kind is listed and what was seen is stored; or it cannot be listed, or is no longer looked at."""
+        if gvk in self._unread:
+            self._unread.discard(gvk)
+            if not self._unread:
+                self._read()
+
+    def end(self) -> None:
+        """Nothing more is read; whoever waits for it is told."""
+        for gvk in tuple(self._unread):
+            self.was_read(gvk)
 
     @property
     def pause(self) -> Pause | None:

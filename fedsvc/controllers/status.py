@@ -1,10 +1,12 @@
 """Keeps each unit's status true: summed from its works and its decision, shortly after the last change of either.
 
-Whether a member is heard counts too: when that changes, the units that have works there are summed anew.
+Whether a member is heard counts too: when that changes, the units that have works there are summed anew. A member that
+is back counts as heard when its objects are read again: what is known of them is from before.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.hub import Hub, quietly
@@ -18,14 +20,27 @@ from fedsvc.store.store import Store
 
 
 class StatusController:
-    """Writes the summaries of units, only where they differ. `blocked` tells, by uid, why a decision has to wait."""
+    """Writes the summaries of units, only where they differ.
 
-    def __init__(self, store: Store, *, settings: ControllerSettings, blocked: Callable[[], Mapping[str, str]]) -> None:
+    `blocked` tells, by uid, why a decision has to wait. `reread` has all objects of a cluster listed anew and calls
+    back when that is done; it answers False where there is nothing to list.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: ControllerSettings,
+        blocked: Callable[[], Mapping[str, str]],
+        reread: Callable[[str, Callable[[], None]], bool],
+    ) -> None:
         self._store = store
         self._settings = settings
         self._blocked = blocked
+        self._reread = reread
         self._names: Wakeups[str] = Wakeups()  # of units and clusters, as in the API
         self._silent: dict[str, Silence] = {}  # by cluster
+        self._reading: dict[str, bool] = {}  # clusters that are back, and whether their objects were read since
         self._everything = True
 
     def listen(self, hub: Hub) -> None:
@@ -47,6 +62,7 @@ class StatusController:
             if self._everything:
                 self._everything = False
                 self._silent.clear()
+                self._reading.clear()
                 await self._look_at_clusters(None)
                 await self._wake_all()
             names = await self._names.take(
@@ -87,7 +103,9 @@ class StatusController:
             changed = []
             for name in observed if names is None else names:
                 silence = silence_of(observed[name]) if name in observed else None
-                if silence == self._silent.get(name):
+                if silence is not None:
+                    self._reading.pop(name, None)
+                if silence == self._silent.get(name) or (silence is None and self._is_being_read(name)):
                     continue
                 changed.append(name)
                 if silence is None:
@@ -96,6 +114,20 @@ class StatusController:
                     self._silent[name] = silence
             if changed:
                 self._names.update(await summaries.units_on(tx, changed))
+
+    def _is_being_read(self, name: str) -> bool:
+        """Whether a cluster that is back is not read again yet; the first time that is begun."""
+        if name not in self._reading:
+            self._reading[name] = not self._reread(name, partial(self._was_read, name))
+        if self._reading[name]:
+            del self._reading[name]
+            return False
+        return True
+
+    def _was_read(self, name: str) -> None:
+        if name in self._reading:
+            self._reading[name] = True
+            self._names.add(f"clusters/{name}")
 
     async def _summarise(self, names: list[str]) -> None:
         async with self._store.reader() as tx:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from fedsvc.controllers import status as status_controller
+from fedsvc.controllers.collector import Collector
+from fedsvc.controllers.session import MemberSession
 from fedsvc.controllers.summary import summarise
 from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus
 from fedsvc.model.unit import UnitState, UnitStatus, WorkState
+from fedsvc.simulator import Faults
 from fedsvc.store import clusters
 from fedsvc_placement import Placement
 
@@ -138,3 +141,66 @@ async def test_a_watcher_is_told(world: Any, unit: UnitStatus) -> None:
         async for batch in changes:
             if any(change.name == "namespaces/shop/units/web" for change in batch.changes):
                 return
+
+
+async def test_a_member_that_is_back_counts_as_heard_when_its_objects_are_read_again(
+    world: Any, unit: UnitStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Callable[[], None]] = []
+
+    def reread(_: MemberSession, read: Callable[[], None]) -> bool:
+        reads.append(read)
+        return True
+
+    await observe(world, "b", reachable=False)
+    await world.until_state("web", UnitState.DEGRADED)
+    monkeypatch.setattr(MemberSession, "reread", reread)
+    await observe(world, "b", reachable=True)
+
+    async def is_reading() -> bool:
+        return bool(reads)
+
+    await world.until(is_reading)
+    # A fence: this change of another member is looked at after that of b.
+    await observe(world, "c", reachable=False)
+
+    async def both_told() -> bool:
+        return "2 of 3 clusters are not heard" in str(await world.status("web"))
+
+    await world.until(both_told)
+    assert len(reads) == 1
+    reads[0]()
+
+    async def one_told() -> bool:
+        return "1 of 3 clusters is not heard: c" in str(await world.status("web"))
+
+    await world.until(one_told)
+
+
+async def test_all_kinds_of_a_member_that_is_back_are_listed_anew(
+    world: Any, unit: UnitStatus, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.apply("settings", make_config_map())
+    await world.until_state("settings", UnitState.READY)
+    await observe(world, "b", reachable=False)
+    await world.until_state("web", UnitState.DEGRADED)
+    listed: list[str] = []
+    original = Collector.listed
+
+    def noting(collector: Collector, gvk: Any, *args: Any) -> None:
+        listed.append(gvk[2])
+        original(collector, gvk, *args)
+
+    monkeypatch.setattr(Collector, "listed", noting)
+    await observe(world, "b", reachable=True)
+    await world.until_state("web", UnitState.READY)
+    assert sorted(listed) == ["ConfigMap", "Deployment"]
+
+
+async def test_a_member_whose_lists_are_refused_counts_as_heard_all_the_same(world: Any, unit: UnitStatus) -> None:
+    await observe(world, "b", reachable=False)
+    await world.until_state("web", UnitState.DEGRADED)
+    world.member("b").inject(Faults(error_status=500))
+    await observe(world, "b", reachable=True)
+    await world.until_state("web", UnitState.READY)
+    world.member("b").inject(Faults())
