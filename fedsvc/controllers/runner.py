@@ -103,7 +103,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     events = EventRecorder(store, settings)
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
     fleet = Fleet(store, members, settings=settings, events=events)
-    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked)
+    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
     health = HealthController(store, members, settings=settings, events=events)
     cleanup = CleanupController(store, settings=settings, events=events)
 

@@ -11,6 +11,7 @@ import structlog
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.index import GroupVersionKind
+from fedsvc.controllers.outcomes import pause_of
 from fedsvc.controllers.session import MemberSession, metadata_of
 from fedsvc.members.errors import KindNotServedError, MemberError, MemberStatusError
 from fedsvc.rendering.marks import MANAGED_SELECTOR
@@ -45,8 +46,11 @@ class KindWatches:
         async with asyncio.TaskGroup() as group:
             while True:
                 wanted = self._session.index.kinds
-                for gvk in [gvk for gvk in self._tasks if gvk not in wanted]:
+                keep = frozenset() if self._session.take_reread() else wanted
+                for gvk in [gvk for gvk in self._tasks if gvk not in keep]:
                     self._tasks.pop(gvk).cancel()
+                    if gvk not in wanted:
+                        self._session.was_read(gvk)
                 for gvk in sorted(wanted - self._tasks.keys()):
                     name = f"watch-{self._session.cluster}-{gvk[2]}"
                     self._tasks[gvk] = group.create_task(self._watch(gvk), name=name)
@@ -75,6 +79,10 @@ class KindWatches:
                 # An error of the server's (410, or a version it never had) needs a list; a broken line does not.
                 if isinstance(error, MemberStatusError | KindNotServedError):
                     version = ""
+                if pause_of(error) is None:
+                    self._session.was_read(
+                        gvk
+                    )  # nothing better is to be had; a member that does not answer may tell yet
                 await self._pause_after(gvk, error, backoff)
 
     async def _list(self, gvk: GroupVersionKind) -> str:
@@ -114,9 +122,7 @@ class KindWatches:
         return version
 
     async def _collection(self, gvk: GroupVersionKind) -> str:
-        async with self._session.deadline("discovery"):
-            resource = await self._session.member.discovery.resource(*gvk)
-        return resource.collection_path
+        return (await self._session.resource(gvk)).collection_path
 
     async def _pause_after(self, gvk: GroupVersionKind, error: MemberError, backoff: Backoff) -> None:
         wait = backoff.next_seconds()
@@ -135,4 +141,7 @@ class KindWatches:
             error=str(error),
             retry_seconds=round(wait, 3),
         )
-        await asyncio.sleep(wait)
+        if isinstance(error, KindNotServedError):
+            await self._session.definitions.wait(gvk, timeout_seconds=wait)
+        else:
+            await asyncio.sleep(wait)

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from fedsvc.errors import EtagMismatchError, InUseError, NotFoundError
 from fedsvc.model.policy import Policy
@@ -159,6 +159,16 @@ async def delete(tx: Transaction, kind: PolicyKind[Any], name: str, *, etag: str
 
 async def users_of(tx: Transaction, kind: PolicyKind[Any], name: str) -> list[str]:
     """Names of the units that refer to a policy."""
-    condition = kind.users.replace("policy.name", ":name")
-    statement = text(f"SELECT namespace, name FROM unit WHERE {condition} ORDER BY 1, 2")
-    return [f"namespaces/{row.namespace}/units/{row.name}" for row in await tx.execute(statement, {"name": name})]
+    rows = await tx.execute(_users(kind, "namespace, name"), {"name": name})
+    return [f"namespaces/{row.namespace}/units/{row.name}" for row in rows]
+
+
+async def user_uids(tx: Transaction, kind: PolicyKind[Any], name: str) -> list[str]:
+    """The uids of the units that refer to a policy and are not being deleted, in the order of their names."""
+    rows = await tx.execute(_users(kind, "CAST(uid AS text) AS uid", "AND delete_time IS NULL"), {"name": name})
+    return [row.uid for row in rows]
+
+
+def _users(kind: PolicyKind[Any], columns: str, condition: str = "") -> TextClause:
+    users = kind.users.replace("policy.name", ":name")
+    return text(f"SELECT {columns} FROM unit WHERE {users} {condition} ORDER BY namespace, name")

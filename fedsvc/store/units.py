@@ -1,7 +1,7 @@
 """Units, their resources and revisions: rows of `unit`, `resource`, `unit_revision`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -185,12 +185,17 @@ async def next_reconsider_time(tx: Transaction) -> Any:
 
 async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:
     """The templates of a unit in its order; with bodies opened, or without."""
-    rows = (await tx.execute(_RESOURCES, {"uid": uid})).all()
-    found: Mapping[bytes, bytes] = await manifests.open_many(tx, [row.digest for row in rows]) if bodies else {}
-    return [
-        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels, body=found.get(row.digest))
-        for row in rows
+    found = [
+        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels)
+        for row in await tx.execute(_RESOURCES, {"uid": uid})
     ]
+    return await with_bodies(tx, found) if bodies else found
+
+
+async def with_bodies(tx: Transaction, resources: Sequence[Resource]) -> list[Resource]:
+    """The same resources with their bodies opened."""
+    found = await manifests.open_many(tx, [resource.digest for resource in resources])
+    return [replace(resource, body=found.get(resource.digest)) for resource in resources]
 
 
 async def apply(

@@ -134,6 +134,10 @@ _UNREACHABLE = text(
 _WAKE = text(
     "UPDATE work SET next_attempt_time = now() WHERE cluster = :cluster AND dirty AND next_attempt_time > now()"
 )
+_WAKE_KINDS = text(
+    f"{_WAKE.text} AND reason = 'KindNotServed'"
+    " AND (group_, kind) IN (SELECT * FROM unnest(CAST(:groups AS text[]), CAST(:kinds AS text[])))"
+)
 _OBSERVE = text(
     "UPDATE work SET health = o.health, health_reason = o.reason, health_message = o.message, observed_status = o.status,"
     " observed_time = now(), desired_replicas = o.desired, ready_replicas = o.ready, drift_report = o.drift,"
@@ -335,6 +339,13 @@ async def wake_cluster(tx: Transaction, cluster: str) -> None:
     """Let all waiting works of a cluster be tried now: it is back, or its rights or kinds changed."""
     await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
     await tx.execute(_WAKE, {"cluster": cluster})
+
+
+async def wake_kinds(tx: Transaction, cluster: str, kinds: Sequence[tuple[str, str]]) -> None:
+    """Let the works of a cluster that wait for these kinds, as (group, kind), be tried now: they are served."""
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
+    parameters = {"groups": [group for group, _ in kinds], "kinds": [kind for _, kind in kinds]}
+    await tx.execute(_WAKE_KINDS, parameters | {"cluster": cluster})
 
 
 async def write_observations(tx: Transaction, observations: Sequence[WorkObservation]) -> int:

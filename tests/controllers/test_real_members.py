@@ -10,6 +10,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from fedsvc.controllers import outcomes
+from fedsvc.members import discovery
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
@@ -185,9 +187,14 @@ async def test_reported_drift_names_field_and_manager_and_ends_by_itself(
     await quiet_world.until_work("real", "Applied")
 
 
-async def test_a_definition_and_its_object_are_applied_in_order_and_removed(
-    quiet_world: Any, real: MemberClient
+async def test_a_definition_and_its_object_are_applied_as_soon_as_it_is_served_and_removed(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await quiet_world.apply("web", make_config_map(), placement=ON_REAL)
+    await quiet_world.until_work("real", "Applied")
+    # What the member serves is known now; it is not asked again in this test, and nothing is tried again by the clock.
+    monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", 3_600.0)
+    monkeypatch.setattr(outcomes, "KIND_FIRST_SECONDS", 60.0)
     widget = {
         "apiVersion": "example.com/v1",
         "kind": "Widget",

@@ -55,6 +55,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
     for name in ("clusters", "units", "unit_clusters", "works", "placement_policies", "override_policies", "events"):
         original = getattr(views, name)
         monkeypatch.setattr(views, name, _stopped(original))
+    monkeypatch.setattr(views, "utc_now", lambda: NOW)
     return NOW
 
 
