@@ -1,20 +1,18 @@
 """What a unit's status says of members that are not heard, and who is told of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from fedsvc.controllers import status as status_controller
 from fedsvc.controllers.collector import Collector
 from fedsvc.controllers.session import MemberSession
-from fedsvc.controllers.summary import summarise
 from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus
 from fedsvc.model.unit import UnitState, UnitStatus, WorkState
 from fedsvc.simulator import Faults
-from fedsvc.store import clusters
+from fedsvc.store import clusters, summaries
 from fedsvc_placement import Placement
 
 SEEN = datetime.now(UTC) - timedelta(minutes=3)
@@ -68,37 +66,41 @@ async def test_a_ready_unit_is_degraded_while_a_member_is_not_heard_and_ready_ag
     assert {line.last_heard_time for line in again.clusters} == {None}
 
 
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
+    """(clusters whose silence changed, units that are summed anew for it), each time there were any."""
+    found: list[tuple[list[str], list[str]]] = []
+    original = summaries.units_on
+
+    async def noting(tx: Any, names: Sequence[str]) -> list[str]:
+        woken_units = await original(tx, names)
+        found.append((list(names), woken_units))
+        return woken_units
+
+    monkeypatch.setattr(summaries, "units_on", noting)
+    return found
+
+
 async def test_only_the_units_on_the_silent_member_are_summed_anew(
-    world: Any,
-    unit: UnitStatus,
-    make_config_map: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
+    world: Any, unit: UnitStatus, make_config_map: Callable[..., Any], woken: list[tuple[list[str], list[str]]]
 ) -> None:
     await world.apply("elsewhere", make_config_map("elsewhere"), placement=Placement(clusters=("a",)))
     await world.until_state("elsewhere", UnitState.READY)
-    summed = []
 
-    def noting(unit: Any, *args: Any, **kwargs: Any) -> UnitStatus:
-        summed.append(unit.name)
-        return summarise(unit, *args, **kwargs)
-
-    monkeypatch.setattr(status_controller, "summarise", noting)
-    before = (await world.unit("elsewhere")).status
     await observe(world, "c", reachable=False)
-    await world.until_state("web", UnitState.DEGRADED)
-    summed.clear()  # what still came of applying the units is done with by now
     await observe(world, "b", reachable=False)
 
     async def both_told() -> bool:
         return "2 of 3 clusters are not heard" in str(await world.status("web"))
 
     await world.until(both_told)
-    assert set(summed) == {"web"}
-    assert (await world.unit("elsewhere")).status == before
+    assert sorted(name for names, _ in woken for name in names) == ["b", "c"]
+    assert {unit for _, units in woken for unit in units} == {"namespaces/shop/units/web"}
+    assert (await world.status("elsewhere")).state is UnitState.READY
 
 
 async def test_a_change_of_a_member_that_is_heard_before_and_after_sums_nothing(
-    world: Any, unit: UnitStatus, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    world: Any, unit: UnitStatus, monkeypatch: pytest.MonkeyPatch, woken: list[tuple[list[str], list[str]]]
 ) -> None:
     looked: list[Any] = []
     original = clusters.observations
@@ -107,24 +109,15 @@ async def test_a_change_of_a_member_that_is_heard_before_and_after_sums_nothing(
         looked.append(args[1])
         return await original(*args)
 
-    summed: list[str] = []
     monkeypatch.setattr(clusters, "observations", noting)
-
-    def no_news(unit: Any, *_: Any, **__: Any) -> UnitStatus:
-        summed.append(unit.name)
-        status: UnitStatus = unit.status
-        return status
-
-    monkeypatch.setattr(status_controller, "summarise", no_news)
     async with world.store.transaction() as tx:
         await clusters.observe(tx, "a", replace(observed(reachable=True), kubernetes_version="v1.99.0"))
 
     async def has_looked() -> bool:
         return ["a"] in looked
 
-    look: Callable[[], Awaitable[bool]] = has_looked
-    await world.until(look)
-    assert summed == []
+    await world.until(has_looked)
+    assert woken == []
 
 
 async def test_a_start_finds_the_members_that_were_silent_before(world: Any, unit: UnitStatus) -> None:
