@@ -203,6 +203,20 @@ async def test_state_and_token_outlive_a_restart_and_a_kill(folder: Path) -> Non
     assert seconds < SECONDS / 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")
+async def test_the_database_of_a_killed_server_ends_with_it(folder: Path) -> None:
+    async with serving(folder) as first:
+        pid_file = first.data / "postgres" / "data" / "postmaster.pid"
+        assert pid_file.exists()
+        first.process.signal(signal.SIGKILL)
+        await first.process.ended()
+        async with asyncio.timeout(SECONDS):
+            while pid_file.exists():
+                await asyncio.sleep(0.02)
+    async with serving(folder) as second, aio.insecure_channel(second.address) as channel:
+        assert (await info(channel, second.metadata)).caller == "admin"
+
+
 async def test_streams_end_with_draining_and_the_exit_code_is_0(folder: Path) -> None:
     async with serving(folder, "--drain-seconds", "5") as server, aio.insecure_channel(server.address) as channel:
         stub = watch_service_pb2_grpc.WatchServiceStub(channel)
