@@ -1,7 +1,7 @@
 """The engine, and the border at which the driver's errors become ours."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import asyncpg
@@ -36,7 +36,9 @@ _NOTE_TIMELINE: Final = (
 class Database:
     """A pool of connections to one PostgreSQL, which may move from host to host."""
 
-    def __init__(self, url: str, *, pool_size: int = 20) -> None:
+    def __init__(self, url: str, *, pool_size: int = 20, trouble: Callable[[], str] = str) -> None:
+        """`trouble` tells, when nobody answers, why, if whoever runs the server knows."""
+        self._trouble = trouble
         self._address = parse_address(url)
         self._hosts = list(self._address.hosts)  # the one that served last comes first
         self.engine: AsyncEngine = create_async_engine(
@@ -114,9 +116,12 @@ class Database:
         raise self._none_serves(failures)
 
     def _none_serves(self, failures: dict[Host, BaseException]) -> StoreUnavailableError:
+        known = self._trouble()
+        if known:
+            return StoreUnavailableError(known)
         single = len(failures) == 1
         reasons = "; ".join(_why(error) if single else f"{host}: {_why(error)}" for host, error in failures.items())
-        refused = all(isinstance(error, asyncpg.PostgresError) for error in failures.values())
+        refused = not any(_is_unavailable(error) for error in failures.values())
         said = "refuses the connection" if refused else "does not answer"
         return StoreUnavailableError(f"PostgreSQL at {self.shown} {said}: {reasons}")
 
@@ -190,7 +195,7 @@ def talking(shown: str) -> Iterator[None]:
 def _is_unavailable(error: BaseException | None) -> bool:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError):
+        if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError | TargetServerAttributeNotMatched):
             return True
         code = getattr(cause, "sqlstate", None) or ""
         if code == _READ_ONLY or code in _BROKEN_OFF or code.startswith(_UNAVAILABLE_CLASSES):

@@ -6,6 +6,7 @@ does not come in time, the next one who uses the folder ends it first.
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -30,6 +31,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 20.0
 _MAX_SOCKET_PATH: Final = 90  # of 107 bytes that the kernel takes, the socket's own name off
 _SHARED_MEMORY: Final = "pre-existing shared memory block"
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
 
 
 class EmbeddedPostgres:
@@ -42,6 +44,7 @@ class EmbeddedPostgres:
         self._given_binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: Any = None
+        self.trouble = ""  # why it does not run, where that is known
         self._account = choose_account()
         self._home = reachable_home(directory, self._account)
 
@@ -202,6 +205,12 @@ class EmbeddedPostgres:
                 said = self.log.read_bytes()[start:].decode(errors="replace")
                 if _SHARED_MEMORY in said and time.monotonic() < deadline:
                     return False
+                if _NO_SPACE in said:
+                    self.trouble = (
+                        f"the disk of the embedded PostgreSQL ({self.data}) is full: nothing is lost, but it starts only"
+                        " when there is space again"
+                    )
+                    raise StoreUnavailableError(self.trouble)
                 raise StoreUnavailableError(f"the embedded PostgreSQL ended at its start: {said.strip()[-800:]}")
             try:
                 connection = await asyncpg.connect(self.url("postgres"), timeout=2)
@@ -213,6 +222,7 @@ class EmbeddedPostgres:
                 await asyncio.sleep(0.03)
             else:
                 await connection.close()
+                self.trouble = ""
                 return True
 
     async def _end_orphan(self) -> None:
