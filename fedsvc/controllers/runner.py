@@ -92,7 +92,7 @@ async def _hold_and_lead(
         _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
         told.begin(lease.epoch)
         try:
-            await _lead(store, members, settings, lease)
+            await _lead(store.fenced(lease), members, settings, lease)
         finally:
             told.end()
     _log.warning("controllers_lost_lease", holder=holder)

@@ -54,6 +54,7 @@ _UPSERT = text(
     " CAST(:spec AS jsonb)) ON CONFLICT (type, name) DO UPDATE SET labels = EXCLUDED.labels, spec = EXCLUDED.spec,"
     " generation = policy.generation + 1, update_time = now()"
 )
+_VERSIONS = text("SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _DELETE = text("DELETE FROM policy WHERE type = :type AND name = :name")
 
@@ -105,6 +106,12 @@ async def get_many(tx: Transaction, kind: PolicyKind[SpecT], names: Sequence[str
 async def list_page(tx: Transaction, kind: PolicyKind[SpecT], *, after: str, limit: int) -> list[Policy[SpecT]]:
     """Policies by name, those after a name."""
     return await _select(tx, kind, "name > :after ORDER BY name LIMIT :limit", {"after": after, "limit": limit})
+
+
+async def versions(tx: Transaction) -> dict[tuple[str, str], tuple[str, int]]:
+    """Which policies there are, and how often each was changed: (kind of its changes, name) to (uid, generation)."""
+    kinds = {kind.type: kind.change for kind in (PLACEMENT, OVERRIDE)}
+    return {(kinds[row.type], row.name): (row.uid, row.generation) for row in await tx.execute(_VERSIONS)}
 
 
 async def apply(
