@@ -21,7 +21,7 @@ from fedsvc.controllers.observing import Finding, find_drift, observe, who_chang
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.wakeups import Wakeups
-from fedsvc.controllers.watching import KindWatches
+from fedsvc.controllers.watching import DEFAULT_NAMESPACE, KindWatches
 from fedsvc.model.unit import DriftMode
 from fedsvc.model.work import WorkObservation
 from fedsvc.rendering.marks import owner_of
@@ -97,10 +97,12 @@ class Collector:
         elif live is None or object_version(waiting.live) > object_version(live):
             self._saw_object(entry, waiting.live)
 
-    def listed(self, gvk: GroupVersionKind, seen: Collection[int], version: int) -> None:
-        """A list of a kind is complete: works that were not in it have lost their object."""
+    def listed(self, gvk: GroupVersionKind, namespace: str, seen: Collection[int], version: int) -> None:
+        """A list of a kind, in a namespace or (empty) everywhere, is complete: works not in it lost their object."""
         for entry in self._session.index.of_kind(gvk):
             if entry.id in seen or entry.in_flight:
+                continue
+            if namespace and (entry.key.namespace or DEFAULT_NAMESPACE) != namespace:
                 continue
             if entry.removal:
                 self._gone(entry.id)

@@ -83,20 +83,11 @@ def rights_of(profile: str, custom_groups: list[str]) -> Rights:
         custom = ({"apiGroups": custom_groups, "resources": ["*"], "verbs": ALL},) if custom_groups else ()
         return Rights(
             profile=profile,
-            # Watches of managed objects are by kind over all namespaces, so reading has to be allowed there.
-            cluster_rules=(
-                *_fleet_rules(),
-                {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ},
-                *_reading(),
-            ),
+            cluster_rules=(*_fleet_rules(), {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ}),
             namespaces=namespaces_named,
             namespace_rules=(*_application_rules(), *custom),
         )
     return _from_file(profile)
-
-
-def _reading() -> tuple[Rule, ...]:
-    return tuple({**rule, "verbs": READ} for rule in _application_rules())
 
 
 def _from_file(profile: str) -> Rights:
