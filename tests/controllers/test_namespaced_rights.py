@@ -124,9 +124,9 @@ async def test_what_is_outside_is_a_condition_that_names_verb_and_resource(
     async def told() -> str:
         async with narrow.store.reader() as tx:
             condition = (await clusters.get(tx, "a")).condition("RightsSufficient")
-        wrong = condition is not None and condition.status is ConditionStatus.FALSE
-        complete = wrong and "patch configmaps" in condition.message and "list configmaps" in condition.message
-        return condition.message if complete else ""
+        if condition is None or condition.status is not ConditionStatus.FALSE:
+            return ""
+        return condition.message if all(verb in condition.message for verb in ("patch", "list")) else ""
 
     message = await narrow.until(told, seconds=10)
     assert "patch configmaps in namespace bank" in message

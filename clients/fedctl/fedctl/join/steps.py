@@ -13,7 +13,7 @@ from fedsvc.v1 import cluster_pb2
 
 CLUSTER_ID_ANNOTATION = "fedsvc.io/cluster-id"
 MADE_LABEL = "fedsvc.io/made-by-join"
-TOKEN_LIFETIME_SECONDS = 24 * 3600
+TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600  # the service renews it daily, and asks for as much each time
 OLDEST = (1, 20)
 _SECRET_SECONDS = 15.0
 
