@@ -152,6 +152,29 @@ async def test_a_missing_kubeconfig_is_told(town: Any, tmp_path: Path) -> None:
     assert "there is no kubeconfig" in result.output
 
 
+async def test_no_kubeconfig_at_all_says_how_to_give_one(town: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    result = await town.fedctl("join", "a")
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert "Give --kubeconfig FILE, or set KUBECONFIG" in result.output
+
+
+async def test_a_pod_joins_the_cluster_it_runs_in(town: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kubernetes.config import incluster_config  # noqa: PLC0415 - a second of imports that only this test needs
+
+    (tmp_path / "token").write_text("of-the-pod")
+    (tmp_path / "ca.crt").write_text(town.simulator.ca_pem)
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(town.simulator.port))
+    member = await asyncio.to_thread(MemberApi.load, None, "")
+    assert (member.context, member.endpoint) == ("in-cluster", town.simulator.url)
+    assert member.ca_pem().decode() == town.simulator.ca_pem
+    assert member.has_credentials
+
+
 async def test_a_cluster_that_nobody_reaches_is_told_in_plain_words(town: Any, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
