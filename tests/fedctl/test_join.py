@@ -386,7 +386,7 @@ async def test_leaving_that_broke_off_goes_on_when_repeated(town: Any, monkeypat
         first = await town.unjoin("a")
         if first.exit_code == 0:
             break
-        assert "To go on: fedctl unjoin" in failed(first, 6)
+        assert "To go on: fedctl unjoin a --context a" in failed(first, 6)
         broken.countdown = -1
         ok(await town.unjoin("a"))
         assert town.objects("a") == before

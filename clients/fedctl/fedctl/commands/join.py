@@ -153,7 +153,7 @@ def unjoin(
         _say(f"removed cluster {name} from the server")
     if member is not None:
         namespace = stored.connection.member_namespace if stored is not None else ""
-        clean_up(member, namespace, _say)
+        clean_up(member, name, namespace, _say)
     click.echo(f"cluster/{name} unjoined")
 
 

@@ -27,13 +27,14 @@ def check_same(member: MemberApi, stored: cluster_pb2.Cluster, name: str) -> Non
         )
 
 
-def clean_up(member: MemberApi, namespace: str, say: Say) -> None:
+def clean_up(member: MemberApi, name: str, namespace: str, say: Say) -> None:
     """Take away what joining brought: rights, account, and the namespace where joining made it.
 
     The binding of the account goes last: it tells, until all else is gone, where the account is.
 
     Args:
         member: the cluster.
+        name: its name, for the advice how to go on.
         namespace: of the service account; empty where only the cluster knows it.
         say: told what was done.
 
@@ -43,7 +44,7 @@ def clean_up(member: MemberApi, namespace: str, say: Say) -> None:
     try:
         _clean_up(member, namespace, say)
     except Failure as failure:
-        failure.hint = failure.hint or f"To go on: fedctl unjoin NAME --context {member.context}"
+        failure.hint = failure.hint or f"To go on: fedctl unjoin {name} --context {member.context}"
         raise
 
 
