@@ -132,16 +132,16 @@ async def town(store: Store, tmp_path: Path) -> AsyncIterator[Town]:
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(edge.run()), loop.create_task(run_controllers(store, holder="test"))]
     environment = {"FEDCTL_SERVER": f"127.0.0.1:{port}", "FEDCTL_TOKEN": token, "HOME": str(tmp_path), "COLUMNS": "160"}
-    try:
-        async with Simulator(specs, tls=True) as simulator:
-            kubeconfig = tmp_path / "kubeconfig"
-            simulator.write_kubeconfig(kubeconfig)
+    async with Simulator(specs, tls=True) as simulator:
+        kubeconfig = tmp_path / "kubeconfig"
+        simulator.write_kubeconfig(kubeconfig)
+        try:
             yield Town(store=store, simulator=simulator, kubeconfig=kubeconfig, environment=environment)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await edge.stop(0)
+        finally:
+            for task in tasks:  # before the simulator: who closes a TLS connection waits for the other side
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await edge.stop(0)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def join(
     if said.rights:
         rights_module.rights_of(said.rights, [])  # a mistake in it is told before anything is asked
     with context.progress("looking at the cluster"):
-        member = MemberApi.load(kubeconfig, context_name)
+        member = _member(kubeconfig, context_name)
         facts = steps.look_at(member)
     client = context.client()
     stored = find_stored(client, name, facts.cluster_id)
@@ -137,7 +137,7 @@ def unjoin(
         if not context_name:
             hint = "To take out of a cluster what joining left in it, name its --context."
             raise Failure(f"there is no cluster {name}", code=Exit.NOT_FOUND, hint=hint) from error
-    member = None if force else MemberApi.load(kubeconfig, context_name)
+    member = None if force else _member(kubeconfig, context_name)
     if member is not None and stored is not None:
         check_same(member, stored, name)
     if stored is not None:
@@ -155,6 +155,13 @@ def unjoin(
         namespace = stored.connection.member_namespace if stored is not None else ""
         clean_up(member, name, namespace, _say)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _member(kubeconfig: Path | None, context_name: str) -> MemberApi:
+    """The cluster of a context, closed when the command ends, however it does."""
+    member = MemberApi.load(kubeconfig, context_name)
+    click.get_current_context().call_on_close(member.close)
+    return member
 
 
 def _say(text: str) -> None:

@@ -110,6 +110,10 @@ class MemberApi:
         of_environment = kubernetes.client.Configuration(host=self.endpoint).proxy
         return "" if proxy == of_environment else proxy
 
+    def close(self) -> None:
+        """Give back the connections; a later call opens new ones."""
+        self._client.rest_client.pool_manager.clear()
+
     def ca_pem(self) -> bytes:
         """The authorities that the kubeconfig trusts; empty: those of the system."""
         data = getattr(self.configuration, "ca_cert_data", None)
