@@ -1,14 +1,14 @@
 """One member as the controllers of this process see it: connection, index of its works, pause, signals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.definitions import Definitions
 from fedsvc.controllers.events import EventRecorder
-from fedsvc.controllers.index import GroupVersionKind, WorkIndex
+from fedsvc.controllers.index import GroupVersionKind, Place, WorkIndex
 from fedsvc.controllers.outcomes import Pause
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
@@ -44,7 +44,7 @@ class MemberSession:
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
         self.definitions = Definitions(changed=self._definitions_changed)
         self._member = member
-        self._unread: set[GroupVersionKind] = set()  # to be listed before `_read` is called
+        self._unread: set[Place] = set()  # to be listed before `_read` is called
         self._read: Callable[[], None] = lambda: None
         self._must_reread = False
         self._pause: Pause | None = None
@@ -74,28 +74,39 @@ class MemberSession:
         Returns:
             Whether there is anything to list; where not, `read` is not called.
         """
-        self._unread = set(self.index.kinds)
-        self._read, self._must_reread = read, bool(self._unread)
+        self._unread.clear()
+        self._read, self._must_reread = read, bool(self.index.kinds)
         self.kinds.set()
         self.retry.set()
         return self._must_reread
 
-    def take_reread(self) -> bool:
-        """Whether all kinds are to be listed anew; asked for once, it is no longer so."""
+    def take_reread(self, places: Collection[Place]) -> bool:
+        """Whether all of `places` are to be listed anew; asked for once, it is no longer so."""
         must, self._must_reread = self._must_reread, False
+        if must:
+            self._unread = set(places)
+            if not places:
+                self._read()
         return must
 
-    def was_read(self, gvk: GroupVersionKind) -> None:
-        """A kind is listed and what was seen is stored; or it cannot be listed, or is no longer looked at."""
-        if gvk in self._unread:
-            self._unread.discard(gvk)
+    def read_instead(self, place: Place, places: Collection[Place]) -> None:
+        """Instead of one place, these are to be listed, if it was."""
+        if place in self._unread:
+            self._unread.update(places)
+            self.was_read(place)
+
+    def was_read(self, place: Place) -> None:
+        """A place is listed and what was seen is stored; or it cannot be listed, or is no longer looked at."""
+        if place in self._unread:
+            self._unread.discard(place)
             if not self._unread:
                 self._read()
 
     def end(self) -> None:
         """Nothing more is read; whoever waits for it is told."""
-        for gvk in tuple(self._unread):
-            self.was_read(gvk)
+        self.take_reread(())
+        for place in tuple(self._unread):
+            self.was_read(place)
 
     @property
     def pause(self) -> Pause | None:
