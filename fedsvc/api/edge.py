@@ -18,6 +18,7 @@ from fedsvc.api.health import PROBE_SECONDS, Health
 from fedsvc.api.limits import MAX_MESSAGE_BYTES
 from fedsvc.api.services.clusters import ClusterServicer
 from fedsvc.api.services.events import EventServicer
+from fedsvc.api.services.placement import PlacementServicer
 from fedsvc.api.services.policies import PolicyServicer
 from fedsvc.api.services.resources import ResourceServicer
 from fedsvc.api.services.server_info import ServerServicer
@@ -31,6 +32,8 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    placement_service_pb2,
+    placement_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     resource_service_pb2,
@@ -48,6 +51,7 @@ SERVICES: Final = tuple(
     for module in (
         cluster_service_pb2,
         event_service_pb2,
+        placement_service_pb2,
         policy_service_pb2,
         resource_service_pb2,
         server_service_pb2,
@@ -103,6 +107,7 @@ class Edge:
         unit_service_pb2_grpc.add_UnitServiceServicer_to_server(UnitServicer(store), server)
         resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(ResourceServicer(store), server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(store), server)
+        placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(PlacementServicer(store), server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),

@@ -8,7 +8,7 @@ from fedsvc.rendering.compatibility import equal_versions
 from fedsvc.rendering.keys import ObjectKey, split_api_version
 from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND, replica_paths
 from fedsvc.rendering.requests import template_requests
-from fedsvc_placement.model import ApiKind, WorkloadInput
+from fedsvc_placement.model import ApiKind, Placement, WorkloadInput
 
 AUTOSCALER: Final = ("autoscaling", "HorizontalPodAutoscaler")
 
@@ -85,6 +85,16 @@ def served_kinds(rows: Iterable[tuple[str, str, str]]) -> frozenset[ApiKind]:
         versions = equal if version in equal else (version,)
         found.update(ApiKind(group=group, version=same, kind=kind) for same in versions)
     return frozenset(found)
+
+
+def looks_into(placement: Placement) -> bool:
+    """Whether a placement depends on what the workloads of its unit ask for."""
+    return placement.replicas is not None or any(preference.cheap for preference in placement.preferences)
+
+
+def looks_around(placement: Placement) -> bool:
+    """Whether a placement depends on where other units are."""
+    return bool(placement.follows or placement.affinities)
 
 
 def _count(value: Any, default: int) -> int:

@@ -13,11 +13,11 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.rendering.workloads import is_of_interest, needed_kinds, served_kinds, workloads_of
+from fedsvc.rendering.workloads import is_of_interest, looks_into, needed_kinds, served_kinds, workloads_of
 from fedsvc.store import clusters, fleet, manifests, policies, works
 from fedsvc.store.codec import from_json
 from fedsvc.store.store import Transaction
-from fedsvc.store.units import key_from_row
+from fedsvc.store.unit_rows import key_from_row
 from fedsvc_placement.model import (
     ClusterSnapshot,
     Fleet,
@@ -133,6 +133,12 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
     ]
 
 
+async def memory_of(tx: Transaction, uid: str) -> Memory:
+    """What placement remembers of a unit."""
+    row = (await tx.execute(_MEMORIES, {"uids": [uid]})).one_or_none()
+    return Memory() if row is None else from_json(Memory, row.memory)
+
+
 async def placements_of(tx: Transaction, units: Iterable[Unit]) -> dict[str, Placement]:
     """The placement of each unit by uid: its own, or that of the policy it names."""
     listed = list(units)
@@ -147,13 +153,3 @@ async def placements_of(tx: Transaction, units: Iterable[Unit]) -> dict[str, Pla
         else:
             found[unit.uid] = unit.spec.placement or NO_PLACEMENT
     return found
-
-
-def looks_into(placement: Placement) -> bool:
-    """Whether a placement depends on what the workloads of its unit ask for."""
-    return placement.replicas is not None or any(preference.cheap for preference in placement.preferences)
-
-
-def looks_around(placement: Placement) -> bool:
-    """Whether a placement depends on where other units are."""
-    return bool(placement.follows or placement.affinities)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from fedsvc.api.names import UnitName
 from fedsvc.errors import NotFoundError, PreconditionError
+from fedsvc.rendering.canonical import canonical_json
+from fedsvc.rendering.workloads import looks_around
 from fedsvc.store import decisions, placing, units
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Decision, decide, from_dict, to_dict
@@ -33,7 +33,7 @@ async def explain_now(tx: Transaction, name: UnitName) -> Explained:
     """
     unit = await units.get(tx, name.namespace, name.name)
     (request,) = await placing.read_requests(tx, [unit])
-    fleet = await placing.read_fleet(tx, with_units=placing.looks_around(request.input.placement))
+    fleet = await placing.read_fleet(tx, with_units=looks_around(request.input.placement))
     decision = decide(request.input, fleet, request.previous, tx.now, memory=request.memory)
     return Explained(unit=unit.resource_name, revision=unit.revision, decision=decision)
 
@@ -63,7 +63,7 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
         if kept is None:
             raise PreconditionError(f"what decisions/{stored.id} was made from is not kept: it cannot be replayed")
         decision = decide_on(*kept)
-        same = orjson.dumps(to_dict(decision)) == orjson.dumps(stored.record)
+        same = canonical_json(to_dict(decision)) == canonical_json(stored.record)  # JSONB keeps no order of keys
     return Explained(
         unit=unit_name,
         revision=stored.revision,

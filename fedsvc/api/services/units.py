@@ -23,11 +23,12 @@ from fedsvc.api.selectors import parse_label_selector
 from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.rendering.kinds import Scope
-from fedsvc.store import clusters, decisions, policies, units, works
+from fedsvc.rendering.workloads import looks_around
+from fedsvc.store import clusters, decisions, placing, policies, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
 from fedsvc.v1 import unit_service_pb2_grpc
-from fedsvc_placement import PreviousBinding, from_dict
+from fedsvc_placement import Memory, PreviousBinding, from_dict
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -155,12 +156,14 @@ async def _surroundings(tx: Transaction, intent: UnitIntent) -> Surroundings:
     stored = await units.find(tx, intent.name.namespace, intent.name.name)
     bindings = [] if stored is None else (await works.bindings_of(tx, [stored.uid]))[stored.uid]
     spec = intent.spec
+    names = [spec.placement_policy] if spec.placement_policy else []
+    shared = await policies.get_many(tx, policies.PLACEMENT, names)
+    asked = [spec.placement or placing.NO_PLACEMENT, *(policy.spec for policy in shared.values())]
     return Surroundings(
-        fleet=[cluster.snapshot() for cluster in await clusters.list_all(tx)],
+        fleet=await placing.read_fleet(tx, with_units=any(looks_around(placement) for placement in asked)),
         previous=[PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in bindings],
-        placement_policies=await policies.get_many(
-            tx, policies.PLACEMENT, [spec.placement_policy] if spec.placement_policy else []
-        ),
+        memory=Memory() if stored is None else await placing.memory_of(tx, stored.uid),
+        placement_policies=shared,
         override_policies=await policies.get_many(tx, policies.OVERRIDE, spec.override_policies),
         now=tx.now,
     )
