@@ -1,13 +1,13 @@
 """What the rules of placement look at: jurisdiction, cost and scores of clusters, settings of the fleet, what decisions were made from.
 
 Revision ID: 0004
-Revises: 0001
+Revises: 0003
 """
 
 from alembic import op
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
