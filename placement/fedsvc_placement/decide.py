@@ -73,7 +73,7 @@ def decide(
     fitting = [standing for standing in standings if standing.fits]
     scores = scores_of(unit, around, fitting, now)
     rooms = rooms_of(unit, around, [standing.cluster for standing in fitting], bindings, memory=memory, now=now)
-    measures = Measures(unit=unit, scores=scores, rooms=rooms)
+    measures = Measures(unit=unit, fleet=around, scores=scores, rooms=rooms)
     choice = choose(measures, fitting, occasion_of(unit.placement, memory, trigger, now))
     selects = select_verdicts(measures, choice, fitting)
     names = set(choice.selection.names)
@@ -81,7 +81,10 @@ def decide(
     divisions = divide_chosen(unit, taken, bindings)
     replicas = _by_cluster(divisions)
     targets = tuple(
-        Target(cluster=standing.cluster.name, replicas=replicas.get(standing.cluster.name, {})) for standing in taken
+        Target(cluster=standing.cluster.name, replicas=replicas[standing.cluster.name])
+        if standing.cluster.name in replicas
+        else standing.target
+        for standing in taken
     )
     reason, message = ("", "") if targets else _why_none(unit.placement, around)
     course = Course(
@@ -111,7 +114,7 @@ def decide(
         reconsider_at=min(times, default=None),
         group=choice.group,
         spread=choice.selection.spread,
-        moves=moves_of(bindings, targets, {standing.cluster.name: standing for standing in standings}, choice),
+        moves=moves_of(bindings, targets, standings, choice),
         held_back=choice.held_back,
         memory=choice.memory,
     )
