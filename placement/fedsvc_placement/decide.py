@@ -8,9 +8,10 @@ from datetime import datetime
 
 from fedsvc_placement.choosing import choose
 from fedsvc_placement.digest import Course, inputs_digest
-from fedsvc_placement.dividing import Shares, divide_chosen
+from fedsvc_placement.dividing import divide_chosen
 from fedsvc_placement.eligibility import Standing, eligibility_of
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
+from fedsvc_placement.learning import next_change
 from fedsvc_placement.model import (
     ClusterVerdict,
     Decision,
@@ -79,24 +80,13 @@ def decide(
     fitting = [standing for standing in standings if standing.fits]
     scores = scores_of(unit, around, fitting, now)
     rooms = rooms_of(unit, around, [standing.cluster for standing in fitting], bindings, memory=memory, now=now)
-    measures = Measures(unit=unit, scores=scores, rooms=rooms)
-    choice = choose(measures, fitting, occasion_of(unit.placement, memory, trigger, now))
+    measures = Measures(unit=unit, fleet=around, scores=scores, rooms=rooms)
+    occasion = occasion_of(unit.placement, memory, trigger, now)
+    choice = choose(measures, fitting, occasion)
     selects = select_verdicts(measures, choice, fitting)
     names = set(choice.selection.names)
     taken = [standing for standing in fitting if standing.cluster.name in names]
-    divided = divide_chosen(
-        unit,
-        taken,
-        bindings,
-        Shares(
-            scores={name: scores.total(name) for name in names},
-            tiers=choice.selection.tiers,
-            learned=memory.learned,
-            fleet=around,
-            rebalance=trigger == Trigger.REBALANCE,
-            now=now,
-        ),
-    )
+    divided = divide_chosen(measures, taken, choice.selection, bindings, occasion)
     divisions = divided.divisions
     selects = {**selects, **dict.fromkeys(names - divided.targets, _WITHOUT_REPLICAS)}
     taken = [standing for standing in taken if standing.cluster.name in divided.targets]
@@ -104,9 +94,11 @@ def decide(
     targets = tuple(
         Target(
             cluster=standing.cluster.name,
-            replicas=replicas.get(standing.cluster.name, {}),
+            replicas=replicas[standing.cluster.name],
             completions=completions.get(standing.cluster.name, {}),
         )
+        if standing.cluster.name in replicas
+        else standing.target
         for standing in taken
     )
     reason, message = ("", "") if targets else _why_none(unit.placement, around)
@@ -123,7 +115,8 @@ def decide(
     )
     # Only a cluster that is kept by a toleration can change by its taints alone: a refusal never ends by itself.
     times = [standing.ends[0] for standing in taken if standing.ends]
-    times += [time for time in (scores.until, choice.reconsider_at) if time is not None]
+    learned = next_change(memory.learned, now) if rooms is not None else None
+    times += [time for time in (scores.until, choice.reconsider_at, learned) if time is not None]
     return Decision(
         unit=unit.key,
         inputs_digest=inputs_digest(unit, around, bound_to, course, now),
@@ -137,7 +130,7 @@ def decide(
         reconsider_at=min(times, default=None),
         group=choice.group,
         spread=choice.selection.spread,
-        moves=moves_of(bindings, targets, {standing.cluster.name: standing for standing in standings}, choice),
+        moves=moves_of(bindings, targets, standings, choice),
         held_back=choice.held_back,
         memory=choice.memory,
     )
@@ -170,14 +163,15 @@ def _verdicts(
         if select is None and not parts and not recorded and name not in replicas:
             found.append(standing.record)
             continue
+        chosen = standing.fits and (select is None or select.passed)
         found.append(
             ClusterVerdict(
                 cluster=name,
-                chosen=standing.fits and (select is None or select.passed),
+                chosen=chosen,
                 bound=standing.bound,
                 verdicts=standing.verdicts if select is None else (*standing.verdicts, select),
                 score=parts,
-                replicas=replicas.get(name, {}),
+                replicas=replicas.get(name, {}) if chosen else {},
                 room=recorded,
             )
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import ClusterSnapshot, ClusterVerdict, UnitInput, Verdict
+from fedsvc_placement.model import ClusterSnapshot, ClusterVerdict, Move, Target, UnitInput, Verdict
 from fedsvc_placement.rules import RULES, Candidate, Rule
 from fedsvc_placement.rules.taints import holds_replicas, timeless_taints, toleration_ends
 from fedsvc_placement.texts import taint_text
@@ -30,6 +30,9 @@ class Standing:
     timeless: tuple[str, ...]
     # How it is recorded where selecting and dividing add nothing.
     record: ClusterVerdict
+    # What a unit without replicas to divide has there, and its coming there where it is not yet.
+    target: Target
+    arrival: Move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,10 @@ def _standing(unit: UnitInput, fleet: PreparedFleet, place: int, *, bound: bool,
         ends=toleration_ends(candidate) if tainted else (),
         timeless=tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else (),
         record=ClusterVerdict(cluster=cluster.name, chosen=fits, bound=bound, verdicts=verdicts),
+        target=Target(cluster=cluster.name),
+        arrival=Move(
+            cluster=cluster.name, workload="", before=0, after=1, voluntary=False, message="it fits and is taken"
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fedsvc_placement.capacity import reserve_ppm, settled, take
 from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit
+from fedsvc_placement.topology import group_of
 
 T = TypeVar("T")
 
@@ -47,6 +48,13 @@ class PreparedFleet:
             return 0
         found = self.distances_ms.get((one, other))
         return self.distances_ms.get((other, one)) if found is None else found
+
+    def groups(self, by: str, label_key: str) -> Mapping[str, str]:
+        """Return the group each cluster is in, by name."""
+        return self.keep(
+            ("groups", by, label_key),
+            lambda: {cluster.name: group_of(cluster, by, label_key) for cluster in self.clusters},
+        )
 
     def reserve_ppm(self) -> int:
         """Return the part of each cluster's room, in millionths, that head-room keeps back."""

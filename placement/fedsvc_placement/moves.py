@@ -1,6 +1,7 @@
 """What a decision changes against what was before, and whether it could have waited."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fedsvc_placement.choosing import Choice
 from fedsvc_placement.eligibility import Standing
@@ -10,7 +11,7 @@ from fedsvc_placement.model import Move, PreviousBinding, Target
 def moves_of(
     bindings: Mapping[str, PreviousBinding],
     targets: Sequence[Target],
-    standings: Mapping[str, Standing],
+    standings: Sequence[Standing],
     choice: Choice,
 ) -> tuple[Move, ...]:
     """Return every change, sorted by cluster and workload; the whole unit that comes or goes is one change.
@@ -18,16 +19,19 @@ def moves_of(
     Args:
         bindings: where the unit was, by cluster.
         targets: where it shall be.
-        standings: of all clusters, by name.
+        standings: of all clusters, sorted by name.
         choice: what was chosen among those that fit.
     """
+    by_name = {standing.cluster.name: standing for standing in standings}
+    if not bindings and not choice.group:
+        return tuple([by_name[target.cluster].arrival for target in targets])
     after = {target.cluster: target for target in targets}
     found: list[Move] = []
     for name in sorted({*bindings, *after}):
         if name not in after:
-            found.append(_leaving(name, standings.get(name), choice))
+            found.append(_leaving(name, by_name.get(name), choice))
         elif name not in bindings:
-            found.append(Move(cluster=name, workload="", before=0, after=1, voluntary=False, message=_why_new(choice)))
+            found.append(_arriving(by_name[name], choice))
         else:
             found.extend(_changes(name, bindings[name], after[name]))
     return tuple(found)
@@ -46,8 +50,10 @@ def _leaving(name: str, standing: Standing | None, choice: Choice) -> Move:
     return Move(cluster=name, workload="", before=1, after=0, voluntary=voluntary, message=message)
 
 
-def _why_new(choice: Choice) -> str:
-    return f"it is taken in affinity group {choice.group}" if choice.group else "it fits and is taken"
+def _arriving(standing: Standing, choice: Choice) -> Move:
+    if not choice.group:
+        return standing.arrival
+    return replace(standing.arrival, message=f"it is taken in affinity group {choice.group}")
 
 
 def _changes(name: str, before: PreviousBinding, after: Target) -> Iterator[Move]:

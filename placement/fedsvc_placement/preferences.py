@@ -41,12 +41,18 @@ class Scores:
 
     # Parts by cluster, those that are not zero; clusters without any are left out.
     parts: Mapping[str, tuple[ScorePart, ...]]
+    # Their sums.
+    totals: Mapping[str, int]
     # The earliest instant at which a score that counts now counts no more.
     until: datetime | None
 
-    def total(self, cluster: str, *, sticky: bool = True) -> int:
-        """Return the sum of a cluster's parts, with or without what it gets for being there already."""
-        return sum(part.value for part in self.parts.get(cluster, ()) if sticky or part.name != STICKINESS)
+    def total(self, cluster: str) -> int:
+        """Return the sum of a cluster's parts."""
+        return self.totals.get(cluster, 0)
+
+    def unbiased(self, cluster: str) -> int:
+        """Return the sum of a cluster's parts without what it gets for being there already."""
+        return sum(part.value for part in self.parts.get(cluster, ()) if part.name != STICKINESS)
 
 
 def scores_of(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime) -> Scores:
@@ -65,7 +71,9 @@ def scores_of(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing]
         if part.value:
             found.setdefault(name, []).append(part)
     return Scores(
-        parts={name: tuple(parts) for name, parts in found.items()}, until=_first_expiry(placement, fitting, now)
+        parts={name: tuple(parts) for name, parts in found.items()},
+        totals={name: sum(part.value for part in parts) for name, parts in found.items()},
+        until=_first_expiry(placement, fitting, now),
     )
 
 

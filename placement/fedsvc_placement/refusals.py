@@ -8,7 +8,6 @@ from fedsvc_placement.groups import pool_of
 from fedsvc_placement.model import AffinityGroup, Placement, SpreadConstraint, Topology, Verdict
 from fedsvc_placement.selecting import Measures, suffices
 from fedsvc_placement.texts import count_text, groups_text, list_text, topology_text
-from fedsvc_placement.topology import group_of
 
 SELECT = "Select"
 
@@ -34,7 +33,7 @@ def select_verdicts(measures: Measures, choice: Choice, fitting: Sequence[Standi
             message = f"overflow tier {choice.pool.tiers[name]} of affinity group {choice.group} is not needed"
             found[name] = _refused("OverflowNotNeeded", message)
         else:
-            found[name] = limits.verdict(standing)
+            found[name] = limits.verdict(name)
     return found
 
 
@@ -68,68 +67,70 @@ class _Limits:
 
     def __init__(self, measures: Measures, choice: Choice) -> None:
         self._measures = measures
-        taken = set(choice.selection.names)
-        self._taken = [standing for standing in choice.pool.standings if standing.cluster.name in taken]
-        scores = measures.scores
+        self._groups = measures.groups()
+        pool = [standing.cluster.name for standing in choice.pool.standings]
+        self._scores = {name: measures.scores.unbiased(name) for name in pool}
+        self._bound = {standing.cluster.name for standing in choice.pool.standings if standing.bound}
+        taken = choice.selection.names
         # The lowest of those taken is the one that the others are compared with.
-        self._last = min(
-            self._taken,
-            key=lambda standing: (scores.total(standing.cluster.name, sticky=False), standing.cluster.name),
-            default=None,
-        )
+        self._last = min(taken, key=lambda name: (self._scores[name], name), default=None)
         self._totals: list[dict[str, int]] = []
-        for entry in measures.unit.placement.spread:
+        for groups in self._groups:
             totals: dict[str, int] = {}
-            for standing in choice.pool.standings:
-                group = group_of(standing.cluster, entry.by, entry.label_key)
-                totals[group] = totals.get(group, 0) + scores.total(standing.cluster.name, sticky=False)
+            for name in pool:
+                totals[groups[name]] = totals.get(groups[name], 0) + self._scores[name]
             self._totals.append(totals)
-        self._used = [
-            frozenset(group_of(standing.cluster, entry.by, entry.label_key) for standing in self._taken)
-            for entry in measures.unit.placement.spread
-        ]
+        self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
+        # Many clusters are alike, and the same is to be said of them.
+        self._said: dict[tuple[tuple[str, ...], int, tuple[int, ...]], Verdict] = {}
 
-    def verdict(self, standing: Standing) -> Verdict:
+    def verdict(self, name: str) -> Verdict:
         """Return why a cluster is not taken that was there to be chosen."""
-        full: list[str] = []
-        for index, entry in enumerate(self._measures.unit.placement.spread):
-            group = group_of(standing.cluster, entry.by, entry.label_key)
-            used = self._used[index]
-            if entry.max_groups is not None and len(used) >= entry.max_groups and group not in used:
-                full.append(self._full(entry, index, group, used))
-        compared = self._compared(standing)
-        if not full:
-            return _refused("NotTaken", compared)
-        return _refused("LimitReached", "; ".join([*full, compared] if compared else full))
+        spread, rooms = self._measures.unit.placement.spread, self._measures.rooms
+        beyond = tuple(
+            ""
+            if entry.max_groups is None or len(used) < entry.max_groups or groups[name] in used
+            # Of a cluster that is a group by itself nothing more is said.
+            else "another"
+            if entry.by == Topology.CLUSTER
+            else groups[name]
+            for entry, groups, used in zip(spread, self._groups, self._used, strict=True)
+        )
+        room = rooms.by_cluster[name] if rooms is not None else ()
+        key = (beyond, self._scores[name], room)
+        found = self._said.get(key)
+        if found is None:
+            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group]
+            message = "; ".join([*full, self._compared(name)])
+            found = self._said[key] = _refused("LimitReached" if full else "NotTaken", message)
+        return found
 
-    def _full(self, entry: SpreadConstraint, index: int, group: str, used: frozenset[str]) -> str:
+    def _full(self, entry: SpreadConstraint, index: int, group: str) -> str:
+        used, totals = self._used[index], self._totals[index]
         most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
         text = f"the limit of {most} is reached by {list_text(sorted(used))}"
         if entry.by == Topology.CLUSTER:
             return text
-        totals = self._totals[index]
         lowest = min(used, key=lambda name: (totals[name], name))
         if totals[group] == totals[lowest]:
             return text
         noun = topology_text(entry.by, entry.label_key)
         return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
 
-    def _compared(self, standing: Standing) -> str:
-        last = self._last
+    def _compared(self, name: str) -> str:
+        last, rooms = self._last, self._measures.rooms
         if last is None:
             return "no set of clusters can be taken"
-        scores, rooms = self._measures.scores, self._measures.rooms
-        mine = scores.total(standing.cluster.name, sticky=False)
-        theirs = scores.total(last.cluster.name, sticky=False)
-        text = f"score {mine} against {theirs} of {last.cluster.name}, the last taken"
+        mine, theirs = self._scores[name], self._scores[last]
+        text = f"score {mine} against {theirs} of {last}, the last taken"
         if mine < theirs:
             return text
-        if rooms is not None and not suffices(rooms, standing.cluster.name):
-            have = sum(rooms.by_cluster[standing.cluster.name])
+        if rooms is not None and not suffices(rooms, name):
+            have = sum(rooms.by_cluster[name])
             return f"{text}, which with the others has more room; here is room for {count_text(have, 'replica')}"
         if mine == theirs:
             return f"{text}: no better"
-        return f"{text}, which {'stays' if last.bound else 'serves the spread better'}"
+        return f"{text}, which {'stays' if last in self._bound else 'serves the spread better'}"
 
 
 def _refused(reason: str, message: str) -> Verdict:

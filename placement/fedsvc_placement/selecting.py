@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedsvc_placement.eligibility import Standing
-from fedsvc_placement.model import Placement, SpreadResult, UnitInput
+from fedsvc_placement.fleet import PreparedFleet
+from fedsvc_placement.model import SpreadResult, UnitInput
 from fedsvc_placement.preferences import Scores
 from fedsvc_placement.rooms import Rooms
 from fedsvc_placement.spread import Item, Limit, Problem
 from fedsvc_placement.spread_solve import pick
 from fedsvc_placement.terms import tie_break
 from fedsvc_placement.texts import groups_text, list_text
-from fedsvc_placement.topology import group_of
 
 # What a cluster is worth, from its lowest bits: a hash for ties, its score, its tier, whether it holds all replicas.
 _TIE_BITS = 32
@@ -22,6 +22,8 @@ _SCORE_SHIFT = _TIE_BITS + _SUM_BITS
 _TIER_SHIFT = _SCORE_SHIFT + _SCORE_BITS + _SUM_BITS
 _SUFFICES_SHIFT = _TIER_SHIFT + _TIER_BITS + _SUM_BITS
 _POINT = 1000
+
+_NOT_PROVEN = "; not proven to be the best choice, since the limits cross each other or there are too many choices"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class Selection:
     spread: tuple[SpreadResult, ...]
     # Replicas without room, of all workloads.
     lacking: int
+    # Whether no other choice is better for sure.
+    proven: bool
 
     @property
     def missing(self) -> int:
@@ -63,9 +67,14 @@ class Measures:
     """By what clusters are compared."""
 
     unit: UnitInput
+    fleet: PreparedFleet
     scores: Scores
     # None where room does not count.
     rooms: Rooms | None
+
+    def groups(self) -> tuple[Mapping[str, str], ...]:
+        """Return the group of each cluster by name, under each spread constraint."""
+        return tuple(self.fleet.groups(entry.by, entry.label_key) for entry in self.unit.placement.spread)
 
 
 def worth(score: int) -> int:
@@ -127,7 +136,7 @@ def _select(measures: Measures, pool: Pool, members: Sequence[Standing], *, keep
         by_sum = rooms is not None and not rooms.duplicated
         picked = pick(
             Problem(
-                items=tuple(_item(measures, pool, standing, keep=keep, by_sum=by_sum) for standing in members),
+                items=_items(measures, pool, members, keep=keep, by_sum=by_sum),
                 limits=tuple(
                     Limit(min_groups=entry.min_groups, max_groups=entry.max_groups) for entry in placement.spread
                 ),
@@ -144,28 +153,37 @@ def _selection(measures: Measures, pool: Pool, members: Sequence[Standing], *, p
     return Selection(
         names=names,
         tiers={name: pool.tiers[name] for name in names if name in pool.tiers},
-        spread=_results(measures.unit.placement, members, proven=proven),
+        spread=_results(measures, members, proven=proven),
         lacking=lacking(measures.rooms, names),
+        proven=proven,
     )
 
 
-def _item(measures: Measures, pool: Pool, standing: Standing, *, keep: bool, by_sum: bool) -> Item:
-    cluster, rooms = standing.cluster, measures.rooms
-    spread = measures.unit.placement.spread
-    tie, _ = tie_break(measures.unit.key, cluster.name)
-    value = (1 << _TIE_BITS) - 1 - (tie >> (64 - _TIE_BITS))
-    value += min(worth(measures.scores.total(cluster.name)), (1 << _SCORE_BITS) - 1) << _SCORE_SHIFT
+def _items(
+    measures: Measures, pool: Pool, members: Sequence[Standing], *, keep: bool, by_sum: bool
+) -> tuple[Item, ...]:
+    rooms, by_name = measures.rooms, measures.groups()
     # Of overflow clusters as few as possible, and the lower tiers before the higher.
-    if pool.tiers:
-        value += (max(pool.tiers.values()) + 1 - pool.tiers.get(cluster.name, 0)) << _TIER_SHIFT
-    if rooms is not None and rooms.duplicated and suffices(rooms, cluster.name):
-        value += 1 << _SUFFICES_SHIFT
-    return Item(
-        groups=tuple(group_of(cluster, entry.by, entry.label_key) for entry in spread),
-        rooms=rooms.by_cluster[cluster.name] if rooms is not None and by_sum else (),
-        value=value,
-        kept=keep and standing.bound,
-    )
+    last = max(pool.tiers.values(), default=0)
+    found: list[Item] = []
+    for standing in members:
+        name = standing.cluster.name
+        tie, _ = tie_break(measures.unit.key, name)
+        value = (1 << _TIE_BITS) - 1 - (tie >> (64 - _TIE_BITS))
+        value += min(worth(measures.scores.total(name)), (1 << _SCORE_BITS) - 1) << _SCORE_SHIFT
+        if last:
+            value += (last + 1 - pool.tiers.get(name, 0)) << _TIER_SHIFT
+        if rooms is not None and rooms.duplicated and suffices(rooms, name):
+            value += 1 << _SUFFICES_SHIFT
+        found.append(
+            Item(
+                groups=tuple([groups[name] for groups in by_name]),
+                rooms=rooms.by_cluster[name] if rooms is not None and by_sum else (),
+                value=value,
+                kept=keep and standing.bound,
+            )
+        )
+    return tuple(found)
 
 
 def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bool) -> Selection:
@@ -181,17 +199,13 @@ def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bo
         if not (keep and by_name[name].bound) and lacking(rooms, others) <= found.lacking:
             names = others
     members = [by_name[name] for name in names]
-    proven = not any(entry.message.endswith(NOT_PROVEN) for entry in found.spread)
-    return _selection(measures, pool, members, proven=proven)
+    return _selection(measures, pool, members, proven=found.proven)
 
 
-NOT_PROVEN = "; not proven to be the best choice, since the limits cross each other or there are too many choices"
-
-
-def _results(placement: Placement, members: Sequence[Standing], *, proven: bool) -> tuple[SpreadResult, ...]:
+def _results(measures: Measures, members: Sequence[Standing], *, proven: bool) -> tuple[SpreadResult, ...]:
     found: list[SpreadResult] = []
-    for index, entry in enumerate(placement.spread):
-        groups = tuple(sorted({group_of(standing.cluster, entry.by, entry.label_key) for standing in members}))
+    for index, (entry, by_name) in enumerate(zip(measures.unit.placement.spread, measures.groups(), strict=True)):
+        groups = tuple(sorted({by_name[standing.cluster.name] for standing in members}))
         missing = max(0, entry.min_groups - len(groups))
         bounds = [f"at least {entry.min_groups}"] if entry.min_groups > 1 or missing else []
         bounds += [f"at most {entry.max_groups}"] if entry.max_groups is not None else []
@@ -199,7 +213,7 @@ def _results(placement: Placement, members: Sequence[Standing], *, proven: bool)
         message += f": {list_text(groups)}" if groups else ""
         found.append(
             SpreadResult(
-                constraint=index, groups=groups, missing=missing, message=message + ("" if proven else NOT_PROVEN)
+                constraint=index, groups=groups, missing=missing, message=message + ("" if proven else _NOT_PROVEN)
             )
         )
     return tuple(found)

@@ -20,7 +20,7 @@ class Item:
 
     # Its group under each limit.
     groups: tuple[str, ...]
-    # How many replicas of each workload it can hold.
+    # How many replicas of each workload it can hold, not more than are needed.
     rooms: tuple[int, ...]
     # What it is worth, above 0.
     value: int

@@ -1,7 +1,5 @@
 """Pick the way to choose: all, by the tree, or by search."""
 
-from dataclasses import replace
-
 from fedsvc_placement.spread import Item, Limit, Picked, Problem, rank_of
 from fedsvc_placement.spread_search import best_by_search
 from fedsvc_placement.spread_tree import TooWideError, best_in_tree, chain_of
@@ -49,17 +47,17 @@ def _slim(problem: Problem) -> Problem:
         if most is not None or least > 1:
             limits.append(Limit(min_groups=least, max_groups=most))
             places.append(place)
+    if len(places) == len(problem.limits):
+        return Problem(items=problem.items, limits=tuple(limits), needs=problem.needs)
     items = tuple(
-        replace(
-            item,
-            groups=tuple(item.groups[place] for place in places),
-            rooms=tuple(min(room, need) for room, need in zip(item.rooms, problem.needs, strict=True)),
-        )
+        Item(groups=tuple([item.groups[place] for place in places]), rooms=item.rooms, value=item.value, kept=item.kept)
         for item in problem.items
     )
     return Problem(items=items, limits=tuple(limits), needs=problem.needs)
 
 
 def _without_rooms(problem: Problem) -> Problem:
+    if not problem.needs:
+        return problem
     items = tuple(Item(groups=item.groups, rooms=(), value=item.value, kept=item.kept) for item in problem.items)
     return Problem(items=items, limits=problem.limits, needs=())

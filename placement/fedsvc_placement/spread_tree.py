@@ -40,6 +40,8 @@ class _Work:
     chain: tuple[int, ...]
     # So much more is keeping a cluster worth than all values together.
     kept_value: int
+    # Most groups (None for no limit) and fewest, from coarse to fine.
+    bounds: tuple[tuple[int | None, int], ...]
     steps: int = field(default=0)
 
     def value(self, index: int) -> int:
@@ -74,7 +76,8 @@ def best_in_tree(problem: Problem, chain: tuple[int, ...]) -> tuple[int, ...]:
         TooWideError: it would take more than `MAX_STEPS`.
     """
     whole = sum(item.value for item in problem.items) + 1
-    work = _Work(problem=problem, chain=chain, kept_value=whole)
+    bounds = tuple((problem.limits[place].max_groups, problem.limits[place].min_groups) for place in chain)
+    work = _Work(problem=problem, chain=chain, kept_value=whole, bounds=bounds)
     table = _table(work, list(range(len(problem.items))), 0)
     best: tuple[tuple[int, int, int, int], _Trace] | None = None
     for counts, points in table.items():
@@ -173,8 +176,12 @@ def _joined(work: _Work, one: _Table, other: _Table) -> _Table:
             if total is None:
                 continue
             work.spend(len(points) * len(others))
-            found.setdefault(total, []).extend(_sum(work, a, b) for a in points for b in others)
-    return {counts: _frontier(points) for counts, points in found.items()}
+            sums = [_sum(work, a, b) for a in points for b in others]
+            if total in found:
+                found[total].extend(sums)
+            else:
+                found[total] = sums
+    return {counts: _frontier(points) if len(points) > 1 else points for counts, points in found.items()}
 
 
 def _counted(table: _Table, depth: int) -> _Table:
@@ -188,14 +195,14 @@ def _counted(table: _Table, depth: int) -> _Table:
 
 def _added(work: _Work, one: _Counts, other: _Counts) -> _Counts | None:
     found: list[int] = []
-    for depth, count in enumerate(map(int.__add__, one, other)):
-        limit = work.limit(depth)
-        if limit.max_groups is None:
-            found.append(min(count, limit.min_groups))
-        elif count > limit.max_groups:
+    for count, more, (most, least) in zip(one, other, work.bounds, strict=True):
+        both = count + more
+        if most is None:
+            found.append(min(both, least))
+        elif both > most:
             return None
         else:
-            found.append(count)
+            found.append(both)
     return tuple(found)
 
 
@@ -211,7 +218,9 @@ def _all(work: _Work, indexes: Sequence[int]) -> _Point:
 
 
 def _sum(work: _Work, one: _Point, other: _Point) -> _Point:
-    rooms = tuple(min(a + b, need) for a, b, need in zip(one[0], other[0], work.problem.needs, strict=True))
+    rooms: tuple[int, ...] = ()
+    if work.problem.needs:
+        rooms = tuple(min(a + b, need) for a, b, need in zip(one[0], other[0], work.problem.needs, strict=True))
     trace = other[2] if one[2] is None else one[2] if other[2] is None else (one[2], other[2])
     return rooms, one[1] + other[1], trace
 

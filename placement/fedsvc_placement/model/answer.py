@@ -43,7 +43,8 @@ class ClusterVerdict:
     chosen: bool
     # Whether the unit was bound to it before.
     bound: bool
-    # One verdict a rule, in the order of the rules; all failing ones are kept.
+    # One verdict for each rule that the unit makes use of, in the order of the rules; all failing ones are kept. Last
+    # comes that of `Select`, of clusters that fit, where not all of them may be taken.
     verdicts: tuple[Verdict, ...]
     # Parts of the score, those that are not zero.
     score: tuple[ScorePart, ...] = ()
