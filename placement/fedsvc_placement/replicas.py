@@ -68,9 +68,10 @@ def divide_unit(
     if policy.mode == Mode.DUPLICATED:
         terms = [entry for entry in terms if not entry.chosen.tier]
     known = _by_place(learned)
+    asks_room = policy.within_capacity or not _is_promise(policy)
     # What each cluster has left; what a workload is given now is taken off before the next is divided.
     capacities = [
-        None if capacity is None or not _asks_room(policy) else settled(capacity, reserve_ppm)
+        None if capacity is None or not asks_room else settled(capacity, reserve_ppm)
         for capacity in (entry.chosen.cluster.capacity for entry in terms)
     ]
     weights: Sequence[int] | None = None
@@ -79,7 +80,7 @@ def divide_unit(
     for workload in sorted(unit.workloads, key=lambda workload: (-wanted_of(policy, workload), workload.key)):
         befores = [_before(entry.chosen, workload) for entry in terms]
         rooms: list[int | None] = [None] * len(terms)
-        if _asks_room(policy):
+        if asks_room:
             rooms = [
                 room_in(
                     capacity,
@@ -101,7 +102,7 @@ def divide_unit(
         division = divide_workload(workload, policy, seats)
         divisions.append(division)
         used.update(share.cluster for share in division.shares if share.replicas)
-        if _asks_room(policy) and len(unit.workloads) > 1:
+        if asks_room and len(unit.workloads) > 1:
             capacities = [
                 None if capacity is None else take(capacity, workload.requests, share.replicas - (before or 0))
                 for capacity, share, before in zip(capacities, division.shares, befores, strict=True)
@@ -136,10 +137,6 @@ def _by_place(learned: Sequence[Learned]) -> Mapping[tuple[str, str], Sequence[L
 
 def _before(chosen: Chosen, workload: WorkloadInput) -> int | None:
     return None if chosen.before is None else chosen.before.get(workload.key, 0)
-
-
-def _asks_room(policy: ReplicaPolicy) -> bool:
-    return bool(policy.within_capacity) or not _is_promise(policy)
 
 
 def _seat(
