@@ -6,7 +6,6 @@ much stays unschedulable, and is learned.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from fedsvc_placement.learning import allowed
@@ -50,18 +49,26 @@ def room_of(
         learned: what was learned of any cluster and workload.
         now: time zone aware; what was learned is forgotten by and by.
     """
-    known = [
-        limit
-        for entry in learned
-        if entry.cluster == cluster.name
-        and entry.workload == workload.key
-        and (limit := allowed(entry, now)) is not None
-    ]
-    if cluster.capacity is not None:
+    capacity = None if cluster.capacity is None else settled(cluster.capacity, reserve_ppm)
+    of_it = [entry for entry in learned if entry.cluster == cluster.name and entry.workload == workload.key]
+    return room_in(capacity, workload, before=before, learned=of_it, now=now)
+
+
+def room_in(
+    capacity: Capacity | None, workload: WorkloadInput, *, before: int, learned: Sequence[Learned], now: datetime
+) -> int | None:
+    """Return what `room_of` does, for a capacity that is `settled` and what was learned of its cluster and workload."""
+    most: int | None = None
+    if capacity is not None:
         demand = _demand(workload.requests)
-        nodes = settled(cluster.capacity, reserve_ppm).nodes
-        known.append(before + sum(shape.count * _fits(shape.free, demand) for shape in nodes))
-    return min(known, default=None)
+        most = before
+        for shape in capacity.nodes:
+            most += shape.count * _fits(shape.free, demand)
+    for entry in learned:
+        limit = allowed(entry, now)
+        if limit is not None and (most is None or limit < most):
+            most = limit
+    return most
 
 
 def settled(capacity: Capacity, reserve_ppm: int) -> Capacity:
@@ -75,15 +82,17 @@ def settled(capacity: Capacity, reserve_ppm: int) -> Capacity:
         capacity: of a cluster.
         reserve_ppm: part of each node's allocatable that is kept back, in millionths, rounded down to whole units.
     """
+    if not capacity.grants and not reserve_ppm:
+        return capacity
     nodes = [_unreserved(shape, reserve_ppm) for shape in capacity.nodes if shape.count > 0]
-    offered: dict[str, int] = defaultdict(int)
-    for shape in capacity.nodes if capacity.grants else ():
-        for resource, amount in shape.allocatable.items():
-            offered[resource] += shape.count * amount
-    for demand, replicas in sorted(
-        ((_demand(grant.requests), grant.replicas) for grant in capacity.grants),
-        key=lambda entry: (-_size(entry[0], offered), entry),
-    ):
+    grants = [(_demand(grant.requests), grant.replicas) for grant in capacity.grants if grant.replicas > 0]
+    if len(grants) > 1:
+        offered: dict[str, int] = defaultdict(int)
+        for shape in capacity.nodes:
+            for resource, amount in shape.allocatable.items():
+                offered[resource] += shape.count * amount
+        grants.sort(key=lambda grant: (-_size(grant[0], offered), grant))
+    for demand, replicas in grants:
         nodes = _placed(nodes, demand, replicas)
     return Capacity(nodes=tuple(nodes))
 
@@ -95,8 +104,7 @@ def take(capacity: Capacity, requests: Mapping[str, int], replicas: int) -> Capa
     """
     if replicas <= 0:
         return capacity
-    nodes = _placed(list(settled(capacity, 0).nodes), _demand(requests), replicas)
-    return Capacity(nodes=tuple(nodes))
+    return Capacity(nodes=tuple(_placed(settled(capacity, 0).nodes, _demand(requests), replicas)))
 
 
 def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
@@ -148,11 +156,18 @@ def _group(cluster: ClusterSnapshot, headroom: Headroom) -> tuple[str, ...]:
 
 def _demand(requests: Mapping[str, int]) -> list[tuple[str, int]]:
     """Return what a replica takes, without what it asks nothing of."""
-    return sorted({_PODS: 1, **{resource: amount for resource, amount in requests.items() if amount > 0}}.items())
+    return [(_PODS, 1), *sorted(entry for entry in requests.items() if entry[1] > 0 and entry[0] != _PODS)]
 
 
 def _fits(free: Mapping[str, int], demand: Sequence[tuple[str, int]]) -> int:
-    return max(0, min(free.get(resource, 0) // amount for resource, amount in demand))
+    most: int | None = None
+    for resource, amount in demand:
+        fits = free.get(resource, 0) // amount
+        if fits <= 0:
+            return 0
+        if most is None or fits < most:
+            most = fits
+    return most or 0
 
 
 def _unreserved(shape: NodeShape, kept_ppm: int) -> NodeShape:
@@ -162,7 +177,7 @@ def _unreserved(shape: NodeShape, kept_ppm: int) -> NodeShape:
         resource: amount - shape.allocatable.get(resource, 0) * kept_ppm // WHOLE_PPM
         for resource, amount in shape.free.items()
     }
-    return replace(shape, free=free)
+    return NodeShape(count=shape.count, allocatable=shape.allocatable, free=free)
 
 
 def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
@@ -171,20 +186,29 @@ def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
 
 
 def _placed(nodes: Sequence[NodeShape], demand: Sequence[tuple[str, int]], replicas: int) -> list[NodeShape]:
+    """Return the nodes after as many of the replicas as fit were placed on them."""
+    after = list(nodes)
+    sized = [
+        (fits, index) for index, shape in enumerate(nodes) if shape.count > 0 and (fits := _fits(shape.free, demand))
+    ]
+    # The free amounts end ties, so that the sequence of the nodes does not matter.
+    sized.sort(key=lambda entry: (entry[0], sorted(nodes[entry[1]].free.items()), nodes[entry[1]].count))
     left = replicas
-    after: list[NodeShape] = []
-    sized = ((_fits(shape.free, demand), sorted(shape.free.items()), shape.count, shape) for shape in nodes)
-    for fits, _, count, shape in sorted(sized, key=lambda entry: entry[:3]):
-        if not fits or left <= 0:
-            after.append(shape)
-            continue
-        full = min(count, left // fits)
+    for fits, index in sized:
+        if left <= 0:
+            break
+        shape = nodes[index]
+        full = min(shape.count, left // fits)
         # Where not all nodes are filled, less is left than fills one.
-        rest = left - full * fits if full < count else 0
+        rest = left - full * fits if full < shape.count else 0
         left -= full * fits + rest
         partly = 1 if rest else 0
-        parts = ((full, fits), (partly, rest), (count - full - partly, 0))
-        after.extend(_less(shape, number, demand, there) for number, there in parts if number)
+        untouched = shape.count - full - partly
+        parts = [_less(shape, count, demand, there) for count, there in ((full, fits), (partly, rest)) if count]
+        if untouched:
+            parts.append(NodeShape(count=untouched, allocatable=shape.allocatable, free=shape.free))
+        after[index] = parts[0]
+        after.extend(parts[1:])
     return after
 
 
@@ -192,4 +216,4 @@ def _less(shape: NodeShape, count: int, demand: Sequence[tuple[str, int]], repli
     free = dict(shape.free)
     for resource, amount in demand:
         free[resource] -= replicas * amount
-    return replace(shape, count=count, free=free)
+    return NodeShape(count=count, allocatable=shape.allocatable, free=free)

@@ -37,14 +37,8 @@ class Seat:
     spare: bool
     # Whether a larger workload of the unit has replicas there.
     used: bool
-
-    @property
-    def bound(self) -> int | None:
-        """Upper bound by rule and taint."""
-        rule, chosen = self.terms.max, self.terms.chosen
-        if not chosen.held or self.before is None:
-            return rule
-        return self.before if rule is None else min(rule, self.before)
+    # Upper bound by rule and taint, None for none.
+    bound: int | None
 
 
 def wanted_of(policy: ReplicaPolicy, workload: WorkloadInput) -> int:
@@ -114,8 +108,10 @@ def divide_workload(workload: WorkloadInput, policy: ReplicaPolicy, seats: Seque
 
 
 def _party(policy: ReplicaPolicy, seat: Seat) -> Party:
-    limits = [limit for limit in (seat.bound, seat.room if policy.within_capacity else None) if limit is not None]
-    return Party(weight=seat.weight, min=seat.terms.min, max=min(limits, default=None), order=seat.terms.order)
+    most = seat.bound
+    if policy.within_capacity and seat.room is not None and (most is None or seat.room < most):
+        most = seat.room
+    return Party(weight=seat.weight, min=seat.terms.min, max=most, order=seat.terms.order)
 
 
 def _divided(total: int, policy: ReplicaPolicy, seats: Sequence[Seat], parties: Sequence[Party]) -> tuple[int, ...]:

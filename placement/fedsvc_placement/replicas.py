@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fedsvc_placement.capacity import room_of, settled, take
+from fedsvc_placement.capacity import room_in, settled, take
 from fedsvc_placement.division import Seat, divide_workload, wanted_of
 from fedsvc_placement.model import (
-    ClusterSnapshot,
     Division,
     Learned,
     Mode,
@@ -55,7 +54,8 @@ def divide_unit(
         unit: the unit; its key breaks ties.
         chosen: the clusters, sorted by name.
         learned: what was learned of clusters and workloads.
-        reserve_ppm: part of every cluster that is kept back as head-room, in millionths.
+        reserve_ppm: part of every cluster that is kept back as head-room, in millionths; 0 where the capacities are
+            `settled` already, as is worth while for many units on one fleet.
         now: time zone aware.
         rebalance: divide as if nothing ran, whatever the policy's movement.
 
@@ -68,29 +68,31 @@ def divide_unit(
     if policy.mode == Mode.DUPLICATED:
         terms = [entry for entry in terms if not entry.chosen.tier]
     known = _by_place(learned)
+    asks_room = policy.within_capacity or not _is_promise(policy)
     # What each cluster has left; what a workload is given now is taken off before the next is divided.
-    clusters = [entry.chosen.cluster for entry in terms]
-    if _asks_room(policy):
-        clusters = [_settled_cluster(cluster, reserve_ppm) for cluster in clusters]
+    capacities = [
+        None if capacity is None or not asks_room else settled(capacity, reserve_ppm)
+        for capacity in (entry.chosen.cluster.capacity for entry in terms)
+    ]
     weights: Sequence[int] | None = None
     divisions: list[Division] = []
     used: set[str] = set()
     for workload in sorted(unit.workloads, key=lambda workload: (-wanted_of(policy, workload), workload.key)):
         befores = [_before(entry.chosen, workload) for entry in terms]
         rooms: list[int | None] = [None] * len(terms)
-        if _asks_room(policy):
+        if asks_room:
             rooms = [
-                room_of(
-                    cluster,
+                room_in(
+                    capacity,
                     workload,
                     before=before or 0,
-                    reserve_ppm=0,
-                    learned=known.get((cluster.name, workload.key), ()),
+                    learned=known.get((entry.chosen.cluster.name, workload.key), ()),
                     now=now,
                 )
-                for cluster, before in zip(clusters, befores, strict=True)
+                for entry, capacity, before in zip(terms, capacities, befores, strict=True)
             ]
-            rooms = [_effective(policy, room, before) for room, before in zip(rooms, befores, strict=True)]
+            if not _is_promise(policy):
+                rooms = [(before or 0) if room is None else room for room, before in zip(rooms, befores, strict=True)]
         if weights is None:
             weights = [room or 0 for room in rooms]
         seats = [
@@ -100,10 +102,10 @@ def divide_unit(
         division = divide_workload(workload, policy, seats)
         divisions.append(division)
         used.update(share.cluster for share in division.shares if share.replicas)
-        if _asks_room(policy) and len(unit.workloads) > 1:
-            clusters = [
-                _left(cluster, workload, share.replicas - (before or 0))
-                for cluster, share, before in zip(clusters, division.shares, befores, strict=True)
+        if asks_room and len(unit.workloads) > 1:
+            capacities = [
+                None if capacity is None else take(capacity, workload.requests, share.replicas - (before or 0))
+                for capacity, share, before in zip(capacities, division.shares, befores, strict=True)
             ]
     return UnitDivision(
         divisions=tuple(sorted(divisions, key=lambda division: division.workload)),
@@ -111,14 +113,18 @@ def divide_unit(
     )
 
 
+def _is_promise(policy: ReplicaPolicy) -> bool:
+    """Tell whether shares are promised: then unknown room is no limit, else it is room for what is there already."""
+    return policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED
+
+
 def _defaulted(policy: ReplicaPolicy, *, rebalance: bool) -> ReplicaPolicy:
     """Return the policy with its defaults filled in."""
-    weighted = policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED
-    movement = policy.movement or (Movement.FRESH if weighted else Movement.STEADY)
+    movement = policy.movement or (Movement.FRESH if _is_promise(policy) else Movement.STEADY)
     return replace(
         policy,
         movement=Movement.FRESH if rebalance else movement,
-        within_capacity=not weighted if policy.within_capacity is None else policy.within_capacity,
+        within_capacity=not _is_promise(policy) if policy.within_capacity is None else policy.within_capacity,
     )
 
 
@@ -133,17 +139,6 @@ def _before(chosen: Chosen, workload: WorkloadInput) -> int | None:
     return None if chosen.before is None else chosen.before.get(workload.key, 0)
 
 
-def _asks_room(policy: ReplicaPolicy) -> bool:
-    return bool(policy.within_capacity) or (policy.mode == Mode.DIVIDED and policy.strategy != Strategy.WEIGHTED)
-
-
-def _effective(policy: ReplicaPolicy, room: int | None, before: int | None) -> int | None:
-    """Return the room that counts where it is unknown: no limit for promised shares, else for what is there already."""
-    if room is not None or policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED:
-        return room
-    return before or 0
-
-
 def _seat(
     policy: ReplicaPolicy, terms: Terms, before: int | None, room: int | None, common: int, *, used: bool
 ) -> Seat:
@@ -151,19 +146,12 @@ def _seat(
     # Room for this workload, none for the largest: it has no weight beside the others and comes after them.
     spare = by_room and not common and bool(room)
     factor = ((room or 0) if spare else common) if by_room else 1
-    return Seat(terms=terms, weight=terms.weight * factor, before=before, room=room, spare=spare, used=used)
-
-
-def _settled_cluster(cluster: ClusterSnapshot, reserve_ppm: int) -> ClusterSnapshot:
-    if cluster.capacity is None:
-        return cluster
-    return replace(cluster, capacity=settled(cluster.capacity, reserve_ppm))
-
-
-def _left(cluster: ClusterSnapshot, workload: WorkloadInput, added: int) -> ClusterSnapshot:
-    if added <= 0 or cluster.capacity is None:
-        return cluster
-    return replace(cluster, capacity=take(cluster.capacity, workload.requests, added))
+    bound = terms.max
+    if terms.chosen.held and before is not None:
+        bound = before if bound is None else min(bound, before)
+    return Seat(
+        terms=terms, weight=terms.weight * factor, before=before, room=room, spare=spare, used=used, bound=bound
+    )
 
 
 def _targets(policy: ReplicaPolicy, terms: Sequence[Terms], used: set[str], *, divided: bool) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """Move as few replicas as possible: only what bounds forbid leaves, and what is added or taken goes by the rule."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from fedsvc_placement.divide import Party, bounds
 
@@ -28,8 +27,8 @@ def steady(total: int, parties: Sequence[Party], before: Sequence[int], fresh: R
         return _minimums(total, parties, [min(low, was) for low, was in zip(lows, before, strict=True)], lows, fresh)
     kept = [min(max(was, low), high) for was, low, high in zip(before, lows, highs, strict=True)]
     if sum(kept) <= total:
-        return fresh(total, [replace(party, min=floor) for party, floor in zip(parties, kept, strict=True)])
-    return fresh(total, [replace(party, max=ceiling) for party, ceiling in zip(parties, kept, strict=True)])
+        return fresh(total, [_bounded(party, floor, party.max) for party, floor in zip(parties, kept, strict=True)])
+    return fresh(total, [_bounded(party, party.min, most) for party, most in zip(parties, kept, strict=True)])
 
 
 def _minimums(
@@ -40,15 +39,15 @@ def _minimums(
     Minimums that are met in part are completed before others are begun.
     """
     if sum(kept) >= total:
-        return fresh(total, [_fixed(party, part) for party, part in zip(parties, kept, strict=True)])
+        return fresh(total, [_bounded(party, part, part) for party, part in zip(parties, kept, strict=True)])
     parts = list(kept)
     for begun in (True, False):
         missing = [low - part if bool(was) == begun else 0 for low, part, was in zip(lows, parts, kept, strict=True)]
         amount = min(total - sum(parts), sum(missing))
-        added = fresh(amount, [_fixed(party, gap) for party, gap in zip(parties, missing, strict=True)])
+        added = fresh(amount, [_bounded(party, gap, gap) for party, gap in zip(parties, missing, strict=True)])
         parts = [part + more for part, more in zip(parts, added, strict=True)]
     return tuple(parts)
 
 
-def _fixed(party: Party, part: int) -> Party:
-    return replace(party, min=part, max=part)
+def _bounded(party: Party, low: int, high: int | None) -> Party:
+    return Party(weight=party.weight, min=low, max=high, order=party.order)

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fedsvc_placement import (
+    Capacity,
     ClusterMatcher,
     ClusterSnapshot,
     Decision,
     Fleet,
     LabelSelector,
+    NodeShape,
     Placement,
     PreviousBinding,
     ReplicaPolicy,
@@ -19,6 +21,7 @@ from fedsvc_placement import (
     UnitInput,
     WorkloadInput,
     decide,
+    explain_lines,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -357,3 +360,32 @@ def test_giving_something_twice_is_an_error(what: str) -> None:
 def test_a_mode_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(ValueError, match="replica mode Halved with strategy Weighted does not exist"):
         place(Placement(cluster_selector=ALL, replicas=ReplicaPolicy(mode="Halved")), *FLEET, replicas=1)
+
+
+def test_a_cluster_without_replicas_is_no_target_when_aggregated() -> None:
+    pods = {"pods": 5}
+    fleet = [
+        ClusterSnapshot(name=name, capacity=Capacity(nodes=(NodeShape(count=1, allocatable=pods, free=pods),)))
+        for name in "abc"
+    ]
+    policy = ReplicaPolicy(mode="Divided", strategy="Aggregated")
+    decision = place(
+        Placement(cluster_selector=ALL, replicas=policy),
+        *fleet,
+        replicas=6,
+        previous=(PreviousBinding(cluster="b", replicas={WEB: 2}), PreviousBinding(cluster="c", replicas={WEB: 4})),
+    )
+    assert web(decision) == {"b": 2, "c": 4}
+    assert reasons(decision, "a") == ["NoReplicas"]
+    assert explain_lines(decision)[0] == (
+        "a: not chosen (NoReplicas): it could be used, and the division gives it no replicas"
+    )
+
+
+def test_completions_of_a_job_are_in_the_targets() -> None:
+    job = WorkloadInput(key=WEB, replicas=4, completions=10)
+    unit = UnitInput(
+        key="u", placement=Placement(cluster_selector=ALL, replicas=ReplicaPolicy(mode="Divided")), workloads=(job,)
+    )
+    decision = decide(unit, [ClusterSnapshot(name=name) for name in "ab"], (), NOW)
+    assert [(target.replicas, target.completions) for target in decision.targets] == [({WEB: 2}, {WEB: 5})] * 2

@@ -1,8 +1,9 @@
 """Divisions against the exact optimum of each objective, as HiGHS finds it on small cases.
 
 Of one workload every strategy is optimal: the distance is 0 for replicas placed, Webster's index, replicas that leave,
-number of clusters and filling of tiers. Of several workloads each is optimal in the room that the larger ones left;
-together they may place fewer than a joint optimum, but nothing that found no place would fit into what is left.
+number of clusters and filling of tiers. Of several workloads each is optimal in the room that the larger ones left, and
+nothing that found no place would fit into what is left. Together they may place fewer than a joint optimum, which gives
+up one large replica for several small ones: in scarce cases 5 of 100 in all, in a single one more than half.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
 from math import lcm
+from random import Random
 
 import highspy
 from hypothesis import given, settings
@@ -347,3 +349,54 @@ def test_of_several_workloads_nothing_without_a_place_fits_into_what_is_left(
         for workload, division in zip(workloads, divisions, strict=True):
             if division.unplaced:
                 assert room_of(after, workload, before=0, reserve_ppm=0, learned=(), now=NOW) == 0
+
+
+def test_several_workloads_together_place_nine_of_ten_replicas_that_a_joint_optimum_places() -> None:
+    """A joint optimum gives up large replicas for small ones, which dividing workload by workload does not."""
+    random = Random(1)  # noqa: S311 the same cases every time, no secret
+    placed = most = 0
+    for _ in range(150):
+        clusters = [
+            tuple(random.randint(0, 12) for _ in range(random.randint(1, 3))) for _ in range(random.randint(1, 4))
+        ]
+        wanted = [(random.randint(1, 10), random.randint(1, 5)) for _ in range(random.randint(2, 3))]
+        unit = UnitInput(
+            key="u",
+            placement=Placement(replicas=ReplicaPolicy(mode="Divided", strategy="Capacity")),
+            workloads=tuple(
+                WorkloadInput(key=f"w{index}", replicas=replicas, requests={"cpu": cpu})
+                for index, (replicas, cpu) in enumerate(wanted)
+            ),
+        )
+        chosen = [
+            Chosen(
+                cluster=ClusterSnapshot(
+                    name=f"c{index}",
+                    capacity=capacity(Site(nodes=nodes, weight=1, low=0, high=None, before=None, tier=0)),
+                ),
+                bound=False,
+                before=None,
+                held=False,
+            )
+            for index, nodes in enumerate(clusters)
+        ]
+        divisions = divide_unit(unit, chosen, learned=(), reserve_ppm=0, now=NOW).divisions
+        best = joint_optimum([cpu for nodes in clusters for cpu in nodes], wanted)
+        assert sum(division.placed for division in divisions) <= best
+        placed += sum(division.placed for division in divisions)
+        most += best
+    assert placed >= 0.9 * most
+
+
+def joint_optimum(nodes: Sequence[int], wanted: Sequence[tuple[int, int]]) -> int:
+    program = Program()
+    by_workload: list[list[int]] = [[] for _ in wanted]
+    for free in nodes:
+        pods = [program.number(0, 9) for _ in wanted]
+        program.require(None, {pod: cpu for pod, (_, cpu) in zip(pods, wanted, strict=True)}, free)
+        program.require(None, dict.fromkeys(pods, 1), 9)
+        for pod, mine in zip(pods, by_workload, strict=True):
+            mine.append(pod)
+    for mine, (replicas, _) in zip(by_workload, wanted, strict=True):
+        program.require(None, dict.fromkeys(mine, 1), replicas)
+    return -program.least({pod: -1 for mine in by_workload for pod in mine})
