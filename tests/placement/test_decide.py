@@ -387,5 +387,5 @@ def test_completions_of_a_job_are_in_the_targets() -> None:
     unit = UnitInput(
         key="u", placement=Placement(cluster_selector=ALL, replicas=ReplicaPolicy(mode="Divided")), workloads=(job,)
     )
-    decision = decide(unit, [ClusterSnapshot(name=name) for name in "ab"], (), NOW)
+    decision = decide(unit, Fleet(clusters=tuple(ClusterSnapshot(name=name) for name in "ab")), (), NOW)
     assert [(target.replicas, target.completions) for target in decision.targets] == [({WEB: 2}, {WEB: 5})] * 2
