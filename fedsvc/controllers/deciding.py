@@ -2,22 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from fedsvc.controllers import planning
-from fedsvc.controllers.planning import NO_PLACEMENT, PlanInput, UnitPlan, plan_unit, render_cluster
+from fedsvc.controllers.learning import learned, observations
+from fedsvc.controllers.planning import PlanInput, UnitPlan, plan_unit, render_cluster
+from fedsvc.controllers.surroundings import Ground
+from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Resource, Unit
-from fedsvc.model.work import Binding, DesiredWork
+from fedsvc.model.work import DesiredWork
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.overrides import Override
-from fedsvc.store import decisions, manifests, policies, units, works
+from fedsvc.rendering.workloads import looks_around
+from fedsvc.store import decisions, manifests, placing, policies, units, works
 from fedsvc.store.decisions import StoredDecision
+from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Store, Transaction, is_secret
-from fedsvc_placement import Placement
+from fedsvc_placement import ClusterSnapshot, PlacedUnit, PreparedFleet, touches_unit
+from fedsvc_placement.batch import Ask, in_order, spoken_for
+from fedsvc_placement.inputs import Inputs, inputs_to_dict
+from fedsvc_placement.model import Memory, Spoken
+from fedsvc_placement.rooms import counts_capacity
 
 _YIELD_SECONDS: Final = 0.005
 _SHOWN: Final = 5
@@ -27,18 +36,38 @@ _SHOWN: Final = 5
 class Prepared:
     """A unit that is decided and rendered, not stored yet."""
 
-    unit: Unit
-    placement: Placement
+    request: PlacementRequest
+    remembered: Memory  # as it is stored, before anything was learned
     overrides: tuple[Override, ...]
     plan: UnitPlan
+    inputs: Inputs  # what it was decided from, but for the fleet
+    ground: Ground
     newest: StoredDecision | None  # in force before
     desired: dict[str, list[DesiredWork]]  # of changed clusters
     bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
 
     @property
+    def unit(self) -> Unit:
+        """The unit as it was read."""
+        return self.request.unit
+
+    @property
+    def placed_before(self) -> PlacedUnit:
+        """Where other units saw it until now."""
+        clusters = tuple(binding.cluster for binding in self.request.bindings)
+        return PlacedUnit(key=self.request.input.key, labels=self.unit.labels, clusters=clusters)
+
+    @property
     def work_count(self) -> int:
         """Works that are to be written."""
         return sum(len(found) for found in self.desired.values())
+
+    @property
+    def spoken_for(self) -> tuple[Spoken, ...]:
+        """The room that the decision gives the unit beyond what it had."""
+        if self.unit.delete_time is not None:
+            return ()
+        return spoken_for(self.request.input, self.request.previous, self.plan.decision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,40 +82,52 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What a batch of units is decided from."""
+    """What a batch of units is decided from, but for the fleet."""
 
-    placements: Mapping[str, Placement]
-    overrides: Mapping[str, tuple[Override, ...]]
-    bindings: Mapping[str, list[Binding]]
+    requests: tuple[PlacementRequest, ...]
+    overrides: Mapping[str, tuple[Override, ...]]  # of policies, by name
     newest: Mapping[str, StoredDecision]
-    resources: dict[str, list[Resource]]
+    resources: Mapping[str, Sequence[Resource]]  # by uid
+    placed: tuple[PlacedUnit, ...]  # all units, where one of the batch minds
     now: datetime
 
 
-async def prepare(store: Store, batch: Sequence[Unit], read: Observed, fleet: Mapping[str, Cluster]) -> list[Prepared]:
-    """Decide and render units; yields to others every few milliseconds.
+async def prepare(
+    store: Store,
+    read: Observed,
+    *,
+    ground: Ground,
+    members: Mapping[str, Cluster],
+    triggers: Mapping[str, Collection[str]],
+) -> list[Prepared]:
+    """Decide and render units, leaders before those that go with them; yields to others every few milliseconds.
 
     Args:
         store: to read bodies that turn out to be needed.
-        batch: the units.
-        read: what `observe` gave for them.
-        fleet: all clusters by name.
+        read: what `observe` gave.
+        ground: what they are placed on; what they are given is taken off it.
+        members: all clusters by name.
+        triggers: why each is decided, by uid.
 
     Raises:
         StoreUnavailableError: PostgreSQL does not answer.
     """
+    places = {unit.key: unit for unit in read.placed}
     prepared = []
-    for unit in batch:
+    for stored in _in_order(read.requests):
         await asyncio.sleep(0)
-        placement, overrides = _specification(unit, read)
+        unit = stored.unit
+        memory = learned(stored.memory, observations(stored.bindings, members), read.now)
+        request = replace(stored, memory=memory)
+        inputs = _inputs(request, read, ground.prepared, places=places, triggers=triggers.get(unit.uid, ()))
+        overrides = _overrides(unit, read)
         given = PlanInput(
-            unit=unit,
+            request=request,
             resources=read.resources[unit.uid],
-            placement=placement,
             overrides=overrides,
             override_places=_override_places(unit, read),
-            clusters=tuple(fleet.values()),
-            previous=read.bindings[unit.uid],
+            fleet=ground.prepared.beside(inputs.neighbours) if inputs.neighbours else ground.prepared,
+            trigger=inputs.trigger,
             now=read.now,
         )
         plan = plan_unit(given)
@@ -96,19 +137,52 @@ async def prepare(store: Store, batch: Sequence[Unit], read: Observed, fleet: Ma
             if [(one.key, one.digest) for one in bodies] != [(one.key, one.digest) for one in given.resources]:
                 continue  # applied anew meanwhile: undecided, and looked at with the next batch
             plan = plan_unit(replace(given, resources=bodies))
-        desired, rendered = await _render(plan, fleet)
-        prepared.append(
-            Prepared(
-                unit=unit,
-                placement=placement,
-                overrides=overrides,
-                plan=plan,
-                newest=read.newest.get(unit.uid),
-                desired=desired,
-                bodies=rendered,
-            )
+        desired, rendered = await _render(plan, ground.prepared.clusters_by_name)
+        done = Prepared(
+            request=request,
+            remembered=stored.memory,
+            overrides=overrides,
+            plan=plan,
+            inputs=inputs,
+            ground=ground,
+            newest=read.newest.get(unit.uid),
+            desired=desired,
+            bodies=rendered,
         )
+        prepared.append(done)
+        for spoken in done.spoken_for:
+            ground.prepared.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
+        clusters = tuple(entry.binding.cluster for entry in plan.clusters)
+        places[request.input.key] = PlacedUnit(key=request.input.key, labels=unit.labels, clusters=clusters)
     return prepared
+
+
+def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
+    by_key = {request.input.key: request for request in requests}
+    return [by_key[ask.unit.key] for ask in in_order([Ask(unit=request.input) for request in requests])]
+
+
+def _inputs(
+    request: PlacementRequest,
+    read: Observed,
+    fleet: PreparedFleet,
+    *,
+    places: Mapping[str, PlacedUnit],
+    triggers: Collection[str],
+) -> Inputs:
+    asked, placement = request.input, request.input.placement
+    neighbours: tuple[PlacedUnit, ...] = ()
+    if looks_around(placement):
+        neighbours = tuple(unit for unit in places.values() if touches_unit(placement, asked.key, None, unit))
+    return Inputs(
+        unit=asked,
+        previous=request.previous,
+        memory=request.memory,
+        trigger=foremost(triggers, placement),
+        now=read.now,
+        neighbours=neighbours,
+        spoken_for=fleet.spoken_for if counts_capacity(placement.replicas) else (),
+    )
 
 
 async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
@@ -126,7 +200,8 @@ async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
     timed = plan.decision.reconsider_at is not None or (
         newest is not None and newest.record["reconsider_at"] is not None
     )
-    if not (news or undecided or moved or timed):
+    remembers = plan.decision.memory != given.remembered
+    if not (news or undecided or moved or timed or remembers or unit.rebalance):
         return Stored(wrote=False)
     if await units.lock_generation(tx, unit.uid) != unit.generation:
         return None
@@ -134,13 +209,23 @@ async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
     if news:
         digest = plan.decision.inputs_digest
         decision_id = await decisions.add(
-            tx, unit_uid=unit.uid, revision=unit.revision, inputs_digest=digest, record=record
+            tx,
+            unit_uid=unit.uid,
+            revision=unit.revision,
+            inputs_digest=digest,
+            record=record,
+            inputs=inputs_to_dict(given.inputs),
+            fleet_digest=await decisions.put_fleet(tx, given.ground.packed),
         )
     occupied = await _sync(tx, given, decision_id) if moved else []
     # A unit that has to wait stays undecided, so that it is looked at again.
     covered = replace(unit, generation=unit.decided_generation) if occupied else unit
     await units.set_decided(
-        tx, covered, decision=decision_id if news else None, reconsider_at=plan.decision.reconsider_at
+        tx,
+        covered,
+        decision=decision_id if news else None,
+        reconsider_at=plan.decision.reconsider_at,
+        memory=plan.decision.memory,
     )
     return Stored(
         wrote=news or undecided or moved,
@@ -157,38 +242,32 @@ def _all_clusters(given: Prepared, *, deleting: bool) -> tuple[str, ...]:
 
 async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
     """Read what a batch of units is decided from, but for the fleet."""
-    uids = [unit.uid for unit in batch]
-    placements = await policies.get_many(
-        tx, policies.PLACEMENT, sorted({unit.spec.placement_policy for unit in batch if unit.spec.placement_policy})
-    )
+    requests = tuple(await placing.read_requests(tx, batch))
     overrides = await policies.get_many(
         tx, policies.OVERRIDE, sorted({name for unit in batch for name in unit.spec.override_policies})
     )
-    resources: dict[str, list[Resource]] = {}
+    resources: dict[str, Sequence[Resource]] = {}
     for unit in batch:
-        placement = _placement_of(unit, {name: policy.spec for name, policy in placements.items()})
-        fresh = unit.decided_generation < unit.generation
-        found = await units.resources_of(tx, unit.uid, bodies=fresh)
-        if not fresh and any(planning.needs_body(resource, placement) for resource in found):
-            found = await units.resources_of(tx, unit.uid)
-        resources[unit.uid] = found
+        # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
+        resources[unit.uid] = await units.resources_of(tx, unit.uid, bodies=unit.decided_generation < unit.generation)
+    around = any(looks_around(request.input.placement) for request in requests)
     return Observed(
-        placements={name: policy.spec for name, policy in placements.items()},
+        requests=requests,
         overrides={name: policy.spec for name, policy in overrides.items()},
-        bindings=await works.bindings_of(tx, uids),
-        newest=await decisions.newest(tx, uids),
+        newest=await decisions.newest(tx, [unit.uid for unit in batch]),
         resources=resources,
+        placed=await placing.placed_units(tx) if around else (),
         now=tx.now,
     )
 
 
-def _specification(unit: Unit, read: Observed) -> tuple[Placement, tuple[Override, ...]]:
+def _overrides(unit: Unit, read: Observed) -> tuple[Override, ...]:
     shared = [override for name in unit.spec.override_policies for override in read.overrides.get(name, ())]
-    return _placement_of(unit, read.placements), (*shared, *unit.spec.overrides)
+    return (*shared, *unit.spec.overrides)
 
 
 def _override_places(unit: Unit, read: Observed) -> tuple[str, ...]:
-    """Where the overrides of `_specification` are written."""
+    """Where the overrides of `_overrides` are written."""
     shared = [
         f"overridePolicies/{name} overrides[{index}]"
         for name in unit.spec.override_policies
@@ -197,15 +276,8 @@ def _override_places(unit: Unit, read: Observed) -> tuple[str, ...]:
     return (*shared, *(f"spec.overrides[{index}]" for index in range(len(unit.spec.overrides))))
 
 
-def _placement_of(unit: Unit, shared: Mapping[str, Placement]) -> Placement:
-    if unit.spec.placement_policy:
-        # A policy that is not there (yet) places nothing; the API refuses to delete one that is used.
-        return shared.get(unit.spec.placement_policy, NO_PLACEMENT)
-    return unit.spec.placement or NO_PLACEMENT
-
-
 async def _render(
-    plan: UnitPlan, fleet: Mapping[str, Cluster]
+    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot]
 ) -> tuple[dict[str, list[DesiredWork]], tuple[tuple[ObjectKey, bytes, bytes], ...]]:
     desired: dict[str, list[DesiredWork]] = {}
     bodies: dict[bytes, tuple[ObjectKey, bytes, bytes]] = {}

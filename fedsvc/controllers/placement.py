@@ -1,4 +1,4 @@
-"""Decides where units run: those that changed at once, and those that a change of cluster or policy may touch.
+"""Decides where units run: those that changed at once, and those that a change of anything they look at may touch.
 
 observe: undecided units, the fleet, policies, bindings, the decision in force; decide: `planning`; act: one transaction
 for a batch of units with decision, bindings, works. What comes out as it was is not written at all.
@@ -6,12 +6,13 @@ for a batch of units with decision, bindings, works. What comes out as it was is
 That a unit is to be decided again is in memory alone, and yet not lost: new intent is told by the unit's row, and all
 else is found by level, not by edge. Who begins to lead looks at every unit; from then on fleet and policies are
 compared, as they are read, with what they were when the decisions were made. A change that nobody told of is found with
-the next rescan.
+the next rescan. What a decision is made for is known as long as the process lives: after a restart it is nothing in
+particular, which moves nothing that fits where it is.
 """
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -20,16 +21,19 @@ from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Observed, Prepared, Stored, observe, prepare, store_prepared
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.learning import stuck_workloads
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
-from fedsvc.controllers.touching import UnitNotes, note_of
+from fedsvc.controllers.surroundings import Surroundings
+from fedsvc.controllers.swings import Swings
+from fedsvc.controllers.touching import UnitNotes, fleet_change, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import StoreUnavailableError
-from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
-from fedsvc.store import clusters, policies, units
+from fedsvc.store import policies, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store, Transaction
+from fedsvc_placement import PlacedUnit, Trigger
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +62,9 @@ class PlacementController:
         self._signal = Signal()
         self._dirty: Wakeups[str] = Wakeups()  # uids of units to be decided again, though their intent is the same
         self._notes = UnitNotes()
-        self._fleet: dict[str, Cluster] | None = None  # None: to be read
+        self._triggers: dict[str, set[str]] = {}  # by uid: why those are
+        self._swings = Swings()
+        self._surroundings = Surroundings()
         self._fleet_changed = True
         self._policies: dict[tuple[str, str], tuple[str, int]] = {}  # versions, as read before the newest decisions
         self._policies_changed = True
@@ -93,7 +99,7 @@ class PlacementController:
 
     def _changed(self, change: Change) -> None:
         match change.kind:
-            case "cluster":
+            case "cluster" | "fleet":
                 self._fleet_changed = True
             case "placement_policy" | "override_policy":
                 # Which units use it is asked later: one that is being decided just now has no note of it yet.
@@ -117,7 +123,7 @@ class PlacementController:
 
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
-        fleet = await self._read_fleet()
+        await self._read_fleet()
         await self._read_policies()
         limit = self._settings.placement_batch_units
         now = asyncio.get_running_loop().time()
@@ -135,20 +141,46 @@ class PlacementController:
                 self._reconsider = math.inf if at is None else now + max(1.0, (at - tx.now).total_seconds())
             observed = await observe(tx, batch) if batch else None
         if observed is not None:
-            await self._decide(batch, observed, fleet)
+            await self._decide(batch, observed)
         metrics.UNDECIDED_UNITS.set(len(self._dirty))
         return bool(batch or again)
 
-    async def _read_fleet(self) -> dict[str, Cluster]:
-        if self._fleet is not None and not self._fleet_changed:
-            return self._fleet
+    async def _read_fleet(self) -> None:
+        if not self._fleet_changed:
+            return
         self._fleet_changed = False  # before the read: what changes from now on may not be in it
+        before, members = self._surroundings.fleet, self._surroundings.members
         async with self._store.reader() as tx:
-            after = {cluster.name: cluster for cluster in await clusters.list_all(tx)}
-        before, self._fleet = self._fleet, after
-        if before is not None:
-            self._dirty.update(await self._notes.touched(before, after))
-        return after
+            await self._surroundings.read(tx)
+        if members is None:
+            return
+        stuck_before = {name: stuck_workloads(member) for name, member in members.items()}
+        stuck = {name: stuck_workloads(member) for name, member in self._surroundings.by_name.items()}
+        change = fleet_change(before, self._surroundings.fleet, stuck_before, stuck)
+        for uid, triggers in (await self._notes.touched(change)).items():
+            self._wake([uid], triggers)
+
+    def _wake(self, uids: Iterable[str], triggers: Iterable[str]) -> None:
+        for uid in uids:
+            self._triggers.setdefault(uid, set()).update(triggers)
+            self._dirty.add(uid)
+
+    def _wake_neighbours(self, key: str, before: PlacedUnit | None, after: PlacedUnit | None) -> None:
+        now = asyncio.get_running_loop().time()
+        for uid in self._notes.beside(key, before, after):
+            wait = self._swings.wait_seconds(uid, now)
+            if wait:
+                self._not_before[uid] = now + wait
+            else:
+                self._dirty.add(uid)
+
+    def _take_triggers(self, unit: Unit) -> set[str]:
+        found = self._triggers.pop(unit.uid, set())
+        if unit.decided_generation < unit.generation:
+            found.add(Trigger.INTENT)
+        if unit.rebalance:
+            found.add(Trigger.REBALANCE)
+        return found
 
     async def _read_policies(self) -> None:
         if not self._policies_changed:
@@ -159,19 +191,26 @@ class PlacementController:
         before, self._policies = self._policies, after
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         if changed:
-            self._dirty.update(self._notes.using_policies(changed))
+            self._wake(self._notes.using_policies(changed), [Trigger.INTENT])
 
-    async def _decide(self, batch: Sequence[Unit], observed: Observed, fleet: dict[str, Cluster]) -> None:
+    async def _decide(self, batch: Sequence[Unit], observed: Observed) -> None:
+        triggers = {unit.uid: self._take_triggers(unit) for unit in batch}
         try:
             with metrics.DECIDE_SECONDS.time():
-                prepared = await prepare(self._store, batch, observed, fleet)
-                for given in prepared:
-                    self._notes.put(note_of(given.unit, given.placement, given.overrides))
+                prepared = await prepare(
+                    self._store,
+                    observed,
+                    ground=self._surroundings.ground(),
+                    members=self._surroundings.by_name,
+                    triggers=triggers,
+                )
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
                     await self._act(group)
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
+            for uid, found in triggers.items():
+                self._triggers.setdefault(uid, set()).update(found)
             if len(batch) <= 1:
                 for unit in batch:
                     self._put_off(unit, error)
@@ -180,7 +219,7 @@ class PlacementController:
                 async with self._store.reader() as tx:  # part of the batch may be stored
                     fresh = await units.get_many(tx, [unit.uid])
                     seen = await observe(tx, fresh)
-                await self._decide(fresh, seen, fleet)
+                await self._decide(fresh, seen)
 
     async def _act(self, group: Sequence[Prepared]) -> None:
         async def store_all(tx: Transaction) -> list[Stored | None]:
@@ -192,6 +231,8 @@ class PlacementController:
             if result is None:  # changed meanwhile: it is undecided still, or gone
                 self._signal.set()
                 continue
+            self._surroundings.granted(given.spoken_for, given.inputs.now)
+            self._note(given)
             self._failures.pop(uid, None)
             self._note_blocked(given.unit, result.blocked)
             metrics.DECISIONS.labels("changed" if result.wrote else "same").inc()
@@ -202,6 +243,14 @@ class PlacementController:
                 (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)
             if result.wrote:
                 self._decided(given.unit.resource_name)
+
+    def _note(self, given: Prepared) -> None:
+        note = note_of(given.unit, given.request.input, given.plan.decision, given.overrides)
+        before = self._notes.put(note)
+        seen = given.placed_before if before is None else before.placed
+        if given.placed_before.clusters != (note.placed.clusters if note.placed is not None else ()):
+            self._swings.moved(given.unit.uid, asyncio.get_running_loop().time())
+        self._wake_neighbours(given.request.input.key, seen, note.placed)
 
     def _note_blocked(self, unit: Unit, message: str) -> None:
         if not message:

@@ -10,49 +10,38 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from fedsvc.model.cluster import Cluster, ObjectDeletion
+from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, Propagation, Resource, Unit
 from fedsvc.model.work import Binding
-from fedsvc.rendering.canonical import canonical_json, digest, load_json
+from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.errors import ManifestError, OverrideError, RenderingError
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.rendering.kinds import replica_paths, wave_of
+from fedsvc.rendering.kinds import wave_of
 from fedsvc.rendering.marks import OwnerMark
 from fedsvc.rendering.overrides import Override, matching_overrides, override_digests
 from fedsvc.rendering.render import RenderedManifest, render, render_key
-from fedsvc.rendering.replicas import template_replicas
-from fedsvc_placement import (
-    ClusterSnapshot,
-    Decision,
-    Fleet,
-    Placement,
-    PreviousBinding,
-    UnitInput,
-    WorkloadInput,
-    decide,
-    to_dict,
-)
-
-NO_PLACEMENT: Final = Placement()
-"""Of a unit with neither placement nor policy: selects no cluster."""
+from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
+from fedsvc.store.placing import PlacementRequest
+from fedsvc_placement import ClusterSnapshot, Decision, Trigger, decide, to_dict
+from fedsvc_placement.fleet import PreparedFleet
 
 # What a decision says of the run itself and not of its result: a second run has nothing left to move.
-_RUN_FIELDS: Final = ("inputs_digest", "moves")
-# What it says so of a cluster: a unit that is there scores higher for it.
-_RUN_CLUSTER_FIELDS: Final = ("bound", "score")
+_RUN_FIELDS: Final = ("inputs_digest", "moves", "memory")
+# What it says so of a cluster: a unit that is there scores higher for it, and room is never twice the same.
+_RUN_CLUSTER_FIELDS: Final = ("bound", "score", "room")
+_RUN_SHARE_FIELDS: Final = ("before", "room")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanInput:
     """All that a plan depends on."""
 
-    unit: Unit
-    resources: Sequence[Resource]  # in the order of the unit; bodies where `needs_body` says so
-    placement: Placement  # the policy's where the unit names one
+    request: PlacementRequest
+    resources: Sequence[Resource]  # in the order of the unit; bodies where something is to be rendered
     overrides: Sequence[Override]  # the policies' first, then the unit's own
     override_places: Sequence[str]  # where each of them is written, for people
-    clusters: Sequence[Cluster]  # the whole fleet
-    previous: Sequence[Binding]
+    fleet: PreparedFleet
+    trigger: str = Trigger.OTHER
     now: datetime
 
 
@@ -99,13 +88,14 @@ class Renderings:
     override_places: Sequence[str]
     owner: OwnerMark
     override_digests: tuple[bytes, ...]
-    _keys: dict[tuple[int, tuple[int, ...], int | None], bytes] = field(default_factory=dict)
+    autoscaled: frozenset[str]  # keys of workloads whose replicas an autoscaler owns
+    _keys: dict[tuple[int, tuple[int, ...], ReplicaShare | None], bytes] = field(default_factory=dict)
     _done: dict[bytes, Rendered] = field(default_factory=dict)
 
-    def key_of(self, index: int, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> bytes:
+    def key_of(self, index: int, cluster: ClusterSnapshot, binding: Binding) -> bytes:
         """The digest of all that decides how resource `index` is rendered for a cluster."""
         resource = self.resources[index]
-        share = replicas.get(str(resource.key))
+        share = self._share(resource, binding)
         matched = matching_overrides(self.overrides, cluster, resource.key, resource.labels) if self.overrides else ()
         found = self._keys.get((index, matched, share))
         if found is None:
@@ -113,20 +103,28 @@ class Renderings:
                 template_digest=resource.digest,
                 override_digests=self.override_digests,
                 matched=matched,
-                replicas=share,
+                share=share,
                 owner=self.owner,
             )
         return found
 
-    def render(self, index: int, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> Rendered:
+    def render(self, index: int, cluster: ClusterSnapshot, binding: Binding) -> Rendered:
         """Resource `index` for a cluster."""
-        key = self.key_of(index, cluster, replicas)
+        key = self.key_of(index, cluster, binding)
         found = self._done.get(key)
         if found is None:
-            found = self._done[key] = self._render(self.resources[index], cluster, replicas)
+            found = self._done[key] = self._render(self.resources[index], cluster, binding)
         return found
 
-    def _render(self, resource: Resource, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> Rendered:
+    def _share(self, resource: Resource, binding: Binding) -> ReplicaShare | None:
+        key = str(resource.key)
+        if key in self.autoscaled:
+            return AUTOSCALED
+        if key not in binding.replicas:
+            return None
+        return ReplicaShare(count=binding.replicas[key], completions=binding.completions.get(key))
+
+    def _render(self, resource: Resource, cluster: ClusterSnapshot, binding: Binding) -> Rendered:
         manifest: RenderedManifest | None = None
         error: tuple[str, str] | None = None
         assert resource.body is not None, "bodies are loaded before anything is rendered"
@@ -136,7 +134,7 @@ class Renderings:
                 key=resource.key,
                 overrides=self.overrides,
                 cluster=cluster,
-                replicas=replicas.get(str(resource.key)),
+                share=self._share(resource, binding),
                 owner=self.owner,
             )
         except OverrideError as problem:
@@ -155,58 +153,51 @@ class Renderings:
         return f"{place} cannot be carried out here: {path}{problem.message} - {advice}"
 
 
-def needs_body(resource: Resource, placement: Placement) -> bool:
-    """Whether deciding (not rendering) has to look into the template: for the replicas that are to be divided."""
-    return placement.replicas is not None and bool(replica_paths(*resource.key.group_kind))
-
-
 def plan_unit(given: PlanInput) -> UnitPlan:
     """Decide, and compare with what is.
 
     A unit that is being deleted goes from every cluster. Without a replica policy templates keep their own replicas,
-    also none at all, which leaves them to an autoscaler.
+    also none at all, which leaves them to an autoscaler; an autoscaler among the resources owns them in any case.
     """
-    owner = OwnerMark(unit_namespace=given.unit.namespace, unit_name=given.unit.name, unit_uid=given.unit.uid)
+    request = given.request
+    unit = request.unit
+    decision = decide(
+        request.input, given.fleet, request.previous, given.now, memory=request.memory, trigger=given.trigger
+    )
     renderings = Renderings(
-        unit=given.unit,
+        unit=unit,
         resources=given.resources,
         overrides=given.overrides,
         override_places=given.override_places,
-        owner=owner,
+        owner=OwnerMark(unit_namespace=unit.namespace, unit_name=unit.name, unit_uid=unit.uid),
         override_digests=override_digests(given.overrides),
+        autoscaled=request.autoscaled,
     )
-    key = f"{given.unit.namespace}/{given.unit.name}"
-    fleet = {cluster.name: cluster.snapshot() for cluster in given.clusters}
-    decision = decide(
-        UnitInput(key=key, placement=given.placement, workloads=_workloads(given)),
-        Fleet(clusters=tuple(fleet.values())),
-        [PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in given.previous],
-        given.now,
-    )
-    before = {binding.cluster: binding for binding in given.previous}
+    before = {binding.cluster: binding for binding in request.bindings}
     plans = []
-    for target in [] if given.unit.delete_time is not None else decision.targets:
-        cluster = fleet[target.cluster]
+    for target in [] if unit.delete_time is not None else decision.targets:
+        cluster = given.fleet.clusters_by_name[target.cluster]
         old = before.get(target.cluster)
-        binding = Binding(
-            unit_uid=given.unit.uid,
+        wanted = Binding(
+            unit_uid=unit.uid,
             cluster=target.cluster,
             replicas=dict(target.replicas),
-            render_key=_binding_key(renderings, cluster, target.replicas, given.unit.spec.propagation),
+            completions=dict(target.completions),
+            render_key=b"",
             decision=old.decision if old is not None else "",
         )
+        binding = replace(wanted, render_key=_binding_key(renderings, cluster, wanted, unit.spec.propagation))
         plans.append(ClusterPlan(binding=binding, changed=old is None or _differs(old, binding)))
     stay = {plan.binding.cluster for plan in plans}
     gone = tuple(sorted(name for name in before if name not in stay))
     return UnitPlan(decision=decision, clusters=tuple(plans), renderings=renderings, gone=gone)
 
 
-def render_cluster(plan: UnitPlan, cluster: Cluster) -> Iterator[Rendered]:
+def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendered]:
     """All resources of a planned unit for one of its clusters, in the order of the unit."""
     binding = next(entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name)
-    target = cluster.snapshot()
     for index in range(len(plan.renderings.resources)):
-        yield plan.renderings.render(index, target, binding.replicas)
+        yield plan.renderings.render(index, cluster, binding)
 
 
 def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -236,30 +227,14 @@ def with_decision(plan: ClusterPlan, decision_id: str) -> Binding:
     return replace(plan.binding, decision=decision_id) if plan.changed else plan.binding
 
 
-def _workloads(given: PlanInput) -> tuple[WorkloadInput, ...]:
-    if given.unit.delete_time is not None:
-        return ()
-    workloads = []
-    for resource in given.resources:
-        if not needs_body(resource, given.placement):
-            continue
-        assert resource.body is not None, "the caller loads the bodies that needs_body asks for"
-        count = template_replicas(load_json(resource.body))
-        if count is not None:
-            workloads.append(WorkloadInput(key=str(resource.key), replicas=count))
-    return tuple(workloads)
-
-
-def _binding_key(
-    renderings: Renderings, cluster: ClusterSnapshot, replicas: Mapping[str, int], propagation: Propagation
-) -> bytes:
-    keys = b"".join(renderings.key_of(index, cluster, replicas) for index in range(len(renderings.resources)))
+def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, propagation: Propagation) -> bytes:
+    keys = b"".join(renderings.key_of(index, cluster, binding) for index in range(len(renderings.resources)))
     # How works are propagated is kept with them, so a change of it has to reach them too.
     return digest(keys + canonical_json([propagation.conflict, propagation.drift]))
 
 
 def _differs(old: Binding, new: Binding) -> bool:
-    return old.render_key != new.render_key or dict(old.replicas) != dict(new.replicas)
+    return (old.render_key, old.replicas, old.completions) != (new.render_key, new.replicas, new.completions)
 
 
 def _result(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,5 +242,15 @@ def _result(record: Mapping[str, Any]) -> dict[str, Any]:
     result["clusters"] = [
         {name: value for name, value in entry.items() if name not in _RUN_CLUSTER_FIELDS}
         for entry in record["clusters"]
+    ]
+    result["divisions"] = [
+        division
+        | {
+            "shares": [
+                {name: value for name, value in share.items() if name not in _RUN_SHARE_FIELDS}
+                for share in division["shares"]
+            ]
+        }
+        for division in record.get("divisions", ())
     ]
     return result

@@ -1,17 +1,40 @@
-"""Which units a change of clusters or policies may touch, from what was noted when they were decided."""
+"""Which units a change of clusters, policies, settings or other units may touch, from what was noted of them."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from fedsvc.model.cluster import Cluster
+from fedsvc.controllers.learning import Workload, workload_of_key
 from fedsvc.model.unit import Unit
 from fedsvc.rendering.overrides import Override
-from fedsvc_placement import ClusterMatcher, ClusterSnapshot, Placement, matches_cluster, touches
+from fedsvc_placement import (
+    ClusterMatcher,
+    ClusterSnapshot,
+    Decision,
+    Fleet,
+    PlacedUnit,
+    Placement,
+    Trigger,
+    UnitInput,
+    matches_cluster,
+    touches,
+    touches_unit,
+)
+from fedsvc_placement.rooms import counts_capacity
 
 _YIELD_EACH: Final = 200
 """Notes looked at before others may run: about 2 ms."""
+
+FOREMOST: Final = (
+    Trigger.REBALANCE,
+    Trigger.INTENT,
+    Trigger.CLUSTER_JOINED,
+    Trigger.LABELS,
+    Trigger.CAPACITY,
+    Trigger.OTHER,
+)
+"""Of several triggers the one that counts, where a unit is to be moved by none or all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,31 +43,108 @@ class UnitNote:
 
     uid: str
     name: str  # in the API
-    placement: Placement
-    override_clusters: tuple[ClusterMatcher, ...]  # those that select by label, distinct
+    input: UnitInput
+    placed: PlacedUnit | None  # as others see it; None while it is being deleted
+    wants_room: bool  # more room somewhere may change where it is
+    workloads: frozenset[Workload]  # whose pods teach something
+    override_clusters: tuple[ClusterMatcher, ...]  # those that select by more than name, distinct
     placement_policy: str
     override_policies: tuple[str, ...]
 
+    @property
+    def placement(self) -> Placement:
+        """Its placement, policies resolved."""
+        return self.input.placement
 
-def note_of(unit: Unit, placement: Placement, overrides: Iterable[Override]) -> UnitNote:
-    """The note of a unit that was decided with this placement and these overrides."""
-    by_label: list[ClusterMatcher] = []
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetChange:
+    """What of the fleet is another than before."""
+
+    clusters: tuple[tuple[ClusterSnapshot | None, ClusterSnapshot | None], ...]  # before and after
+    stuck: frozenset[Workload]  # workloads of which more or fewer pods find no place
+    datasets: frozenset[str]  # names
+    distances: bool
+    headroom: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.clusters or self.stuck or self.datasets or self.distances or self.headroom)
+
+
+def note_of(unit: Unit, asked: UnitInput, decision: Decision, overrides: Iterable[Override]) -> UnitNote:
+    """The note of a unit that was decided so."""
+    selecting: list[ClusterMatcher] = []
     for override in overrides:
-        if override.clusters.selector is not None and override.clusters not in by_label:
-            by_label.append(override.clusters)
+        matcher = override.clusters
+        if (matcher.selector is not None or matcher.fields) and matcher not in selecting:
+            selecting.append(matcher)
+    clusters = tuple(target.cluster for target in decision.targets)
+    counting = counts_capacity(asked.placement.replicas)
     return UnitNote(
         uid=unit.uid,
         name=unit.resource_name,
-        placement=placement,
-        override_clusters=tuple(by_label),
+        input=asked,
+        placed=None
+        if unit.delete_time is not None
+        else PlacedUnit(key=asked.key, labels=asked.labels, clusters=clusters),
+        wants_room=counting and (bool(decision.shortfall) or Trigger.CAPACITY in asked.placement.stability.replace_on),
+        workloads=frozenset(workload_of_key(workload.key) for workload in asked.workloads) if counting else frozenset(),
+        override_clusters=tuple(selecting),
         placement_policy=unit.spec.placement_policy,
         override_policies=unit.spec.override_policies,
     )
 
 
+def fleet_change(
+    before: Fleet,
+    after: Fleet,
+    stuck_before: Mapping[str, Mapping[Workload, int]],
+    stuck: Mapping[str, Mapping[Workload, int]],
+) -> FleetChange:
+    """What differs between two fleets, and between the pods that found no place there, by cluster."""
+    old = {cluster.name: cluster for cluster in before.clusters}
+    new = {cluster.name: cluster for cluster in after.clusters}
+    data_before, data = ({entry.name: entry for entry in fleet.datasets} for fleet in (before, after))
+    return FleetChange(
+        clusters=tuple(
+            (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
+        ),
+        stuck=frozenset(
+            workload
+            for name in stuck_before.keys() | stuck.keys()
+            for workload, _ in stuck_before.get(name, {}).items() ^ stuck.get(name, {}).items()
+        ),
+        datasets=frozenset(
+            name for name in data_before.keys() | data.keys() if data_before.get(name) != data.get(name)
+        ),
+        distances=before.distances_ms != after.distances_ms,
+        headroom=before.headroom != after.headroom,
+    )
+
+
+def triggers_of(note: UnitNote, change: FleetChange) -> set[str]:
+    """Why a change of the fleet asks for a unit to be decided again; empty: it does not."""
+    placement = note.placement
+    found = {_trigger(before, after) for before, after in change.clusters if is_touched(note, before, after)}
+    if (
+        note.workloads & change.stuck
+        or any(anchor.dataset in change.datasets for anchor in placement.data)
+        or (change.distances and _measures_distance(placement))
+    ):
+        found.add(Trigger.OTHER)
+    if change.headroom and counts_capacity(placement.replicas):
+        found.add(Trigger.CAPACITY)
+    return found
+
+
 def is_touched(note: UnitNote, before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> bool:
-    """Whether the change of a cluster may change where the unit runs, or what it looks like there."""
-    if touches(note.placement, before, after):
+    """Whether the change of a cluster may change where the unit runs, or what it looks like there.
+
+    More or less room moves nothing that has its room, unless the unit asks for that.
+    """
+    if before is not None and after is not None and not note.wants_room:
+        before, after = replace(before, capacity=None), replace(after, capacity=None)
+    if touches(note.placement, before, after, note.input.kinds):
         return True
     if before is None or after is None:
         return False
@@ -53,21 +153,37 @@ def is_touched(note: UnitNote, before: ClusterSnapshot | None, after: ClusterSna
     )
 
 
+def foremost(triggers: Collection[str], placement: Placement) -> str:
+    """The trigger that a decision is made with: one that may move the unit, where there is one."""
+    ordered = [trigger for trigger in FOREMOST if trigger in triggers]
+    moving = [trigger for trigger in ordered if trigger in placement.stability.replace_on]
+    return (moving or ordered or [Trigger.OTHER])[0]
+
+
 class UnitNotes:
     """The notes of all units that were decided by this process."""
 
     def __init__(self) -> None:
         self._by_uid: dict[str, UnitNote] = {}
         self._uids: dict[str, str] = {}  # by name
+        self._looking: set[str] = set()  # uids of those that mind where others are
 
-    def put(self, note: UnitNote) -> None:
-        """Keep a note, in place of the one before."""
+    def put(self, note: UnitNote) -> UnitNote | None:
+        """Keep a note; gives the one it takes the place of."""
+        before = self._by_uid.get(note.uid)
         self._by_uid[note.uid] = note
         self._uids[note.name] = note.uid
+        if note.placement.follows or note.placement.affinities:
+            self._looking.add(note.uid)
+        else:
+            self._looking.discard(note.uid)
+        return before
 
     def forget(self, name: str) -> None:
         """The unit is gone."""
-        self._by_uid.pop(self._uids.pop(name, ""), None)
+        uid = self._uids.pop(name, "")
+        self._by_uid.pop(uid, None)
+        self._looking.discard(uid)
 
     def using_policies(self, changed: Collection[tuple[str, str]]) -> list[str]:
         """The uids of the units that refer to any of the policies, each given by kind of change and name."""
@@ -78,24 +194,46 @@ class UnitNotes:
             or any(("override_policy", name) in changed for name in note.override_policies)
         ]
 
-    async def touched(self, before: Mapping[str, Cluster], after: Mapping[str, Cluster]) -> list[str]:
-        """The uids of the units that the difference between two fleets may touch."""
-        changed = [
-            (old, new)
-            for name in sorted(before.keys() | after.keys())
-            for old, new in [(_snapshot(before.get(name)), _snapshot(after.get(name)))]
-            if old != new
+    def beside(self, key: str, before: PlacedUnit | None, after: PlacedUnit | None) -> list[str]:
+        """The uids of the units that mind that another one is elsewhere now, or has other labels."""
+        if before == after:
+            return []
+        notes = (self._by_uid[uid] for uid in self._looking)
+        return [
+            note.uid
+            for note in notes
+            if note.input.key != key and touches_unit(note.placement, note.input.key, before, after)
         ]
-        found: list[str] = []
-        if not changed:
+
+    async def touched(self, change: FleetChange) -> dict[str, set[str]]:
+        """The uids of the units that a change of the fleet may touch, and why."""
+        found: dict[str, set[str]] = {}
+        if not change:
             return found
         for position, note in enumerate(tuple(self._by_uid.values())):
             if position % _YIELD_EACH == _YIELD_EACH - 1:
                 await asyncio.sleep(0)
-            if any(is_touched(note, old, new) for old, new in changed):
-                found.append(note.uid)
+            triggers = triggers_of(note, change)
+            if triggers:
+                found[note.uid] = triggers
         return found
 
 
-def _snapshot(cluster: Cluster | None) -> ClusterSnapshot | None:
-    return None if cluster is None else cluster.snapshot()
+def _trigger(before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> str:
+    if before is None:
+        return Trigger.CLUSTER_JOINED
+    if after is None:
+        return Trigger.OTHER
+    if _location(before) != _location(after):
+        return Trigger.LABELS
+    if (before.capacity, before.cost, before.scores) != (after.capacity, after.cost, after.scores):
+        return Trigger.CAPACITY
+    return Trigger.OTHER
+
+
+def _location(cluster: ClusterSnapshot) -> object:
+    return cluster.labels, cluster.provider, cluster.region, cluster.zones, cluster.jurisdiction
+
+
+def _measures_distance(placement: Placement) -> bool:
+    return bool(placement.data) or any(preference.near_regions for preference in placement.preferences)

@@ -136,6 +136,7 @@ class Unit:
     update_time: datetime
     delete_time: datetime | None = None
     cascade: ObjectDeletion | None = None  # asked for at deletion; None: by `spec.propagation.deletion`
+    rebalance: bool = False  # asked to be decided anew as if everything could move
 
     @property
     def etag(self) -> str:

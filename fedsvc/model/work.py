@@ -1,6 +1,6 @@
 """Bindings and works: what placement decided and what each member shall hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +16,10 @@ class Binding:
     unit_uid: str
     cluster: str
     replicas: dict[str, int]  # by workload key; empty where the template's own number holds
+    completions: dict[str, int] = field(default_factory=dict)  # of Jobs, by workload key
     render_key: bytes  # digest of all that decides the rendering for this cluster
     decision: str
+    update_time: datetime | None = None  # when it was stored; None: not yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

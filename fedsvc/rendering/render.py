@@ -16,11 +16,11 @@ from fedsvc.rendering.errors import ManifestError
 from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE, OwnerMark
 from fedsvc.rendering.overrides import Override, apply_overrides
-from fedsvc.rendering.replicas import set_replicas
+from fedsvc.rendering.replicas import ReplicaShare, set_replicas
 from fedsvc.rendering.spelling import write_out
 from fedsvc_placement.model import ClusterSnapshot
 
-_RENDERING_VERSION: Final = 1
+_RENDERING_VERSION: Final = 2
 """Counted up whenever the same input renders to other bytes, so that a new release renders everything again."""
 
 
@@ -43,7 +43,7 @@ def render(
     key: ObjectKey,
     overrides: Sequence[Override],
     cluster: ClusterSnapshot,
-    replicas: int | None,
+    share: ReplicaShare | None,
     owner: OwnerMark,
 ) -> RenderedManifest:
     """Render a template for one cluster: replicas, overrides (which have the last word), spelling, marks.
@@ -53,8 +53,8 @@ def render(
         key: its identity.
         overrides: all of the unit, policies' first.
         cluster: the member cluster.
-        replicas: this cluster's share where replicas are divided; None leaves the template's own. A template without a
-            replica count then does not own the field, and an autoscaler may.
+        share: this cluster's, where replicas are divided or left to an autoscaler; None leaves the template's own. A
+            template without a replica count then does not own the field, and an autoscaler may.
         owner: the unit.
 
     Raises:
@@ -62,8 +62,8 @@ def render(
         ManifestError: the result is larger than 1 MiB, or no longer the object it was.
     """
     manifest: JsonObject = load_json(template)
-    if replicas is not None:
-        set_replicas(manifest, replicas)
+    if share is not None:
+        set_replicas(manifest, share)
     if overrides:
         apply_overrides(manifest, overrides, cluster)
     write_out(key, manifest)
@@ -84,7 +84,7 @@ def render_key(
     template_digest: bytes,
     override_digests: Sequence[bytes],
     matched: Sequence[int],
-    replicas: int | None,
+    share: ReplicaShare | None,
     owner: OwnerMark,
 ) -> bytes:
     """A digest of all that decides the rendering; equal keys render to equal bytes, so nothing need be rendered again.
@@ -94,14 +94,14 @@ def render_key(
         override_digests: of all overrides of the unit, from `override_digests`, made once a revision.
         matched: from `matching_overrides`: a label change of a cluster that changes no match changes no key, nor does
             adding, removing or moving an override that does not match.
-        replicas: the cluster's share, or None.
+        share: the cluster's, or None.
         owner: the unit.
     """
     parts = [
         _RENDERING_VERSION,
         template_digest.hex(),
         [override_digests[index].hex() for index in matched],
-        replicas,
+        None if share is None else [share.count, share.completions],
         [owner.unit_namespace, owner.unit_name, owner.unit_uid],
     ]
     return digest(canonical_json(parts))

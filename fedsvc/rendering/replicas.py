@@ -1,6 +1,6 @@
-"""Reading and setting how many replicas a template asks for."""
+"""What one cluster gets of a workload, and writing it into the template."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from fedsvc.rendering.canonical import JsonObject
 from fedsvc.rendering.errors import ManifestError
@@ -8,29 +8,20 @@ from fedsvc.rendering.keys import key_of
 from fedsvc.rendering.kinds import replica_paths
 
 
-def template_replicas(manifest: JsonObject) -> int | None:
-    """The number that placement divides; None for kinds without replicas.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaShare:
+    """What one cluster gets of a workload."""
 
-    For a Job it is `completions` where given (the work to be done), else `parallelism`. A template without the field
-    counts as 1, as Kubernetes defaults it.
-    """
-    if not replica_paths(*key_of(manifest).group_kind):
-        return None
-    spec = manifest.get("spec")
-    if not isinstance(spec, dict):
-        return 1
-    names = ("completions", "parallelism") if manifest["kind"] == "Job" else ("replicas",)
-    for name in names:
-        if (count := _count(spec.get(name))) is not None:
-            return count
-    return 1
+    count: int | None  # replicas, or the parallelism of a Job; None: an autoscaler's to say, so the field is left out
+    completions: int | None = None  # of a Job; None: the template's own
 
 
-def set_replicas(manifest: JsonObject, replicas: int) -> None:
+AUTOSCALED = ReplicaShare(count=None)
+"""Replicas that an autoscaler owns: a template that says them, too, would be at odds with it for ever."""
+
+
+def set_replicas(manifest: JsonObject, share: ReplicaShare) -> None:
     """Set a cluster's share, in place.
-
-    A Job with completions gets its share of them, and parallelism in proportion, rounded up; the sum of completions
-    over clusters stays what it was. Without completions (a work queue) the share is the parallelism.
 
     Raises:
         ManifestError: the kind has no replicas, or the template's spec is not an object.
@@ -41,18 +32,10 @@ def set_replicas(manifest: JsonObject, replicas: int) -> None:
         raise ManifestError(path="kind", message=f"{key.kind} has no replicas to divide")
     if not isinstance(spec, dict):
         raise ManifestError(path="spec", message="must be an object to hold replicas")
-    if key.kind != "Job":
-        spec["replicas"] = replicas
-        return
-    completions, parallelism = _count(spec.get("completions")), _count(spec.get("parallelism"))
-    if completions is None:
-        spec["parallelism"] = replicas
-        return
-    spec["completions"] = replicas
-    # Rounded up, so that no share stands still; a template paused by parallelism 0 stays paused.
-    whole = 1 if parallelism is None else parallelism
-    spec["parallelism"] = min(replicas, -(-whole * replicas // completions)) if completions else 0
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    name = "parallelism" if key.kind == "Job" else "replicas"
+    if share.count is None:
+        spec.pop(name, None)
+    else:
+        spec[name] = share.count
+    if share.completions is not None:
+        spec["completions"] = share.completions

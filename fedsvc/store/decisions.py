@@ -20,6 +20,7 @@ _INSERT = text(
     " CAST(:uid AS uuid), :revision, :digest, CAST(:record AS jsonb), CAST(:inputs AS jsonb), :fleet)"
 )
 _PUT_FLEET = text("INSERT INTO decision_fleet (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING")
+_HAVE_FLEET = text("SELECT digest FROM decision_fleet WHERE digest = :digest FOR KEY SHARE")
 _INPUTS = text(
     "SELECT d.inputs, f.body FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
     " WHERE d.id = CAST(:id AS uuid)"
@@ -50,11 +51,26 @@ class StoredDecision:
     create_time: datetime
 
 
-async def put_fleet(tx: Transaction, fleet: Fleet) -> bytes:
-    """Keep a fleet that decisions are made on; gives the digest to keep them with. An equal one is kept once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedFleet:
+    """A fleet as it is kept; packed once for all decisions that are made on it."""
+
+    digest: bytes
+    body: bytes
+
+
+def pack_fleet(fleet: Fleet) -> PackedFleet:
+    """Make a fleet ready to be kept."""
     body, digest = fleet_to_json(fleet)
-    await tx.execute(_PUT_FLEET, {"digest": digest, "body": zlib.compress(body, level=1)})
-    return digest
+    return PackedFleet(digest=digest, body=zlib.compress(body, level=1))
+
+
+async def put_fleet(tx: Transaction, fleet: PackedFleet) -> bytes:
+    """Keep a fleet that decisions are made on; gives the digest to keep them with. An equal one is kept once."""
+    # Found, it is locked against the retention of old ones until the decision that needs it is there.
+    if (await tx.execute(_HAVE_FLEET, {"digest": fleet.digest})).one_or_none() is None:
+        await tx.execute(_PUT_FLEET, {"digest": fleet.digest, "body": fleet.body})
+    return fleet.digest
 
 
 async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] | None:

@@ -11,9 +11,18 @@ from sqlalchemy import text
 
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
+from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.rendering.workloads import is_of_interest, looks_into, needed_kinds, served_kinds, workloads_of
+from fedsvc.rendering.workloads import (
+    AUTOSCALER,
+    autoscaled,
+    is_of_interest,
+    looks_into,
+    needed_kinds,
+    served_kinds,
+    workloads_of,
+)
 from fedsvc.store import clusters, fleet, manifests, policies, works
 from fedsvc.store.codec import from_json
 from fedsvc.store.store import Transaction
@@ -49,8 +58,17 @@ class PlacementRequest:
 
     unit: Unit
     input: UnitInput
-    previous: tuple[PreviousBinding, ...]
+    bindings: tuple[Binding, ...]  # where it is, sorted by cluster
     memory: Memory
+    autoscaled: frozenset[str]  # keys of its workloads whose replicas an autoscaler owns
+
+    @property
+    def previous(self) -> tuple[PreviousBinding, ...]:
+        """Where it is, as placement looks at it."""
+        return tuple(
+            PreviousBinding(cluster=binding.cluster, replicas=binding.replicas, since=binding.update_time)
+            for binding in self.bindings
+        )
 
 
 async def read_fleet(tx: Transaction, *, members: Sequence[Cluster] | None = None, with_units: bool) -> Fleet:
@@ -107,30 +125,47 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
     wanted = {
         digest
         for unit in units
-        if looks_into(placements[unit.uid])
         for key, digest in resources[unit.uid]
-        if is_of_interest(*key.group_kind)
+        if key.group_kind == AUTOSCALER or (looks_into(placements[unit.uid]) and is_of_interest(*key.group_kind))
     }
     bodies = await manifests.open_many(tx, wanted)
     return [
-        PlacementRequest(
-            unit=unit,
-            input=UnitInput(
-                key=f"{unit.namespace}/{unit.name}",
-                placement=placements[unit.uid],
-                labels=unit.labels,
-                workloads=workloads_of(
-                    (key, load_json(bodies[digest])) for key, digest in resources[unit.uid] if digest in bodies
-                ),
-                kinds=needed_kinds(key for key, _ in resources[unit.uid]),
-            ),
-            previous=tuple(
-                PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in bindings[unit.uid]
-            ),
-            memory=from_json(Memory, memories.get(unit.uid) or {}),
+        _request(
+            unit,
+            placement=placements[unit.uid],
+            resources=resources[unit.uid],
+            bodies=bodies,
+            bindings=bindings[unit.uid],
+            memory=memories.get(unit.uid),
         )
         for unit in units
     ]
+
+
+def _request(
+    unit: Unit,
+    *,
+    placement: Placement,
+    resources: Sequence[tuple[ObjectKey, bytes]],
+    bodies: Mapping[bytes, bytes],
+    bindings: Sequence[Binding],
+    memory: Any,
+) -> PlacementRequest:
+    manifests_of = [(key, load_json(bodies[digest])) for key, digest in resources if digest in bodies]
+    owned = autoscaled(manifests_of)
+    return PlacementRequest(
+        unit=unit,
+        input=UnitInput(
+            key=f"{unit.namespace}/{unit.name}",
+            placement=placement,
+            labels=unit.labels,
+            workloads=workloads_of(manifests_of) if looks_into(placement) else (),
+            kinds=needed_kinds(key for key, _ in resources),
+        ),
+        bindings=tuple(bindings),
+        memory=from_json(Memory, memory or {}),
+        autoscaled=frozenset(str(key) for key, _ in resources if key.identity in owned),
+    )
 
 
 async def memory_of(tx: Transaction, uid: str) -> Memory:

@@ -192,6 +192,7 @@ binding = Table(
     Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
     Column("cluster", Text, ForeignKey("cluster.name"), primary_key=True),
     _json("replicas"),
+    _json("completions"),  # of Jobs
     Column("render_key", LargeBinary, nullable=False),
     Column("decision_id", UUID(as_uuid=False), nullable=False),
     _time("create_time"),

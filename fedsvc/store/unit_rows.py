@@ -16,7 +16,7 @@ from fedsvc.store.store import Transaction
 
 _COLUMNS: Final = (
     "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
-    " status, resource_count, create_time, update_time, delete_time, cascade"
+    " rebalance, status, resource_count, create_time, update_time, delete_time, cascade"
 )
 _GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
 _GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
@@ -25,7 +25,7 @@ _LIST = text(
     " AND (:namespace = '' OR namespace = :namespace) ORDER BY namespace, name LIMIT :limit"
 )
 _UNDECIDED = text(
-    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR reconsider_time <= now())"
+    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR rebalance OR reconsider_time <= now())"
     " AND NOT uid = ANY(CAST(:exclude AS uuid[])) ORDER BY update_time LIMIT :limit"
 )
 _ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
@@ -52,6 +52,7 @@ def _from_row(row: Any) -> Unit:
         revision=row.revision,
         generation=row.generation,
         decided_generation=row.decided_generation,
+        rebalance=row.rebalance,
         status=from_json(UnitStatus, row.status),
         resource_count=row.resource_count,
         create_time=row.create_time,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ from fedsvc.store.unit_rows import (
     resources_of,
     with_bodies,
 )
+from fedsvc_placement.model import Memory
 
 __all__ = [
     "AppliedUnit",
@@ -110,7 +112,8 @@ _STATUS = text(
 )
 _DECIDED = text(
     "UPDATE unit SET decided_generation = :generation, decision_id = coalesce(CAST(:decision AS uuid), decision_id),"
-    " reconsider_time = CAST(:reconsider AS timestamptz) WHERE uid = CAST(:uid AS uuid)"
+    " reconsider_time = CAST(:reconsider AS timestamptz), memory = CAST(:memory AS jsonb),"
+    " rebalance = rebalance AND NOT :rebalanced WHERE uid = CAST(:uid AS uuid)"
 )
 
 
@@ -297,9 +300,26 @@ async def lock_generation(tx: Transaction, uid: str) -> int | None:
     return None if value is None else int(value)
 
 
-async def set_decided(tx: Transaction, unit: Unit, *, decision: str | None, reconsider_at: Any) -> None:
-    """The newest decision covers this generation of the unit; without one the stored decision stays."""
-    parameters = {"uid": unit.uid, "generation": unit.generation, "decision": decision, "reconsider": reconsider_at}
+async def set_decided(
+    tx: Transaction, unit: Unit, *, decision: str | None, reconsider_at: datetime | None, memory: Memory
+) -> None:
+    """The newest decision covers this generation of the unit, and the rebalance that was asked of it.
+
+    Args:
+        tx: the transaction, which holds the unit's row lock.
+        unit: the unit as it was decided on.
+        decision: its id; None: the stored decision stays.
+        reconsider_at: when it may change by itself; None: never.
+        memory: what the next decision remembers.
+    """
+    parameters = {
+        "uid": unit.uid,
+        "generation": unit.generation,
+        "decision": decision,
+        "reconsider": reconsider_at,
+        "memory": _json(to_json(Memory, memory)),
+        "rebalanced": unit.rebalance,
+    }
     await tx.execute(_DECIDED, parameters)
 
 

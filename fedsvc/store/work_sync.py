@@ -16,14 +16,16 @@ from fedsvc.store.work_rows import LOCK, record_ids
 
 _LOCK_UNIT = text(LOCK.format("unit_uid = CAST(:uid AS uuid)"))
 _BINDINGS = text(
-    "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, replicas, render_key, CAST(decision_id AS text) AS decision_id"
+    "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, replicas, completions, render_key,"
+    " CAST(decision_id AS text) AS decision_id, update_time"
     " FROM binding WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster"
 )
 _PUT_BINDINGS = text(
-    "INSERT INTO binding (unit_uid, cluster, replicas, render_key, decision_id)"
+    "INSERT INTO binding (unit_uid, cluster, replicas, completions, render_key, decision_id)"
     " SELECT CAST(:uid AS uuid), i.* FROM unnest(CAST(:clusters AS text[]), CAST(:replicas AS jsonb[]),"
-    " CAST(:keys AS bytea[]), CAST(:decisions AS uuid[])) AS i ON CONFLICT (unit_uid, cluster) DO UPDATE SET"
-    " replicas = EXCLUDED.replicas, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, update_time = now()"
+    " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[])) AS i"
+    " ON CONFLICT (unit_uid, cluster) DO UPDATE SET replicas = EXCLUDED.replicas,"
+    " completions = EXCLUDED.completions, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, update_time = now()"
 )
 _DROP_BINDINGS = text(
     "DELETE FROM binding WHERE unit_uid = CAST(:uid AS uuid) AND NOT cluster = ANY(CAST(:clusters AS text[]))"
@@ -80,8 +82,10 @@ async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Bi
                 unit_uid=row.unit_uid,
                 cluster=row.cluster,
                 replicas=row.replicas,
+                completions=row.completions,
                 render_key=row.render_key,
                 decision=row.decision_id,
+                update_time=row.update_time,
             )
         )
     return found
@@ -129,6 +133,7 @@ async def sync_unit(
                 "uid": unit.uid,
                 "clusters": [binding.cluster for binding in changed],
                 "replicas": [orjson.dumps(binding.replicas).decode() for binding in changed],
+                "completions": [orjson.dumps(binding.completions).decode() for binding in changed],
                 "keys": [binding.render_key for binding in changed],
                 "decisions": [binding.decision for binding in changed],
             },

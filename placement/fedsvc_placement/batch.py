@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fedsvc_placement.decide import decide
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
-from fedsvc_placement.model import Decision, Fleet, Memory, PlacedUnit, PreviousBinding, Trigger, UnitInput
+from fedsvc_placement.model import Decision, Fleet, Memory, PlacedUnit, PreviousBinding, Spoken, Trigger, UnitInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,16 @@ def in_order(asks: Sequence[Ask]) -> list[Ask]:
     return list(done.values())
 
 
+def spoken_for(unit: UnitInput, previous: Iterable[PreviousBinding], decision: Decision) -> tuple[Spoken, ...]:
+    """Return the room that a decision gives a unit beyond what it had, sorted by cluster and workload."""
+    requests = {workload.key: workload.requests for workload in unit.workloads}
+    return tuple(
+        Spoken(cluster=cluster, requests=requests[workload], replicas=replicas)
+        for cluster, workloads in sorted(added_replicas(previous, decision).items())
+        for workload, replicas in sorted(workloads.items())
+    )
+
+
 def added_replicas(previous: Iterable[PreviousBinding], decision: Decision) -> Mapping[str, Mapping[str, int]]:
     """Return how many replicas more than before each cluster gets, by cluster and workload; those that get more."""
     before = {binding.cluster: binding.replicas or {} for binding in previous}
@@ -87,10 +97,8 @@ def added_replicas(previous: Iterable[PreviousBinding], decision: Decision) -> M
 
 def _decide(ask: Ask, around: PreparedFleet, now: datetime) -> Decision:
     decision = decide(ask.unit, around, ask.previous, now, memory=ask.memory, trigger=ask.trigger)
-    requests = {workload.key: workload.requests for workload in ask.unit.workloads}
-    for cluster, workloads in added_replicas(ask.previous, decision).items():
-        for workload, replicas in workloads.items():
-            around.speak_for(cluster, requests[workload], replicas)
+    for spoken in spoken_for(ask.unit, ask.previous, decision):
+        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
     return decision
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from fedsvc_placement.capacity import reserve_ppm, settled, take
-from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit
+from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit, Spoken
 from fedsvc_placement.topology import group_of
 
 T = TypeVar("T")
@@ -34,6 +34,12 @@ class PreparedFleet:
     headroom: Headroom | None
     _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     _left: dict[str, tuple[ClusterSnapshot, int]] = field(default_factory=dict, repr=False, compare=False)
+    _spoken: list[Spoken] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def spoken_for(self) -> tuple[Spoken, ...]:
+        """What was given away since this was prepared, in order: told again to an equal fleet, it is left the same."""
+        return tuple(self._spoken)
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for this key, making it the first time; keys start with what they are for."""
@@ -87,6 +93,7 @@ class PreparedFleet:
             return
         free, version = self.left(cluster)
         assert free.capacity is not None, "what was settled has a capacity"
+        self._spoken.append(Spoken(cluster=name, requests=requests, replicas=replicas))
         self._left[name] = (replace(free, capacity=take(free.capacity, requests, replicas)), version + 1)
 
     def beside(self, units: Iterable[PlacedUnit]) -> "PreparedFleet":
@@ -94,7 +101,7 @@ class PreparedFleet:
         ordered = tuple(sorted(units, key=lambda unit: unit.key))
         refuse_twice("unit", [unit.key for unit in ordered])
         by_key = {unit.key: unit for unit in ordered}
-        return replace(self, units=ordered, units_by_key=by_key, _kept={}, _left=self._left)
+        return replace(self, units=ordered, units_by_key=by_key, _kept={}, _left=self._left, _spoken=self._spoken)
 
 
 def prepare_fleet(fleet: Fleet) -> PreparedFleet:

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from fedsvc_placement.decide import decide
-from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import Decision, Fleet, Memory, PreviousBinding, Trigger, UnitInput
+from fedsvc_placement.fleet import prepare_fleet
+from fedsvc_placement.model import Decision, Fleet, Memory, PlacedUnit, PreviousBinding, Spoken, Trigger, UnitInput
 from fedsvc_placement.record import from_plain, to_plain
 
 
@@ -29,11 +29,24 @@ class Inputs:
     trigger: str = Trigger.OTHER
     # When it was made (time zone aware).
     now: datetime
+    # The units around it that it looks at, besides those of the fleet.
+    neighbours: tuple[PlacedUnit, ...] = ()
+    # Room that decisions before it were given, in their order.
+    spoken_for: tuple[Spoken, ...] = ()
 
 
-def decide_on(inputs: Inputs, fleet: Fleet | PreparedFleet) -> Decision:
-    """Decide on inputs as they were kept: the same decision, byte for byte, as long as `ENGINE_VERSION` is the same."""
-    return decide(inputs.unit, fleet, inputs.previous, inputs.now, memory=inputs.memory, trigger=inputs.trigger)
+def decide_on(inputs: Inputs, fleet: Fleet) -> Decision:
+    """Decide on inputs as they were kept: the same decision, byte for byte, as long as `ENGINE_VERSION` is the same.
+
+    Raises:
+        ValueError: see `decide`; or a neighbour is a unit of the fleet too.
+    """
+    around = prepare_fleet(fleet)
+    for spoken in inputs.spoken_for:
+        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
+    if inputs.neighbours:
+        around = around.beside((*fleet.units, *inputs.neighbours))
+    return decide(inputs.unit, around, inputs.previous, inputs.now, memory=inputs.memory, trigger=inputs.trigger)
 
 
 def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:

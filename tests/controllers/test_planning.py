@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,20 @@ from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import canonical_json, digest, load_json
 from fedsvc.rendering.identity import key_of
 from fedsvc.rendering.overrides import Override, PatchOp, PatchOperation
-from fedsvc_placement import ClusterMatcher, LabelSelector, Mode, Placement, ReplicaPolicy, ReplicaRule
+from fedsvc.rendering.workloads import autoscaled, looks_into, needed_kinds, workloads_of
+from fedsvc.store.placing import PlacementRequest
+from fedsvc_placement import (
+    ClusterMatcher,
+    Fleet,
+    LabelSelector,
+    Memory,
+    Mode,
+    Placement,
+    ReplicaPolicy,
+    ReplicaRule,
+    UnitInput,
+    prepare_fleet,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ALL = Placement(cluster_selector=LabelSelector())
@@ -44,8 +57,8 @@ def cluster(name: str, **labels: str) -> Cluster:
     )
 
 
-def resource(kind: str = "ConfigMap", name: str = "x", **content: Any) -> Resource:
-    api = "apps/v1" if kind == "Deployment" else "v1"
+def resource(kind: str = "ConfigMap", name: str = "x", api: str = "", **content: Any) -> Resource:
+    api = api or ("apps/v1" if kind == "Deployment" else "v1")
     manifest = {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "shop"}, **content}
     body = canonical_json(manifest)
     return Resource(key=key_of(manifest), digest=digest(body), labels={}, body=body)
@@ -70,18 +83,45 @@ def unit(spec: UnitSpec | None = None, **changes: Any) -> Unit:
     return replace(made, **changes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a plan is made from, as tests put it."""
+
+    unit: Unit = field(default_factory=unit)
+    resources: list[Resource] = field(default_factory=lambda: [resource(data={"a": "1"})])
+    placement: Placement = ALL
+    overrides: tuple[Override, ...] = ()
+    override_places: tuple[str, ...] = ()
+    clusters: list[Cluster] = field(default_factory=lambda: [cluster("a"), cluster("b")])
+    previous: list[Binding] = field(default_factory=list)
+
+
 def given_input(**changes: Any) -> PlanInput:
-    made = PlanInput(
-        unit=unit(),
-        resources=[resource(data={"a": "1"})],
-        placement=ALL,
-        overrides=(),
-        override_places=(),
-        clusters=[cluster("a"), cluster("b")],
-        previous=[],
+    world = World(**changes)
+    found = [(one.key, load_json(one.body or b"")) for one in world.resources]
+    owned = autoscaled(found)
+    asked = UnitInput(
+        key="shop/web",
+        placement=world.placement,
+        labels=world.unit.labels,
+        workloads=workloads_of(found) if looks_into(world.placement) else (),
+        kinds=needed_kinds(key for key, _ in found),
+    )
+    request = PlacementRequest(
+        unit=world.unit,
+        input=asked,
+        bindings=tuple(world.previous),
+        memory=Memory(),
+        autoscaled=frozenset(str(key) for key, _ in found if key.identity in owned),
+    )
+    return PlanInput(
+        request=request,
+        resources=world.resources,
+        overrides=world.overrides,
+        override_places=world.override_places,
+        fleet=prepare_fleet(Fleet(clusters=tuple(one.snapshot() for one in world.clusters))),
         now=NOW,
     )
-    return replace(made, **changes)
 
 
 def carried_out(plan: UnitPlan) -> list[Binding]:
@@ -144,7 +184,7 @@ def test_only_what_a_change_concerns_is_rendered_again(changes: dict[str, Any], 
 
 def test_equal_renderings_are_made_once() -> None:
     plan = plan_unit(given_input(clusters=[cluster(f"c{number}") for number in range(20)]))
-    rendered = [next(render_cluster(plan, cluster(name))) for name in plan.changed]
+    rendered = [next(render_cluster(plan, cluster(name).snapshot())) for name in plan.changed]
     assert len({id(one) for one in rendered}) == 1
 
 
@@ -153,8 +193,8 @@ def test_an_override_that_does_not_fit_is_the_error_of_that_cluster_alone() -> N
         clusters=ClusterMatcher(names=("b",)), patch=(PatchOperation(op=PatchOp.REMOVE, path="/data/nothing"),)
     )
     plan = plan_unit(given_input(overrides=(bad,), override_places=("overridePolicies/x overrides[3]",)))
-    (good,) = render_cluster(plan, cluster("a"))
-    (failed,) = render_cluster(plan, cluster("b"))
+    (good,) = render_cluster(plan, cluster("a").snapshot())
+    (failed,) = render_cluster(plan, cluster("b").snapshot())
     assert good.error is None
     assert failed.manifest is None
     assert failed.error is not None
@@ -170,8 +210,8 @@ def test_an_override_selects_by_location_as_a_placement_does() -> None:
     override = Override(clusters=ClusterMatcher(selector=selector), labels={"near": "yes"})
     plan = plan_unit(given_input(overrides=(override,), clusters=[here, cluster("b")]))
 
-    (near,) = render_cluster(plan, here)
-    (far,) = render_cluster(plan, cluster("b"))
+    (near,) = render_cluster(plan, here.snapshot())
+    (far,) = render_cluster(plan, cluster("b").snapshot())
 
     assert near.manifest is not None
     assert far.manifest is not None
@@ -182,7 +222,7 @@ def test_an_override_selects_by_location_as_a_placement_does() -> None:
 def test_replicas_are_left_to_the_template_where_no_policy_divides_them() -> None:
     deployment = resource("Deployment", spec={"template": {}})
     plan = plan_unit(given_input(resources=[deployment]))
-    (rendered,) = render_cluster(plan, cluster("a"))
+    (rendered,) = render_cluster(plan, cluster("a").snapshot())
     assert rendered.manifest is not None
     assert "replicas" not in load_json(rendered.manifest.body)["spec"]
     assert plan.clusters[0].binding.replicas == {}
@@ -205,7 +245,7 @@ def test_divided_replicas_are_what_the_manifests_say(total: int, weights: list[i
     )
     found = []
     for name in names:
-        (rendered,) = render_cluster(plan, cluster(name))
+        (rendered,) = render_cluster(plan, cluster(name).snapshot())
         assert rendered.manifest is not None
         found.append(load_json(rendered.manifest.body)["spec"]["replicas"])
     assert sum(found) == (total if any(weights) else 0)
@@ -235,3 +275,45 @@ def test_what_was_asked_for_at_deletion_goes_before_the_mode_of_the_unit(
 ) -> None:
     spec = UnitSpec(propagation=Propagation(deletion=mode))
     assert removal_of(unit(spec, cascade=cascade, delete_time=NOW if deleted else None)) == removal
+
+
+AUTOSCALER = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"},
+    "minReplicas": 1,
+    "maxReplicas": 9,
+}
+DIVIDED = Placement(cluster_selector=LabelSelector(), replicas=ReplicaPolicy(mode=Mode.DIVIDED))
+
+
+def specs_of(plan: UnitPlan, name: str) -> dict[str, Any]:
+    """The spec of each manifest for a cluster, by kind."""
+    specs: dict[str, Any] = {}
+    for rendered in render_cluster(plan, cluster(name).snapshot()):
+        assert rendered.manifest is not None, rendered.error
+        specs[rendered.key.kind] = load_json(rendered.manifest.body)["spec"]
+    return specs
+
+
+@pytest.mark.parametrize("placement", [ALL, DIVIDED], ids=["duplicated", "divided"])
+def test_replicas_that_an_autoscaler_owns_are_left_to_it(placement: Placement) -> None:
+    deployment = resource("Deployment", spec={"replicas": 6, "template": {}})
+    autoscaler = resource("HorizontalPodAutoscaler", api="autoscaling/v2", spec=AUTOSCALER)
+
+    plan = plan_unit(given_input(resources=[deployment, autoscaler], placement=placement))
+
+    assert "replicas" not in specs_of(plan, "a")["Deployment"]
+    assert plan.clusters[0].binding.replicas == {}
+    without = plan_unit(given_input(resources=[deployment], placement=placement, previous=carried_out(plan)))
+    assert without.changed == ("a", "b"), "they are the unit's again"
+
+
+def test_a_job_is_divided_by_parallelism_and_its_completions_go_along() -> None:
+    job = resource("Job", api="batch/v1", spec={"parallelism": 4, "completions": 10, "template": {}})
+
+    plan = plan_unit(given_input(resources=[job], placement=DIVIDED))
+
+    found = [specs_of(plan, name)["Job"] for name in ("a", "b")]
+    assert [spec["parallelism"] for spec in found] == [2, 2]
+    assert [spec["completions"] for spec in found] == [5, 5]
+    again = plan_unit(given_input(resources=[job], placement=DIVIDED, previous=carried_out(plan)))
+    assert again.changed == ()

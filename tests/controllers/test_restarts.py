@@ -254,11 +254,11 @@ async def test_a_policy_that_changes_while_a_unit_is_first_decided_with_it_is_no
     prepare = deciding.prepare
     changed = asyncio.Event()
 
-    async def change_and_prepare(*arguments: Any) -> Any:
+    async def change_and_prepare(*arguments: Any, **named: Any) -> Any:
         if not changed.is_set():
             changed.set()
             await put_policies(world, clusters=("b",), team="two")  # after the policies were read for the decision
-        return await prepare(*arguments)
+        return await prepare(*arguments, **named)
 
     monkeypatch.setattr("fedsvc.controllers.placement.prepare", change_and_prepare)
     await world.apply("by-policy", make_config_map("by-policy"), spec=BY_POLICY)

@@ -18,7 +18,15 @@ from fedsvc.model.unit import DriftMode, WorkState
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.ownership import ownership_digest
 from fedsvc.store.changes import Change
-from fedsvc_placement import ClusterMatcher, ClusterSnapshot, LabelSelector, Placement, Taint
+from fedsvc_placement import (
+    ClusterMatcher,
+    ClusterSnapshot,
+    LabelSelector,
+    PlacedUnit,
+    Placement,
+    Taint,
+    UnitInput,
+)
 
 KEY = ObjectKey(group="", version="v1", kind="ConfigMap", namespace="shop", name="x")
 
@@ -158,7 +166,15 @@ def test_equal_observations_have_equal_digests_and_others_do_not() -> None:
 
 def note(placement: Placement, *matchers: ClusterMatcher) -> UnitNote:
     return UnitNote(
-        uid="u", name="n", placement=placement, override_clusters=matchers, placement_policy="", override_policies=()
+        uid="u",
+        name="n",
+        input=UnitInput(key="shop/n", placement=placement),
+        placed=PlacedUnit(key="shop/n"),
+        wants_room=False,
+        workloads=frozenset(),
+        override_clusters=matchers,
+        placement_policy="",
+        override_policies=(),
     )
 
 

@@ -8,7 +8,7 @@ from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.compatibility import served_alternative, with_api_version
 from fedsvc.rendering.keys import ObjectKey, split_api_version
 from fedsvc.rendering.kinds import LAST_WAVE, Scope, defined_scopes, scope_of, wave_of
-from fedsvc.rendering.replicas import set_replicas, template_replicas
+from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare, set_replicas
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -107,40 +107,31 @@ def test_the_body_takes_another_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("api_version", "kind", "spec", "expected"),
-    [
-        pytest.param("apps/v1", "Deployment", {"replicas": 4}, 4, id="Deployment"),
-        pytest.param("apps/v1", "Deployment", {}, 1, id="default"),
-        pytest.param("apps/v1", "Deployment", None, 1, id="no spec"),
-        pytest.param("apps/v1", "Deployment", {"replicas": "4"}, 1, id="not a number"),
-        pytest.param("apps/v1", "Deployment", {"replicas": 0}, 0, id="zero"),
-        pytest.param("batch/v1", "Job", {"parallelism": 2, "completions": 8}, 8, id="Job by completions"),
-        pytest.param("batch/v1", "Job", {"parallelism": 2}, 2, id="work queue by parallelism"),
-        pytest.param("apps/v1", "DaemonSet", {"replicas": 4}, None, id="DaemonSet has none"),
-        pytest.param("example.org/v1", "Backup", {"replicas": 4}, None, id="unknown kind"),
-    ],
-)
-def test_template_replicas(api_version: str, kind: str, spec: Any, expected: int | None) -> None:
-    template = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "web"}, "spec": spec}
-    assert template_replicas(template) == expected
-
-
-@pytest.mark.parametrize(
     ("spec", "share", "expected"),
     [
         pytest.param(
-            {"completions": 10, "parallelism": 4}, 3, {"completions": 3, "parallelism": 2}, id="in proportion"
+            {"completions": 10, "parallelism": 4},
+            ReplicaShare(count=2, completions=5),
+            {"completions": 5, "parallelism": 2},
+            id="its share of both",
         ),
-        pytest.param({"completions": 10}, 3, {"completions": 3, "parallelism": 1}, id="parallelism defaults to 1"),
+        pytest.param({"parallelism": 6}, ReplicaShare(count=2), {"parallelism": 2}, id="work queue"),
+        pytest.param({}, ReplicaShare(count=3), {"parallelism": 3}, id="parallelism left out"),
         pytest.param(
-            {"completions": 2, "parallelism": 8}, 1, {"completions": 1, "parallelism": 1}, id="not more than work"
+            {"completions": 5, "parallelism": 2},
+            ReplicaShare(count=0, completions=0),
+            {"completions": 0, "parallelism": 0},
+            id="nothing",
         ),
-        pytest.param({"completions": 5, "parallelism": 0}, 2, {"completions": 2, "parallelism": 0}, id="stays paused"),
-        pytest.param({"completions": 5, "parallelism": 2}, 0, {"completions": 0, "parallelism": 0}, id="nothing"),
-        pytest.param({"parallelism": 6}, 2, {"parallelism": 2}, id="work queue"),
     ],
 )
-def test_a_job_is_divided_by_its_work(spec: dict[str, Any], share: int, expected: dict[str, Any]) -> None:
+def test_a_cluster_gets_its_share_of_a_job(spec: dict[str, Any], share: ReplicaShare, expected: dict[str, Any]) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": dict(spec)}
     set_replicas(job, share)
     assert job["spec"] == expected
+
+
+def test_replicas_of_an_autoscaler_are_taken_out_of_the_template() -> None:
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 3}}
+    set_replicas(web, AUTOSCALED)
+    assert web["spec"] == {}

@@ -12,6 +12,7 @@ from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.marks import OwnerMark, is_managed, owner_of
 from fedsvc.rendering.overrides import Override, PatchOperation, matching_overrides, override_digests
 from fedsvc.rendering.render import RenderedManifest, render, render_key
+from fedsvc.rendering.replicas import ReplicaShare
 from fedsvc_placement.model import ClusterMatcher, ClusterSnapshot
 
 OWNER = OwnerMark(unit_namespace="shop", unit_name="web", unit_uid="11-22")
@@ -19,10 +20,14 @@ KEY = ObjectKey(group="apps", version="v1", kind="Deployment", namespace="shop",
 EU = ClusterSnapshot(name="eu-1", labels={"region": "eu"})
 
 
+def share_of(replicas: int | None) -> ReplicaShare | None:
+    return None if replicas is None else ReplicaShare(count=replicas)
+
+
 def rendered(
     template: bytes, *overrides: Override, replicas: int | None = None, cluster: ClusterSnapshot = EU
 ) -> RenderedManifest:
-    return render(template, key=KEY, overrides=overrides, cluster=cluster, replicas=replicas, owner=OWNER)
+    return render(template, key=KEY, overrides=overrides, cluster=cluster, share=share_of(replicas), owner=OWNER)
 
 
 def test_the_template_gets_our_marks(web: dict[str, Any], template: bytes) -> None:
@@ -85,7 +90,7 @@ def test_ports_and_quantities_are_written_out_as_every_release_takes_them(web: d
 def test_kinds_whose_fields_may_mean_anything_stay_as_they_are() -> None:
     manifest = {"apiVersion": "example.org/v1", "kind": "X", "metadata": {"name": "web", "namespace": "shop"}}
     template = canonical_json(manifest | {"spec": {"limits": {"a": 1}, "ports": [{"port": 1}]}})
-    result = render(template, key=key_of(manifest), overrides=(), cluster=EU, replicas=None, owner=OWNER)
+    result = render(template, key=key_of(manifest), overrides=(), cluster=EU, share=None, owner=OWNER)
     assert load_json(result.body)["spec"] == {"limits": {"a": 1}, "ports": [{"port": 1}]}
 
 
@@ -134,8 +139,8 @@ def test_rendering_is_deterministic(replicas: int | None, labels: dict[str, str]
     overrides = [Override(clusters=ClusterMatcher(names=("eu-1",)), labels=labels)]
     backwards = [Override(clusters=ClusterMatcher(names=("eu-1",)), labels=dict(reversed(labels.items())))]
     place = ClusterSnapshot(name=cluster, labels={})
-    one = render(template, key=KEY, overrides=overrides, cluster=place, replicas=replicas, owner=OWNER)
-    other = render(template, key=KEY, overrides=backwards, cluster=place, replicas=replicas, owner=OWNER)
+    one = render(template, key=KEY, overrides=overrides, cluster=place, share=share_of(replicas), owner=OWNER)
+    other = render(template, key=KEY, overrides=backwards, cluster=place, share=share_of(replicas), owner=OWNER)
     assert one == other
     assert key_of(load_json(one.body)) == KEY
     assert override_digests(overrides) == override_digests(backwards)
@@ -144,7 +149,9 @@ def test_rendering_is_deterministic(replicas: int | None, labels: dict[str, str]
 def key_for(overrides: list[Override], cluster: ClusterSnapshot, replicas: int | None = 2) -> bytes:
     matched = matching_overrides(overrides, cluster, KEY, {})
     digests = override_digests(overrides)
-    return render_key(template_digest=b"t", override_digests=digests, matched=matched, replicas=replicas, owner=OWNER)
+    return render_key(
+        template_digest=b"t", override_digests=digests, matched=matched, share=share_of(replicas), owner=OWNER
+    )
 
 
 def test_the_key_changes_with_what_decides_the_rendering_and_with_nothing_else() -> None:

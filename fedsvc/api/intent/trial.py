@@ -15,10 +15,10 @@ from fedsvc.api.intent.manifests import Template
 from fedsvc.api.problems import Problems
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.errors import ManifestError, OverrideError
-from fedsvc.rendering.kinds import replica_paths
 from fedsvc.rendering.overrides import Override, apply_overrides, resource_matches
 from fedsvc.rendering.paths import child_path, human_path, parse_pointer
-from fedsvc.rendering.replicas import set_replicas, template_replicas
+from fedsvc.rendering.replicas import ReplicaShare, set_replicas
+from fedsvc.rendering.workloads import workload_of
 from fedsvc_placement import ClusterMatcher, ClusterSnapshot, matches_cluster
 
 MAX_TRIALS: Final = 20_000
@@ -105,11 +105,11 @@ def _try(
     template: Template, indexes: tuple[int, ...], overrides: Sequence[Override], *, divided: bool
 ) -> OverrideError | None:
     manifest = load_json(template.body)
-    replicas = template_replicas(manifest) if divided and replica_paths(*template.key.group_kind) else None
+    workload = workload_of(template.key, manifest) if divided else None
     everywhere = ClusterMatcher()
     try:
-        if replicas is not None:
-            set_replicas(manifest, replicas)
+        if workload is not None:
+            set_replicas(manifest, ReplicaShare(count=workload.replicas, completions=workload.completions))
         chosen = [replace(overrides[index], clusters=everywhere) for index in indexes]
         apply_overrides(manifest, chosen, ClusterSnapshot(name=_NO_CLUSTER))
     except OverrideError as error:

@@ -50,6 +50,7 @@ from fedsvc_placement.model.state import (
     NodeShape,
     PlacedUnit,
     PreviousBinding,
+    Spoken,
     UnitInput,
     WorkloadInput,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "ScorePart",
     "Share",
     "Shortfall",
+    "Spoken",
     "SpreadConstraint",
     "SpreadResult",
     "Stability",

@@ -231,6 +231,18 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """Room of a cluster that an earlier decision on the same fleet gave away."""
+
+    # Name of the cluster.
+    cluster: str
+    # Requests of each replica, by resource.
+    requests: Mapping[str, int]
+    # How many.
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """What a unit remembers from one decision to the next: handed in as it came out."""
 

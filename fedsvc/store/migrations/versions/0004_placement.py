@@ -22,6 +22,7 @@ def upgrade() -> None:
         "ALTER TABLE unit ADD COLUMN memory JSONB DEFAULT '{}'::jsonb NOT NULL,"
         " ADD COLUMN rebalance BOOLEAN DEFAULT false NOT NULL"
     )
+    op.execute("ALTER TABLE binding ADD COLUMN completions JSONB DEFAULT '{}'::jsonb NOT NULL")
     op.execute("CREATE INDEX unit_rebalance_idx ON unit (uid) WHERE rebalance")
     op.execute(
         "CREATE TABLE decision_fleet (digest BYTEA NOT NULL, body BYTEA NOT NULL,"

@@ -1,0 +1,114 @@
+"""What units are placed on: the fleet as it was last read, and the room that was given away since.
+
+The room of a member is read every few minutes. What was placed since, and what was placed so shortly before that its
+pods may not have been there yet, is taken off it here; after a restart only what the members themselves report is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from fedsvc.model.cluster import Cluster
+from fedsvc.store import clusters, placing
+from fedsvc.store.decisions import PackedFleet, pack_fleet
+from fedsvc.store.store import Transaction
+from fedsvc_placement import ClusterSnapshot, Fleet, PreparedFleet, prepare_fleet
+from fedsvc_placement.model import Grant, Spoken
+
+SETTLING: Final = timedelta(seconds=30)
+"""So long after a decision its pods may not be on their nodes yet."""
+
+_MAX_SPOKEN: Final = 100
+"""What was spoken for is kept with each decision; beyond so many entries the fleet is prepared anew without them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """Room that a stored decision gave away."""
+
+    at: datetime
+    spoken: Spoken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """One fleet, ready to be decided on."""
+
+    fleet: Fleet
+    prepared: PreparedFleet
+
+    @cached_property
+    def packed(self) -> PackedFleet:
+        """As it is kept with decisions; made when the first of them is stored."""
+        return pack_fleet(self.fleet)
+
+
+def outstanding(granted: Iterable[Granted], rooms: Mapping[str, datetime]) -> list[Granted]:
+    """Those grants that a reading may not have seen yet.
+
+    Args:
+        granted: the grants.
+        rooms: when reading the room of each cluster began; one whose room is unknown has none to give.
+    """
+    return [
+        grant
+        for grant in granted
+        if (read := rooms.get(grant.spoken.cluster)) is not None and grant.at >= read - SETTLING
+    ]
+
+
+def with_grants(fleet: Fleet, granted: Iterable[Granted]) -> Fleet:
+    """The fleet, its clusters without the room that was granted."""
+    by_cluster: dict[str, list[Grant]] = {}
+    for grant in granted:
+        spoken = grant.spoken
+        entry = Grant(requests=spoken.requests, replicas=spoken.replicas)
+        by_cluster.setdefault(spoken.cluster, []).append(entry)
+    if not by_cluster:
+        return fleet
+    return replace(
+        fleet, clusters=tuple(_granting(cluster, by_cluster.get(cluster.name, ())) for cluster in fleet.clusters)
+    )
+
+
+def _granting(cluster: ClusterSnapshot, grants: Sequence[Grant]) -> ClusterSnapshot:
+    if not grants or cluster.capacity is None:
+        return cluster
+    return replace(cluster, capacity=replace(cluster.capacity, grants=(*cluster.capacity.grants, *grants)))
+
+
+class Surroundings:
+    """The fleet, and what was granted on it."""
+
+    def __init__(self) -> None:
+        self.members: Mapping[str, Cluster] | None = None  # None: never read
+        self.fleet = Fleet()  # without grants
+        self._granted: list[Granted] = []
+        self._ground: Ground | None = None  # None: to be prepared
+
+    @property
+    def by_name(self) -> Mapping[str, Cluster]:
+        """All clusters by name, as they were last read."""
+        return self.members or {}
+
+    async def read(self, tx: Transaction) -> None:
+        """Read the fleet anew."""
+        found = await clusters.list_all(tx)
+        self.fleet = await placing.read_fleet(tx, members=found, with_units=False)
+        self.members = {cluster.name: cluster for cluster in found}
+        rooms = {cluster.name: cluster.room.read_time for cluster in found if cluster.room is not None}
+        self._granted = outstanding(self._granted, rooms)
+        self._ground = None
+
+    def granted(self, spoken: Iterable[Spoken], at: datetime) -> None:
+        """Take room off the clusters until a reading has seen what runs in it."""
+        self._granted.extend(Granted(at=at, spoken=entry) for entry in spoken)
+
+    def ground(self) -> Ground:
+        """What the next batch is decided on: the same as before while that is true enough."""
+        if self._ground is None or len(self._ground.prepared.spoken_for) > _MAX_SPOKEN:
+            fleet = with_grants(self.fleet, self._granted)
+            self._ground = Ground(fleet=fleet, prepared=prepare_fleet(fleet))
+        return self._ground
