@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -20,19 +21,24 @@ from fedsvc.controllers.probing import CredentialView, Finding, Streaks
 from fedsvc.controllers.renewing import Renewal, after_failure, is_due, renew
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
-from fedsvc.controllers.surveying import rights_told, survey, surveyed
+from fedsvc.controllers.surveying import counted, rights_told, room_pause_seconds, survey, surveyed
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.members import inspect
 from fedsvc.members.errors import MemberError
 from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Member, Members
+from fedsvc.members.room import read_room
 from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus
+from fedsvc.model.room import Room, still_counts
 from fedsvc.store import clusters
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
 _log = structlog.get_logger(__name__)
+
+_EARLIEST: Final = 0.5
+"""Of the time between surveys: one that comes a little early still reads the room, several in a row read it once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ class HealthSettings:
     probe_seconds: float = 10.0
     probe_again_seconds: float = 2.0  # while a member that was well did not answer well, but not often enough to tell
     probe_timeout_seconds: float = 5.0
-    survey_seconds: float = 60.0  # version, nodes, rights, kinds, renewal
+    survey_seconds: float = 60.0  # version, rights, kinds, renewal, room
     seen_seconds: float = 60.0  # that nothing changed is written no more often
     renewal_retry_seconds: float = 30.0  # doubled after each failure, up to an hour
 
@@ -56,6 +62,9 @@ class _State:
     streaks: Streaks = field(default_factory=Streaks)
     readiness: Readiness | None = None  # of the last probe
     missing_rights: tuple[Right, ...] | None = None  # of the last survey
+    room: Room | None = None  # as it is stored
+    room_problem: str = ""  # why it could not be read the last time
+    room_not_before: float = 0.0  # when nodes and pods may be read again, by the loop's clock
     renewal: Renewal = field(default_factory=Renewal)
     written: ClusterObservation | None = None
     probe: Signal = field(default_factory=Signal)
@@ -121,7 +130,9 @@ class HealthController:
     def _follow(self, group: asyncio.TaskGroup, cluster: Cluster) -> None:
         running = self._running.get(cluster.name)
         if running is None:
-            state = _State(cluster=cluster, observation=cluster.observation, written=cluster.observation)
+            state = _State(
+                cluster=cluster, observation=cluster.observation, written=cluster.observation, room=cluster.room
+            )
             run = supervise(f"health {cluster.name}", lambda: self._keep(state), settings=self._settings)
             task = group.create_task(run, name=f"health-{cluster.name}")
             self._running[cluster.name] = _Running(state=state, task=task)
@@ -129,7 +140,7 @@ class HealthController:
         state = running.state
         before, state.cluster = state.cluster, cluster
         if before.connection != cluster.connection:
-            state.renewal, state.streaks = Renewal(), Streaks()
+            state.renewal, state.streaks, state.room_not_before = Renewal(), Streaks(), 0.0
             state.probe.set()
             state.survey.set()
 
@@ -194,6 +205,7 @@ class HealthController:
         state.observation = dataclasses.replace(state.observation, conditions=conditions, last_seen_time=seen)
         self._tell(state.cluster, previous, conditions)
         await self._write(state)
+        await self._forget_room(state, now)
 
     def _missing_rights(self, state: _State, member: Member) -> tuple[Right, ...] | None:
         """What propagation was refused counts at once; what was found earlier, until a survey finds it granted."""
@@ -246,7 +258,45 @@ class HealthController:
         if found.table is not None:
             async with self._store.transaction() as tx:
                 await clusters.set_api_resources(tx, state.cluster.name, found.table.rows())
+        if not found.unreachable and asyncio.get_running_loop().time() >= state.room_not_before:
+            await self._read_room(state, member)
         state.probe.set()
+
+    async def _read_room(self, state: _State, member: Member) -> None:
+        """What cannot be read stays as it was; `_forget_room` ends that."""
+        loop = asyncio.get_running_loop()
+        skew = state.readiness.skew_seconds if state.readiness is not None else None
+        begin = loop.time()
+        try:
+            reading = await read_room(member.client, now=self._clock(), skew_seconds=skew or 0.0)
+        except MemberError as error:
+            state.room_problem = str(error)
+            _log.info("room_not_read", cluster=state.cluster.name, problem=state.room_problem)
+            return
+        finally:
+            now = loop.time()
+            state.room_not_before = now + room_pause_seconds(now - begin, self._health.survey_seconds * _EARLIEST)
+        state.observation = counted(state.observation, reading)
+        if reading.room is None:
+            state.room_problem = "the rights do not cover nodes and the pods of all namespaces"
+            return
+        state.room_problem = ""
+        async with state.writing:
+            async with self._store.transaction() as tx:
+                await clusters.set_room(tx, state.cluster.name, reading.room)
+            state.room = reading.room
+
+    async def _forget_room(self, state: _State, now: datetime) -> None:
+        """What was read too long ago is no knowledge: from now on the room is unknown, which placement is told."""
+        async with state.writing:
+            if state.room is None or still_counts(state.room, now=now):
+                return
+            async with self._store.transaction() as tx:
+                await clusters.set_room(tx, state.cluster.name, None)
+            state.room = None
+        words = "what is free is not known any more: nodes and pods could not be read"
+        message = f"{words}: {state.room_problem}" if state.room_problem else words
+        self._events.warning(state.cluster.resource_name, "RoomUnknown", message, cluster=state.cluster.name)
 
     async def _renew(self, state: _State, member: Member) -> None:
         cluster, now = state.cluster, self._clock()
@@ -264,6 +314,7 @@ class HealthController:
         if renewed is not None and state.cluster is cluster:
             connection = dataclasses.replace(cluster.connection, credential=renewed)
             state.cluster = dataclasses.replace(cluster, connection=connection)
+            self._members.member(state.cluster)  # its client takes the new token
 
 
 def spread(name: str) -> float:

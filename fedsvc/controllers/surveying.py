@@ -1,18 +1,24 @@
-"""What changes slowly in a member: version, nodes, kinds, and whether rights that were missing are granted now."""
+"""What changes slowly in a member: version, kinds, room, and whether rights that were missing are granted now.
+
+Room is read apart from the rest, and less often of a member with very many pods: see `room_pause_seconds`.
+"""
 
 import dataclasses
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fedsvc.controllers import probing
 from fedsvc.members import inspect
 from fedsvc.members.api_table import ApiTable
-from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
-from fedsvc.members.inspect import NodeSummary
+from fedsvc.members.errors import MemberError, MemberUnreachableError
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Member
+from fedsvc.members.room import RoomReading
 from fedsvc.model.cluster import ClusterObservation, ConditionStatus
+
+ROOM_SHARE: Final = 0.1
+"""Of all time, at most so much is spent reading the nodes and pods of one member."""
 
 ValueT = TypeVar("ValueT")
 
@@ -22,9 +28,9 @@ class Survey:
     """What was found; None for what could not be found out, for a reason in `problems`."""
 
     kubernetes_version: str | None = None
-    nodes: NodeSummary | None = None
     missing_rights: tuple[Right, ...] | None = None
     table: ApiTable | None = None
+    unreachable: bool = False  # no answer came: there is no use in asking for more
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -38,26 +44,38 @@ async def survey(member: Member, rights: Iterable[Right]) -> Survey:
     found = Survey()
     try:
         found.kubernetes_version = await _tried(found, inspect.kubernetes_version(member.client))
-        found.nodes = await _tried(found, _nodes(member))
         found.missing_rights = await _tried(found, _missing(member, rights))
         found.table = await _tried(found, member.discovery.table())
     except MemberUnreachableError as error:
+        found.unreachable = True
         found.problems.append(str(error))
     return found
 
 
 def surveyed(observation: ClusterObservation, found: Survey) -> ClusterObservation:
     """The observation after a survey; what could not be found out stays as it was."""
-    if found.kubernetes_version is not None:
-        observation = dataclasses.replace(observation, kubernetes_version=found.kubernetes_version)
-    if found.nodes is not None:
-        observation = dataclasses.replace(
-            observation,
-            node_count=found.nodes.node_count,
-            ready_node_count=found.nodes.ready_node_count,
-            allocatable=found.nodes.allocatable,
-        )
-    return observation
+    if found.kubernetes_version is None:
+        return observation
+    return dataclasses.replace(observation, kubernetes_version=found.kubernetes_version)
+
+
+def counted(observation: ClusterObservation, reading: RoomReading) -> ClusterObservation:
+    """The observation after nodes were read."""
+    summary = reading.summary
+    return dataclasses.replace(
+        observation,
+        node_count=summary.node_count,
+        ready_node_count=summary.ready_node_count,
+        allocatable=summary.allocatable,
+    )
+
+
+def room_pause_seconds(taken_seconds: float, survey_seconds: float) -> float:
+    """How long after a reading that took so long the next one may begin: reading keeps to its share of all time.
+
+    A reading that failed counts like one that did not: it was as much work.
+    """
+    return max(survey_seconds - taken_seconds, taken_seconds * (1 / ROOM_SHARE - 1), 0.0)
 
 
 def rights_told(observation: ClusterObservation) -> list[Right]:
@@ -74,15 +92,6 @@ async def _tried(found: Survey, part: Awaitable[ValueT]) -> ValueT | None:
     except MemberError as error:
         found.problems.append(str(error))
         return None
-
-
-async def _nodes(member: Member) -> NodeSummary:
-    try:
-        return await inspect.nodes(member.client)
-    except MemberStatusError as error:
-        if error.code != 403:  # rights for single namespaces need not cover nodes, which is no trouble
-            raise
-        return NodeSummary()
 
 
 async def _missing(member: Member, rights: Iterable[Right]) -> tuple[Right, ...]:

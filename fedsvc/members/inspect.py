@@ -1,6 +1,6 @@
-"""What the health controller asks a member: is it ready, which version, what can its nodes hold, what may we do."""
+"""What the health controller asks a member: is it ready, which version, what may we do."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -8,8 +8,6 @@ from fedsvc.members.answers import http_date, parse_object
 from fedsvc.members.client import MemberClient, status_of
 from fedsvc.members.errors import MemberGarbageError, MemberStatusError
 from fedsvc.members.refusals import Right
-from fedsvc.model.cluster import Capacity
-from fedsvc.rendering.quantities import parse_quantity
 
 PROBE_TIMEOUT_SECONDS: Final = 5.0
 _READY_PATHS: Final = (
@@ -34,15 +32,6 @@ class Readiness:
     message: str = ""
     refusal: MemberStatusError | None = None
     skew_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSummary:
-    """The nodes of a member."""
-
-    node_count: int = 0
-    ready_node_count: int = 0
-    allocatable: Capacity = field(default_factory=Capacity)  # of the ready, schedulable nodes
 
 
 async def probe(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> Readiness:
@@ -92,30 +81,6 @@ async def kubernetes_version(client: MemberClient, *, timeout_seconds: float = P
     return version[:64]
 
 
-async def nodes(client: MemberClient) -> NodeSummary:
-    """Count the nodes and add up what those can hold that are ready and not cordoned.
-
-    Raises:
-        MemberError: they cannot be listed; 403: the rights do not cover them.
-    """
-    total = ready = millicores = memory = pods = 0
-    async for page in client.list_pages("/api/v1/nodes"):
-        items = page.get("items")
-        for node in items if isinstance(items, list) else []:
-            total += 1
-            if not _is_ready(node):
-                continue
-            ready += 1
-            if _dict(_dict(node).get("spec")).get("unschedulable") is True:
-                continue
-            allocatable = _dict(_dict(_dict(node).get("status")).get("allocatable"))
-            millicores += _amount(allocatable.get("cpu"), scale=1000)
-            memory += _amount(allocatable.get("memory"))
-            pods += _amount(allocatable.get("pods"))
-    capacity = Capacity(cpu_millicores=millicores, memory_bytes=memory, pods=pods)
-    return NodeSummary(node_count=total, ready_node_count=ready, allocatable=capacity)
-
-
 async def may(client: MemberClient, right: Right) -> bool:
     """Whether the member lets us, by SelfSubjectAccessReview (every authenticated user may ask for himself).
 
@@ -143,19 +108,6 @@ def _failing(status: int, body: bytes) -> str:
         more = f" and {len(checks) - _MAX_CHECKS} more" if len(checks) > _MAX_CHECKS else ""
         return f"its checks fail: {', '.join(checks[:_MAX_CHECKS])}{more}"
     return f"it answers with status {status}"
-
-
-def _is_ready(node: Any) -> bool:
-    conditions = _dict(_dict(node).get("status")).get("conditions")
-    return any(
-        _dict(condition).get("type") == "Ready" and _dict(condition).get("status") == "True"
-        for condition in (conditions if isinstance(conditions, list) else [])
-    )
-
-
-def _amount(value: Any, *, scale: int = 1) -> int:
-    quantity = parse_quantity(value)
-    return max(0, int(quantity * scale)) if quantity is not None else 0
 
 
 def _skew(date: str | None) -> float | None:

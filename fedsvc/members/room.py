@@ -4,6 +4,7 @@ Nodes and pods are read page by page and added up at once, so that a member of t
 than one page. What stays is a handful of shapes: nodes that are alike count together.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,21 +12,42 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fedsvc.members.client import MemberClient
-from fedsvc.model.room import Room, StuckWorkload
-from fedsvc.rendering.requests import amount_of, pod_requests
+from fedsvc.members.errors import MemberStatusError, MemberUnreachableError, UnreachableKind
+from fedsvc.model.cluster import Capacity
+from fedsvc.model.room import MEMORY, PODS, Room, StuckWorkload
+from fedsvc.rendering.requests import CPU, amount_of, pod_requests
 from fedsvc_placement.model import Grant, NodeShape
 
-PODS: Final = "pods"
 MAX_SHAPES: Final = 32
 """Of a member with more different nodes, free amounts are rounded down in steps until so many kinds are left."""
 
 UNSCHEDULABLE_SECONDS: Final = 60.0
 """A pod that found no place for so long is told to placement; before, an autoscaler may still help."""
 
+READING_SECONDS: Final = 60.0
+"""Reading a member takes no longer: a few hundred pages of pods."""
+
 _ALIVE: Final = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 _Workload = tuple[str, str, str, str]  # group, kind, namespace, name
 _MAX_STUCK: Final = 1_000
 _MAX_WAITING: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSummary:
+    """The nodes of a member."""
+
+    node_count: int = 0
+    ready_node_count: int = 0
+    allocatable: Capacity = field(default_factory=Capacity)  # of the ready, schedulable nodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomReading:
+    """What one reading found; rights that do not cover it all are no trouble."""
+
+    summary: NodeSummary  # empty where nodes may not be listed
+    room: Room | None  # None where nodes or the pods of all namespaces may not be listed
 
 
 @dataclass(slots=True)
@@ -34,30 +56,84 @@ class _Node:
     used: Counter[str] = field(default_factory=Counter)
 
 
-async def read_room(client: MemberClient, *, now: datetime, skew_seconds: float = 0.0) -> Room:
-    """Read nodes and pods.
+@dataclass(slots=True)
+class _Nodes:
+    """Nodes as they are gone through."""
+
+    count: int = 0
+    ready_count: int = 0
+    usable: dict[str, _Node] = field(default_factory=dict)  # ready and schedulable, by name
+
+    def add(self, node: Mapping[str, Any]) -> None:
+        self.count += 1
+        if not _is_ready(node):
+            return
+        self.ready_count += 1
+        if _object(node.get("spec")).get("unschedulable") is True:
+            return
+        allocatable = _object(_object(node.get("status")).get("allocatable"))
+        amounts = {str(name): amount_of(str(name), value) for name, value in allocatable.items()}
+        self.usable[_name(node)] = _Node({name: amount for name, amount in amounts.items() if amount})
+
+    def summary(self) -> NodeSummary:
+        total: Counter[str] = Counter()
+        for node in self.usable.values():
+            total.update(node.allocatable)
+        capacity = Capacity(cpu_millicores=total[CPU], memory_bytes=total[MEMORY], pods=total[PODS])
+        return NodeSummary(node_count=self.count, ready_node_count=self.ready_count, allocatable=capacity)
+
+
+async def read_room(
+    client: MemberClient, *, now: datetime, skew_seconds: float = 0.0, timeout_seconds: float = READING_SECONDS
+) -> RoomReading:
+    """Read nodes and pods, each once.
 
     Args:
         client: the member.
         now: by our clock.
         skew_seconds: how far the member's clock is ahead of ours; how long pods wait is told by its clock.
+        timeout_seconds: for all of it.
 
     Raises:
-        MemberError: they cannot be listed; 403: the rights do not cover them.
+        MemberError: they cannot be listed for another reason than missing rights, or not in time.
     """
-    nodes: dict[str, _Node] = {}
-    async for page in client.list_pages("/api/v1/nodes"):
-        for node in _items(page):
-            if _takes_pods(node):
-                allocatable = _object(_object(node.get("status")).get("allocatable"))
-                amounts = {str(name): amount_of(str(name), value) for name, value in allocatable.items()}
-                nodes[_name(node)] = _Node({name: amount for name, amount in amounts.items() if amount})
+    nodes = _Nodes()
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if not await _read_nodes(client, nodes):
+                return RoomReading(summary=NodeSummary(), room=None)
+            room = await _read_pods(client, nodes.usable, now, now + timedelta(seconds=skew_seconds))
+    except TimeoutError as error:
+        detail = f"nodes and pods could not be read in {timeout_seconds:g} s"
+        raise MemberUnreachableError(UnreachableKind.TIMEOUT, detail) from error
+    return RoomReading(summary=nodes.summary(), room=room)
+
+
+async def _read_nodes(client: MemberClient, nodes: _Nodes) -> bool:
+    """Whether they may be listed."""
+    try:
+        async for page in client.list_pages("/api/v1/nodes"):
+            for node in _items(page):
+                nodes.add(node)
+    except MemberStatusError as error:
+        if error.code != 403:
+            raise
+        return False
+    return True
+
+
+async def _read_pods(client: MemberClient, nodes: Mapping[str, _Node], now: datetime, there: datetime) -> Room | None:
+    """The room that pods leave; None where they may not be listed. `there`: now, by the member's clock."""
     waiting: Counter[tuple[tuple[str, int], ...]] = Counter()
     stuck: Counter[_Workload] = Counter()
-    there = now + timedelta(seconds=skew_seconds)
-    async for page in client.list_pages("/api/v1/pods", _ALIVE):
-        for pod in _items(page):
-            _count(pod, nodes, waiting, stuck, there)
+    try:
+        async for page in client.list_pages("/api/v1/pods", _ALIVE):
+            for pod in _items(page):
+                _count(pod, nodes, waiting, stuck, there)
+    except MemberStatusError as error:
+        if error.code != 403:
+            raise
+        return None
     return Room(
         nodes=shapes((node.allocatable, _free(node)) for node in nodes.values()),
         waiting=tuple(
@@ -160,9 +236,7 @@ def _workload_of(pod: Mapping[str, Any]) -> _Workload | None:
     return group, kind, str(metadata.get("namespace", "")), name
 
 
-def _takes_pods(node: Mapping[str, Any]) -> bool:
-    if _object(node.get("spec")).get("unschedulable") is True:
-        return False
+def _is_ready(node: Mapping[str, Any]) -> bool:
     conditions = _object(node.get("status")).get("conditions")
     return any(
         (_object(condition).get("type"), _object(condition).get("status")) == ("Ready", "True")

@@ -58,7 +58,8 @@ _RESOURCES = text(
     "UPDATE cluster SET api_resources = CAST(:resources AS jsonb) WHERE name = :name"
     " AND api_resources <> CAST(:resources AS jsonb)"
 )
-_ROOM = text("UPDATE cluster SET room = CAST(:room AS jsonb) WHERE name = :name")
+_GET_ROOM = text("SELECT room FROM cluster WHERE name = :name")
+_SET_ROOM = text("UPDATE cluster SET room = CAST(:room AS jsonb) WHERE name = :name")
 _GET_RESOURCES = text("SELECT name, api_resources FROM cluster")
 _DELETE_MARK = text(
     "UPDATE cluster SET delete_time = coalesce(delete_time, now()), object_deletion = :deletion,"
@@ -264,17 +265,24 @@ async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequ
     await tx.execute(_RESOURCES, {"name": name, "resources": _json([list(entry) for entry in resources])})
 
 
-async def set_room(tx: Transaction, name: str, room: Room) -> bool:
-    """Store what room a member has; whether it differs from before. When it was read is always written."""
-    try:
-        before = (await get(tx, name)).room
-    except NotFoundError:
+async def set_room(tx: Transaction, name: str, room: Room | None) -> bool:
+    """Store what room a member has, or that it is unknown; whether it differs from before.
+
+    When it was read is always written, and is no change that watchers are told of.
+    """
+    row = (await tx.execute(_GET_ROOM, {"name": name})).one_or_none()
+    if row is None:
         return False
-    await tx.execute(_ROOM, {"name": name, "room": _json(to_json(Room, room))})
-    differs = before is None or replace(before, read_time=room.read_time) != room
+    before = None if row.room is None else from_json(Room, row.room)
+    await tx.execute(_SET_ROOM, {"name": name, "room": None if room is None else _json(to_json(Room, room))})
+    differs = _undated(before) != _undated(room)
     if differs:
         tx.record("cluster", f"clusters/{name}")
     return differs
+
+
+def _undated(room: Room | None) -> tuple[object, ...] | None:
+    return None if room is None else (room.nodes, room.waiting, room.stuck)
 
 
 async def api_resources(tx: Transaction) -> dict[str, list[tuple[str, str, str, str, bool]]]:

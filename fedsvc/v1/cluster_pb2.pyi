@@ -404,6 +404,8 @@ class ClusterStatus(_message.Message):
     CREDENTIAL_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     WORK_COUNT_FIELD_NUMBER: _builtins.int
     PENDING_WORK_COUNT_FIELD_NUMBER: _builtins.int
+    FREE_FIELD_NUMBER: _builtins.int
+    FREE_READ_TIME_FIELD_NUMBER: _builtins.int
     kubernetes_version: _builtins.str
     """For example "v1.30.2"."""
     node_count: _builtins.int
@@ -430,6 +432,16 @@ class ClusterStatus(_message.Message):
     def credential_expire_time(self) -> _timestamp_pb2.Timestamp:
         """When the stored credential ends; unset for one without an end."""
 
+    @_builtins.property
+    def free(self) -> Global___Capacity:
+        """What of `allocatable` no pod has requested, as placement counts it. Unset while unknown: nodes and pods of all
+        namespaces may not be read, or could not be for a quarter of an hour.
+        """
+
+    @_builtins.property
+    def free_read_time(self) -> _timestamp_pb2.Timestamp:
+        """When `free` was read; what was placed since is not in it."""
+
     def __init__(
         self,
         *,
@@ -442,10 +454,12 @@ class ClusterStatus(_message.Message):
         credential_expire_time: _timestamp_pb2.Timestamp | None = ...,
         work_count: _builtins.int = ...,
         pending_work_count: _builtins.int = ...,
+        free: Global___Capacity | None = ...,
+        free_read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "credential_expire_time", b"credential_expire_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

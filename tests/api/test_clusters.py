@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -6,7 +7,11 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fedsvc.model.room import Room
+from fedsvc.store import clusters
+from fedsvc.store.store import Store
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
+from fedsvc_placement import NodeShape
 
 NO_SCHEDULE = cluster_pb2.TAINT_EFFECT_NO_SCHEDULE
 
@@ -295,3 +300,20 @@ async def test_what_placement_prefers_and_allows_is_kept_and_changed_by_name(api
 
     assert (created.jurisdiction, created.cost.micros_per_core, created.scores[0].valid_until) == ("EU", 31_000, until)
     assert (updated.jurisdiction, updated.HasField("cost"), updated.scores[0].value) == ("EU", False, 40)
+
+
+async def test_what_is_free_is_told_beside_when_it_was_read(api: Any, store: Store) -> None:
+    await api.join("eu-1")
+    unknown = (await api.clusters.GetCluster(cluster_service_pb2.GetClusterRequest(name="clusters/eu-1"))).cluster
+    offered = {"cpu": 8_000, "memory": 32 << 30, "pods": 110}
+    busy = NodeShape(count=2, allocatable=offered, free={**offered, "cpu": 500, "pods": 90})
+    idle = NodeShape(count=1, allocatable=offered, free=offered)
+    room = Room(nodes=(busy, idle), read_time=datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
+    async with store.transaction() as tx:
+        await clusters.set_room(tx, "eu-1", room)
+
+    told = (await api.clusters.GetCluster(cluster_service_pb2.GetClusterRequest(name="clusters/eu-1"))).cluster.status
+
+    assert (unknown.status.HasField("free"), unknown.status.HasField("free_read_time")) == (False, False)
+    assert told.free == cluster_pb2.Capacity(cpu_millicores=9_000, memory_bytes=96 << 30, pods=290)
+    assert told.free_read_time.ToDatetime(UTC) == room.read_time

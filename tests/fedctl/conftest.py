@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 from click.testing import CliRunner, Result
 
+from fedctl import listing
 from fedctl.main import cli
 from fedctl.output import views
 from fedsvc.api.edge import Edge, EdgeSettings
@@ -150,6 +151,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
     for name in ("clusters", "units", "unit_clusters", "works", "placement_policies", "override_policies", "events"):
         original = getattr(views, name)
         monkeypatch.setattr(views, name, _stopped(original))
+    for kind, table in listing.TABLES.items():
+        monkeypatch.setitem(listing.TABLES, kind, _stopped(table))
     monkeypatch.setattr(views, "utc_now", lambda: NOW)
     return NOW
 

@@ -52,6 +52,10 @@ def test_the_demo_from_its_start_to_its_end(stage: Stage) -> None:
     assert "The demo is up already" in fedctl(stage, "demo")
 
     assert fedctl(stage, "get", "clusters", "-o", "name").split() == ["cluster/ap-1", "cluster/eu-1", "cluster/us-1"]
+    eu = next(line for line in fedctl(stage, "get", "clusters", "-o", "wide").splitlines() if line.startswith("eu-1"))
+    assert "/24 " in eu, "what its nodes offer is finite, and shown"
+    assert " EU  " in eu
+    assert " 0.034/0.0045  " in eu
     config_map = fedctl(stage, "get", "resource", "ConfigMap/shop", "-o", "yaml")
     assert "currency: EUR" in config_map
 

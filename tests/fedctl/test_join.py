@@ -10,6 +10,7 @@ from fedctl.join import steps
 from fedctl.join.member import MemberApi, Reply
 from fedsvc.members.client import MemberClient
 from fedsvc.simulator import Faults, Outage, SimulatedClusterSpec
+from fedsvc_placement import Cost
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 BINDING = f"{RBAC}/clusterrolebindings/fedsvc"
@@ -77,6 +78,25 @@ async def test_what_is_not_said_again_stays_as_it_was(town: Any) -> None:
     assert [taint.key for taint in cluster.taints] == ["gpu"]
     assert (cluster.connection.member_namespace, cluster.connection.rights) == ("federation", "namespaced:shop")
     assert await town.get("a", HOME) is None
+
+
+async def test_jurisdiction_and_cost_are_told_once_and_changed_one_by_one(town: Any) -> None:
+    ok(await town.join("a", "--jurisdiction", "EU", "--cost-core", "0.031", "--cost-gib", "0.004"))
+    first = await town.cluster("a")
+    assert (first.jurisdiction, first.cost) == ("EU", Cost(micros_per_core=31_000, micros_per_gib=4_000))
+    ok(await town.fedctl("score", "a", "carbon=40", "--for", "1h"))
+    ok(await town.join("a"))
+    again = await town.cluster("a")
+    assert (again.jurisdiction, again.cost) == (first.jurisdiction, first.cost)
+    assert [score.name for score in again.scores] == ["carbon"]
+    ok(await town.join("a", "--cost-gib", "0.005"))
+    assert (await town.cluster("a")).cost == Cost(micros_per_core=31_000, micros_per_gib=5_000)
+    ok(await town.fedctl("set", "cluster", "a", "jurisdiction=CH", "cost-"))
+    assert ((await town.cluster("a")).jurisdiction, (await town.cluster("a")).cost) == ("CH", None)
+    ok(await town.join("a", "--cost-core", "0"))
+    assert (await town.cluster("a")).cost == Cost(micros_per_core=0, micros_per_gib=0)
+    said = failed(await town.fedctl("score", "a", "carbon=400"), 1)
+    assert "is 400; it must be from -100 to 100" in said
 
 
 async def test_a_dry_run_changes_nothing_anywhere_and_shows_the_steps(town: Any) -> None:
@@ -162,6 +182,8 @@ async def test_a_server_that_refuses_is_asked_before_anything_is_changed(town: A
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["--cost-core", "-1"], "--cost-core '-1': write a price by the hour"),
+        (["--cost-gib", "1,5"], "--cost-gib '1,5': write a price by the hour"),
         (["--label", "tier"], "--label 'tier': write KEY=VALUE"),
         (["--label", "=x"], "write KEY=VALUE"),
         (["--taint", "gpu"], "--taint 'gpu': write KEY=VALUE:EFFECT"),

@@ -46,6 +46,27 @@ def test_standard_covers_what_applications_are_made_of() -> None:
         assert wanted in covered
 
 
+@pytest.mark.parametrize(
+    ("profile", "covered"),
+    [
+        ("standard", {"nodes", "pods"}),
+        ("cluster-admin", {"nodes", "pods"}),
+        ("namespaced:shop", {"nodes"}),  # pods of other namespaces are none of its business: its room stays unknown
+    ],
+)
+def test_the_room_can_be_read_with_rights_for_all_namespaces(profile: str, covered: set[str]) -> None:
+    rules = [rule for rule in rights_of(profile, GROUPS).cluster_rules if "resources" in rule]
+    readable = {
+        resource
+        for resource in ("nodes", "pods")
+        for rule in rules
+        if {"", "*"} & set(rule["apiGroups"])
+        and {resource, "*"} & set(rule["resources"])
+        and {"list", "*"} & set(rule["verbs"])
+    }
+    assert readable == covered
+
+
 def test_namespaced_reads_nothing_of_applications_outside() -> None:
     rights = rights_of("namespaced: web , shop,web", GROUPS)
     assert rights.profile == "namespaced:shop,web"

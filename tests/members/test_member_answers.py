@@ -14,6 +14,7 @@ from fedsvc.members import inspect, tokens
 from fedsvc.members.client import MemberClient
 from fedsvc.members.discovery import discover
 from fedsvc.members.errors import MemberError, MemberGarbageError, MemberStatusError, MemberUnreachableError
+from fedsvc.members.room import read_room
 from fedsvc.model.cluster import Connection, Credential
 from fedsvc.testing.scripted import ScriptedServer, http, serving, status
 
@@ -144,7 +145,7 @@ async def test_the_skew_of_the_member_is_read_off_its_answers(ahead: int) -> Non
 Ask = Callable[[MemberClient], Awaitable[Any]]
 ASKS: dict[str, Ask] = {
     "version": inspect.kubernetes_version,
-    "nodes": inspect.nodes,
+    "room": lambda client: read_room(client, now=dt.datetime.now(dt.UTC)),
     "discovery": discover,
     "token": lambda client: tokens.request_token(client, namespace="x", service_account="y", lifetime_seconds=600),
 }
@@ -169,6 +170,13 @@ async def test_an_object_of_another_kind_is_garbage(ask: Ask) -> None:
     async with serving(ScriptedServer(answer=http(200, {"kind": "Pod"}))) as server, client_of(server) as client:
         with pytest.raises(MemberGarbageError):
             await ask(client)
+
+
+async def test_pages_without_end_are_read_no_longer_than_the_deadline_of_all() -> None:
+    page = http(200, {"items": [], "metadata": {"continue": "more"}})
+    async with serving(ScriptedServer(answer=page)) as server, client_of(server) as client:
+        with pytest.raises(MemberUnreachableError, match=r"nodes and pods could not be read in 0\.2 s"):
+            await read_room(client, now=dt.datetime.now(dt.UTC), timeout_seconds=0.2)
 
 
 async def test_a_strange_discovery_does_not_wipe_out_what_was_known() -> None:

@@ -76,6 +76,11 @@ async def test_room_is_kept_and_only_a_difference_is_told(world: Any) -> None:
     assert stored.room == replace(room, waiting=())
     assert stored.snapshot().capacity == Capacity(nodes=(shape,))
 
+    assert await world.run(clusters.set_room, "a", None)
+    assert not await world.run(clusters.set_room, "a", None)
+    unknown = await world.run(clusters.get, "a")
+    assert (unknown.room, unknown.snapshot().capacity) == (None, None)
+
 
 async def test_fleet_settings_have_defaults_and_change_with_their_etag(world: Any) -> None:
     spec = FleetSpec(

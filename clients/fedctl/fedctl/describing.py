@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fedctl import kinds
 from fedctl.context import Context
+from fedctl.costs import cost_text
 from fedctl.files.convert import write_message
 from fedctl.listing import Filter, read_list
 from fedctl.output import views, words
@@ -86,6 +87,10 @@ def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:
             "Nodes": f"{status.ready_node_count} ready of {status.node_count}",
             "Allocatable": f"{words.cores(status.allocatable.cpu_millicores)} cores, "
             f"{words.kilo(status.allocatable.memory_bytes)} memory, {status.allocatable.pods} pods",
+            "Free": _free(status, now),
+            "Jurisdiction": cluster.jurisdiction,
+            "Cost by the hour": _cost(cluster),
+            "Scores": views.scores_text(cluster, now),
             "Endpoint": cluster.connection.endpoint,
             "Rights": cluster.connection.rights,
             "Credential ends": _until(status, now),
@@ -251,3 +256,15 @@ def _until(status: cluster_pb2.ClusterStatus, now: dt.datetime) -> str:
         return "never"
     left = (status.credential_expire_time.ToDatetime(now.tzinfo) - now).total_seconds()
     return f"in {words.span(left)}" if left > 0 else "it has ended"
+
+
+def _free(status: cluster_pb2.ClusterStatus, now: dt.datetime) -> str:
+    if not status.HasField("free"):
+        return "unknown"
+    cores, memory, pods = views.free_texts(status, of=" of ")
+    return f"{cores} cores, {memory} memory, {pods} pods (read {words.age(status.free_read_time, now)} ago)"
+
+
+def _cost(cluster: cluster_pb2.Cluster) -> str:
+    core, _, gib = cost_text(cluster).partition("/")
+    return f"{core} a core, {gib} a GiB of memory" if core else ""

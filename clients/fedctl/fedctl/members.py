@@ -1,6 +1,6 @@
 """Changing one registered cluster: read, change, write under its etag, and again where somebody was faster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fedctl import kinds
 from fedctl.failures import UsageFailure
@@ -12,14 +12,14 @@ _ATTEMPTS = 4
 
 
 def change_cluster(
-    client: Client, name: str, field: str, change: Callable[[cluster_pb2.Cluster], bool]
+    client: Client, name: str, fields: Sequence[str], change: Callable[[cluster_pb2.Cluster], bool]
 ) -> cluster_pb2.Cluster | None:
-    """Change one field of a cluster.
+    """Change some fields of a cluster.
 
     Args:
         client: The client.
         name: Id of the cluster.
-        field: Which field `change` changes: "labels" or "taints".
+        fields: Which fields `change` changes, such as "labels" or "taints".
         change: Changes the cluster it is given; tells whether anything is different then.
 
     Returns:
@@ -37,7 +37,7 @@ def change_cluster(
         if not change(cluster):
             return None
         try:
-            return client.clusters.update(cluster, [field])
+            return client.clusters.update(cluster, fields)
         except ConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise

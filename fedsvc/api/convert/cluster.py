@@ -7,6 +7,8 @@ from fedsvc.api.convert.common import condition_message, read_enum, read_time, t
 from fedsvc.api.convert.placement import taint_message
 from fedsvc.api.problems import Problems
 from fedsvc.model.cluster import Capacity, Cluster, Connection, Credential, ObjectDeletion
+from fedsvc.model.room import MEMORY, PODS, Room
+from fedsvc.rendering.requests import CPU
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
 from fedsvc_placement import ExternalScore
 
@@ -103,7 +105,13 @@ def _status_message(cluster: Cluster) -> cluster_pb2.ClusterStatus:
         credential_expire_time=timestamp(cluster.connection.credential.token_expire_time),
         work_count=cluster.work_count,
         pending_work_count=cluster.pending_work_count,
+        free=None if cluster.room is None else _free_message(cluster.room),
+        free_read_time=None if cluster.room is None else timestamp(cluster.room.read_time),
     )
+
+
+def _free_message(room: Room) -> cluster_pb2.Capacity:
+    return cluster_pb2.Capacity(cpu_millicores=room.free(CPU), memory_bytes=room.free(MEMORY), pods=room.free(PODS))
 
 
 def _capacity_message(capacity: Capacity) -> cluster_pb2.Capacity:

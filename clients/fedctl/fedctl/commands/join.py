@@ -21,6 +21,7 @@ _HOME = steps.DEFAULT_NAMESPACE
 _JOIN_EXAMPLES = """\b
 Examples:
   fedctl join eu-1 --context kind-eu-1 --region eu --label tier=prod
+  fedctl join eu-1 --context kind-eu-1 --jurisdiction EU --cost-core 0.031 --cost-gib 0.004
   fedctl join edge --kubeconfig edge.yaml --rights namespaced:shop,web
   fedctl join eu-1 --context kind-eu-1 --dry-run       show what would be done
 
@@ -47,6 +48,9 @@ Examples:
 @click.option("--zone", "zones", multiple=True, help="May be repeated [default: from the labels of its nodes]")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be repeated")
 @click.option("--taint", "taints", multiple=True, metavar="KEY[=VALUE]:EFFECT", help="May be repeated")
+@click.option("--jurisdiction", default="", help="Law it is under, for example EU")
+@click.option("--cost-core", default="", metavar="PRICE", help="Of a core by the hour, for example 0.031")
+@click.option("--cost-gib", default="", metavar="PRICE", help="Of a GiB of memory by the hour")
 @click.option("--rights", default="", help="standard, namespaced:A,B, cluster-admin or a FILE [default: standard]")
 @click.option("--endpoint", default="", help="Address fedsvc reaches it by, where it is not that of the kubeconfig")
 @click.option("--namespace", "member_namespace", default="", help=f"In the cluster [default: {_HOME}]")

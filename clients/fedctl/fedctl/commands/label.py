@@ -37,7 +37,7 @@ def label(context: Context, *, what: tuple[str, ...], overwrite: bool) -> None:
                 cluster.labels[key] = value
         return before != dict(cluster.labels)
 
-    stored = change_cluster(context.client(), name, "labels", change)
+    stored = change_cluster(context.client(), name, ["labels"], change)
     if stored is None:
         click.echo(f"cluster/{name} unchanged")
     else:

@@ -6,7 +6,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.files.convert import enum_word
 from fedctl.members import change_cluster, cluster_and_rest
-from fedctl.output.views import CORDON_KEY, taint_text
+from fedctl.output.views import CORDON_KEY, MAINTENANCE_KEY, taint_text
 from fedsvc.v1 import cluster_pb2
 
 _EXAMPLES = """\b
@@ -31,6 +31,16 @@ _UNCORDON_EXAMPLES = """\b
 Examples:
   fedctl uncordon eu-1
 """
+_MAINTENANCE_EXAMPLES = """\b
+Examples:
+  fedctl maintenance eu-1 --announce    nothing new is sent there; what runs there stays
+  fedctl maintenance eu-1 --on          what runs there moves to other clusters, as far as it may
+  fedctl maintenance eu-1 --off
+
+\b
+It is the taint fedsvc.io/maintenance, with the effect NoSchedule when announced and NoExecute while it lasts. Units
+stay that tolerate it, for as long as they do.
+"""
 
 _FORM = re.compile(r"(?P<key>[^=:\s]+?)(?:=(?P<value>[^=:\s]*))?(?::(?P<effect>\w+?))?(?P<removal>-?)\Z")
 _EFFECTS = {
@@ -52,7 +62,7 @@ def taint(context: Context, *, what: tuple[str, ...]) -> None:
             _put(cluster, item, is_removal=is_removal)
         return before != [taint_text(item) for item in cluster.taints]
 
-    stored = change_cluster(context.client(), name, "taints", change)
+    stored = change_cluster(context.client(), name, ["taints"], change)
     if stored is None:
         click.echo(f"cluster/{name} unchanged")
     else:
@@ -75,6 +85,31 @@ def uncordon(context: Context, *, names: tuple[str, ...]) -> None:
     _cordon(context, names, is_removal=True)
 
 
+@click.command(epilog=_MAINTENANCE_EXAMPLES)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--announce", "stage", flag_value="announced", help="Send nothing new there")
+@click.option("--on", "stage", flag_value="on", help="Move away what runs there")
+@click.option("--off", "stage", flag_value="off", help="It is over")
+@pass_context
+def maintenance(context: Context, *, names: tuple[str, ...], stage: str | None) -> None:
+    """Empty a cluster for maintenance, and let it have units again."""
+    if stage is None:
+        raise UsageFailure("say --announce, --on or --off")
+    effect = {"announced": cluster_pb2.TAINT_EFFECT_NO_SCHEDULE, "on": cluster_pb2.TAINT_EFFECT_NO_EXECUTE}.get(stage)
+
+    def change(cluster: cluster_pb2.Cluster) -> bool:
+        before = [taint_text(item) for item in cluster.taints]
+        for item in [item for item in cluster.taints if item.key == MAINTENANCE_KEY and item.effect != effect]:
+            _put(cluster, item, is_removal=True)
+        if effect is not None and all(item.key != MAINTENANCE_KEY for item in cluster.taints):
+            _put(cluster, cluster_pb2.Taint(key=MAINTENANCE_KEY, effect=effect), is_removal=False)
+        return before != [taint_text(item) for item in cluster.taints]
+
+    for name in (each.removeprefix("cluster/") for each in names):
+        stored = change_cluster(context.client(), name, ["taints"], change)
+        click.echo(f"cluster/{name} maintenance {'already ' if stored is None else ''}{stage}")
+
+
 def _cordon(context: Context, names: tuple[str, ...], *, is_removal: bool) -> None:
     mark = cluster_pb2.Taint(key=CORDON_KEY, effect=cluster_pb2.TAINT_EFFECT_NO_SCHEDULE)
 
@@ -84,7 +119,7 @@ def _cordon(context: Context, names: tuple[str, ...], *, is_removal: bool) -> No
         return is_there == is_removal
 
     for name in (each.removeprefix("cluster/") for each in names):
-        stored = change_cluster(context.client(), name, "taints", change)
+        stored = change_cluster(context.client(), name, ["taints"], change)
         word = "uncordoned" if is_removal else "cordoned"
         click.echo(f"cluster/{name} {word}" if stored is not None else f"cluster/{name} already {word}")
 

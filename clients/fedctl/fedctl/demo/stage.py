@@ -37,6 +37,9 @@ class Member:
     zones: tuple[str, ...]
     provider: str
     nodes: int
+    jurisdiction: str
+    cost_core: str  # by the hour
+    cost_gib: str
 
     @property
     def spec(self) -> str:
@@ -61,9 +64,36 @@ def _closed_parent(folder: Path) -> Path | None:
 
 
 MEMBERS = (
-    Member(name="eu-1", region="eu", zones=("eu-a", "eu-b"), provider="aws", nodes=3),
-    Member(name="us-1", region="us", zones=("us-a", "us-b"), provider="gcp", nodes=3),
-    Member(name="ap-1", region="ap", zones=("ap-a",), provider="azure", nodes=2),
+    Member(
+        name="eu-1",
+        region="eu",
+        zones=("eu-a", "eu-b"),
+        provider="aws",
+        nodes=3,
+        jurisdiction="EU",
+        cost_core="0.034",
+        cost_gib="0.0045",
+    ),
+    Member(
+        name="us-1",
+        region="us",
+        zones=("us-a", "us-b"),
+        provider="gcp",
+        nodes=3,
+        jurisdiction="US",
+        cost_core="0.029",
+        cost_gib="0.0039",
+    ),
+    Member(
+        name="ap-1",
+        region="ap",
+        zones=("ap-a",),
+        provider="azure",
+        nodes=2,
+        jurisdiction="SG",
+        cost_core="0.038",
+        cost_gib="0.0051",
+    ),
 )
 
 
@@ -229,6 +259,8 @@ class Stage:
             *("--provider", member.provider, "--region", member.region),
             *(part for zone in member.zones for part in ("--zone", zone)),
             *("--label", f"region={member.region}"),
+            *("--jurisdiction", member.jurisdiction),
+            *("--cost-core", member.cost_core, "--cost-gib", member.cost_gib),
         ]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FEDCTL_")}
         try:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from fedctl.costs import put_cost, read_price
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.join.member import MemberApi
 from fedctl.join.rights import NAME
@@ -26,6 +27,9 @@ class Registration:
     labels: dict[str, str]
     taints: list[cluster_pb2.Taint]
     rights: str
+    jurisdiction: str
+    core_micros: int | None  # None: not said
+    gib_micros: int | None
     annotations: dict[str, str] = field(default_factory=dict)  # those it has already
 
 
@@ -50,10 +54,17 @@ def completed(given: Registration, stored: cluster_pb2.Cluster | None) -> Regist
         provider=given.provider or stored.provider,
         region=given.region or stored.region,
         zones=given.zones or tuple(stored.zones),
+        jurisdiction=given.jurisdiction or stored.jurisdiction,
+        core_micros=_kept(given.core_micros, stored.cost.micros_per_core, stored),
+        gib_micros=_kept(given.gib_micros, stored.cost.micros_per_gib, stored),
         annotations=dict(stored.annotations),
         labels={**stored.labels, **given.labels},
         taints=[*(taint for taint in stored.taints if (taint.key, taint.effect) not in said), *given.taints],
     )
+
+
+def _kept(given: int | None, known: int, stored: cluster_pb2.Cluster) -> int | None:
+    return given if given is not None or not stored.HasField("cost") else known
 
 
 def to_cluster(
@@ -64,7 +75,7 @@ def to_cluster(
     credential = cluster_pb2.ClusterCredential(token=token)
     if expires is not None:
         credential.token_expire_time.FromDatetime(expires)
-    return cluster_pb2.Cluster(
+    cluster = cluster_pb2.Cluster(
         labels=given.labels,
         annotations={**given.annotations, CLUSTER_ID_ANNOTATION: facts.cluster_id},
         provider=given.provider,
@@ -82,14 +93,17 @@ def to_cluster(
             service_account=NAME if expires is not None else "",
             rights=given.rights,
         ),
+        jurisdiction=given.jurisdiction,
     )
+    put_cost(cluster, core_micros=given.core_micros, gib_micros=given.gib_micros)
+    return cluster
 
 
 def read_registration(given: dict[str, object]) -> Registration:
     """What the command line says of the cluster.
 
     Raises:
-        UsageFailure: a label or a taint is not written as one.
+        UsageFailure: a label, a taint or a price is not written as one.
     """
     labels = {}
     for label in _words(given["labels"]):
@@ -106,7 +120,15 @@ def read_registration(given: dict[str, object]) -> Registration:
         labels=labels,
         taints=[_taint(word) for word in _words(given["taints"])],
         rights=str(given["rights"]),
+        jurisdiction=str(given["jurisdiction"]),
+        core_micros=_price(given, "cost_core"),
+        gib_micros=_price(given, "cost_gib"),
     )
+
+
+def _price(given: dict[str, object], name: str) -> int | None:
+    text = str(given[name])
+    return read_price(text, f"--{name.replace('_', '-')}") if text else None
 
 
 def _words(value: object) -> tuple[str, ...]:

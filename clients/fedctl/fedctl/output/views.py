@@ -3,12 +3,15 @@
 import datetime as dt
 from collections.abc import Callable
 
+from fedctl.costs import cost_text
 from fedctl.output import words
 from fedctl.output.tables import Column, Table
 from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, policy_pb2, resource_pb2, unit_pb2
 from fedsvc_client.names import last_part
 
 CORDON_KEY = "fedsvc.io/cordoned"
+MAINTENANCE_KEY = "fedsvc.io/maintenance"
+_MARKS = {CORDON_KEY: "Cordoned", MAINTENANCE_KEY: "Maintenance"}  # said beside the state
 
 STALE = "*"  # stands at numbers of a cluster that is not heard
 
@@ -33,8 +36,13 @@ def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
             Column(title="NODES", text=lambda row: f"{row.status.ready_node_count}/{row.status.node_count}"),
             Column(title="WORKS", text=lambda row: f"{applied_works(row)}/{row.status.work_count}"),
             Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
-            Column(title="CPU", text=lambda row: words.cores(row.status.allocatable.cpu_millicores), is_wide=True),
-            Column(title="MEMORY", text=lambda row: words.kilo(row.status.allocatable.memory_bytes), is_wide=True),
+            Column(title="FREE CPU", text=lambda row: free_texts(row.status)[0], is_wide=True),
+            Column(title="FREE MEMORY", text=lambda row: free_texts(row.status)[1], is_wide=True),
+            Column(title="FREE PODS", text=lambda row: free_texts(row.status)[2], is_wide=True),
+            Column(title="READ", text=lambda row: words.age(row.status.free_read_time, now()), is_wide=True),
+            Column(title="JURISDICTION", text=lambda row: row.jurisdiction, is_wide=True),
+            Column(title="COST", text=cost_text, is_wide=True),
+            Column(title="SCORES", text=lambda row: scores_text(row, now()), is_wide=True),
             Column(title="SEEN", text=lambda row: words.age(row.status.last_seen_time, now()), is_wide=True),
             Column(title="ENDPOINT", text=lambda row: row.connection.endpoint, is_wide=True),
             Column(title="TAINTS", text=lambda row: ",".join(map(taint_text, row.taints)), is_wide=True),
@@ -175,7 +183,8 @@ def cluster_state(row: cluster_pb2.Cluster) -> str:
         if known.get(kind) == "False":
             return word
     state = "Ready" if known.get("Ready", known.get("Reachable")) == "True" else "Unknown"
-    return f"{state},Cordoned" if any(taint.key == CORDON_KEY for taint in row.taints) else state
+    marks = (mark for key, mark in _MARKS.items() if any(taint.key == key for taint in row.taints))
+    return ",".join([state, *marks])
 
 
 def cluster_message(row: cluster_pb2.Cluster) -> str:
@@ -187,6 +196,31 @@ def cluster_message(row: cluster_pb2.Cluster) -> str:
 def applied_works(row: cluster_pb2.Cluster) -> int:
     """Return how many works of a cluster are as they should be."""
     return row.status.work_count - row.status.pending_work_count
+
+
+def free_texts(status: cluster_pb2.ClusterStatus, of: str = "/") -> tuple[str, str, str]:
+    """Write what of the cores, the memory and the pods is free, as 21.5/23.5; "-" for what is free while unknown."""
+    is_known, free, total = status.HasField("free"), status.free, status.allocatable
+    amounts = (
+        (words.cores(free.cpu_millicores), words.cores(total.cpu_millicores)),
+        (words.kilo(free.memory_bytes), words.kilo(total.memory_bytes)),
+        (str(free.pods), str(total.pods)),
+    )
+    cores, memory, pods = (f"{part if is_known else words.NONE}{of}{whole}" for part, whole in amounts)
+    return cores, memory, pods
+
+
+def score_text(score: cluster_pb2.ExternalScore, now: dt.datetime) -> str:
+    """Write a score, and how long it counts: carbon=40 (45m left)."""
+    if not score.HasField("valid_until"):
+        return f"{score.name}={score.value}"
+    left = (score.valid_until.ToDatetime(dt.UTC) - now).total_seconds()
+    return f"{score.name}={score.value} ({f'{words.span(left)} left' if left > 0 else 'expired'})"
+
+
+def scores_text(row: cluster_pb2.Cluster, now: dt.datetime) -> str:
+    """Write all scores in one line."""
+    return ", ".join(score_text(score, now) for score in row.scores)
 
 
 def taint_text(taint: cluster_pb2.Taint) -> str:
