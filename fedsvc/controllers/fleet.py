@@ -36,13 +36,25 @@ class _Running:
 
 
 class Fleet:
-    """Runs what belongs to each member; one member's trouble ends nothing but its own run."""
+    """Runs what belongs to each member; one member's trouble ends nothing but its own run.
 
-    def __init__(self, store: Store, members: Members, *, settings: ControllerSettings, events: EventRecorder) -> None:
+    Args of the constructor: `kinds_changed` is called with each cluster that serves other kinds by definitions of ours.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        members: Members,
+        *,
+        settings: ControllerSettings,
+        events: EventRecorder,
+        kinds_changed: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._members = members
         self._settings = settings
         self._events = events
+        self._kinds_changed = kinds_changed
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
 
@@ -118,7 +130,13 @@ class Fleet:
         if running is None:
             return
         member = self._members.member(running.cluster)
-        session = MemberSession(running.cluster, member, settings=self._settings, events=self._events)
+        session = MemberSession(
+            running.cluster,
+            member,
+            settings=self._settings,
+            events=self._events,
+            kinds_changed=lambda: self._kinds_changed(name),
+        )
         async with self._store.reader() as tx:
             for work in await work_index.of_cluster(tx, name):
                 session.index.put(entry_of(work))

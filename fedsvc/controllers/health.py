@@ -23,7 +23,7 @@ from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.surveying import counted, rights_told, room_pause_seconds, survey, surveyed
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.members import inspect
+from fedsvc.members import discovery, inspect
 from fedsvc.members.errors import MemberError
 from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
@@ -122,6 +122,13 @@ class HealthController:
                 for cluster in fleet.values():
                     self._follow(group, cluster)
                 await self._signal.wait()
+
+    def survey_soon(self, name: str) -> None:
+        """Look at what a cluster serves as soon as it may be asked again."""
+        running = self._running.get(name)
+        if running is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(discovery.MIN_INTERVAL_SECONDS, running.state.survey.set)
 
     def _changed(self, change: Change) -> None:
         if change.kind == "cluster":

@@ -241,6 +241,7 @@ def _result(record: Mapping[str, Any]) -> dict[str, Any]:
     result = {name: value for name, value in record.items() if name not in _RUN_FIELDS}
     result["clusters"] = [
         {name: value for name, value in entry.items() if name not in _RUN_CLUSTER_FIELDS}
+        | {"verdicts": [verdict for verdict in entry["verdicts"] if not verdict["passed"]]}
         for entry in record["clusters"]
     ]
     result["divisions"] = [

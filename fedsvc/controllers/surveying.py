@@ -45,7 +45,7 @@ async def survey(member: Member, rights: Iterable[Right]) -> Survey:
     try:
         found.kubernetes_version = await _tried(found, inspect.kubernetes_version(member.client))
         found.missing_rights = await _tried(found, _missing(member, rights))
-        found.table = await _tried(found, member.discovery.table())
+        found.table = await _tried(found, member.discovery.table(max_age_seconds=0.0))
     except MemberUnreachableError as error:
         found.unreachable = True
         found.problems.append(str(error))

@@ -262,7 +262,9 @@ async def observations(tx: Transaction, names: Sequence[str] | None = None) -> d
 
 async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:
     """Store what a member serves, as [group, version, kind, plural, namespaced] each."""
-    await tx.execute(_RESOURCES, {"name": name, "resources": _json([list(entry) for entry in resources])})
+    written = await tx.execute(_RESOURCES, {"name": name, "resources": _json([list(entry) for entry in resources])})
+    if written.rowcount:
+        tx.record("cluster", f"clusters/{name}")
 
 
 async def set_room(tx: Transaction, name: str, room: Room | None) -> bool:

@@ -11,6 +11,7 @@ from fedsvc.members import discovery
 from fedsvc.model.unit import UnitState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
+from fedsvc.store import clusters, decisions, units
 
 CRD = (CRD_GROUP, "v1", CRD_KIND)
 WIDGET = ("example.com", "v1", "Widget")
@@ -58,27 +59,56 @@ async def patient(world: Any, make_config_map: Callable[..., Any], monkeypatch: 
     return world
 
 
+@pytest.fixture
+async def surveyed(world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A world that knows what its members serve, and may ask them again at once."""
+    monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", 0.05)
+    await world.apply("settings", make_config_map())
+    await world.until_state("settings", UnitState.READY)
+
+    async def kinds_known() -> bool:
+        async with world.store.reader() as tx:
+            return len([rows for rows in (await clusters.api_resources(tx)).values() if rows]) == 3
+
+    await world.until(kinds_known)
+    return world
+
+
 async def test_an_object_goes_out_when_the_definition_beside_it_is_served(patient: Any) -> None:
     await patient.apply("custom", widget(), definition(established=None))
     await patient.until_state("custom", UnitState.READY)
     assert (await patient.get("b", PATH))["spec"] == {"size": 3}
 
 
-async def test_an_object_goes_out_when_a_definition_of_another_unit_is_served(patient: Any) -> None:
-    await patient.apply("objects", widget())
-    await patient.until_work("c", "Retrying", "KindNotServed", unit="objects")
-    await patient.apply("definitions", definition(established=None))
-    await patient.until_state("objects", UnitState.READY)
+async def test_an_object_goes_out_when_a_definition_of_another_unit_is_served(surveyed: Any) -> None:
+    await surveyed.apply("objects", widget())
+    await until_missing(surveyed)
+    await surveyed.apply("definitions", definition(established=None))
+    await surveyed.until_state("objects", UnitState.READY)
 
 
-async def test_an_object_that_waited_before_a_restart_goes_out_when_its_kind_comes_after_it(patient: Any) -> None:
-    await patient.apply("objects", widget())
-    for name in ("a", "b", "c"):
-        await patient.until_work(name, "Retrying", "KindNotServed", unit="objects")
-    await patient.stop()
-    await patient.apply("definitions", definition(established=None))
-    patient.start()
-    await patient.until_state("objects", UnitState.READY)
+async def test_an_object_that_waited_before_a_restart_goes_out_when_its_kind_comes_after_it(surveyed: Any) -> None:
+    await surveyed.apply("objects", widget())
+    await until_missing(surveyed)
+    await surveyed.stop()
+    await surveyed.apply("definitions", definition(established=None))
+    surveyed.start()
+    await surveyed.until_state("objects", UnitState.READY)
+
+
+async def until_missing(world: Any) -> None:
+    """Wait until the unit "objects" is nowhere, since no member serves its kind."""
+
+    async def decided() -> bool:
+        async with world.store.reader() as tx:
+            unit = await units.get(tx, "shop", "objects")
+            newest = (await decisions.newest(tx, [unit.uid])).get(unit.uid)
+        if newest is None or not newest.record["clusters"]:
+            return False
+        reasons = [{verdict["reason"] for verdict in entry["verdicts"]} for entry in newest.record["clusters"]]
+        return all("KindsMissing" in found for found in reasons)
+
+    await world.until(decided)
 
 
 async def test_a_unit_with_its_definition_can_be_removed_and_applied_again(patient: Any) -> None:
