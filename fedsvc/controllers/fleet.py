@@ -80,15 +80,16 @@ class Fleet:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
         self._running.clear()
+        fleet: dict[str, clusters.Followed] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 async with self._store.reader() as tx:
-                    fleet = {cluster.name: cluster for cluster in await clusters.list_all(tx)}
+                    fleet = await clusters.follow(tx, fleet)
                 for name in [name for name in self._running if name not in fleet]:
                     self._running.pop(name).task.cancel()
                     self._members.forget(name)
-                for cluster in fleet.values():
-                    await self._follow(group, cluster)
+                for followed in fleet.values():
+                    await self._follow(group, followed.cluster)
                 await self._signal.wait()
 
     def _changed(self, change: Change) -> None:

@@ -111,16 +111,16 @@ class HealthController:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
         self._running.clear()
+        fleet: dict[str, clusters.Followed] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 async with self._store.reader() as tx:
-                    fleet = {cluster.name: cluster for cluster in await clusters.list_all(tx)}
-                for name in [
-                    name for name, running in self._running.items() if not _same(running.state, fleet.get(name))
-                ]:
+                    fleet = await clusters.follow(tx, fleet)
+                uids = {name: followed.cluster.uid for name, followed in fleet.items()}
+                for name in [name for name, each in self._running.items() if each.state.cluster.uid != uids.get(name)]:
                     self._running.pop(name).task.cancel()
-                for cluster in fleet.values():
-                    self._follow(group, cluster)
+                for followed in fleet.values():
+                    self._follow(group, followed.cluster)
                 await self._signal.wait()
 
     def survey_soon(self, name: str) -> None:
@@ -327,7 +327,3 @@ class HealthController:
 def spread(name: str) -> float:
     """A number from 0 to 1, by the name: members are not asked all at the same moment, and always at their own."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
-
-
-def _same(state: _State, cluster: Cluster | None) -> bool:
-    return cluster is not None and cluster.uid == state.cluster.uid

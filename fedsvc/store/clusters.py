@@ -1,7 +1,7 @@
 """Member clusters: rows of `cluster`. Credentials are sealed and leave only inside `Connection`."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -30,6 +30,13 @@ _COUNTS: Final = (
 _GET = text(f"SELECT {_COLUMNS}{_COUNTS} WHERE name = :name")
 _LIST = text(f"SELECT {_COLUMNS}{_COUNTS} WHERE name > :after ORDER BY name LIMIT :limit")
 _ALL = text(f"SELECT {_COLUMNS}, 0 AS work_count, 0 AS pending_work_count FROM cluster ORDER BY name")
+_NAMED = text(
+    f"SELECT {_COLUMNS}, 0 AS work_count, 0 AS pending_work_count FROM cluster WHERE name = ANY(CAST(:names AS text[]))"
+)
+_VERSIONS = text(
+    "SELECT name, CAST(uid AS text) || ' ' || CAST(generation AS text) || ' ' || encode(sha256(credential), 'hex') AS version"
+    " FROM cluster ORDER BY name"
+)
 _SOME = text(f"SELECT {_COLUMNS}{_COUNTS} WHERE name = ANY(CAST(:names AS text[])) ORDER BY name")
 _LOCK = text("SELECT generation, CAST(uid AS text) AS uid FROM cluster WHERE name = :name FOR UPDATE")
 _INSERT = text(
@@ -79,6 +86,14 @@ _TOUCH_UNITS = text(
     "UPDATE unit SET generation = generation + 1 WHERE uid IN (SELECT unit_uid FROM work WHERE cluster = :name"
     " UNION SELECT unit_uid FROM binding WHERE cluster = :name)"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A cluster with its intent and credential as they are now; what was observed of it may be older."""
+
+    version: str  # of intent and credential
+    cluster: Cluster
 
 
 def _json(value: Any) -> str:
@@ -182,6 +197,19 @@ async def list_page(tx: Transaction, *, after: str, limit: int) -> list[Cluster]
 async def list_all(tx: Transaction) -> list[Cluster]:
     """The whole fleet by name, without counts of works."""
     return [_from_row(tx, row) for row in await tx.execute(_ALL)]
+
+
+async def follow(tx: Transaction, known: Mapping[str, Followed]) -> dict[str, Followed]:
+    """The fleet by name, without counts of works; only what is not `known` as it is now is read.
+
+    What is observed of a busy fleet changes all the time: who goes by intent and credentials alone reads no more.
+    """
+    versions = {row.name: row.version for row in await tx.execute(_VERSIONS)}
+    differing = [name for name, version in versions.items() if name not in known or known[name].version != version]
+    rows = (await tx.execute(_NAMED, {"names": differing})).all() if differing else ()
+    read = {row.name: Followed(version=versions[row.name], cluster=_from_row(tx, row)) for row in rows}
+    found = {**known, **read}
+    return {name: found[name] for name in versions if name in found}
 
 
 async def get_many(tx: Transaction, names: Sequence[str]) -> list[Cluster]:

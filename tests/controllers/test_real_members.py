@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ import orjson
 import pytest
 
 from fedctl.join.rights import NAME, objects, rights_of
-from fedsvc.controllers import outcomes
+from fedsvc.controllers import health, outcomes
 from fedsvc.members import discovery
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
@@ -19,6 +20,8 @@ from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
 from fedsvc.model.unit import ConflictMode, DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
 from fedsvc.testing.control_plane import ControlPlane
+from fedsvc.testing.kubelet import create_node
+from fedsvc.testing.members import Member
 from fedsvc_placement import Placement
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
@@ -265,3 +268,40 @@ async def test_drift_is_repaired_where_rights_are_for_single_namespaces(
         return bool((await real.get(PATH))["data"] == {"a": "1"})
 
     await quiet_world.until(back)
+
+
+@pytest.fixture
+def surveyed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "HealthSettings", partial(health.HealthSettings, survey_seconds=0.2))
+
+
+async def test_the_room_of_a_real_cluster_follows_its_nodes_and_pods(
+    surveyed_often: None, quiet_world: Any, real: MemberClient, plane: ControlPlane
+) -> None:
+    offered = {"cpu": 19_000, "memory": 4 << 30, "pods": 110}
+
+    async def free() -> dict[str, int]:
+        async with quiet_world.store.reader() as tx:
+            room = (await clusters.get(tx, "real")).room
+        return next((dict(shape.free) for shape in room.nodes if shape.allocatable == offered), {}) if room else {}
+
+    async with Member(name="real", server=plane.server, token=plane.token, ssl_context=plane.ssl_context()) as member:
+        await create_node(member, "roomy", cpu="19", memory="4Gi")
+        account = {"metadata": {"name": "default"}}  # pods are refused until there is one, which comes in its own time
+        (await member.post("/api/v1/namespaces/kube-system/serviceaccounts", account)).expect(201, 409)
+
+    async def empty() -> bool:
+        return await free() == offered
+
+    await quiet_world.until(empty)
+    container = {"name": "main", "image": "main", "resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}}
+    spec = {"containers": [container], "nodeName": "roomy", "automountServiceAccountToken": False}
+    pods = "/api/v1/namespaces/kube-system/pods"
+    await real.post(pods, {"metadata": {"name": "runs"}, "spec": spec})
+
+    async def taken() -> bool:
+        return await free() == {"cpu": 17_500, "memory": 3 << 30, "pods": 109}
+
+    await quiet_world.until(taken)
+    await forget(real, f"{pods}/runs")
+    await forget(real, "/api/v1/nodes/roomy")

@@ -82,6 +82,38 @@ async def test_room_is_kept_and_only_a_difference_is_told(world: Any) -> None:
     assert (unknown.room, unknown.snapshot().capacity) == (None, None)
 
 
+async def test_a_follower_reads_a_cluster_anew_when_its_intent_or_credential_changed(world: Any) -> None:
+    for name in ("a", "b"):
+        await world.cluster(name)
+    first = await world.run(clusters.follow, {})
+    assert {name: each.cluster for name, each in first.items()} == {
+        cluster.name: cluster for cluster in await world.run(clusters.list_all)
+    }
+
+    await world.run(clusters.set_room, "a", Room(read_time=NOW))
+    observed = await world.run(clusters.follow, first)
+    assert all(observed[name] is first[name] for name in ("a", "b")), "what is observed is not followed"
+
+    await world.run(clusters.rotate_credential, "a", Credential(token="new"))
+    rotated = await world.run(clusters.follow, observed)
+    assert (rotated["a"].cluster.connection.credential.token, rotated["b"]) == ("new", first["b"])
+
+    await world.run(clusters.update, replace(rotated["b"].cluster, labels={"tier": "prod"}))
+    labelled = await world.run(clusters.follow, rotated)
+    assert (labelled["a"], labelled["b"].cluster.labels) == (rotated["a"], {"tier": "prod"})
+
+    await world.run(clusters.mark_deleted, "b", ObjectDeletion.ORPHAN)
+    leaving = await world.run(clusters.follow, labelled)
+    assert leaving["b"].cluster.delete_time is not None
+
+    await world.run(clusters.forget, "a")
+    await world.cluster("a")
+    back = await world.run(clusters.follow, leaving)
+    assert back["a"].cluster.uid != first["a"].cluster.uid
+    await world.run(clusters.forget, "b")
+    assert list(await world.run(clusters.follow, back)) == ["a"]
+
+
 async def test_fleet_settings_have_defaults_and_change_with_their_etag(world: Any) -> None:
     spec = FleetSpec(
         distances=(RegionDistance(region="eu", other="us", milliseconds=90),),
