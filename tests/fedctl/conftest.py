@@ -6,6 +6,7 @@ from typing import Protocol
 import pytest
 from click.testing import CliRunner, Result
 
+from fedctl.listing import TABLES
 from fedctl.main import cli
 from fedctl.output import views
 from fedsvc_client.testing import FakeServer
@@ -52,6 +53,8 @@ def fedctl(bare: Run, server: FakeServer) -> Run:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
     """Stop the clock of ages."""
+    for kind, view in TABLES.items():
+        monkeypatch.setitem(TABLES, kind, _stopped(view))
     for name in ("clusters", "units", "unit_clusters", "works", "placement_policies", "override_policies", "events"):
         original = getattr(views, name)
         monkeypatch.setattr(views, name, _stopped(original))
