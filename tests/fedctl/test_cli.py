@@ -252,6 +252,17 @@ def test_describe_knows_other_kinds(fedctl: Run, world: FakeServer, words: tuple
     assert "Forbidden" in result.stdout
 
 
+def test_a_work_is_found_by_its_number_in_any_namespace(fedctl: Run, world: FakeServer) -> None:
+    assert fedctl("describe", "work", "42", "-n", "elsewhere").exit_code == 0
+    assert world.requests("ListWorks")[0].parent == "namespaces/-/units/-"
+
+
+def test_events_of_a_cluster_are_in_no_namespace(fedctl: Run, world: FakeServer) -> None:
+    assert fedctl("get", "events", "--cluster", "eu-1").exit_code == 0
+    asked = world.requests("ListEvents")[0]
+    assert (asked.subject, asked.namespace) == ("clusters/eu-1", "")
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [

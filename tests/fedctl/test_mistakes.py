@@ -8,7 +8,7 @@ import grpc
 import pytest
 from click.testing import Result
 
-from fedsvc.v1 import cluster_pb2, cluster_service_pb2, unit_pb2, unit_service_pb2
+from fedsvc.v1 import cluster_pb2, cluster_service_pb2, resource_service_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client.testing import FakeServer, RefusalError
 
 Run = Callable[..., Result]
@@ -74,6 +74,16 @@ def test_a_token_for_another_machine_needs_tls(bare: Run) -> None:
         (("--config", "none.yaml", "get", "units"), 2, "none.yaml: cannot be read: No such file"),
         (("--server", "a b", "get", "units"), 2, "is no server address: write host:port"),
         (("status", "a/b/c"), 2, "write NAME, NAMESPACE/NAME"),
+        (("get", "resources", "-l", "a=b"), 2, "--selector does not restrict resources; it is for: clusters, units"),
+        (("get", "units,clusters", "--unit", "x"), 2, "--unit does not restrict units; it is for: resources, works"),
+        (("get", "units", "--cluster", "eu-1"), 2, "--cluster does not restrict units; it is for: works, events"),
+        (("get", "units", "--trouble"), 2, "--trouble does not restrict units; it is for: works"),
+        (("get", "events", "--unit", "x", "--cluster", "y"), 2, "give --unit or --cluster"),
+        (("get", "works", "--trouble", "-w"), 2, "--trouble is not for -w"),
+        (("get", "policies", "-w"), 2, "fedctl get placementpolicies -w"),
+        (("watch", "works", "-l", "a=b"), 2, "--selector does not restrict works"),
+        (("watch", "policies"), 2, "placementpolicies or overridepolicies"),
+        (("watch", "units", "shop", "blog"), 2, "it follows one at a time"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -102,6 +112,7 @@ def units(server: FakeServer) -> FakeServer:
     server.on("GetCluster", refuse(Code.NOT_FOUND, "NOT_FOUND", "no"))
     clusters = [cluster_pb2.Cluster(name="clusters/eu-1")]
     server.on("ListClusters", lambda _: cluster_service_pb2.ListClustersResponse(clusters=clusters))
+    server.on("ListWorks", lambda _: resource_service_pb2.ListWorksResponse())
     return server
 
 
@@ -113,6 +124,8 @@ def units(server: FakeServer) -> FakeServer:
         (("describe", "unit", "zzz"), "There are: blog, shop, web/cart"),
         (("get", "cluster", "eu1"), "Did you mean eu-1?"),
         (("cordon", "eu"), "Did you mean eu-1?"),
+        (("get", "works", "--cluster", "eu1"), "Did you mean eu-1?"),
+        (("describe", "work", "7"), "`fedctl get works -A` lists them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

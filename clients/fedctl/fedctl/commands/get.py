@@ -7,11 +7,12 @@ from fedctl import kinds
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
-from fedctl.listing import TABLES, Filter, read_list, read_one
+from fedctl.listing import TABLES, Filter, missing, read_list, read_one
+from fedctl.listing_flags import check_filter
 from fedctl.options import all_namespaces_option, namespace_option, output_option
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.watching import follow
-from fedsvc_client import split_unit_name, unit_name
+from fedsvc_client import NotFoundError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
@@ -57,9 +58,12 @@ def get(
         cluster=cluster.removeprefix("clusters/"),
         only_trouble=trouble,
     )
+    check_filter([kind for kind, _ in targets], wanted)
     if watch:
         if len(targets) != 1:
-            raise UsageFailure("-w follows one kind at a time")
+            raise UsageFailure(f"-w follows one at a time, for example:  fedctl get {targets[0][0].plural} -w")
+        if trouble:
+            raise UsageFailure("--trouble is not for -w, which shows every change")
         follow(context, targets[0][0], targets[0][1], wanted, output=output, namespace=namespace)
         return
     named = [(kind, name) for kind, name in targets if name]
@@ -107,7 +111,16 @@ def _show(
 
 
 def _tell_nothing(context: Context, asked: Sequence[Kind], wanted: Filter) -> None:
-    """Say that nothing was found, and where there is something."""
+    """Say that nothing was found, and where there is something.
+
+    Raises:
+        Failure: What was asked for is of a cluster that is not there.
+    """
+    if wanted.cluster:
+        try:
+            context.client().clusters.get(wanted.cluster)
+        except NotFoundError as error:
+            raise missing(context.client(), kinds.CLUSTER, wanted.cluster, namespace="") from error
     plural = " or ".join(kind.plural for kind in asked)
     kind = asked[0]
     if kind.is_namespaced and wanted.namespace and not (wanted.unit or wanted.cluster):

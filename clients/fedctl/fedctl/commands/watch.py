@@ -2,7 +2,9 @@ import click
 
 from fedctl import kinds
 from fedctl.context import Context, pass_context
+from fedctl.failures import UsageFailure
 from fedctl.listing import Filter
+from fedctl.listing_flags import check_filter
 from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option
 from fedctl.watching import follow
 from fedsvc_client import unit_name
@@ -41,11 +43,17 @@ def watch(
 
     The watch survives restarts of the server: it goes on where it was cut.
     """
-    kind, name = kinds.split_targets(what)[0]
+    targets = kinds.split_targets(what)
+    kind, name = targets[0]
+    if len(targets) != 1:
+        raise UsageFailure(f"it follows one at a time, for example:  fedctl watch {kind.plural}")
+    if kind == kinds.POLICY:
+        raise UsageFailure("say which kind of policy: placementpolicies or overridepolicies")
     wanted = Filter(
         namespace="" if all_namespaces else namespace,
         selector=selector,
         unit=unit_name(unit, namespace) if unit else "",
         cluster=cluster.removeprefix("clusters/"),
     )
+    check_filter([kind], wanted)
     follow(context, kind, name, wanted, output=output, namespace=namespace)
