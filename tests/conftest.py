@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fedsvc.errors import ConfigurationError
 from fedsvc.store.database import Database
@@ -14,6 +15,10 @@ from fedsvc.store.sealing import load_keyring
 from fedsvc.store.store import Store
 from fedsvc.testing.control_plane import find_assets
 from fedsvc.testing.postgres import ScratchPostgres
+
+# Nothing is timed in tests: a machine that is busy with something else would fail them for no fault of the code's.
+settings.register_profile("fedsvc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fedsvc")
 
 REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")
 

@@ -19,9 +19,18 @@ from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.kinds import replica_paths, wave_of
 from fedsvc.rendering.marks import OwnerMark
 from fedsvc.rendering.overrides import Override, matching_overrides, override_digests
-from fedsvc.rendering.render import RenderCluster, RenderedManifest, render, render_key
+from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import template_replicas
-from fedsvc_placement import Decision, Placement, PreviousBinding, UnitInput, WorkloadInput, decide, to_dict
+from fedsvc_placement import (
+    ClusterSnapshot,
+    Decision,
+    Placement,
+    PreviousBinding,
+    UnitInput,
+    WorkloadInput,
+    decide,
+    to_dict,
+)
 
 NO_PLACEMENT: Final = Placement()
 """Of a unit with neither placement nor policy: selects no cluster."""
@@ -88,15 +97,11 @@ class Renderings:
     _keys: dict[tuple[int, tuple[int, ...], int | None], bytes] = field(default_factory=dict)
     _done: dict[bytes, Rendered] = field(default_factory=dict)
 
-    def key_of(self, index: int, cluster: RenderCluster, replicas: Mapping[str, int]) -> bytes:
+    def key_of(self, index: int, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> bytes:
         """The digest of all that decides how resource `index` is rendered for a cluster."""
         resource = self.resources[index]
         share = replicas.get(str(resource.key))
-        matched = (
-            matching_overrides(self.overrides, cluster.name, cluster.labels, resource.key, resource.labels)
-            if self.overrides
-            else ()
-        )
+        matched = matching_overrides(self.overrides, cluster, resource.key, resource.labels) if self.overrides else ()
         found = self._keys.get((index, matched, share))
         if found is None:
             found = self._keys[index, matched, share] = render_key(
@@ -108,7 +113,7 @@ class Renderings:
             )
         return found
 
-    def render(self, index: int, cluster: RenderCluster, replicas: Mapping[str, int]) -> Rendered:
+    def render(self, index: int, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> Rendered:
         """Resource `index` for a cluster."""
         key = self.key_of(index, cluster, replicas)
         found = self._done.get(key)
@@ -116,7 +121,7 @@ class Renderings:
             found = self._done[key] = self._render(self.resources[index], cluster, replicas)
         return found
 
-    def _render(self, resource: Resource, cluster: RenderCluster, replicas: Mapping[str, int]) -> Rendered:
+    def _render(self, resource: Resource, cluster: ClusterSnapshot, replicas: Mapping[str, int]) -> Rendered:
         manifest: RenderedManifest | None = None
         error: tuple[str, str] | None = None
         assert resource.body is not None, "bodies are loaded before anything is rendered"
@@ -157,17 +162,17 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         override_digests=override_digests(given.overrides),
     )
     key = f"{given.unit.namespace}/{given.unit.name}"
+    fleet = {cluster.name: cluster.snapshot() for cluster in given.clusters}
     decision = decide(
         UnitInput(key=key, placement=given.placement, workloads=_workloads(given)),
-        [cluster.snapshot() for cluster in given.clusters],
+        fleet.values(),
         [PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in given.previous],
         given.now,
     )
-    by_name = {cluster.name: cluster for cluster in given.clusters}
     before = {binding.cluster: binding for binding in given.previous}
     plans = []
     for target in [] if given.unit.delete_time is not None else decision.targets:
-        cluster = by_name[target.cluster]
+        cluster = fleet[target.cluster]
         old = before.get(target.cluster)
         binding = Binding(
             unit_uid=given.unit.uid,
@@ -185,7 +190,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
 def render_cluster(plan: UnitPlan, cluster: Cluster) -> Iterator[Rendered]:
     """All resources of a planned unit for one of its clusters, in the order of the unit."""
     binding = next(entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name)
-    target = RenderCluster(name=cluster.name, labels=cluster.labels)
+    target = cluster.snapshot()
     for index in range(len(plan.renderings.resources)):
         yield plan.renderings.render(index, target, binding.replicas)
 
@@ -232,10 +237,9 @@ def _workloads(given: PlanInput) -> tuple[WorkloadInput, ...]:
 
 
 def _binding_key(
-    renderings: Renderings, cluster: Cluster, replicas: Mapping[str, int], propagation: Propagation
+    renderings: Renderings, cluster: ClusterSnapshot, replicas: Mapping[str, int], propagation: Propagation
 ) -> bytes:
-    target = RenderCluster(name=cluster.name, labels=cluster.labels)
-    keys = b"".join(renderings.key_of(index, target, replicas) for index in range(len(renderings.resources)))
+    keys = b"".join(renderings.key_of(index, cluster, replicas) for index in range(len(renderings.resources)))
     # How works are propagated is kept with them, so a change of it has to reach them too.
     return digest(keys + canonical_json([propagation.conflict, propagation.drift]))
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
-from fedsvc.rendering.overrides import Override, cluster_matches
-from fedsvc_placement import ClusterMatcher, ClusterSnapshot, Placement, touches
+from fedsvc.rendering.overrides import Override
+from fedsvc_placement import ClusterMatcher, ClusterSnapshot, Placement, matches_cluster, touches
 
 _YIELD_EACH: Final = 200
 """Notes looked at before others may run: about 2 ms."""
@@ -49,8 +49,7 @@ def is_touched(note: UnitNote, before: ClusterSnapshot | None, after: ClusterSna
     if before is None or after is None:
         return False
     return any(
-        cluster_matches(matcher, before.name, before.labels) != cluster_matches(matcher, after.name, after.labels)
-        for matcher in note.override_clusters
+        matches_cluster(matcher, before) != matches_cluster(matcher, after) for matcher in note.override_clusters
     )
 
 

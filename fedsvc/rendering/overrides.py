@@ -13,8 +13,8 @@ from fedsvc.rendering.errors import OverrideError
 from fedsvc.rendering.images import ImageOverride, override_images
 from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.patch import ABSENT, PatchError, PatchOp, PatchOperation, apply_operation
-from fedsvc_placement.model import ClusterMatcher, LabelSelector
-from fedsvc_placement.selectors import matches
+from fedsvc_placement.model import ClusterMatcher, ClusterSnapshot, LabelSelector
+from fedsvc_placement.selectors import matches, matches_cluster
 
 __all__ = [
     "ABSENT",
@@ -24,7 +24,6 @@ __all__ = [
     "PatchOperation",
     "ResourceMatcher",
     "apply_overrides",
-    "cluster_matches",
     "labels_of",
     "matching_overrides",
     "override_digests",
@@ -72,13 +71,6 @@ class Override:
     patch: tuple[PatchOperation, ...] = ()
 
 
-def cluster_matches(matcher: ClusterMatcher, cluster_name: str, cluster_labels: Mapping[str, str]) -> bool:
-    """Whether a matcher means this cluster: names and selector must both hold where they are given."""
-    if matcher.names is not None and cluster_name not in matcher.names:
-        return False
-    return matcher.selector is None or matches(matcher.selector, cluster_labels)
-
-
 def resource_matches(matcher: ResourceMatcher, key: ObjectKey, labels: Mapping[str, str]) -> bool:
     """Whether a matcher means this resource; `labels` are the template's."""
     return (
@@ -91,18 +83,13 @@ def resource_matches(matcher: ResourceMatcher, key: ObjectKey, labels: Mapping[s
 
 
 def matching_overrides(
-    overrides: Sequence[Override],
-    cluster_name: str,
-    cluster_labels: Mapping[str, str],
-    key: ObjectKey,
-    labels: Mapping[str, str],
+    overrides: Sequence[Override], cluster: ClusterSnapshot, key: ObjectKey, labels: Mapping[str, str]
 ) -> tuple[int, ...]:
     """The indexes of the overrides that change this resource (`key`, template `labels`) in this cluster."""
     return tuple(
         index
         for index, override in enumerate(overrides)
-        if resource_matches(override.target, key, labels)
-        and cluster_matches(override.clusters, cluster_name, cluster_labels)
+        if resource_matches(override.target, key, labels) and matches_cluster(override.clusters, cluster)
     )
 
 
@@ -112,19 +99,13 @@ def labels_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     return labels if isinstance(labels, dict) else {}
 
 
-def apply_overrides(
-    manifest: JsonObject,
-    overrides: Sequence[Override],
-    cluster_name: str,
-    cluster_labels: Mapping[str, str],
-) -> JsonObject:
+def apply_overrides(manifest: JsonObject, overrides: Sequence[Override], cluster: ClusterSnapshot) -> JsonObject:
     """Carry out the overrides that match, in order, in place.
 
     Args:
         manifest: a fresh parse that nobody else holds; it is changed.
         overrides: all of the unit, policies' first; each accepted by `validate_override`.
-        cluster_name: the member cluster.
-        cluster_labels: its labels.
+        cluster: the member cluster.
 
     Returns:
         The manifest.
@@ -132,7 +113,7 @@ def apply_overrides(
     Raises:
         OverrideError: one does not fit this object; the manifest is then half changed and must be thrown away.
     """
-    matched = matching_overrides(overrides, cluster_name, cluster_labels, key_of(manifest), labels_of(manifest))
+    matched = matching_overrides(overrides, cluster, key_of(manifest), labels_of(manifest))
     for index in matched:
         _apply(manifest, overrides[index], index)
     return manifest

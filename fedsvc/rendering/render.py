@@ -1,6 +1,6 @@
 """From template to the exact bytes that one cluster shall hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,17 +18,10 @@ from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE, OwnerMark
 from fedsvc.rendering.overrides import Override, apply_overrides
 from fedsvc.rendering.replicas import set_replicas
 from fedsvc.rendering.spelling import write_out
+from fedsvc_placement.model import ClusterSnapshot
 
 _RENDERING_VERSION: Final = 1
 """Counted up whenever the same input renders to other bytes, so that a new release renders everything again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderCluster:
-    """What rendering knows of a member cluster."""
-
-    name: str
-    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +42,7 @@ def render(
     *,
     key: ObjectKey,
     overrides: Sequence[Override],
-    cluster: RenderCluster,
+    cluster: ClusterSnapshot,
     replicas: int | None,
     owner: OwnerMark,
 ) -> RenderedManifest:
@@ -72,7 +65,7 @@ def render(
     if replicas is not None:
         set_replicas(manifest, replicas)
     if overrides:
-        apply_overrides(manifest, overrides, cluster.name, cluster.labels)
+        apply_overrides(manifest, overrides, cluster)
     write_out(key, manifest)
     _mark(manifest, owner)
     if key_of(manifest) != key:

@@ -161,6 +161,21 @@ def test_an_override_that_does_not_fit_is_the_error_of_that_cluster_alone() -> N
     assert "/data/nothing" in failed.error[1]
 
 
+def test_an_override_selects_by_location_as_a_placement_does() -> None:
+    here = replace(cluster("a"), region="eu")
+    selector = LabelSelector(match_labels=(("region", "eu"),))
+    override = Override(clusters=ClusterMatcher(selector=selector), labels={"near": "yes"})
+    plan = plan_unit(given_input(overrides=(override,), clusters=[here, cluster("b")]))
+
+    (near,) = render_cluster(plan, here)
+    (far,) = render_cluster(plan, cluster("b"))
+
+    assert near.manifest is not None
+    assert far.manifest is not None
+    assert load_json(near.manifest.body)["metadata"]["labels"]["near"] == "yes"
+    assert "near" not in load_json(far.manifest.body)["metadata"]["labels"]
+
+
 def test_replicas_are_left_to_the_template_where_no_policy_divides_them() -> None:
     deployment = resource("Deployment", spec={"template": {}})
     plan = plan_unit(given_input(resources=[deployment]))

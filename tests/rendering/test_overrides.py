@@ -20,8 +20,9 @@ from fedsvc.rendering.overrides import (
     apply_overrides,
     matching_overrides,
 )
-from fedsvc_placement.model import ClusterMatcher, LabelRequirement, LabelSelector
+from fedsvc_placement.model import ClusterMatcher, ClusterSnapshot, LabelRequirement, LabelSelector
 
+EU_1 = ClusterSnapshot(name="eu-1")
 PROD = LabelSelector(match_labels=(("tier", "prod"),))
 
 
@@ -55,7 +56,9 @@ def patch(*operations: PatchOperation, **more: Any) -> Override:
     ],
 )
 def test_matching(web: dict[str, Any], override: Override, *, expected: bool) -> None:
-    found = matching_overrides([override], "eu-1", {"tier": "prod"}, key_of(web), web["metadata"]["labels"])
+    found = matching_overrides(
+        [override], ClusterSnapshot(name="eu-1", labels={"tier": "prod"}), key_of(web), web["metadata"]["labels"]
+    )
     assert found == ((0,) if expected else ())
 
 
@@ -71,7 +74,7 @@ def test_changes_act_in_the_documented_order(web: dict[str, Any]) -> None:
         ),
     )
     second = patch(op("test", "/metadata/annotations/note", "b"), op("add", "/metadata/labels/color", "green"))
-    result = apply_overrides(web, [first, second], "eu-1", {})
+    result = apply_overrides(web, [first, second], EU_1)
     assert result["metadata"]["labels"] == {"app": "web", "color": "green"}
     assert result["spec"]["template"]["spec"]["initContainers"][0]["image"] == "registry:5000/shop/web:2"
 
@@ -79,9 +82,9 @@ def test_changes_act_in_the_documented_order(web: dict[str, Any]) -> None:
 def test_values_of_an_override_are_never_changed_by_later_ones(web: dict[str, Any]) -> None:
     value = {"a": [1]}
     overrides = [patch(op("add", "/spec/x", value)), patch(op("add", "/spec/x/a/-", 2))]
-    assert apply_overrides(copy.deepcopy(web), overrides, "eu-1", {})["spec"]["x"] == {"a": [1, 2]}
+    assert apply_overrides(copy.deepcopy(web), overrides, EU_1)["spec"]["x"] == {"a": [1, 2]}
     assert value == {"a": [1]}
-    assert apply_overrides(web, overrides, "us-1", {})["spec"]["x"] == {"a": [1, 2]}
+    assert apply_overrides(web, overrides, ClusterSnapshot(name="us-1"))["spec"]["x"] == {"a": [1, 2]}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_values_of_an_override_are_never_changed_by_later_ones(web: dict[str, An
 def test_what_does_not_fit_tells_what_is_there(web: dict[str, Any], operation: PatchOperation, words: str) -> None:
     overrides = [Override(labels={"a": "b"}), patch(op("add", "/spec/minReadySeconds", 1), operation)]
     with pytest.raises(OverrideError) as caught:
-        apply_overrides(web, overrides, "eu-1", {})
+        apply_overrides(web, overrides, EU_1)
     error = caught.value
     assert (error.index, error.op_index, error.path) == (1, 1, operation.path)
     assert (
@@ -133,17 +136,17 @@ def test_what_does_not_fit_tells_what_is_there(web: dict[str, Any], operation: P
 
 def test_labels_on_what_a_patch_broke_are_an_error(web: dict[str, Any]) -> None:
     with pytest.raises(OverrideError, match="override 1: /metadata/labels: must be an object of strings, not a string"):
-        apply_overrides(web, [patch(op("add", "/metadata/labels", "x")), Override(labels={"a": "b"})], "eu-1", {})
+        apply_overrides(web, [patch(op("add", "/metadata/labels", "x")), Override(labels={"a": "b"})], EU_1)
 
 
 @pytest.mark.parametrize("value", [1, 1.0, 2**70, None, "a", [1, {"b": False}]], ids=str)
 def test_a_test_holds_for_equal_json(web: dict[str, Any], value: Any) -> None:
-    apply_overrides(web, [patch(op("add", "/spec/x", value), op("test", "/spec/x", value))], "eu-1", {})
+    apply_overrides(web, [patch(op("add", "/spec/x", value), op("test", "/spec/x", value))], EU_1)
 
 
 def test_true_is_not_one(web: dict[str, Any]) -> None:
     with pytest.raises(OverrideError, match="is true, not 1"):
-        apply_overrides(web, [patch(op("add", "/spec/x", True), op("test", "/spec/x", 1))], "eu-1", {})  # noqa: FBT003 - a JSON value
+        apply_overrides(web, [patch(op("add", "/spec/x", value=True), op("test", "/spec/x", 1))], EU_1)
 
 
 @pytest.mark.parametrize(
@@ -282,4 +285,4 @@ def test_an_accepted_patch_never_changes_the_identity(operations: list[PatchOper
         return
     # It may not fit, which is told by an OverrideError and by nothing else.
     with contextlib.suppress(OverrideError):
-        assert key_of(apply_overrides(manifest, [override], "eu-1", {})) == key
+        assert key_of(apply_overrides(manifest, [override], EU_1)) == key

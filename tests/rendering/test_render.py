@@ -11,16 +11,16 @@ from fedsvc.rendering.errors import ManifestError
 from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.marks import OwnerMark, is_managed, owner_of
 from fedsvc.rendering.overrides import Override, PatchOperation, matching_overrides, override_digests
-from fedsvc.rendering.render import RenderCluster, RenderedManifest, render, render_key
-from fedsvc_placement.model import ClusterMatcher
+from fedsvc.rendering.render import RenderedManifest, render, render_key
+from fedsvc_placement.model import ClusterMatcher, ClusterSnapshot
 
 OWNER = OwnerMark(unit_namespace="shop", unit_name="web", unit_uid="11-22")
 KEY = ObjectKey(group="apps", version="v1", kind="Deployment", namespace="shop", name="web")
-EU = RenderCluster(name="eu-1", labels={"region": "eu"})
+EU = ClusterSnapshot(name="eu-1", labels={"region": "eu"})
 
 
 def rendered(
-    template: bytes, *overrides: Override, replicas: int | None = None, cluster: RenderCluster = EU
+    template: bytes, *overrides: Override, replicas: int | None = None, cluster: ClusterSnapshot = EU
 ) -> RenderedManifest:
     return render(template, key=KEY, overrides=overrides, cluster=cluster, replicas=replicas, owner=OWNER)
 
@@ -133,7 +133,7 @@ def test_rendering_is_deterministic(replicas: int | None, labels: dict[str, str]
     template = canonical_json(manifest)
     overrides = [Override(clusters=ClusterMatcher(names=("eu-1",)), labels=labels)]
     backwards = [Override(clusters=ClusterMatcher(names=("eu-1",)), labels=dict(reversed(labels.items())))]
-    place = RenderCluster(name=cluster, labels={})
+    place = ClusterSnapshot(name=cluster, labels={})
     one = render(template, key=KEY, overrides=overrides, cluster=place, replicas=replicas, owner=OWNER)
     other = render(template, key=KEY, overrides=backwards, cluster=place, replicas=replicas, owner=OWNER)
     assert one == other
@@ -141,8 +141,8 @@ def test_rendering_is_deterministic(replicas: int | None, labels: dict[str, str]
     assert override_digests(overrides) == override_digests(backwards)
 
 
-def key_for(overrides: list[Override], cluster: RenderCluster, replicas: int | None = 2) -> bytes:
-    matched = matching_overrides(overrides, cluster.name, cluster.labels, KEY, {})
+def key_for(overrides: list[Override], cluster: ClusterSnapshot, replicas: int | None = 2) -> bytes:
+    matched = matching_overrides(overrides, cluster, KEY, {})
     digests = override_digests(overrides)
     return render_key(template_digest=b"t", override_digests=digests, matched=matched, replicas=replicas, owner=OWNER)
 
@@ -152,7 +152,7 @@ def test_the_key_changes_with_what_decides_the_rendering_and_with_nothing_else()
     elsewhere = Override(clusters=ClusterMatcher(names=("us-1",)), labels={"c": "d"})
     key = key_for([here], EU)
     assert key_for([elsewhere, here], EU) == key
-    assert key_for([here], RenderCluster(name="eu-1", labels={"other": "label"})) == key
+    assert key_for([here], ClusterSnapshot(name="eu-1", labels={"other": "label"})) == key
     assert key_for([here], EU, replicas=3) != key
     assert key_for([here], EU, replicas=None) != key
     assert key_for([], EU) != key

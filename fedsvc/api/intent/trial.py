@@ -16,10 +16,10 @@ from fedsvc.api.problems import Problems
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.errors import ManifestError, OverrideError
 from fedsvc.rendering.kinds import replica_paths
-from fedsvc.rendering.overrides import Override, apply_overrides, cluster_matches, resource_matches
+from fedsvc.rendering.overrides import Override, apply_overrides, resource_matches
 from fedsvc.rendering.paths import child_path, human_path, parse_pointer
 from fedsvc.rendering.replicas import set_replicas, template_replicas
-from fedsvc_placement import ClusterMatcher, ClusterSnapshot
+from fedsvc_placement import ClusterMatcher, ClusterSnapshot, matches_cluster
 
 MAX_TRIALS: Final = 20_000
 """Beyond it (thousands of resources under dozens of combinations) the rest is found out when it is rendered."""
@@ -88,9 +88,7 @@ def _combinations(
     reached: set[int] = set()
     for cluster in clusters:
         indexes = tuple(
-            index
-            for index, override in enumerate(overrides)
-            if cluster_matches(override.clusters, cluster.name, cluster.labels)
+            index for index, override in enumerate(overrides) if matches_cluster(override.clusters, cluster)
         )
         found[indexes].append(cluster.name)
         reached.update(indexes)
@@ -111,7 +109,7 @@ def _try(
         if replicas is not None:
             set_replicas(manifest, replicas)
         chosen = [replace(overrides[index], clusters=everywhere) for index in indexes]
-        apply_overrides(manifest, chosen, _NO_CLUSTER, {})
+        apply_overrides(manifest, chosen, ClusterSnapshot(name=_NO_CLUSTER))
     except OverrideError as error:
         return OverrideError(
             index=indexes[error.index], op_index=error.op_index, path=error.path, message=error.message

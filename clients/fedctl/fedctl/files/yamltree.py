@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 MAX_DEPTH = 200  # Kubernetes' own decoder gives up at 10,000; nobody writes more than 30
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_NODES = 2_000_000  # after aliases are expanded: about forty times 5,000 ordinary objects
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -119,7 +120,7 @@ class _Builder:
         if top is not None and isinstance(top.value, dict) and top.key is None and not top.is_merge:
             raise _at(event, "a key must be text, not a mapping or a list; is a value with {{ }} lacking its quotes?")
         if len(self._stack) >= MAX_DEPTH:
-            raise _at(event, f"nested deeper than {MAX_DEPTH} levels")
+            raise _at(event, _TOO_DEEP)
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
             raise _at(event, f"tag {event.tag} is not known")
         path = self._path()
@@ -279,21 +280,27 @@ def _at(event: yaml.Event, message: str) -> TreeError:
     return TreeError(message, line=line, column=column)
 
 
+# What libyaml says, and what that means; the line is added where it helps.
+_MEANINGS = (
+    ("mapping values are not allowed", "a colon where none can be: check the indentation, or quote the value"),
+    ("did not find expected key", "wrong indentation: this line does not line up with the ones it belongs to"),
+    ("did not find expected '-'", "wrong indentation: this line does not line up with the ones it belongs to"),
+    ("could not find expected ':'", "a key without a colon, or a text that lacks its closing quote"),
+)
+
+
 def _explain(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     """Say what libyaml found in words that tell what to do about it."""
     problem = error.problem or error.context or "no valid YAML"
     lines = text.splitlines()
-    shown = lines[line - 1] if 0 < line <= len(lines) else ""
+    shown = lines[line - 1].strip()[:60] if 0 < line <= len(lines) else ""
     around = lines[max(0, line - 3) : line]
+    if "nesting depth" in problem:  # newer releases of libyaml have a limit of their own, and meet it in reading ahead
+        return _TOO_DEEP
     tabbed = next((item for item in reversed(around) if "\t" in item[: len(item) - len(item.lstrip())]), None)
     if "\\t" in problem or "tab" in problem or tabbed is not None:
         return "a tab is used for indentation; YAML allows spaces only"
-    if "mapping values are not allowed" in problem:
-        return f"a colon where none can be: check the indentation, or quote the value: {shown.strip()[:60]}"
-    if "did not find expected key" in problem or "did not find expected '-' indicator" in problem:
-        return f"wrong indentation: this line does not line up with the ones it belongs to: {shown.strip()[:60]}"
     if "unexpected end of stream" in problem:
         return "a quote or bracket is opened and never closed"
-    if "could not find expected ':'" in problem:
-        return f"a key without a colon, or a text that lacks its closing quote: {shown.strip()[:60]}"
-    return f"{problem}: {shown.strip()[:60]}" if shown.strip() else problem
+    meaning = next((words for part, words in _MEANINGS if part in problem), problem)
+    return f"{meaning}: {shown}" if shown else meaning
