@@ -126,7 +126,8 @@ async def open_store(settings: StoreSettings, postgres: EmbeddedPostgres | None)
     """
     url = settings.database_url if postgres is None else postgres.url()
     assert url is not None, "there is a URL wherever there is no embedded server"
-    store = Store(Database(url), load_keyring(settings.keyring))
+    trouble = str if postgres is None else lambda: postgres.trouble
+    store = Store(Database(url, trouble=trouble), load_keyring(settings.keyring))
     try:
         yield store
     finally:

@@ -19,13 +19,11 @@ from typing import Any, Final
 from fedsvc.controllers import outcomes
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession, is_terminating, managers_of
-from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.canonical import canonical_json, load_json
 from fedsvc.rendering.compatibility import served_alternative, with_api_version
-from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
 from fedsvc.rendering.marks import FIELD_MANAGER, MARK_DOMAIN, is_managed, owner_of
 
 CREATED_FOR_LABEL: Final = f"{MARK_DOMAIN}/created-for"
@@ -52,7 +50,7 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     if work.body is None:
         message = "the manifest that the member shall hold is not in the store any more: apply the unit again"
         return outcomes.failed("ManifestMissing", message, key=f"work-{work.id}")
-    resource = await _resource(session, work)
+    resource = await session.resource(work.key.gvk)
     path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
     if resource.version != work.key.version:
         served = {(resource.group, resource.version, resource.kind)}
@@ -72,11 +70,6 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
         if not may_create and not outcomes.is_taken(error):
             raise
     return await _apply_existing(session, work, path, may_create=may_create)
-
-
-async def _resource(session: MemberSession, work: DirtyWork) -> ApiResource:
-    async with session.deadline("discovery"):
-        return await session.member.discovery.resource(*work.key.gvk)
 
 
 async def _apply_ours(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:
@@ -111,14 +104,14 @@ async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *,
         return Applied(live=await _send(session, work, path, force=True), adopted=False)
     if is_managed(live) and owner is not None:
         # Our field manager has one name everywhere, so an apply would take it from the other fedsvc without a conflict.
-        whose = f"it is managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
-        return outcomes.failed("ObjectExists", f"{work.key} exists already: {whose}", key=key)
+        whose = f"managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
+        return outcomes.failed("ObjectExists", f"it exists there already: {whose}", key=key)
     if work.conflict is ConflictMode.ADOPT:
         return Applied(live=await _send(session, work, path, force=False), adopted=True)
     managers = list(managers_of(live, but=FIELD_MANAGER))[:_SHOWN_MANAGERS]
     whose = f"written by {', '.join(managers)}" if managers else "written by nobody that is known"
     message = (
-        f"{work.key} exists already and is not managed by fedsvc ({whose}): delete it there, or set "
+        f"it exists there already and is not managed by fedsvc ({whose}): delete it there, or set "
         "propagation.conflict to adopt (take it over where values agree) or overwrite (take it over as it should be)"
     )
     return outcomes.failed("ObjectExists", message, key=key)
@@ -143,8 +136,6 @@ async def _send(
         await _make_namespace(session, namespace, work)
         async with session.deadline(f"PATCH {path}"):
             live = await client.apply(path, work.body, force=force, create_only=create_only)
-    if work.key.group_kind == (CRD_GROUP, CRD_KIND):
-        session.member.discovery.invalidate()
     return live
 
 

@@ -16,12 +16,12 @@ import structlog
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.drifting import write_reports
-from fedsvc.controllers.index import Entry, GroupVersionKind, Seen
+from fedsvc.controllers.index import Entry, GroupVersionKind, Place, Seen
 from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.wakeups import Wakeups
-from fedsvc.controllers.watching import KindWatches
+from fedsvc.controllers.watching import DEFAULT_NAMESPACE, KindWatches
 from fedsvc.model.unit import DriftMode
 from fedsvc.model.work import WorkObservation
 from fedsvc.rendering.marks import owner_of
@@ -44,6 +44,7 @@ class Collector:
         self._settings = session.settings
         self._gone: Callable[[int], None] = lambda _: None
         self._observations: dict[int, WorkObservation] = {}
+        self._listed: set[Place] = set()  # since observations were last written
         self._some = asyncio.Event()
         self._drifted: Wakeups[int] = Wakeups()
         self._reports: dict[int, dict[str, Any] | None] = {}  # work to the object as it was seen; None: deleted
@@ -70,6 +71,7 @@ class Collector:
 
     def saw(self, gvk: GroupVersionKind, live: dict[str, Any], *, deleted: bool = False) -> int | None:
         """Take note of an object of a list or an event; gives the id of its work, None where it has none."""
+        self._session.definitions.saw(gvk, live, deleted=deleted)
         entry = self._entry_of(gvk, live)
         if entry is None:
             if not deleted:
@@ -97,15 +99,20 @@ class Collector:
         elif live is None or object_version(waiting.live) > object_version(live):
             self._saw_object(entry, waiting.live)
 
-    def listed(self, gvk: GroupVersionKind, seen: Collection[int], version: int) -> None:
-        """A list of a kind is complete: works that were not in it have lost their object."""
+    def listed(self, gvk: GroupVersionKind, namespace: str, seen: Collection[int], version: int) -> None:
+        """A list of a kind, in a namespace or (empty) everywhere, is complete: works not in it lost their object."""
         for entry in self._session.index.of_kind(gvk):
             if entry.id in seen or entry.in_flight:
                 continue
+            if namespace and (entry.key.namespace or DEFAULT_NAMESPACE) != namespace:
+                continue
+            self._session.definitions.forget(entry.key)
             if entry.removal:
                 self._gone(entry.id)
             elif entry.ownership_digest is not None and entry.object_version <= version:
                 self._drift(entry, None, "somebody")
+        self._listed.add((gvk, namespace))
+        self._some.set()
 
     def _entry_of(self, gvk: GroupVersionKind, live: dict[str, Any]) -> Entry | None:
         metadata = live.get("metadata")
@@ -180,10 +187,15 @@ class Collector:
             await asyncio.sleep(self._settings.observation_batch_seconds)
             ids = list(self._observations)[:_MAX_BATCH]
             batch = [self._observations.pop(work_id) for work_id in ids]
+            listed: set[Place] = set()
             if not self._observations:
                 self._some.clear()
-            await write(self._store, partial(works.write_observations, observations=batch))
-            metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
+                listed, self._listed = self._listed, set()
+            if batch:
+                await write(self._store, partial(works.write_observations, observations=batch))
+                metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
+            for place in listed:
+                self._session.was_read(place)
 
     async def _write_drifts(self) -> None:
         """Make drifted works dirty, those that are fought over with growing delays."""

@@ -84,6 +84,7 @@ async def prepare(store: Store, batch: Sequence[Unit], read: Observed, fleet: Ma
             resources=read.resources[unit.uid],
             placement=placement,
             overrides=overrides,
+            override_places=_override_places(unit, read),
             clusters=tuple(fleet.values()),
             previous=read.bindings[unit.uid],
             now=read.now,
@@ -184,6 +185,16 @@ async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
 def _specification(unit: Unit, read: Observed) -> tuple[Placement, tuple[Override, ...]]:
     shared = [override for name in unit.spec.override_policies for override in read.overrides.get(name, ())]
     return _placement_of(unit, read.placements), (*shared, *unit.spec.overrides)
+
+
+def _override_places(unit: Unit, read: Observed) -> tuple[str, ...]:
+    """Where the overrides of `_specification` are written."""
+    shared = [
+        f"overridePolicies/{name} overrides[{index}]"
+        for name in unit.spec.override_policies
+        for index in range(len(read.overrides.get(name, ())))
+    ]
+    return (*shared, *(f"spec.overrides[{index}]" for index in range(len(unit.spec.overrides))))
 
 
 def _placement_of(unit: Unit, shared: Mapping[str, Placement]) -> Placement:

@@ -1,6 +1,7 @@
 """One session a registered cluster: its index, its propagator, its collector; they come and go with the cluster."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -54,6 +55,11 @@ class Fleet:
         running = self._running.get(cluster)
         if running is not None and running.session is not None:
             running.session.wake()
+
+    def reread(self, cluster: str, read: Callable[[], None]) -> bool:
+        """List all objects of a cluster anew and then call `read`; False where there is nothing to list."""
+        running = self._running.get(cluster)
+        return running is not None and running.session is not None and running.session.reread(read)
 
     async def run(self) -> None:
         """Follow the fleet until cancelled.
@@ -126,6 +132,7 @@ class Fleet:
                 group.create_task(collector.run(), name=f"collector-{name}")
         finally:
             running.session = None
+            session.end()
 
 
 def entry_of(work: IndexedWork) -> Entry:

@@ -1,7 +1,7 @@
 """Keeps the observation of every member: a probe every few seconds, a survey every minute, tokens renewed in time.
 
 Each member has tasks and timing of its own; one that does not answer delays no other. What is written is written only
-where it differs.
+where it differs. The parts: `probing` judges, `surveying` looks at what changes slowly, `renewing` renews tokens.
 """
 
 import asyncio
@@ -17,16 +17,17 @@ from fedsvc.controllers import probing
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.probing import CredentialView, Finding, Streaks
+from fedsvc.controllers.renewing import Renewal, after_failure, is_due, renew
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
+from fedsvc.controllers.surveying import rights_told, survey, surveyed
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.errors import NotFoundError
-from fedsvc.members import inspect, tokens
-from fedsvc.members.errors import MemberError, MemberStatusError
-from fedsvc.members.inspect import NodeSummary, Readiness
+from fedsvc.members import inspect
+from fedsvc.members.errors import MemberError
+from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Member, Members
-from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus, Credential
+from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus
 from fedsvc.store import clusters
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
@@ -54,10 +55,8 @@ class _State:
     observation: ClusterObservation
     streaks: Streaks = field(default_factory=Streaks)
     readiness: Readiness | None = None  # of the last probe
-    missing_rights: tuple[Right, ...] | None = None
-    renewal_error: str = ""
-    renewal_failures: int = 0
-    renew_not_before: datetime | None = None
+    missing_rights: tuple[Right, ...] | None = None  # of the last survey
+    renewal: Renewal = field(default_factory=Renewal)
     written: ClusterObservation | None = None
     probe: Signal = field(default_factory=Signal)
     survey: Signal = field(default_factory=Signal)
@@ -130,8 +129,7 @@ class HealthController:
         state = running.state
         before, state.cluster = state.cluster, cluster
         if before.connection != cluster.connection:
-            state.renewal_error, state.renewal_failures, state.renew_not_before = "", 0, None
-            state.streaks = Streaks()
+            state.renewal, state.streaks = Renewal(), Streaks()
             state.probe.set()
             state.survey.set()
 
@@ -181,7 +179,7 @@ class HealthController:
         view = CredentialView(
             expire_time=credential.token_expire_time,
             renewable=bool(state.cluster.connection.service_account),
-            renewal_error=state.renewal_error,
+            renewal_error=state.renewal.error,
         )
         finding = Finding(
             cluster=state.cluster.name,
@@ -207,6 +205,9 @@ class HealthController:
         for condition in conditions:
             before = previous.get(condition.type)
             if before is not None and before.status is condition.status:
+                if condition.reason != before.reason and condition.reason in probing.CONCERNS:
+                    subject, words = cluster.resource_name, condition.message
+                    self._events.warning(subject, f"Credentials{condition.reason}", words, cluster=cluster.name)
                 continue
             if condition.status is ConditionStatus.FALSE:
                 reason = f"{condition.type}{condition.reason}"
@@ -231,95 +232,38 @@ class HealthController:
         return observation.last_seen_time - written.last_seen_time >= timedelta(seconds=self._health.seen_seconds)
 
     async def _survey(self, state: _State) -> None:
-        """Look at what changes slowly. Each part may fail by itself; the member's next answer tells more."""
+        """Look at what changes slowly; the next probe judges and writes what was found."""
         member = self._members.member(state.cluster)
-        try:
+        if is_due(state.cluster, state.renewal, now=self._clock()):
             await self._renew(state, member)
-            version = await inspect.kubernetes_version(member.client)
-            summary = await self._nodes(member)
-            await self._check_rights(state, member)
-            table = await member.discovery.table()
-        except MemberError as error:
-            _log.info("survey_failed", cluster=state.cluster.name, error=str(error))
-            return
-        state.observation = dataclasses.replace(
-            state.observation,
-            kubernetes_version=version,
-            node_count=summary.node_count,
-            ready_node_count=summary.ready_node_count,
-            allocatable=summary.allocatable,
-        )
-        async with self._store.transaction() as tx:
-            await clusters.set_api_resources(tx, state.cluster.name, table.rows())
-        state.probe.set()  # which judges and writes what was found
-
-    async def _nodes(self, member: Member) -> NodeSummary:
-        try:
-            return await inspect.nodes(member.client)
-        except MemberStatusError as error:
-            if error.code != 403:  # rights for single namespaces do not cover nodes, which is no trouble
-                raise
-            return NodeSummary()
-
-    async def _check_rights(self, state: _State, member: Member) -> None:
-        """Ask again for every right that was found missing, by this process or by one before it."""
-        asked = set(member.refusals.missing())
-        if state.missing_rights is None:
-            told = next((c for c in state.observation.conditions if c.type == probing.RIGHTS_SUFFICIENT), None)
-            if told is not None and told.status is ConditionStatus.FALSE:
-                asked.update(probing.rights_in(told.message))
-        else:
-            asked.update(state.missing_rights)
-        missing = set()
-        for right in sorted(asked):
-            if await inspect.may(member.client, right):
-                member.refusals.granted(right)
-            else:
-                missing.add(right)
-        state.missing_rights = tuple(sorted(missing))
+        known = state.missing_rights
+        found = await survey(member, rights_told(state.observation) if known is None else known)
+        if found.problems:
+            _log.info("survey_incomplete", cluster=state.cluster.name, problems=found.problems)
+        state.observation = surveyed(state.observation, found)
+        if found.missing_rights is not None:
+            state.missing_rights = found.missing_rights
+        if found.table is not None:
+            async with self._store.transaction() as tx:
+                await clusters.set_api_resources(tx, state.cluster.name, found.table.rows())
+        state.probe.set()
 
     async def _renew(self, state: _State, member: Member) -> None:
-        """Renew the token where a third of its life is left."""
-        connection, now = state.cluster.connection, self._clock()
-        due = probing.renewal_time(connection.credential)
-        if due is None or not connection.service_account or now < due:
-            return
-        if state.renew_not_before is not None and now < state.renew_not_before:
-            return
+        cluster, now = state.cluster, self._clock()
         skew = state.readiness.skew_seconds if state.readiness is not None else None
         try:
-            issued = await tokens.request_token(
-                member.client,
-                namespace=connection.member_namespace,
-                service_account=connection.service_account,
-                lifetime_seconds=probing.lifetime_seconds(connection.credential.token) or 86_400,
-                skew_seconds=skew or 0.0,
+            state.renewal, renewed = await renew(
+                self._store, member, cluster, renewal=state.renewal, now=now, skew_seconds=skew or 0.0
             )
-            await tokens.try_token(connection, issued.token)
         except MemberError as error:
-            pause = min(self._health.renewal_retry_seconds * 2**state.renewal_failures, 3_600.0)
-            state.renewal_error, state.renewal_failures = str(error), state.renewal_failures + 1
-            state.renew_not_before = now + timedelta(seconds=pause)
-            _log.warning("renewal_failed", cluster=state.cluster.name, error=str(error), retry_seconds=pause)
+            end = cluster.connection.credential.token_expire_time
+            retry = self._health.renewal_retry_seconds
+            state.renewal = after_failure(state.renewal, str(error), now=now, end=end, retry_seconds=retry)
+            _log.warning("renewal_failed", cluster=cluster.name, error=str(error), failures=state.renewal.failures)
             return
-        renewed = Credential(token=issued.token, token_expire_time=issued.expire_time)
-        if await self._store_credential(state.cluster, renewed):
-            renewed_connection = dataclasses.replace(connection, credential=renewed)
-            state.cluster = dataclasses.replace(state.cluster, connection=renewed_connection)
-            state.renewal_error, state.renewal_failures, state.renew_not_before = "", 0, None
-            _log.info("credential_renewed", cluster=state.cluster.name, expires=issued.expire_time.isoformat())
-
-    async def _store_credential(self, cluster: Cluster, renewed: Credential) -> bool:
-        """Store it, unless somebody gave the cluster another credential (or removed it) meanwhile."""
-        async with self._store.transaction() as tx:
-            try:
-                stored = await clusters.lock(tx, cluster.name)
-            except NotFoundError:
-                return False
-            if stored.connection != cluster.connection:
-                return False
-            await clusters.rotate_credential(tx, cluster.name, renewed)
-            return True
+        if renewed is not None and state.cluster is cluster:
+            connection = dataclasses.replace(cluster.connection, credential=renewed)
+            state.cluster = dataclasses.replace(cluster, connection=connection)
 
 
 def spread(name: str) -> float:

@@ -13,6 +13,8 @@ from fedsvc.model.unit import DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 
 GroupVersionKind = tuple[str, str, str]
+Place = tuple[GroupVersionKind, str]
+"""A kind in a namespace; an empty one stands for the whole cluster."""
 Identity = tuple[str, str, str, str]
 
 
@@ -49,12 +51,12 @@ class Entry:
 
 
 class WorkIndex:
-    """The works of one member, by id and by object; tells when the kinds in use change."""
+    """The works of one member, by id and by object; tells when the kinds in use change, or the namespaces of one."""
 
     def __init__(self, *, on_kinds_changed: Callable[[], None]) -> None:
         self._by_id: dict[int, Entry] = {}
         self._by_object: dict[Identity, Entry] = {}
-        self._kinds: Counter[GroupVersionKind] = Counter()
+        self._places: Counter[tuple[GroupVersionKind, str]] = Counter()  # kind and namespace
         self._on_kinds_changed = on_kinds_changed
 
     def __len__(self) -> int:
@@ -66,7 +68,11 @@ class WorkIndex:
     @property
     def kinds(self) -> frozenset[GroupVersionKind]:
         """(group, version, kind) of all works."""
-        return frozenset(self._kinds)
+        return frozenset(gvk for gvk, _ in self._places)
+
+    def namespaces_of(self, gvk: GroupVersionKind) -> frozenset[str]:
+        """The namespaces in which there are works of a kind."""
+        return frozenset(namespace for known, namespace in self._places if known == gvk)
 
     def get(self, work_id: int) -> Entry | None:
         """The work of that id."""
@@ -88,8 +94,9 @@ class WorkIndex:
             self.remove(other.id)
         self._by_id[entry.id] = entry
         self._by_object[entry.key.identity] = entry
-        self._kinds[entry.key.gvk] += 1
-        if self._kinds[entry.key.gvk] == 1:
+        place = (entry.key.gvk, entry.key.namespace)
+        self._places[place] += 1
+        if self._places[place] == 1:
             self._on_kinds_changed()
 
     def remove(self, work_id: int) -> None:
@@ -99,7 +106,8 @@ class WorkIndex:
             return
         if self._by_object.get(entry.key.identity) is entry:
             del self._by_object[entry.key.identity]
-        self._kinds[entry.key.gvk] -= 1
-        if not self._kinds[entry.key.gvk]:
-            del self._kinds[entry.key.gvk]
+        place = (entry.key.gvk, entry.key.namespace)
+        self._places[place] -= 1
+        if not self._places[place]:
+            del self._places[place]
             self._on_kinds_changed()

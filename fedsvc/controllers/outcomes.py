@@ -9,7 +9,8 @@ not an API server's answer             Retrying  BadAnswer            back-off
 403: quota                             Failed    QuotaExceeded        1 min
 403: anything else (admission)         Failed    Denied               5 min
 403, 409: namespace is going           Retrying  NamespaceTerminating back-off
-404: the kind is not served            Retrying  KindNotServed        0.5 s, 1 s, 2 s ... 1 min
+404: the kind is not served            Retrying  KindNotServed        0.5 s, 1 s, 2 s ... 1 min, and when a
+                                                                      definition of ours serves it
 409: object is there and not ours      Failed    ObjectExists         5 min
 409: fields of others (adopt)          Failed    FieldConflict        5 min
 409: fields of others (drift kept)     Drifted   FieldConflict        when the drift or the template changes
@@ -46,7 +47,9 @@ KIND_MAX_SECONDS: Final = 60.0
 MEMBER_UNREACHABLE: Final = "MemberUnreachable"
 CREDENTIALS_INVALID: Final = "CredentialsInvalid"
 CONNECTION_INVALID: Final = "ConnectionInvalid"
+KIND_NOT_SERVED: Final = "KindNotServed"
 
+_KIND_ADVICE: Final = "apply its CustomResourceDefinition there, in this unit or another, or leave the cluster out"
 _MAX_MESSAGE: Final = 1_000  # characters of a member's words that a work keeps
 _SHOWN_CAUSES: Final = 5
 # The words API servers use where a field may not change; the reason in the answer is plain Invalid.
@@ -94,7 +97,7 @@ def outcome_of(error: MemberError, *, key: str, attempts: int) -> Outcome:
         attempts: failures before this one.
     """
     if isinstance(error, KindNotServedError):
-        return kind_not_served(str(error), key=key, attempts=attempts)
+        return kind_not_served(f"{error}: {_KIND_ADVICE}", key=key, attempts=attempts)
     if isinstance(error, MemberStatusError):
         return _of_status(error, key=key, attempts=attempts)
     reason = "BadAnswer" if isinstance(error, MemberGarbageError) else "NoAnswer"
@@ -126,7 +129,7 @@ def drifted(message: str) -> Outcome:
 def kind_not_served(message: str, *, key: str, attempts: int) -> Outcome:
     """The kind is not there; its definition may be on its way, perhaps in the same unit."""
     wait = delay_seconds(key, attempts, first=KIND_FIRST_SECONDS, maximum=KIND_MAX_SECONDS)
-    return Outcome(state=WorkState.RETRYING, reason="KindNotServed", message=_cut(message), retry_after_seconds=wait)
+    return Outcome(state=WorkState.RETRYING, reason=KIND_NOT_SERVED, message=_cut(message), retry_after_seconds=wait)
 
 
 def conflict_text(error: MemberStatusError) -> str:
@@ -170,7 +173,7 @@ def _of_status(error: MemberStatusError, *, key: str, attempts: int) -> Outcome:
     if error.code == 403 and not _is_terminating(error.message):
         return _of_refusal(error.message, key=key)
     if error.kind_absent:
-        message = f"{text}: the cluster does not serve this kind; a CustomResourceDefinition may be missing"
+        message = f"{text}: the cluster does not serve this kind: {_KIND_ADVICE}"
         return kind_not_served(message, key=key, attempts=attempts)
     if error.field_conflicts:
         message = f"other managers own fields with other values: {conflict_text(error)}"
@@ -197,7 +200,9 @@ def _transient_reason(error: MemberStatusError) -> str:
 
 def _of_refusal(message: str, *, key: str) -> Outcome:
     if " cannot " in message and " resource " in message:
-        advice = "give fedsvc's service account that right in the member, or join it again with wider --rights"
+        advice = (
+            "run `fedctl join` for this cluster again, which grants what its profile covers, or with wider --rights"
+        )
         return failed("Forbidden", f"{message} - {advice}", key=key)
     if "exceeded quota" in message:
         return failed("QuotaExceeded", message, key=key, retry_seconds=QUOTA_RETRY_SECONDS)

@@ -2,6 +2,11 @@
 
 observe: undecided units, the fleet, policies, bindings, the decision in force; decide: `planning`; act: one transaction
 for a batch of units with decision, bindings, works. What comes out as it was is not written at all.
+
+That a unit is to be decided again is in memory alone, and yet not lost: new intent is told by the unit's row, and all
+else is found by level, not by edge. Who begins to lead looks at every unit; from then on fleet and policies are
+compared, as they are read, with what they were when the decisions were made. A change that nobody told of is found with
+the next rescan.
 """
 
 import asyncio
@@ -22,7 +27,7 @@ from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.unit import Unit
-from fedsvc.store import clusters, units
+from fedsvc.store import clusters, policies, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store, Transaction
 
@@ -55,6 +60,8 @@ class PlacementController:
         self._notes = UnitNotes()
         self._fleet: dict[str, Cluster] | None = None  # None: to be read
         self._fleet_changed = True
+        self._policies: dict[tuple[str, str], tuple[str, int]] = {}  # versions, as read before the newest decisions
+        self._policies_changed = True
         self._failures: dict[str, int] = {}  # by uid
         self._not_before: dict[str, float] = {}  # by uid, on the loop's clock
         self._reconsider = math.inf  # when the next decision may change by itself, on the loop's clock
@@ -62,7 +69,7 @@ class PlacementController:
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
-        hub.listen(self._changed, self._signal.set)
+        hub.listen(self._changed, self._rescan)
 
     async def run(self) -> None:
         """Decide until cancelled.
@@ -71,21 +78,26 @@ class PlacementController:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
         # What changed while nobody led is not known: everything is looked at once, new intent before old.
-        self._fleet_changed = True
+        self._rescan()
         async with self._store.reader() as tx:
+            self._policies = await policies.versions(tx)
             self._dirty.update(await units.list_uids(tx))
-        self._signal.set()
         while True:
             await self._signal.wait(timeout_seconds=self._sleep_seconds())
             while await self._round():
                 pass
+
+    def _rescan(self) -> None:
+        self._fleet_changed = self._policies_changed = True
+        self._signal.set()
 
     def _changed(self, change: Change) -> None:
         match change.kind:
             case "cluster":
                 self._fleet_changed = True
             case "placement_policy" | "override_policy":
-                self._dirty.update(self._notes.using_policy(change.kind, change.name.partition("/")[2]))
+                # Which units use it is asked later: one that is being decided just now has no note of it yet.
+                self._policies_changed = True
             case "unit":
                 if change.deleted:
                     self._notes.forget(change.name)
@@ -106,6 +118,7 @@ class PlacementController:
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
         fleet = await self._read_fleet()
+        await self._read_policies()
         limit = self._settings.placement_batch_units
         now = asyncio.get_running_loop().time()
         for uid in [uid for uid, at in self._not_before.items() if at <= now]:
@@ -136,6 +149,17 @@ class PlacementController:
         if before is not None:
             self._dirty.update(await self._notes.touched(before, after))
         return after
+
+    async def _read_policies(self) -> None:
+        if not self._policies_changed:
+            return
+        self._policies_changed = False  # before the read, as above
+        async with self._store.reader() as tx:
+            after = await policies.versions(tx)
+        before, self._policies = self._policies, after
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        if changed:
+            self._dirty.update(self._notes.using_policies(changed))
 
     async def _decide(self, batch: Sequence[Unit], observed: Observed, fleet: dict[str, Cluster]) -> None:
         try:

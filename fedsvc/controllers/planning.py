@@ -47,6 +47,7 @@ class PlanInput:
     resources: Sequence[Resource]  # in the order of the unit; bodies where `needs_body` says so
     placement: Placement  # the policy's where the unit names one
     overrides: Sequence[Override]  # the policies' first, then the unit's own
+    override_places: Sequence[str]  # where each of them is written, for people
     clusters: Sequence[Cluster]  # the whole fleet
     previous: Sequence[Binding]
     now: datetime
@@ -92,6 +93,7 @@ class Renderings:
     unit: Unit
     resources: Sequence[Resource]
     overrides: Sequence[Override]
+    override_places: Sequence[str]
     owner: OwnerMark
     override_digests: tuple[bytes, ...]
     _keys: dict[tuple[int, tuple[int, ...], int | None], bytes] = field(default_factory=dict)
@@ -135,11 +137,19 @@ class Renderings:
                 owner=self.owner,
             )
         except OverrideError as problem:
-            error = ("OverrideFailed", str(problem))
+            error = ("OverrideFailed", self._override_words(problem))
         except (ManifestError, RenderingError) as problem:
             error = ("RenderingFailed", str(problem))
         wave = wave_of(*resource.key.group_kind)
         return Rendered(key=resource.key, wave=wave, manifest=manifest, error=error)
+
+    def _override_words(self, problem: OverrideError) -> str:
+        place = self.override_places[problem.index]
+        if problem.op_index is not None:
+            place = f"{place}.patch[{problem.op_index}]"
+        path = "" if problem.path in problem.message else f"{problem.path}: "
+        advice = "mend it, or give it a target or clusters that leave this one out"
+        return f"{place} cannot be carried out here: {path}{problem.message} - {advice}"
 
 
 def needs_body(resource: Resource, placement: Placement) -> bool:
@@ -158,6 +168,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         unit=given.unit,
         resources=given.resources,
         overrides=given.overrides,
+        override_places=given.override_places,
         owner=owner,
         override_digests=override_digests(given.overrides),
     )

@@ -8,28 +8,29 @@
 A verdict changes to the worse after `THRESHOLD` findings in a row, and to the better after one.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import orjson
-
 from fedsvc.members.errors import MemberError, MemberGarbageError, MemberSettingsError, MemberUnreachableError
 from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
-from fedsvc.model.cluster import Condition, ConditionStatus, Credential
+from fedsvc.model.cluster import Condition, ConditionStatus
 
 REACHABLE: Final = "Reachable"
 READY: Final = "Ready"
 CREDENTIALS_VALID: Final = "CredentialsValid"
 RIGHTS_SUFFICIENT: Final = "RightsSufficient"
 
+CONCERNS: Final = frozenset({"RenewalFailing", "Ending"})
+"""Reasons to worry about a credential that is good still."""
+
 THRESHOLD: Final = 3
 SKEW_TOLERATED_SECONDS: Final = 30.0
+_JITTER_SECONDS: Final = 5.0  # a Date header is whole seconds, and an answer may take as long as the probe waits
+_ANSWERS: Final = "the API server answers"
 _SHOWN_RIGHTS: Final = 8
 _ENDING: Final = timedelta(days=7)  # a credential that we cannot renew is told of so long before it ends
 
@@ -90,27 +91,6 @@ def judge(
     return tuple(_dated(verdict, previous.get(verdict.type), now=now) for verdict in verdicts), streaks
 
 
-def renewal_time(credential: Credential) -> datetime | None:
-    """When a token is to be renewed: with a third of its life left. None for a credential without an end."""
-    end = credential.token_expire_time
-    if not credential.token or end is None:
-        return None
-    return end - timedelta(seconds=(lifetime_seconds(credential.token) or 86_400) / 3)
-
-
-def lifetime_seconds(token: str) -> int | None:
-    """How long a token lives in all, from its own claims (RFC 7519); None where it does not tell."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return None
-    begin, end = (claims.get(name) for name in ("iat", "exp")) if isinstance(claims, dict) else (None, None)
-    return int(end - begin) if isinstance(begin, int) and isinstance(end, int) and end > begin else None
-
-
 def rights_in(message: str) -> list[Right]:
     """The rights that the message of an earlier condition names: what is to be asked for again after a restart."""
     listed = re.search(r"does not allow: ([^;]*)", message)
@@ -139,7 +119,8 @@ def _count(streaks: Streaks, finding: Finding) -> Streaks:
 
 def _reachable(previous: Condition | None, streaks: Streaks, finding: Finding) -> Condition:
     if finding.readiness is not None:
-        message = "the API server answers" + _skew_words(finding.readiness.skew_seconds)
+        told = previous.message if previous is not None else ""
+        message = _ANSWERS + _skew_words(finding.readiness.skew_seconds, told)
         return _verdict(REACHABLE, ConditionStatus.TRUE, "Answering", message)
     assert finding.error is not None
     reason, message = _words_of(finding.error)
@@ -238,9 +219,20 @@ def _words_of(error: MemberError) -> tuple[str, str]:
     return "NoAnswer", str(error)
 
 
-def _skew_words(seconds: float | None) -> str:
-    """Told in steps, so that a clock that runs on does not make a new message of every probe."""
-    if seconds is None or abs(seconds) <= SKEW_TOLERATED_SECONDS:
+def _skew_words(seconds: float | None, told: str) -> str:
+    """Words for a skew, told in steps; on the edge of two steps those of the `told` message stay.
+
+    Else a clock that runs on, or a network that is now slow and now fast, would make a new message of every probe.
+    """
+    if seconds is None:
+        return ""
+    around = [_step_words(seconds + jitter) for jitter in (0.0, -_JITTER_SECONDS, _JITTER_SECONDS)]
+    before = told.removeprefix(_ANSWERS)
+    return before if told.startswith(_ANSWERS) and before in around else around[0]
+
+
+def _step_words(seconds: float) -> str:
+    if abs(seconds) <= SKEW_TOLERATED_SECONDS:
         return ""
     step = 30 if abs(seconds) < 300 else 300
     rounded = max(30, round(abs(seconds) / step) * step)

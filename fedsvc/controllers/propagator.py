@@ -8,19 +8,22 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
 
 from fedsvc.controllers import metrics, outcomes
 from fedsvc.controllers.applying import Applied, apply_work
-from fedsvc.controllers.index import Entry
-from fedsvc.controllers.outcomes import Outcome
+from fedsvc.controllers.index import Entry, GroupVersionKind
+from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
 from fedsvc.controllers.pacing import Pace
 from fedsvc.controllers.pausing import Pauses
 from fedsvc.controllers.removing import remove_work
 from fedsvc.controllers.results import ResultWriter, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
+from fedsvc.controllers.storing import write
+from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork, WorkResult
@@ -49,6 +52,9 @@ class Propagator:
         self._queue: deque[DirtyWork] = deque()
         self._busy: set[int] = set()  # queued, acted on, or with a result that is not stored yet
         self._removing: dict[int, DirtyWork] = {}  # deletions that wait for finalizers
+        self._unserved: dict[int, GroupVersionKind] = {}  # kinds that were not served when their works were tried
+        self._served: Wakeups[tuple[str, str]] = Wakeups()  # group and kind: their works may be tried
+        session.definitions.tell_served(self._kind_served)
         self._running = 0
         self._held_until = 0.0
 
@@ -61,6 +67,7 @@ class Propagator:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pauses.run(), name=f"probe-{self._session.cluster}")
             group.create_task(self._results.run(), name=f"results-{self._session.cluster}")
+            group.create_task(self._wake_served(), name=f"served-{self._session.cluster}")
             await self._dispatch(group)
 
     def object_gone(self, work_id: int) -> None:
@@ -86,6 +93,16 @@ class Propagator:
             woken = await self._session.work.wait(timeout_seconds=self._sleep_seconds(loop, due))
             if not woken and not self._queue:
                 self._session.look = True
+
+    def _kind_served(self, gvk: GroupVersionKind) -> None:
+        self._served.add((gvk[0], gvk[2]))
+
+    async def _wake_served(self) -> None:
+        """Let works go that wait for kinds which are served now."""
+        while True:
+            kinds = await self._served.take()
+            await write(self._store, partial(works.wake_kinds, cluster=self._session.cluster, kinds=kinds))
+            self._session.wake()
 
     def _sleep_seconds(self, loop: asyncio.AbstractEventLoop, due: float | None) -> float:
         now = loop.time()
@@ -190,6 +207,7 @@ class Propagator:
         self._pace.good()
         self._removing.pop(work.id, None)
         self._session.index.remove(work.id)
+        self._session.definitions.forget(work.key)
         metrics.APPLIES.labels(self._session.cluster, "gone").inc()
         return WorkResult(id=work.id, generation=work.generation, state=WorkState.REMOVING, gone=True)
 
@@ -210,6 +228,8 @@ class Propagator:
         return applied_result(work, entry)
 
     def _failed(self, work: DirtyWork, outcome: Outcome) -> WorkResult:
+        if outcome.reason == KIND_NOT_SERVED and self._session.definitions.resource(work.key.gvk) is None:
+            self._unserved[work.id] = work.key.gvk
         metrics.APPLIES.labels(self._session.cluster, outcome.reason).inc()
         if outcome.state in (WorkState.FAILED, WorkState.DRIFTED) or work.attempts == 0:
             text = f"{work.key}: {outcome.message}"
@@ -234,5 +254,8 @@ class Propagator:
     def _written(self, work_ids: list[int]) -> None:
         """Results are stored: their works may be claimed again, and works of later waves are free to go."""
         self._busy.difference_update(work_ids)
+        for gvk in [self._unserved.pop(work_id) for work_id in work_ids if work_id in self._unserved]:
+            if self._session.definitions.resource(gvk) is not None:
+                self._kind_served(gvk)  # since the try: the wake-up of then did not find the result that is stored now
         metrics.QUEUED_WORKS.labels(self._session.cluster).set(len(self._busy))
         self._session.wake()

@@ -40,8 +40,8 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
         MemberError: whatever `outcomes` has words for.
     """
     try:
-        async with session.deadline("discovery"):
-            path = await session.member.discovery.path(work.key)
+        resource = await session.resource(work.key.gvk)
+        path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
         async with session.deadline(f"GET {path}"):
             live = await session.member.client.get(path)
     except KindNotServedError:
@@ -113,6 +113,6 @@ def _waiting(work: DirtyWork, live: dict[str, Any]) -> Outcome:
     return Outcome(
         state=WorkState.REMOVING,
         reason="BeingDeleted",
-        message=f"{work.key} is being deleted there{held}",
+        message=f"it is being deleted there{held}",
         retry_after_seconds=wait,
     )

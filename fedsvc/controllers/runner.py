@@ -92,7 +92,7 @@ async def _hold_and_lead(
         _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
         told.begin(lease.epoch)
         try:
-            await _lead(store, members, settings, lease)
+            await _lead(store.fenced(lease), members, settings, lease)
         finally:
             told.end()
     _log.warning("controllers_lost_lease", holder=holder)
@@ -103,7 +103,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     events = EventRecorder(store, settings)
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
     fleet = Fleet(store, members, settings=settings, events=events)
-    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked)
+    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
     health = HealthController(store, members, settings=settings, events=events)
     cleanup = CleanupController(store, settings=settings, events=events)
 

@@ -1,16 +1,18 @@
 """One member as the controllers of this process see it: connection, index of its works, pause, signals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fedsvc.controllers import metrics
+from fedsvc.controllers.definitions import Definitions
 from fedsvc.controllers.events import EventRecorder
-from fedsvc.controllers.index import WorkIndex
+from fedsvc.controllers.index import GroupVersionKind, Place, WorkIndex
 from fedsvc.controllers.outcomes import Pause
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
+from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberUnreachableError, UnreachableKind
 from fedsvc.members.registry import Member
 from fedsvc.model.cluster import Cluster
@@ -22,6 +24,7 @@ class MemberSession:
     Attributes:
         cluster: name of the member.
         index: what is known of its works.
+        definitions: the kinds that it serves by definitions of ours.
         work: set when the propagator has something to do.
         look: whether there may be dirty works that it does not know of.
         kinds: set when the kinds in use change.
@@ -39,7 +42,11 @@ class MemberSession:
         self.kinds = Signal()
         self.retry = Signal()
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
+        self.definitions = Definitions(changed=self._definitions_changed)
         self._member = member
+        self._unread: set[Place] = set()  # to be listed before `_read` is called
+        self._read: Callable[[], None] = lambda: None
+        self._must_reread = False
         self._pause: Pause | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -60,6 +67,46 @@ class MemberSession:
             return
         self._member = member
         self.retry.set()
+
+    def reread(self, read: Callable[[], None]) -> bool:
+        """List all kinds anew and then call `read`: what was seen before may be old.
+
+        Returns:
+            Whether there is anything to list; where not, `read` is not called.
+        """
+        self._unread.clear()
+        self._read, self._must_reread = read, bool(self.index.kinds)
+        self.kinds.set()
+        self.retry.set()
+        return self._must_reread
+
+    def take_reread(self, places: Collection[Place]) -> bool:
+        """Whether all of `places` are to be listed anew; asked for once, it is no longer so."""
+        must, self._must_reread = self._must_reread, False
+        if must:
+            self._unread = set(places)
+            if not places:
+                self._read()
+        return must
+
+    def read_instead(self, place: Place, places: Collection[Place]) -> None:
+        """Instead of one place, these are to be listed, if it was."""
+        if place in self._unread:
+            self._unread.update(places)
+            self.was_read(place)
+
+    def was_read(self, place: Place) -> None:
+        """A place is listed and what was seen is stored; or it cannot be listed, or is no longer looked at."""
+        if place in self._unread:
+            self._unread.discard(place)
+            if not self._unread:
+                self._read()
+
+    def end(self) -> None:
+        """Nothing more is read; whoever waits for it is told."""
+        self.take_reread(())
+        for place in tuple(self._unread):
+            self.was_read(place)
 
     @property
     def pause(self) -> Pause | None:
@@ -95,6 +142,22 @@ class MemberSession:
     async def wait_until_open(self) -> None:
         """Wait while the member is paused."""
         await self._open.wait()
+
+    def _definitions_changed(self) -> None:
+        self.member.discovery.invalidate()
+
+    async def resource(self, gvk: GroupVersionKind) -> ApiResource:
+        """How the member serves a kind: as a definition of ours says, else as discovery does.
+
+        Raises:
+            KindNotServedError: it does not serve it.
+            MemberError: it cannot be asked.
+        """
+        found = self.definitions.resource(gvk)
+        if found is not None:
+            return found
+        async with self.deadline("discovery"):
+            return await self.member.discovery.resource(*gvk)
 
     @asynccontextmanager
     async def deadline(self, what: str, *, seconds: float | None = None) -> AsyncIterator[None]:

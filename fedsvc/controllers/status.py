@@ -1,26 +1,46 @@
-"""Keeps each unit's status true: summed from its works and its decision, shortly after the last change of either."""
+"""Keeps each unit's status true: summed from its works and its decision, shortly after the last change of either.
+
+Whether a member is heard counts too: when that changes, the units that have works there are summed anew. A member that
+is back counts as heard when its objects are read again: what is known of them is from before.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.hub import Hub, quietly
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.silence import Silence, silence_of
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
-from fedsvc.store import decisions, summaries, units
+from fedsvc.store import clusters, decisions, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
 
 class StatusController:
-    """Writes the summaries of units, only where they differ. `blocked` tells, by uid, why a decision has to wait."""
+    """Writes the summaries of units, only where they differ.
 
-    def __init__(self, store: Store, *, settings: ControllerSettings, blocked: Callable[[], Mapping[str, str]]) -> None:
+    `blocked` tells, by uid, why a decision has to wait. `reread` has all objects of a cluster listed anew and calls
+    back when that is done; it answers False where there is nothing to list.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: ControllerSettings,
+        blocked: Callable[[], Mapping[str, str]],
+        reread: Callable[[str, Callable[[], None]], bool],
+    ) -> None:
         self._store = store
         self._settings = settings
         self._blocked = blocked
-        self._names: Wakeups[str] = Wakeups()  # of units, as in the API
+        self._reread = reread
+        self._names: Wakeups[str] = Wakeups()  # of units and clusters, as in the API
+        self._silent: dict[str, Silence] = {}  # by cluster
+        self._reading: dict[str, bool] = {}  # clusters that are back, and whether their objects were read since
         self._everything = True
 
     def listen(self, hub: Hub) -> None:
@@ -41,6 +61,9 @@ class StatusController:
         while True:
             if self._everything:
                 self._everything = False
+                self._silent.clear()
+                self._reading.clear()
+                await self._look_at_clusters(None)
                 await self._wake_all()
             names = await self._names.take(
                 limit=self._settings.status_batch_units, timeout_seconds=self._settings.rescan_seconds
@@ -50,12 +73,17 @@ class StatusController:
             # Works change in bursts: one summary for all of a burst.
             await asyncio.sleep(self._settings.status_debounce_seconds)
             more = self._names.take_now(limit=self._settings.status_batch_units)
-            await self._summarise(sorted({*names, *more}))
+            units_changed, clusters_changed = _parted({*names, *more})
+            if clusters_changed:
+                # What it wakes is summed in the next round, and no unit of this one has to wait for it.
+                await self._look_at_clusters(clusters_changed)
+            if units_changed:
+                await self._summarise(units_changed)
 
     def _changed(self, change: Change) -> None:
         if change.kind == "work":
             self._names.add(change.subject)
-        elif change.kind == "unit" and not change.deleted:
+        elif change.kind == "cluster" or (change.kind == "unit" and not change.deleted):
             self._names.add(change.name)
 
     def _rescan(self) -> None:
@@ -67,6 +95,39 @@ class StatusController:
             for start in range(0, len(uids), self._settings.status_batch_units):
                 part = await units.get_many(tx, uids[start : start + self._settings.status_batch_units])
                 self._names.update(unit.resource_name for unit in part)
+
+    async def _look_at_clusters(self, names: Sequence[str] | None) -> None:
+        """Find out which of the clusters (None: of all) are heard, and wake the units on those where that changed."""
+        async with self._store.reader() as tx:
+            observed = await clusters.observations(tx, names)
+            changed = []
+            for name in observed if names is None else names:
+                silence = silence_of(observed[name]) if name in observed else None
+                if silence is not None:
+                    self._reading.pop(name, None)
+                if silence == self._silent.get(name) or (silence is None and self._is_being_read(name)):
+                    continue
+                changed.append(name)
+                if silence is None:
+                    del self._silent[name]
+                else:
+                    self._silent[name] = silence
+            if changed:
+                self._names.update(await summaries.units_on(tx, changed))
+
+    def _is_being_read(self, name: str) -> bool:
+        """Whether a cluster that is back is not read again yet; the first time that is begun."""
+        if name not in self._reading:
+            self._reading[name] = not self._reread(name, partial(self._was_read, name))
+        if self._reading[name]:
+            del self._reading[name]
+            return False
+        return True
+
+    def _was_read(self, name: str) -> None:
+        if name in self._reading:
+            self._reading[name] = True
+            self._names.add(f"clusters/{name}")
 
     async def _summarise(self, names: list[str]) -> None:
         async with self._store.reader() as tx:
@@ -80,7 +141,9 @@ class StatusController:
         for unit in found:
             stored = newest.get(unit.uid)
             info = None if stored is None else decision_info(stored.id, stored.record)
-            status = summarise(unit, info, sums[unit.uid], blocked=blocked.get(unit.uid, ""), now=now)
+            status = summarise(
+                unit, info, sums[unit.uid], silent=self._silent, blocked=blocked.get(unit.uid, ""), now=now
+            )
             if status != unit.status:
                 changed.append((unit, status))
             await asyncio.sleep(0)
@@ -91,6 +154,12 @@ class StatusController:
                 for unit, status in changed:
                     if await units.set_status(tx, unit, status):
                         metrics.STATUS_WRITES.inc()
+
+
+def _parted(names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Names of units as they are, and the ids of clusters, each sorted."""
+    of_clusters = {name for name in names if name.startswith("clusters/")}
+    return sorted(set(names) - of_clusters), sorted(name.removeprefix("clusters/") for name in of_clusters)
 
 
 def _pair(name: str) -> tuple[str, str]:

@@ -6,14 +6,16 @@ State, the first that holds:
 Deleting     the unit is being deleted
 Pending      no decision was made yet
 Unplaced     the decision found no cluster
-Degraded     a work Failed or Drifted, waits for a member that cannot be reached, or its object is Degraded
+Degraded     a work Failed or Drifted, its object is Degraded, or its member cannot be reached: then nothing new
+             is known of it, and a unit is not called Ready by what was known once
 Applying     a work is Pending, Retrying or Removing, or the newest change is not decided yet
 Progressing  everything is applied, not every object is Healthy yet
 Ready        everything is applied and Healthy
 ===========  ==================================================================================================
 
 A cluster's line shows its worst work: Failed, Drifted, Retrying, Pending, Removing, Applied, in this order; among
-equals the one whose object is named first.
+equals the one whose object is named first. The line of a member that is not heard is Unknown; its numbers stay as
+they were last known, with the time of that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fedsvc.controllers.outcomes import CONNECTION_INVALID, CREDENTIALS_INVALID, MEMBER_UNREACHABLE
+from fedsvc.controllers.silence import Silence
 from fedsvc.model.cluster import Condition, ConditionStatus
 from fedsvc.model.summary import SEVERITY, ClusterWorks
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
@@ -56,7 +59,13 @@ def decision_info(decision_id: str, record: Mapping[str, Any]) -> DecisionInfo:
 
 
 def summarise(
-    unit: Unit, decision: DecisionInfo | None, works: Iterable[ClusterWorks], *, blocked: str = "", now: datetime
+    unit: Unit,
+    decision: DecisionInfo | None,
+    works: Iterable[ClusterWorks],
+    *,
+    silent: Mapping[str, Silence],
+    blocked: str = "",
+    now: datetime,
 ) -> UnitStatus:
     """The status of a unit. Equal to the one it has, times included, where nothing changed.
 
@@ -64,20 +73,24 @@ def summarise(
         unit: with the status it has.
         decision: the newest one, None before the first.
         works: one entry for each cluster that holds works of the unit.
+        silent: the clusters that are not heard, by name.
         blocked: why a decision waits to be carried out, empty where it does not.
         now: the time of whatever changed.
     """
     lines = sorted(works, key=lambda entry: entry.cluster)
     decided = unit.decided_generation >= unit.generation
-    conditions = (
+    unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
+    conditions = [
         _placed(unit, decision, blocked, now),
         _applied(unit, decision, lines, now),
-        _ready(unit, decision, lines, now),
-    )
+        _ready(unit, decision, lines, unheard, now),
+    ]
+    if lines:
+        conditions.append(_heard(lines, unheard, now))
     return UnitStatus(
-        state=_state(unit, decision, lines, decided=decided),
+        state=_state(unit, decision, lines, unheard, decided=decided),
         conditions=tuple(_keep_time(unit.status.conditions, condition) for condition in conditions),
-        clusters=tuple(_line(unit.status.clusters, entry, now) for entry in lines),
+        clusters=tuple(_line(unit.status.clusters, entry, unheard.get(entry.cluster), now) for entry in lines),
         observed_revision=unit.revision if decided else unit.status.observed_revision,
         decision=decision.id if decision is not None else "",
         desired_replicas=sum(entry.desired_replicas for entry in lines),
@@ -85,13 +98,22 @@ def summarise(
     )
 
 
-def _state(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], *, decided: bool) -> UnitState:
+def _state(
+    unit: Unit,
+    decision: DecisionInfo | None,
+    lines: Sequence[ClusterWorks],
+    unheard: Mapping[str, Silence],
+    *,
+    decided: bool,
+) -> UnitState:
     if unit.delete_time is not None:
         return UnitState.DELETING
     if decision is None:
         return UnitState.PENDING
     if not decision.targets and decided:
         return UnitState.UNPLACED
+    if unheard:
+        return UnitState.DEGRADED
     return _state_of_works(lines, decided=decided)
 
 
@@ -154,12 +176,22 @@ def _applied(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterW
     return _condition("Applied", ConditionStatus.TRUE, "Applied", message, now)
 
 
-def _ready(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], now: datetime) -> Condition:
+def _ready(
+    unit: Unit,
+    decision: DecisionInfo | None,
+    lines: Sequence[ClusterWorks],
+    unheard: Mapping[str, Silence],
+    now: datetime,
+) -> Condition:
     applied = _applied(unit, decision, lines, now)
     if applied.status is not ConditionStatus.TRUE and applied.reason in ("Deleting", "Unplaced", "Undecided"):
         return _condition("Ready", ConditionStatus.FALSE, applied.reason, applied.message, now)
     total, healthy = _sum(lines, "work_count"), _sum(lines, "healthy_count")
-    found = [(entry.cluster, entry.worst_health) for entry in lines if entry.worst_health is not None]
+    found = [
+        (entry.cluster, entry.worst_health)
+        for entry in lines
+        if entry.worst_health is not None and entry.cluster not in unheard
+    ]
     bad = [(cluster, health) for cluster, health in found if health.health == "Degraded"]
     if bad or (found and applied.status is ConditionStatus.TRUE):
         cluster, health = (bad or found)[0]
@@ -170,7 +202,23 @@ def _ready(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWor
         return _condition("Ready", ConditionStatus.FALSE, reason, message, now)
     if applied.status is not ConditionStatus.TRUE:
         return _condition("Ready", ConditionStatus.FALSE, "NotApplied", applied.message, now)
+    if unheard:
+        return _condition("Ready", ConditionStatus.UNKNOWN, "ClustersNotHeard", _unheard_words(lines, unheard), now)
     return _condition("Ready", ConditionStatus.TRUE, "Ready", f"all {total} objects are healthy", now)
+
+
+def _heard(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence], now: datetime) -> Condition:
+    if unheard:
+        return _condition("Heard", ConditionStatus.FALSE, "ClustersNotHeard", _unheard_words(lines, unheard), now)
+    message = "the one cluster is heard" if len(lines) == 1 else f"all {len(lines)} clusters are heard"
+    return _condition("Heard", ConditionStatus.TRUE, "Heard", message, now)
+
+
+def _unheard_words(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence]) -> str:
+    names = [f"{name} ({silence.reason})" for name, silence in sorted(unheard.items())]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    verb = "is" if len(names) == 1 else "are"
+    return f"{len(names)} of {len(lines)} clusters {verb} not heard: {', '.join(names[:_SHOWN])}{more}"
 
 
 def _sum(lines: Iterable[ClusterWorks], name: str) -> int:
@@ -183,18 +231,16 @@ def _words(entry: ClusterWorks) -> str:
     return f"{entry.cluster}: {worst.object} is {worst.state}{said}"
 
 
-def _line(before: Iterable[UnitClusterStatus], entry: ClusterWorks, now: datetime) -> UnitClusterStatus:
+def _line(
+    before: Iterable[UnitClusterStatus], entry: ClusterWorks, silence: Silence | None, now: datetime
+) -> UnitClusterStatus:
     old = next((line for line in before if line.cluster == entry.cluster), None)
+    state, reason, message = _heard_words(entry) if silence is None else _silent_words(entry, silence)
 
     def line(update_time: datetime) -> UnitClusterStatus:
-        worst, health = entry.worst, entry.worst_health
-        reason, message = worst.reason, f"{worst.object}: {worst.message}" if worst.message else ""
-        if worst.state is WorkState.APPLIED and health is not None:
-            reason = health.reason or health.health
-            message = f"{health.object}: {health.message}" if health.message else ""
         return UnitClusterStatus(
             cluster=entry.cluster,
-            state=worst.state,
+            state=state,
             reason=reason,
             message=message,
             work_count=entry.work_count,
@@ -203,9 +249,24 @@ def _line(before: Iterable[UnitClusterStatus], entry: ClusterWorks, now: datetim
             desired_replicas=entry.desired_replicas,
             ready_replicas=entry.ready_replicas,
             update_time=update_time,
+            last_heard_time=None if silence is None else silence.last_heard_time,
         )
 
     return old if old is not None and line(old.update_time) == old else line(now)
+
+
+def _heard_words(entry: ClusterWorks) -> tuple[WorkState, str, str]:
+    worst, health = entry.worst, entry.worst_health
+    if worst.state is WorkState.APPLIED and health is not None:
+        message = f"{health.object}: {health.message}" if health.message else ""
+        return worst.state, health.reason or health.health, message
+    return worst.state, worst.reason, f"{worst.object}: {worst.message}" if worst.message else ""
+
+
+def _silent_words(entry: ClusterWorks, silence: Silence) -> tuple[WorkState, str, str]:
+    left = entry.work_count - entry.applied_count
+    waiting = f"; {left} of {entry.work_count} works there are not as they should be" if left else ""
+    return WorkState.UNKNOWN, silence.reason, silence.message + waiting
 
 
 def _condition(type_: str, status: ConditionStatus, reason: str, message: str, now: datetime) -> Condition:

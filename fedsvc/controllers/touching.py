@@ -1,7 +1,7 @@
 """Which units a change of clusters or policies may touch, from what was noted when they were decided."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,12 +69,13 @@ class UnitNotes:
         """The unit is gone."""
         self._by_uid.pop(self._uids.pop(name, ""), None)
 
-    def using_policy(self, kind: str, policy: str) -> list[str]:
-        """The uids of the units that refer to a policy; `kind` is that of its changes."""
+    def using_policies(self, changed: Collection[tuple[str, str]]) -> list[str]:
+        """The uids of the units that refer to any of the policies, each given by kind of change and name."""
         return [
             note.uid
             for note in self._by_uid.values()
-            if (note.placement_policy == policy if kind == "placement_policy" else policy in note.override_policies)
+            if ("placement_policy", note.placement_policy) in changed
+            or any(("override_policy", name) in changed for name in note.override_policies)
         ]
 
     async def touched(self, before: Mapping[str, Cluster], after: Mapping[str, Cluster]) -> list[str]:

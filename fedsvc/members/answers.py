@@ -74,8 +74,9 @@ def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
     """The pause that a Retry-After header asks for: seconds or an HTTP date (RFC 9110 section 10.2.3)."""
     if not value:
         return None
-    if value.strip().isdigit():
-        return _clamped(float(value.strip()[:9]))
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return _clamped(float(text[:9]))
     moment = http_date(value)
     return None if moment is None else _clamped((moment - now).total_seconds())
 
@@ -86,7 +87,7 @@ def http_date(value: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError, OverflowError):  # it comes from outside, and the parser is no fortress
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

@@ -1,5 +1,6 @@
 """The client of one member cluster: Kubernetes' verbs over `transport`."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,8 +12,8 @@ from urllib.parse import urlencode
 import orjson
 
 from fedsvc.members.answers import JsonObject, parse_object, status_error
-from fedsvc.members.errors import MemberStatusError, MemberUnreachableError, UnreachableKind
-from fedsvc.members.transport import Answer, Pool, Transport, stream_timeout, timeout_of
+from fedsvc.members.errors import MemberGarbageError, MemberStatusError, MemberUnreachableError, UnreachableKind
+from fedsvc.members.transport import Answer, Pool, Transport, read_body, stream_timeout, timeout_of
 from fedsvc.members.watching import LineSplitter, WatchEvent, parse_event
 from fedsvc.model.cluster import Connection
 from fedsvc.rendering.marks import FIELD_MANAGER
@@ -170,9 +171,14 @@ class MemberClient:
             query["labelSelector"] = label_selector
         deadline = stream_timeout(timeout_seconds + _WATCH_SLACK_SECONDS)
         splitter = LineSplitter()
-        async with self._transport.stream(_with(path, query), headers=_READ, deadline=deadline) as response:
+        begin = self._deadline.total
+        async with self._transport.stream(
+            _with(path, query), headers=_READ, begin_seconds=begin, deadline=deadline
+        ) as response:
             if response.status != 200:
-                body = await response.content.read(1024 * 1024)
+                async with asyncio.timeout(begin):
+                    body = await read_body(response, max_bytes=1024 * 1024, what=f"GET {path}")
+                _refuse_redirect(response.status, f"GET {path}")
                 raise _status(response.status, body, response.headers.get("Retry-After"), "GET", path)
             async for piece in response.content.iter_any():
                 for line in splitter.feed(piece):
@@ -201,6 +207,7 @@ class MemberClient:
         answer = await self._transport.request(method, path, headers=headers, body=body, deadline=self._deadline)
         if 200 <= answer.status < 300:
             return parse_object(answer.body, what=f"{method} {path}")
+        _refuse_redirect(answer.status, f"{method} {path}")
         raise status_of(answer, method=method, path=path)
 
 
@@ -219,6 +226,12 @@ def with_resource_version(body: bytes, resource_version: str) -> bytes:
 def _status(code: int, body: bytes, retry_after: str | None, method: str, path: str) -> MemberStatusError:
     bare = path.partition("?")[0]
     return status_error(code, body, retry_after=retry_after, now=datetime.now(UTC), method=method, path=bare)
+
+
+def _refuse_redirect(code: int, what: str) -> None:
+    # API servers redirect nothing; whatever stands in front of one and does wants a person to log in.
+    if 300 <= code < 400:
+        raise MemberGarbageError(f"{what} is redirected elsewhere (status {code}), which no API server does")
 
 
 def _with(path: str, params: Mapping[str, str] | None) -> str:

@@ -16,7 +16,7 @@ from fedsvc.members.api_table import (
     table_of,
 )
 from fedsvc.members.client import MemberClient, status_of
-from fedsvc.members.errors import MemberError
+from fedsvc.members.errors import MemberError, MemberGarbageError
 from fedsvc.rendering.compatibility import equal_version
 from fedsvc.rendering.keys import ObjectKey
 
@@ -40,11 +40,11 @@ async def discover(client: MemberClient, previous: ApiTable | None = None) -> Ap
     Raises:
         MemberError: the list of groups itself cannot be read.
     """
-    core, grouped = await asyncio.gather(_fetch(client, "/api"), _fetch(client, "/apis"))
+    groups = [await _groups(client, path) for path in ("/api", "/apis")]
     resources: list[ApiResource] = []
     failed: dict[GroupVersion, str] = {}
     pending: list[GroupVersion] = []
-    for document in (core, grouped):
+    for document in groups:
         if document.get("kind") == "APIGroupDiscoveryList":
             read, stale = read_aggregated(document)
             resources += read
@@ -56,7 +56,7 @@ async def discover(client: MemberClient, previous: ApiTable | None = None) -> Ap
     async def read_one(group_version: GroupVersion) -> None:
         async with room:
             try:
-                document = await _fetch(client, _version_path(group_version))
+                document = await _fetch(client, _version_path(group_version), {"APIResourceList"})
             except MemberError as error:
                 failed[group_version] = str(error)
             else:
@@ -159,11 +159,19 @@ def _served(table: ApiTable, group: str, version: str, kind: str) -> ApiResource
     return None if equal is None else table.resources[group, equal, kind]
 
 
-async def _fetch(client: MemberClient, path: str) -> dict[str, Any]:
+async def _groups(client: MemberClient, path: str) -> dict[str, Any]:
+    return await _fetch(client, path, {"APIGroupDiscoveryList", "APIVersions", "APIGroupList"})
+
+
+async def _fetch(client: MemberClient, path: str, kinds: set[str]) -> dict[str, Any]:
+    """A discovery document; anything else would read as a member that serves nothing."""
     answer = await client.raw_get(path, accept=_AGGREGATED)
     if answer.status != 200:
         raise status_of(answer, method="GET", path=path)
-    return parse_object(answer.body, what=path)
+    document = parse_object(answer.body, what=path)
+    if document.get("kind") not in kinds:
+        raise MemberGarbageError(f"the answer to {path} is no discovery document: its kind is {document.get('kind')!r}")
+    return document
 
 
 def _version_path(group_version: GroupVersion) -> str:

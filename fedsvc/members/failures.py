@@ -5,6 +5,7 @@ import ssl
 from typing import Final
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from fedsvc.members.errors import (
     MemberError,
@@ -42,26 +43,23 @@ def translate(error: BaseException, *, endpoint: str) -> MemberError:
         return MemberSettingsError(
             f"a request to {endpoint} cannot be formed from the cluster's settings: {_words(error)}"
         )
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError) or isinstance(error.__cause__, ContentEncodingError):
         return MemberGarbageError(f"{endpoint} does not speak HTTP as an API server does: {_words(error)}")
     return _network_error(error, endpoint)
 
 
-def _tls_cause(error: BaseException) -> ssl.SSLError | ssl.CertificateError | None:
-    for candidate in (
-        error,
-        getattr(error, "certificate_error", None),
-        getattr(error, "os_error", None),
-        error.__cause__,
-    ):
+def _tls_cause(error: BaseException) -> ssl.SSLError | None:
+    """OpenSSL's own error. The exceptions of aiohttp around it pass for one, too, but know none of its details."""
+    for candidate in (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error.__cause__):
         if isinstance(candidate, ssl.SSLError):
             return candidate
-    return None
+    return error if isinstance(error, ssl.SSLError) else None
 
 
 def _tls_error(cause: ssl.SSLError, endpoint: str) -> MemberError:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        plain = _VERIFICATION.get(cause.verify_code, f"the server's certificate does not hold: {cause.verify_message}")
+        told = getattr(cause, "verify_message", "") or str(cause)
+        plain = _VERIFICATION.get(getattr(cause, "verify_code", 0), f"the server's certificate does not hold: {told}")
         return MemberUnreachableError(UnreachableKind.TLS, f"{endpoint}: {plain}")
     reason = cause.reason or str(cause)
     if "ALERT" in reason and ("CERTIFICATE" in reason or "ACCESS_DENIED" in reason or "UNKNOWN_CA" in reason):

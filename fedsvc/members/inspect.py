@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fedsvc.members.answers import http_date, parse_object
 from fedsvc.members.client import MemberClient, status_of
-from fedsvc.members.errors import MemberStatusError
+from fedsvc.members.errors import MemberGarbageError, MemberStatusError
 from fedsvc.members.refusals import Right
 from fedsvc.model.cluster import Capacity
 from fedsvc.rendering.quantities import parse_quantity
@@ -48,35 +48,48 @@ class NodeSummary:
 async def probe(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> Readiness:
     """Ask the member whether it is ready, on a connection of its own.
 
+    An API server's whole answer is "ok". Where something else answers those paths, the version tells whether there is
+    an API server at all.
+
     Raises:
         MemberError: it gave no answer that an API server gives.
     """
     for path in _READY_PATHS:
         answer = await client.probe_get(path, timeout_seconds=timeout_seconds)
         skew = _skew(answer.date)
-        if 200 <= answer.status < 300:
+        if answer.status == 200 and answer.body.strip().lower() == b"ok":
             return Readiness(ready=True, skew_seconds=skew)
         if answer.status == 401:
             refusal = status_of(answer, method="GET", path=path)
             return Readiness(ready=None, refusal=refusal, skew_seconds=skew)
         if answer.status >= 500:
             return Readiness(ready=False, message=_failing(answer.status, answer.body), skew_seconds=skew)
-        if answer.status == 429:  # it is busy, not broken
+        if answer.status in (403, 429):  # it does not tell everybody, or is busy: not broken
             break
+    else:
+        try:
+            await kubernetes_version(client, timeout_seconds=timeout_seconds)
+        except MemberStatusError as error:
+            return Readiness(ready=None, refusal=error if error.code == 401 else None, skew_seconds=skew)
     return Readiness(ready=None, message=f"the answer to {path} was status {answer.status}", skew_seconds=skew)
 
 
-async def kubernetes_version(client: MemberClient) -> str:
+async def kubernetes_version(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:
     """The version of the API server, as in "v1.30.2".
 
     Raises:
+        MemberGarbageError: what answers there is no API server.
         MemberError: it cannot be read.
     """
-    answer = await client.probe_get("/version", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+    answer = await client.probe_get("/version", timeout_seconds=timeout_seconds)
+    if 300 <= answer.status < 400 or answer.status == 404:
+        raise MemberGarbageError(f"no API server answers there: the answer to /version was status {answer.status}")
     if answer.status != 200:
         raise status_of(answer, method="GET", path="/version")
     version = parse_object(answer.body, what="/version").get("gitVersion")
-    return version[:64] if isinstance(version, str) else ""
+    if not isinstance(version, str) or not version:
+        raise MemberGarbageError("no API server answers there: the answer to /version names no version of Kubernetes")
+    return version[:64]
 
 
 async def nodes(client: MemberClient) -> NodeSummary:

@@ -1,6 +1,7 @@
 """What a member refused for want of rights, kept until it is allowed: evidence for RightsSufficient."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fedsvc.members.errors import MemberStatusError
@@ -9,6 +10,9 @@ MAX_REFUSALS: Final = 100
 """Of one member; more say nothing new to a person."""
 
 _VERBS: Final = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+_NAMED_VERB: Final = re.compile(r" cannot (?P<verb>[a-z]+) resource ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -37,6 +41,8 @@ class Refusals:
         if error.code != 403 or not _is_want_of_rights(error):
             return None
         right = right_of_request(error.method, error.path)
+        if right is not None and (named := _NAMED_VERB.search(error.message)) is not None:
+            right = replace(right, verb=named["verb"])  # a watch is a GET like a list, and an apply may be a create
         if right is not None and (right in self._rights or len(self._rights) < MAX_REFUSALS):
             self._rights[right] = error.message
         return right
@@ -57,7 +63,7 @@ class Refusals:
 def right_of_request(method: str, path: str) -> Right | None:
     """The right a request needs, by RBAC's words; None for a path that is no object's.
 
-    A GET of a collection counts as "list"; whether it was a watch is in its query, which is not looked at.
+    A GET of a collection counts as "list" (whether it was a watch is in its query), an apply as "patch".
     """
     parts = [part for part in path.split("/") if part]
     if len(parts) >= 3 and parts[0] == "api":

@@ -3,10 +3,11 @@
 Three pools of connections a member, so that neither long watches nor a full queue of work ever hold up a probe.
 """
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -92,11 +93,13 @@ class Transport:
         """
         session = self._session(pool)
         try:
-            async with self._send(session, method, path, headers=headers, body=body, deadline=deadline) as response:
+            async with await self._send(
+                session, method, path, headers=headers, body=body, deadline=deadline
+            ) as response:
                 known = response.headers
                 return Answer(
                     status=response.status,
-                    body=await _read(response, max_bytes=max_bytes, what=f"{method} {path}"),
+                    body=await read_body(response, max_bytes=max_bytes, what=f"{method} {path}"),
                     date=known.get("Date"),
                     retry_after=known.get("Retry-After"),
                     etag=known.get("ETag"),
@@ -106,16 +109,18 @@ class Transport:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, headers: Mapping[str, str], deadline: aiohttp.ClientTimeout
+        self, path: str, *, headers: Mapping[str, str], begin_seconds: float | None, deadline: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A GET whose answer is read piece by piece.
+        """A GET whose answer is read piece by piece, and begins within `begin_seconds`.
 
         Raises:
             MemberError: as `request`, also for what goes wrong while the caller reads.
         """
         session = self._session(Pool.WATCH)
         try:
-            async with self._send(session, "GET", path, headers=headers, body=None, deadline=deadline) as response:
+            async with asyncio.timeout(begin_seconds):  # API servers send the head of a watch at once
+                response = await self._send(session, "GET", path, headers=headers, body=None, deadline=deadline)
+            async with response:
                 yield response
         except _FAILURES as error:
             raise translate(error, endpoint=self._connection.endpoint) from error
@@ -127,7 +132,7 @@ class Transport:
         for session in sessions:
             await session.close()
 
-    def _send(
+    async def _send(
         self,
         session: aiohttp.ClientSession,
         method: str,
@@ -136,8 +141,8 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None,
         deadline: aiohttp.ClientTimeout,
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return session.request(
+    ) -> aiohttp.ClientResponse:
+        return await session.request(
             method,
             URL(self._base + path, encoded=True),
             headers={**headers, **self._authorization},
@@ -179,7 +184,12 @@ class Transport:
         )
 
 
-async def _read(response: aiohttp.ClientResponse, *, max_bytes: int, what: str) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, *, max_bytes: int, what: str) -> bytes:
+    """The whole body of an answer.
+
+    Raises:
+        MemberGarbageError: it is larger than `max_bytes`.
+    """
     size = response.content_length
     if size is not None and size > max_bytes:
         raise MemberGarbageError(f"the answer to {what} has {size} bytes; at most {max_bytes} are read")
@@ -213,5 +223,5 @@ def timeout_of(seconds: float) -> aiohttp.ClientTimeout:
 
 
 def stream_timeout(idle_seconds: float) -> aiohttp.ClientTimeout:
-    """The deadlines of a stream: for its beginning, and between two pieces."""
+    """The deadlines of a stream: for connecting, and between two pieces."""
     return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=idle_seconds)

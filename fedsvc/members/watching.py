@@ -62,8 +62,12 @@ class LineSplitter:
 
         Raises:
             MemberUnreachableError: it ended within a line.
+            MemberGarbageError: it ended within something that is no event at all.
         """
-        if b"".join(self._pieces).strip():
+        rest = b"".join(self._pieces).strip()
+        if rest and not rest.startswith(b"{"):
+            raise MemberGarbageError(f"an event of a watch is not JSON: {rest[:200]!r}")
+        if rest:
             raise MemberUnreachableError(UnreachableKind.RESET, "the watch broke off in the middle of an event")
 
 

@@ -84,6 +84,7 @@ class WorkState(StrEnum):
     FAILED = "Failed"
     DRIFTED = "Drifted"
     REMOVING = "Removing"
+    UNKNOWN = "Unknown"  # the cluster is not heard; of a unit on a cluster only, never of a work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class UnitClusterStatus:
     desired_replicas: int
     ready_replicas: int
     update_time: datetime
+    last_heard_time: datetime | None = None  # set while the cluster is not heard: the numbers are as of then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ class UnitStatus:
     """Summary of decision and works; written by the status controller alone."""
 
     state: UnitState = UnitState.PENDING
-    conditions: tuple[Condition, ...] = ()  # Placed, Applied, Ready
+    conditions: tuple[Condition, ...] = ()  # Placed, Applied, Ready; Heard where there are works
     clusters: tuple[UnitClusterStatus, ...] = ()  # sorted by name
     observed_revision: int = 0  # the decision was made for it
     decision: str = ""  # id of the newest decision

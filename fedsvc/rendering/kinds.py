@@ -121,11 +121,6 @@ def wave_of(group: str, kind: str) -> int:
     return WAVE_UNKNOWN if known is None else known[1]
 
 
-def removal_wave_of(group: str, kind: str) -> int:
-    """The wave in which objects of a kind are removed: the reverse of `wave_of`."""
-    return LAST_WAVE - wave_of(group, kind)
-
-
 def defined_scopes(manifests: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Scope]:
     """The (group, kind) that the CustomResourceDefinitions among the manifests define, with their scope.
 

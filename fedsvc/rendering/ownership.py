@@ -61,11 +61,6 @@ def ownership_digest(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> b
     return None if fields is None else digest(canonical_json(fields))
 
 
-def lost_fields(before: JsonObject, after: JsonObject | None) -> list[str]:
-    """The paths that were in our fieldsV1 `before` and are not `after`, sorted; what we gained does not count."""
-    return sorted(_lost("", before, {} if after is None else after))
-
-
 def other_owner(live: Mapping[str, Any], path: str, manager: str = FIELD_MANAGER) -> str | None:
     """The other manager that owns `path` (written as `Difference.path`) or something below or right above it.
 
@@ -109,20 +104,6 @@ def _entries(live: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _is_ours(entry: Mapping[str, Any], manager: str) -> bool:
     return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
-
-
-def _lost(path: str, before: JsonObject, after: JsonObject) -> Iterator[str]:
-    for element, children in before.items():
-        place = _place(path, element)
-        if element not in after:
-            # A node that we own itself (an item of a list) is told as one; of a mere parent, its fields are told.
-            owned_itself = not children or "." in children
-            if owned_itself:
-                yield place
-            else:
-                yield from _lost(place, children, {})
-        else:
-            yield from _lost(place, children, after[element])
 
 
 def _leaves(path: str, fields: JsonObject) -> Iterator[str]:

@@ -1,39 +1,32 @@
-"""The change log, and the feed that follows it.
+"""The change log, and places in it.
 
 Every writing transaction puts its changes in `change` under its own transaction id. Readers take only rows whose
 transaction is older than every one still running, in the order of (xid, id): a transaction that commits late is waited
 for and never skipped, which a plain sequence would do.
+
+A resume token names the change it comes after, together with that change's time, and is taken only by a log that holds
+the very same change there, as a Raft follower takes entries (Ongaro and Ousterhout, "In Search of an Understandable
+Consensus Algorithm", 5.3). So what was written by a server that was since restored, replaced, or failed over with a loss
+is never taken for a place in what was written instead, though transaction ids are the same. The epoch beside it ends all
+tokens where PostgreSQL itself knows of a new history: a recovery or promotion (timeline), a restored dump (oids).
 """
 
-import asyncio
 import base64
 import binascii
-import contextlib
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fedsvc.errors import (
-    InvalidInputError,
-    Problem,
-    ResumeTokenExpiredError,
-    StoreUnavailableError,
-    WatchTooSlowError,
-)
-from fedsvc.store.database import Database, talking, translated
+from fedsvc.errors import InvalidInputError, Problem, ResumeTokenExpiredError
 
-CHANNEL: Final = "fedsvc_change"
-POLL_SECONDS: Final = 1.0
-COALESCE_SECONDS: Final = 0.015
 KEPT: Final = timedelta(hours=1)
-_BATCH: Final = 1000
-
-_log = structlog.get_logger("fedsvc.store")
+BATCH: Final = 1000
+_TOKEN: Final = re.compile(r"v2\.([0-9A-F-]{0,30})\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +41,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ResumeToken:
-    """A place in the change log."""
+    """A place in the change log: after a change, or after the last one that is no longer kept."""
 
-    xid: int  # of the transaction
-    id: int  # within it
+    xid: int  # of the change's transaction
+    id: int  # of the change
+    micros: int = 0  # since 1970: the change's time
+    epoch: str = ""  # of the database
 
     def encode(self) -> str:
         """As opaque text."""
-        return base64.urlsafe_b64encode(f"v1.{self.xid}.{self.id}".encode()).decode().rstrip("=")
+        plain = f"v2.{self.epoch}.{self.xid}.{self.id}.{self.micros}"
+        return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +70,13 @@ def decode_token(encoded: str) -> ResumeToken:
     """
     try:
         plain = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-        version, xid, number = plain.split(".")
-        if version == "v1":
-            return ResumeToken(int(xid), int(number))
     except (ValueError, binascii.Error):
-        pass  # told below, in the words of the caller
-    raise InvalidInputError(Problem(path="resume_token", message="is not a token this server gave; list again"))
+        plain = ""  # told below, in the words of the caller
+    found = _TOKEN.fullmatch(plain)
+    if found is None:
+        raise InvalidInputError(Problem(path="resume_token", message="is not a token this server gave; list again"))
+    epoch, xid, number, micros = found.groups()
+    return ResumeToken(int(xid), int(number), int(micros), epoch)
 
 
 _INSERT = text(
@@ -87,13 +84,34 @@ _INSERT = text(
     " SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:names AS text[]), CAST(:subjects AS text[]),"
     " CAST(:deleted AS boolean[]))"
 )
-_CURRENT = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)")
-_READ = text(
-    "SELECT CAST(CAST(xid AS text) AS bigint) AS xid, id, kind, name, subject, deleted FROM change"
-    " WHERE (xid, id) > (CAST(CAST(:xid AS text) AS xid8), CAST(:id AS bigint))"
-    " AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, id LIMIT :limit"
+_XID: Final = "CAST(CAST(xid AS text) AS bigint) AS xid"
+_MICROS: Final = "CAST(extract(epoch FROM create_time) * 1000000 AS bigint)"
+_SETTLED: Final = "xid < pg_snapshot_xmin(pg_current_snapshot())"
+_EPOCH: Final = (
+    "(SELECT coalesce(current_setting('fedsvc.timeline', TRUE), '') || '-' || oid || '-' || CAST(CAST('change' AS regclass) AS oid)"
+    " FROM pg_database WHERE datname = current_database())"
 )
-_TRIMMED = text("SELECT CAST(CAST(xid AS text) AS bigint) FROM change_horizon")
+_CURRENT = text(
+    f"SELECT {_XID}, id, {_MICROS} AS micros, {_EPOCH} AS epoch FROM ("
+    f"(SELECT xid, id, create_time FROM change WHERE {_SETTLED} ORDER BY xid DESC, id DESC LIMIT 1)"
+    " UNION ALL SELECT xid, id, create_time FROM change_horizon) AS place ORDER BY xid DESC, id DESC LIMIT 1"
+)
+_PLACE: Final = f"xid = CAST(CAST(:xid AS text) AS xid8) AND id = CAST(:id AS bigint) AND {_MICROS} = :micros"
+_IS_KNOWN = text(
+    f"SELECT {_EPOCH} = CAST(:epoch AS text) AND (EXISTS (SELECT 1 FROM change WHERE {_PLACE} AND {_SETTLED})"
+    f" OR EXISTS (SELECT 1 FROM change_horizon WHERE {_PLACE}))"
+)
+_READ = text(
+    f"SELECT {_XID}, id, {_MICROS} AS micros, kind, name, subject, deleted FROM change"
+    " WHERE (xid, id) > (CAST(CAST(:xid AS text) AS xid8), CAST(:id AS bigint))"
+    f" AND {_SETTLED} ORDER BY change.xid, id LIMIT :limit"
+)
+_FOREIGN: Final = "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()) AND xid <> pg_current_xact_id()"
+_IS_FOREIGN = text(
+    f"SELECT EXISTS (SELECT 1 FROM change {_FOREIGN}) OR EXISTS (SELECT 1 FROM change_horizon {_FOREIGN})"
+)
+_EMPTY = text("DELETE FROM change")
+_BEGIN = text("UPDATE change_horizon SET xid = pg_current_xact_id(), id = 0, create_time = clock_timestamp()")
 
 
 async def write_changes(connection: AsyncConnection, changes: list[Change]) -> None:
@@ -111,181 +129,38 @@ async def write_changes(connection: AsyncConnection, changes: list[Change]) -> N
 
 async def current_token(connection: AsyncConnection) -> ResumeToken:
     """The place after all that this transaction's snapshot is sure to see."""
-    xmin = (await connection.execute(_CURRENT)).scalar_one()
-    return ResumeToken(int(xmin) - 1, (1 << 62))
+    row = (await connection.execute(_CURRENT)).one()
+    return ResumeToken(row.xid, row.id, row.micros, row.epoch)
 
 
-async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit: int = _BATCH) -> Batch:
+async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit: int = BATCH) -> Batch:
     """The next changes after a place.
 
     Raises:
-        ResumeTokenExpiredError: changes between the place and now are no longer kept.
+        ResumeTokenExpiredError: changes between the place and now are no longer kept, or it is a place in another log.
     """
-    horizon = (await connection.execute(_TRIMMED)).scalar_one_or_none()
-    if horizon is not None and after.xid < int(horizon):
-        raise ResumeTokenExpiredError("changes since that resume_token are no longer kept: list again, then watch")
-    rows = (await connection.execute(_READ, {"xid": str(after.xid), "id": after.id, "limit": limit})).all()
+    place = {"xid": str(after.xid), "id": after.id}
+    if not (await connection.execute(_IS_KNOWN, place | {"micros": after.micros, "epoch": after.epoch})).scalar_one():
+        raise ResumeTokenExpiredError(
+            "changes since that resume_token are no longer kept, or the database was restored or replaced since:"
+            " list again, then watch"
+        )
+    rows = (await connection.execute(_READ, place | {"limit": limit})).all()
     changes = tuple(Change(kind=row.kind, name=row.name, subject=row.subject, deleted=row.deleted) for row in rows)
-    token = ResumeToken(rows[-1].xid, rows[-1].id) if rows else after
+    token = ResumeToken(rows[-1].xid, rows[-1].id, rows[-1].micros, after.epoch) if rows else after
     return Batch(changes=changes, token=token)
 
 
-class Subscription:
-    """A reader of the feed; iterate over it for batches."""
+async def drop_foreign_log(connection: AsyncConnection) -> bool:
+    """Begin the log anew where it came here with a dump of another server, whose transaction ids mean nothing here.
 
-    def __init__(self, max_pending: int) -> None:
-        self._pending: list[Batch] = []
-        self._count = 0
-        self._max_pending = max_pending
-        self._overflow = False
-        self._expired = False
-        self._wake = asyncio.Event()
-
-    def put(self, batch: Batch) -> None:
-        """Hand over a batch; a reader that is too far behind loses its place instead of our memory."""
-        self._count += len(batch.changes)
-        if self._count > self._max_pending:
-            self._overflow = True
-        else:
-            self._pending.append(batch)
-        self._wake.set()
-
-    def expire(self) -> None:
-        """Changes that this reader has not got are no longer kept."""
-        self._expired = True
-        self._wake.set()
-
-    async def next_batch(self) -> Batch:
-        """Wait for the next batch.
-
-        Raises:
-            ResumeTokenExpiredError: changes were lost to it while PostgreSQL was away: list again.
-            WatchTooSlowError: too many changes are waiting.
-        """
-        while True:
-            if self._expired:
-                raise ResumeTokenExpiredError("changes were lost while the database was away: list again, then watch")
-            if self._overflow:
-                raise WatchTooSlowError("the reader does not keep up: resume from the last token it got")
-            if self._pending:
-                batch = self._pending.pop(0)
-                self._count -= len(batch.changes)
-                return batch
-            self._wake.clear()
-            await self._wake.wait()
-
-    async def __aiter__(self) -> AsyncIterator[Batch]:
-        while True:
-            yield await self.next_batch()
-
-
-class ChangeFeed:
-    """Follows the log for this process: woken by own commits, by NOTIFY of others, and once a second."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._subscriptions: set[Subscription] = set()
-        self._wake = asyncio.Event()
-        self._notify = False
-        self._position: ResumeToken | None = None
-        self.started = asyncio.Event()
-
-    def poke(self) -> None:
-        """Something was committed here: look at once, and tell the others."""
-        self._notify = True
-        self._wake.set()
-
-    @contextlib.asynccontextmanager
-    async def subscribe(
-        self, *, after: ResumeToken | None = None, max_pending: int = 10_000
-    ) -> AsyncIterator[Subscription]:
-        """Changes from now on, or after a place; catches up from the log first.
-
-        Raises:
-            ResumeTokenExpiredError: that place is no longer in the log.
-            StoreUnavailableError: PostgreSQL does not answer.
-        """
-        await self.started.wait()
-        subscription = Subscription(max_pending)
-        if after is not None:
-            position = await self._catch_up(subscription, after)
-            # Between the read and joining in, nothing is awaited: what the feed passed meanwhile was read here.
-            while self._position is not None and position < self._position:
-                position = await self._catch_up(subscription, position)
-        self._subscriptions.add(subscription)
-        try:
-            yield subscription
-        finally:
-            self._subscriptions.discard(subscription)
-
-    async def _catch_up(self, subscription: Subscription, after: ResumeToken) -> ResumeToken:
-        while True:
-            async with self._database.begin(read_only=True) as connection:
-                with talking(self._database.shown):
-                    batch = await read_changes(connection, after)
-                    here = await current_token(connection)
-            if not batch.changes:
-                return max(here, after)
-            subscription.put(batch)
-            after = batch.token
-
-    async def run(self) -> None:
-        """Follow the log for ever; survives losses of the database."""
-        delay = 0.2
-        while True:
-            try:
-                await self._follow()
-            except StoreUnavailableError as error:
-                _log.warning("change_feed_interrupted", message=str(error), retry_seconds=delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
-            else:
-                delay = 0.2
-
-    async def _follow(self) -> None:
-        listener = await self._database.connect_directly()
-        try:
-            with translated(self._database.shown), talking(self._database.shown):
-                await listener.add_listener(CHANNEL, self._heard)
-                if self._position is None:
-                    async with self._database.begin(read_only=True) as connection:
-                        self._position = await current_token(connection)
-                self.started.set()
-                while True:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(POLL_SECONDS):
-                            await self._wake.wait()
-                            # Commits come in bursts: one read and one NOTIFY for all of them.
-                            await asyncio.sleep(COALESCE_SECONDS)
-                    self._wake.clear()
-                    if self._notify:
-                        self._notify = False
-                        await listener.execute(f"NOTIFY {CHANNEL}")
-                    await self._read()
-        finally:
-            with contextlib.suppress(Exception):  # it is broken, or about to be of no use
-                await listener.close(timeout=1)
-
-    async def _read(self) -> None:
-        assert self._position is not None
-        while True:
-            async with self._database.begin(read_only=True) as connection:
-                try:
-                    batch = await read_changes(connection, self._position)
-                except ResumeTokenExpiredError:
-                    # We were away for longer than the log is kept: whoever listens has to list again.
-                    self._position = await current_token(connection)
-                    for subscription in self._subscriptions:
-                        subscription.expire()
-                    return
-            if not batch.changes:
-                return
-            self._position = batch.token
-            for subscription in self._subscriptions:
-                subscription.put(batch)
-
-    def _heard(self, *_: Any) -> None:
-        self._wake.set()
+    Left as it is, its rows would look like changes of transactions to come, and new ones like changes long past.
+    """
+    if not (await connection.execute(_IS_FOREIGN)).scalar_one():
+        return False
+    await connection.execute(_EMPTY)
+    await connection.execute(_BEGIN)
+    return True
 
 
 CommitListener = Callable[[tuple[Change, ...]], None]

@@ -48,6 +48,9 @@ _ROTATE = text(
     "UPDATE cluster SET credential = :credential, credential_expire_time = CAST(:expire AS timestamptz) WHERE name = :name"
 )
 _OBSERVE = text("UPDATE cluster SET observation = CAST(:observation AS jsonb) WHERE name = :name")
+_OBSERVATIONS = text(
+    "SELECT name, observation FROM cluster WHERE CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[]))"
+)
 _RESOURCES = text(
     "UPDATE cluster SET api_resources = CAST(:resources AS jsonb) WHERE name = :name"
     " AND api_resources <> CAST(:resources AS jsonb)"
@@ -237,6 +240,12 @@ async def observe(tx: Transaction, name: str, observation: ClusterObservation) -
     if not same:
         tx.record("cluster", f"clusters/{name}")
     return True
+
+
+async def observations(tx: Transaction, names: Sequence[str] | None = None) -> dict[str, ClusterObservation]:
+    """What was last observed, by cluster: of those of the names that exist, or of the whole fleet."""
+    rows = await tx.execute(_OBSERVATIONS, {"names": None if names is None else list(names)})
+    return {row.name: from_json(ClusterObservation, row.observation) for row in rows}
 
 
 async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:

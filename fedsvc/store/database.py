@@ -1,17 +1,18 @@
 """The engine, and the border at which the driver's errors become ours."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 import asyncpg
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fedsvc.errors import ConfigurationError, InvalidInputError, Problem, StoreUnavailableError
 from fedsvc.rendering.canonical import load_json
+from fedsvc.store.address import Host, parse_address
 from fedsvc.store.storable import storable_json
 
 STATEMENT_SECONDS: Final = 30
@@ -25,23 +26,24 @@ _DISK_FULL: Final = "53100"
 _BAD_TEXT: Final = ("22021", "22P05")
 _BROKEN_OFF: Final = ("40001", "40P01")  # serialization failure, deadlock
 
+# The history of PostgreSQL's log that the connection writes to. Unlike what pg_control holds it is that of now, also in
+# the minutes between a promotion and the first checkpoint.
+_NOTE_TIMELINE: Final = (
+    "SELECT set_config('fedsvc.timeline', substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), false)"
+)
+
 
 class Database:
-    """A pool of connections to one PostgreSQL."""
+    """A pool of connections to one PostgreSQL, which may move from host to host."""
 
-    def __init__(self, url: str, *, pool_size: int = 20) -> None:
-        try:
-            parsed = make_url(url)
-        except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-            raise ConfigurationError(
-                "--database-url: not a URL such as postgresql://user:password@host/name"
-            ) from error
-        if parsed.get_backend_name() not in ("postgresql", "postgres"):
-            raise ConfigurationError(f"--database-url: {parsed.get_backend_name()} is not PostgreSQL")
-        self._url: URL = parsed.set(drivername="postgresql+asyncpg")
+    def __init__(self, url: str, *, pool_size: int = 20, trouble: Callable[[], str] = str) -> None:
+        """`trouble` tells, when nobody answers, why, if whoever runs the server knows."""
+        self._trouble = trouble
+        self._address = parse_address(url)
+        self._hosts = list(self._address.hosts)  # the one that served last comes first
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,  # the driver reads the URL itself: sslmode, several hosts, sockets
+            async_creator=self._connect_for_pool,  # the driver reads the URL itself: sslmode, sockets
             pool_size=pool_size,
             max_overflow=10,
             pool_timeout=10,
@@ -51,44 +53,77 @@ class Database:
             json_deserializer=lambda value: load_json(value.encode()),  # keeps integers beyond 64 bit
         )
 
-    async def _connect(self) -> Any:
-        # After a fail-over only the server that takes writes is of use, whichever of several hosts it is.
-        choice = {} if "target_session_attrs" in self._url.query else {"target_session_attrs": "read-write"}
-        return await asyncpg.connect(
-            self.dsn,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS + 5,
-            server_settings={"application_name": "fedsvc", "statement_timeout": f"{STATEMENT_SECONDS}s"},
-            **choice,
-        )
-
     @property
     def shown(self) -> str:
         """The address without the password."""
-        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        return self._address.shown
 
-    @property
-    def dsn(self) -> str:
-        """The address for the driver itself; holds the password."""
-        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-    async def connect_directly(self) -> Any:
+    async def connect_directly(self, purpose: str, *, max_idle_seconds: int | None = None) -> Any:
         """A connection outside of the pool, for LISTEN and for locks that live as long as it does.
+
+        Args:
+            purpose: what it is for, as PostgreSQL shows it in pg_stat_activity.
+            max_idle_seconds: PostgreSQL ends it when we say nothing for so long; None: it never does.
 
         Raises:
             StoreUnavailableError: PostgreSQL does not answer.
         """
+        settings = {
+            "application_name": f"fedsvc {purpose}",
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        }
+        if max_idle_seconds is not None:
+            settings["idle_session_timeout"] = f"{max_idle_seconds}s"
         with translated(self.shown), talking(self.shown):
-            return await asyncpg.connect(
-                self.dsn,
-                timeout=CONNECT_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
-                server_settings={
-                    "application_name": "fedsvc",
-                    "tcp_keepalives_idle": "10",
-                    "tcp_keepalives_count": "3",
-                },
-            )
+            return await self._connect(command_timeout=STATEMENT_SECONDS, server_settings=settings)
+
+    async def _connect_for_pool(self) -> Any:
+        connection = await self._connect(
+            command_timeout=STATEMENT_SECONDS + 5,
+            server_settings={"application_name": "fedsvc", "statement_timeout": f"{STATEMENT_SECONDS}s"},
+        )
+        try:
+            # Some who offer PostgreSQL as a service keep these functions to themselves; then there is no timeline.
+            with contextlib.suppress(asyncpg.PostgresError):
+                await connection.execute(_NOTE_TIMELINE)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _connect(self, **arguments: Any) -> Any:
+        """Connect to the first host that answers and takes writes: after a fail-over no other is of use.
+
+        Each host has its own deadline, so that one that swallows everything does not use up that of the others.
+        """
+        arguments |= self._address.arguments
+        if not self._address.chooses:
+            arguments["target_session_attrs"] = "read-write"
+        failures: dict[Host, BaseException] = {}
+        for host in tuple(self._hosts):
+            try:
+                connection = await asyncpg.connect(host=host.name, port=host.port, timeout=CONNECT_SECONDS, **arguments)
+            except ClientConfigurationError as error:
+                raise ConfigurationError(f"--database-url: {error}") from error
+            except (OSError, asyncpg.PostgresError, TargetServerAttributeNotMatched) as error:
+                failures[host] = error
+            else:
+                if self._hosts[0] != host:
+                    self._hosts.sort(key=lambda other: other != host)
+                return connection
+        raise self._none_serves(failures)
+
+    def _none_serves(self, failures: dict[Host, BaseException]) -> StoreUnavailableError:
+        known = self._trouble()
+        if known:
+            return StoreUnavailableError(known)
+        single = len(failures) == 1
+        reasons = "; ".join(_why(error) if single else f"{host}: {_why(error)}" for host, error in failures.items())
+        refused = not any(_is_unavailable(error) for error in failures.values())
+        said = "refuses the connection" if refused else "does not answer"
+        return StoreUnavailableError(f"PostgreSQL at {self.shown} {said}: {reasons}")
 
     @contextlib.asynccontextmanager
     async def begin(self, *, read_only: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -160,7 +195,7 @@ def talking(shown: str) -> Iterator[None]:
 def _is_unavailable(error: BaseException | None) -> bool:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError):
+        if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError | TargetServerAttributeNotMatched):
             return True
         code = getattr(cause, "sqlstate", None) or ""
         if code == _READ_ONLY or code in _BROKEN_OFF or code.startswith(_UNAVAILABLE_CLASSES):
@@ -177,4 +212,10 @@ def _unavailable(shown: str, error: BaseException) -> StoreUnavailableError:
         return StoreUnavailableError(
             f"the disk of PostgreSQL at {shown} is full: nothing is lost, but nothing can be written until space is made"
         )
-    return StoreUnavailableError(f"PostgreSQL at {shown} does not answer: {str(error) or type(error).__name__}")
+    return StoreUnavailableError(f"PostgreSQL at {shown} does not answer: {_why(error)}")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, TargetServerAttributeNotMatched):
+        return "it is a standby, or takes no writes"
+    return str(error) or type(error).__name__

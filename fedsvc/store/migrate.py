@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -10,7 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from fedsvc.errors import SchemaError
+from fedsvc.store.changes import drop_foreign_log
 from fedsvc.store.database import Database
+
+_log = structlog.get_logger("fedsvc.store")
 
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fedsvc migrate', 0))")
 
@@ -40,7 +44,10 @@ async def migrate(database: Database) -> tuple[str | None, str]:
         # Several servers may start at once: one migrates, the others wait and find it done.
         await connection.exec_driver_sql("SET LOCAL statement_timeout = '600s'")
         await connection.execute(_LOCK)
-        return await connection.run_sync(_migrate)
+        revisions = await connection.run_sync(_migrate)
+        if await drop_foreign_log(connection):
+            _log.warning("change_log_begun_anew", reason="this database was restored from a dump of another server")
+        return revisions
 
 
 def _migrate(connection: Connection) -> tuple[str | None, str]:

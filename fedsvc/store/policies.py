@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from fedsvc.errors import EtagMismatchError, InUseError, NotFoundError
 from fedsvc.model.policy import Policy
@@ -54,6 +54,7 @@ _UPSERT = text(
     " CAST(:spec AS jsonb)) ON CONFLICT (type, name) DO UPDATE SET labels = EXCLUDED.labels, spec = EXCLUDED.spec,"
     " generation = policy.generation + 1, update_time = now()"
 )
+_VERSIONS = text("SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _DELETE = text("DELETE FROM policy WHERE type = :type AND name = :name")
 
@@ -105,6 +106,12 @@ async def get_many(tx: Transaction, kind: PolicyKind[SpecT], names: Sequence[str
 async def list_page(tx: Transaction, kind: PolicyKind[SpecT], *, after: str, limit: int) -> list[Policy[SpecT]]:
     """Policies by name, those after a name."""
     return await _select(tx, kind, "name > :after ORDER BY name LIMIT :limit", {"after": after, "limit": limit})
+
+
+async def versions(tx: Transaction) -> dict[tuple[str, str], tuple[str, int]]:
+    """Which policies there are, and how often each was changed: (kind of its changes, name) to (uid, generation)."""
+    kinds = {kind.type: kind.change for kind in (PLACEMENT, OVERRIDE)}
+    return {(kinds[row.type], row.name): (row.uid, row.generation) for row in await tx.execute(_VERSIONS)}
 
 
 async def apply(
@@ -159,6 +166,16 @@ async def delete(tx: Transaction, kind: PolicyKind[Any], name: str, *, etag: str
 
 async def users_of(tx: Transaction, kind: PolicyKind[Any], name: str) -> list[str]:
     """Names of the units that refer to a policy."""
-    condition = kind.users.replace("policy.name", ":name")
-    statement = text(f"SELECT namespace, name FROM unit WHERE {condition} ORDER BY 1, 2")
-    return [f"namespaces/{row.namespace}/units/{row.name}" for row in await tx.execute(statement, {"name": name})]
+    rows = await tx.execute(_users(kind, "namespace, name"), {"name": name})
+    return [f"namespaces/{row.namespace}/units/{row.name}" for row in rows]
+
+
+async def user_uids(tx: Transaction, kind: PolicyKind[Any], name: str) -> list[str]:
+    """The uids of the units that refer to a policy and are not being deleted, in the order of their names."""
+    rows = await tx.execute(_users(kind, "CAST(uid AS text) AS uid", "AND delete_time IS NULL"), {"name": name})
+    return [row.uid for row in rows]
+
+
+def _users(kind: PolicyKind[Any], columns: str, condition: str = "") -> TextClause:
+    users = kind.users.replace("policy.name", ":name")
+    return text(f"SELECT {columns} FROM unit WHERE {users} {condition} ORDER BY namespace, name")

@@ -4,14 +4,17 @@ from typing import Final
 
 from sqlalchemy import text
 
+from fedsvc.store.changes import KEPT
 from fedsvc.store.store import Transaction
 
 DECISIONS_KEPT: Final = 20
 """Of each unit, beside the one in force."""
 
+# Never beyond what a running transaction holds back: a reader may still be before it.
 _HORIZON = text(
-    "INSERT INTO change_horizon (single, xid) SELECT TRUE, max(xid) FROM change WHERE create_time < now() - interval '1 hour'"
-    " HAVING max(xid) IS NOT NULL ON CONFLICT (single) DO UPDATE SET xid = EXCLUDED.xid"
+    "UPDATE change_horizon SET (xid, id, create_time) = (last.xid, last.id, last.create_time) FROM (SELECT xid, id, create_time"
+    f" FROM change WHERE create_time < now() - interval '{KEPT.total_seconds()} seconds'"
+    " AND xid < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid DESC, id DESC LIMIT 1) AS last"
 )
 _STATEMENTS: Final = tuple(
     text(statement)

@@ -1,6 +1,7 @@
 """The store: transactions that record what they change, and tell it when they are committed."""
 
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fedsvc.rendering.canonical import digest
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.store.changes import Change, ChangeFeed, CommitListener, ResumeToken, current_token, write_changes
+from fedsvc.store.changes import Change, CommitListener, ResumeToken, current_token, write_changes
 from fedsvc.store.database import Database, talking
+from fedsvc.store.feed import ChangeFeed
+from fedsvc.store.leases import Lease, enter_fence
 from fedsvc.store.sealing import Sealer
 
 _NOW = text("SELECT now()")
@@ -60,17 +63,28 @@ class Store:
         self.sealer = sealer
         self.feed = ChangeFeed(database)
         self._listeners: list[CommitListener] = []
+        self.lease: Lease | None = None
+
+    def fenced(self, lease: Lease) -> "Store":
+        """The same store for the holder of a lease: its writing transactions fail once somebody else holds it."""
+        same = copy.copy(self)
+        same.lease = lease
+        return same
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A writing transaction; commits at the end, and then tells the listeners.
 
         Raises:
+            LeaseLostError: the store is fenced, and the lease is lost.
             StoreUnavailableError: PostgreSQL does not answer, or cannot write now.
         """
         async with self.database.begin() as connection:
             with talking(self.database.shown):
-                now = (await connection.execute(_NOW)).scalar_one()
+                if self.lease is None:
+                    now = (await connection.execute(_NOW)).scalar_one()
+                else:
+                    now = await enter_fence(connection, self.lease)
             transaction = Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
             yield transaction
             changes = tuple(transaction.changes.values())

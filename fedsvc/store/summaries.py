@@ -34,6 +34,16 @@ _UIDS = text(
     "SELECT CAST(u.uid AS text) AS uid FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)"
     " JOIN unit u USING (namespace, name) ORDER BY 1"
 )
+_UNITS_ON = text(
+    "SELECT namespace, name FROM unit WHERE uid IN (SELECT unit_uid FROM work WHERE cluster = ANY(CAST(:clusters AS text[])))"
+    " ORDER BY 1, 2"
+)
+
+
+async def units_on(tx: Transaction, clusters: Sequence[str]) -> list[str]:
+    """Names in the API of the units that have works on any of these clusters."""
+    rows = await tx.execute(_UNITS_ON, {"clusters": list(clusters)})
+    return [f"namespaces/{row.namespace}/units/{row.name}" for row in rows]
 
 
 async def uids_of(tx: Transaction, names: Sequence[tuple[str, str]]) -> list[str]:

@@ -285,6 +285,9 @@ api_token = Table(
 change_horizon = Table(
     "change_horizon",
     metadata,
-    Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row at most
-    Column("xid", Xid8(), nullable=False),  # changes up to here are no longer kept
+    Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row always
+    # The last change that is no longer kept, or the moment the log was begun: changes up to here are not in it.
+    Column("xid", Xid8(), nullable=False),
+    Column("id", BigInteger, nullable=False, server_default=text("0")),
+    _time("create_time"),
 )

@@ -1,8 +1,8 @@
-"""Units, their resources and revisions: rows of `unit`, `resource`, `unit_revision`."""
+"""Units, their resources and revisions: rows of `unit`, `resource`, `unit_revision`, written; `unit_rows` reads them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -13,26 +13,45 @@ from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store import manifests
-from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction, is_secret
+from fedsvc.store.unit_rows import (
+    RESOURCES,
+    find,
+    get,
+    get_many,
+    key_from_row,
+    list_page,
+    list_uids,
+    list_undecided,
+    next_reconsider_time,
+    resource_name,
+    resources_of,
+    with_bodies,
+)
 
-_COLUMNS: Final = (
-    "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
-    " status, resource_count, create_time, update_time, delete_time, cascade"
-)
-_GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
-_GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
-_LIST = text(
-    f"SELECT {_COLUMNS} FROM unit WHERE (namespace, name) > (:after_namespace, :after_name)"
-    " AND (:namespace = '' OR namespace = :namespace) ORDER BY namespace, name LIMIT :limit"
-)
-_UNDECIDED = text(
-    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR reconsider_time <= now())"
-    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) ORDER BY update_time LIMIT :limit"
-)
-_ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
-_NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
+__all__ = [
+    "AppliedUnit",
+    "apply",
+    "find",
+    "get",
+    "get_many",
+    "key_from_row",
+    "list_page",
+    "list_uids",
+    "list_undecided",
+    "lock_generation",
+    "mark_deleted",
+    "next_reconsider_time",
+    "remove_finished",
+    "resource_name",
+    "resources_of",
+    "set_decided",
+    "set_status",
+    "with_bodies",
+]
+
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _LOCK_ROW = text("SELECT generation FROM unit WHERE uid = CAST(:uid AS uuid) FOR UPDATE")
 _INSERT = text(
@@ -53,10 +72,6 @@ _CLASHES = text(
     " CAST(:names AS text[])) AS i (position, group_, kind, namespace, name)"
     " JOIN resource r USING (group_, kind, namespace, name) JOIN unit u ON u.uid = r.unit_uid"
     " WHERE r.unit_uid <> CAST(:uid AS uuid) ORDER BY i.position LIMIT 1"
-)
-_RESOURCES = text(
-    "SELECT r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
-    " FROM resource r WHERE r.unit_uid = CAST(:uid AS uuid) ORDER BY r.position"
 )
 _DROP_RESOURCES = text(
     "DELETE FROM resource WHERE unit_uid = CAST(:uid AS uuid) AND NOT id = ANY(CAST(:keep AS bigint[]))"
@@ -104,93 +119,8 @@ class AppliedUnit:
     resources: tuple[tuple[ObjectKey, ApplyOutcome], ...]  # in the order of the unit, removed ones last
 
 
-def resource_name(namespace: str, name: str) -> str:
-    """The name of a unit in the API."""
-    return f"namespaces/{namespace}/units/{name}"
-
-
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _from_row(row: Any) -> Unit:
-    return Unit(
-        namespace=row.namespace,
-        name=row.name,
-        uid=row.uid,
-        labels=row.labels,
-        annotations=row.annotations,
-        spec=from_json(UnitSpec, row.spec),
-        revision=row.revision,
-        generation=row.generation,
-        decided_generation=row.decided_generation,
-        status=from_json(UnitStatus, row.status),
-        resource_count=row.resource_count,
-        create_time=row.create_time,
-        update_time=row.update_time,
-        delete_time=row.delete_time,
-        cascade=None if row.cascade is None else ObjectDeletion(row.cascade),
-    )
-
-
-def key_from_row(row: Any) -> ObjectKey:
-    """The identity in a row of `resource` or `work`."""
-    return ObjectKey(group=row.group_, version=row.version, kind=row.kind, namespace=row.namespace, name=row.name)
-
-
-async def find(tx: Transaction, namespace: str, name: str) -> Unit | None:
-    """One unit, or None."""
-    row = (await tx.execute(_GET, {"namespace": namespace, "name": name})).one_or_none()
-    return None if row is None else _from_row(row)
-
-
-async def get(tx: Transaction, namespace: str, name: str) -> Unit:
-    """One unit.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    unit = await find(tx, namespace, name)
-    if unit is None:
-        raise NotFoundError(resource_name(namespace, name))
-    return unit
-
-
-async def get_many(tx: Transaction, uids: Sequence[str]) -> list[Unit]:
-    """Those of the uids that exist, by name."""
-    return [_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
-
-
-async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], limit: int) -> list[Unit]:
-    """Units by (namespace, name), those after a pair; an empty namespace means all."""
-    parameters = {"namespace": namespace, "after_namespace": after[0], "after_name": after[1], "limit": limit}
-    return [_from_row(row) for row in await tx.execute(_LIST, parameters)]
-
-
-async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
-    """Units that need a decision, the longest waiting first."""
-    rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
-    return [_from_row(row) for row in rows]
-
-
-async def list_uids(tx: Transaction) -> list[str]:
-    """The uids of all units."""
-    return [row.uid for row in await tx.execute(_ALL_UIDS)]
-
-
-async def next_reconsider_time(tx: Transaction) -> Any:
-    """When the next decision may change by itself, or None."""
-    return (await tx.execute(_NEXT_RECONSIDER)).scalar_one()
-
-
-async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:
-    """The templates of a unit in its order; with bodies opened, or without."""
-    rows = (await tx.execute(_RESOURCES, {"uid": uid})).all()
-    found: Mapping[bytes, bytes] = await manifests.open_many(tx, [row.digest for row in rows]) if bodies else {}
-    return [
-        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels, body=found.get(row.digest))
-        for row in rows
-    ]
 
 
 async def apply(
@@ -224,7 +154,7 @@ async def apply(
             raise DeletingError(full_name)
         if etag and etag != before.etag:
             raise EtagMismatchError(full_name, stored=before.etag)
-    stored = [] if before is None else (await tx.execute(_RESOURCES, {"uid": before.uid})).all()
+    stored = [] if before is None else (await tx.execute(RESOURCES, {"uid": before.uid})).all()
     outcomes = _outcomes(stored, resources)
     same_resources = [(key_from_row(row), row.digest) for row in stored] == [(r.key, r.digest) for r in resources]
     same_spec = before is not None and before.spec == spec

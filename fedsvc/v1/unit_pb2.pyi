@@ -122,7 +122,7 @@ class _UnitStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnitState.V
     UNIT_STATE_READY: _UnitState.ValueType  # 5
     """Applied and ready everywhere."""
     UNIT_STATE_DEGRADED: _UnitState.ValueType  # 6
-    """Something is not applied or not healthy and needs a look."""
+    """Something is not applied, not healthy or on a cluster that is not heard, and needs a look."""
     UNIT_STATE_DELETING: _UnitState.ValueType  # 7
     """Being removed."""
 
@@ -142,7 +142,7 @@ UNIT_STATE_PROGRESSING: UnitState.ValueType  # 4
 UNIT_STATE_READY: UnitState.ValueType  # 5
 """Applied and ready everywhere."""
 UNIT_STATE_DEGRADED: UnitState.ValueType  # 6
-"""Something is not applied or not healthy and needs a look."""
+"""Something is not applied, not healthy or on a cluster that is not heard, and needs a look."""
 UNIT_STATE_DELETING: UnitState.ValueType  # 7
 """Being removed."""
 Global___UnitState: _TypeAlias = UnitState  # noqa: Y015
@@ -167,6 +167,8 @@ class _WorkStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkState.V
     """Changed in the member and left so, by the drift mode."""
     WORK_STATE_REMOVING: _WorkState.ValueType  # 6
     """Being removed from the member."""
+    WORK_STATE_UNKNOWN: _WorkState.ValueType  # 7
+    """The member is not heard. Of a unit on a cluster only: a work keeps what was last known of it."""
 
 class WorkState(_WorkState, metaclass=_WorkStateEnumTypeWrapper):
     """WorkState is where a work stands."""
@@ -185,6 +187,8 @@ WORK_STATE_DRIFTED: WorkState.ValueType  # 5
 """Changed in the member and left so, by the drift mode."""
 WORK_STATE_REMOVING: WorkState.ValueType  # 6
 """Being removed from the member."""
+WORK_STATE_UNKNOWN: WorkState.ValueType  # 7
+"""The member is not heard. Of a unit on a cluster only: a work keeps what was last known of it."""
 Global___WorkState: _TypeAlias = WorkState  # noqa: Y015
 
 @_typing.final
@@ -423,7 +427,7 @@ class UnitStatus(_message.Message):
     """Resources of the unit."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Condition]:
-        """Placed, Applied, Ready."""
+        """Placed, Applied, Ready; Heard where there are works: False while a cluster of them is not heard."""
 
     @_builtins.property
     def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitClusterStatus]:
@@ -466,14 +470,15 @@ class UnitClusterStatus(_message.Message):
     DESIRED_REPLICAS_FIELD_NUMBER: _builtins.int
     READY_REPLICAS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_HEARD_TIME_FIELD_NUMBER: _builtins.int
     cluster: _builtins.str
     """Id of the cluster."""
     state: Global___WorkState.ValueType
-    """Worst state of its works."""
+    """Worst state of its works; Unknown while the cluster is not heard."""
     reason: _builtins.str
-    """Constant word of the worst work."""
+    """Constant word of the worst work, or why the cluster is not heard."""
     message: _builtins.str
-    """Sentence of the worst work."""
+    """Sentence to it."""
     work_count: _builtins.int
     """Works there."""
     applied_work_count: _builtins.int
@@ -488,6 +493,10 @@ class UnitClusterStatus(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def last_heard_time(self) -> _timestamp_pb2.Timestamp:
+        """When the cluster was last heard. Set while it is not heard and was before: all numbers here are as of then."""
+
     def __init__(
         self,
         *,
@@ -501,10 +510,11 @@ class UnitClusterStatus(_message.Message):
         desired_replicas: _builtins.int = ...,
         ready_replicas: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        last_heard_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_heard_time", b"last_heard_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "last_heard_time", b"last_heard_time", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

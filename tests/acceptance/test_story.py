@@ -253,10 +253,18 @@ async def test_a_member_that_is_down_delays_no_other_and_catches_up(
     described = (await service.fedctl("describe", "unit", "shop", "-n", "shop")).ok()
     assert "beta" in described
     await eventually(lambda: _reachable(service, "beta", "False"), seconds=60, what="beta is shown as unreachable")
+    await eventually(lambda: _unheard(service, ["beta"]), seconds=10, what="the unit on beta is shown as Unknown")
+    (await service.fedctl("wait", "--for=ready", "shop", "-n", "shop", "--timeout", "1s")).failed(5)
     await members["beta"].plane.start_apiserver()
     await members["beta"].merge(SETTINGS, {"metadata": {"annotations": {"seen": "yes"}}})
     (await service.fedctl("wait", "--for=applied", "shop", "-n", "shop", "--timeout", "90s")).ok()
     await eventually(lambda: _reachable(service, "beta", "True"), seconds=60, what="beta is shown as reachable")
+    await eventually(lambda: _unheard(service, []), seconds=10, what="the unit is known on every cluster")
+
+
+async def _unheard(service: Service, names: list[str]) -> bool:
+    document = json.loads((await service.fedctl("status", "shop", "-n", "shop", "-o", "json")).stdout)
+    return [line["cluster"] for line in document["clusters"] if line["state"] == "Unknown"] == names
 
 
 async def _reachable(service: Service, cluster: str, status: str) -> bool:

@@ -112,7 +112,10 @@ async def test_names_of_unknown_clusters_are_a_warning(api: Any) -> None:
 
     response = await apply_placement(api, placement_policy(spec=spec))
 
-    assert ["mars" in text for text in response.warnings] == [True]
+    assert response.warnings == [
+        "placement.clusters names clusters that are not registered: mars",
+        "no cluster is chosen now: no cluster is registered",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,19 @@ async def test_names_of_unknown_clusters_are_a_warning(api: Any) -> None:
             placement_policy(spec=placement_pb2.Placement(tolerations=[placement_pb2.Toleration(operator="Is")])),
             ["placement_policy.spec.tolerations[0].operator", "placement_policy.spec.tolerations[0].key"],
             id="toleration",
+        ),
+        pytest.param(
+            placement_policy(
+                spec=placement_pb2.Placement(
+                    cluster_selector=common_pb2.LabelSelector(),
+                    replicas=placement_pb2.ReplicaPolicy(
+                        mode=placement_pb2.REPLICA_MODE_DIVIDED,
+                        clusters=[placement_pb2.ReplicaRule(min=3, max=2)],
+                    ),
+                )
+            ),
+            ["placement_policy.spec.replicas.clusters[0].min"],
+            id="minimum above maximum",
         ),
     ],
 )

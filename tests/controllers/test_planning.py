@@ -76,6 +76,7 @@ def given_input(**changes: Any) -> PlanInput:
         resources=[resource(data={"a": "1"})],
         placement=ALL,
         overrides=(),
+        override_places=(),
         clusters=[cluster("a"), cluster("b")],
         previous=[],
         now=NOW,
@@ -151,14 +152,16 @@ def test_an_override_that_does_not_fit_is_the_error_of_that_cluster_alone() -> N
     bad = Override(
         clusters=ClusterMatcher(names=("b",)), patch=(PatchOperation(op=PatchOp.REMOVE, path="/data/nothing"),)
     )
-    plan = plan_unit(given_input(overrides=(bad,)))
+    plan = plan_unit(given_input(overrides=(bad,), override_places=("overridePolicies/x overrides[3]",)))
     (good,) = render_cluster(plan, cluster("a"))
     (failed,) = render_cluster(plan, cluster("b"))
     assert good.error is None
     assert failed.manifest is None
     assert failed.error is not None
     assert failed.error[0] == "OverrideFailed"
-    assert "/data/nothing" in failed.error[1]
+    assert failed.error[1].startswith(
+        "overridePolicies/x overrides[3].patch[0] cannot be carried out here: path /data/nothing does not exist"
+    )
 
 
 def test_an_override_selects_by_location_as_a_placement_does() -> None:

@@ -36,6 +36,7 @@ async def test_an_applied_unit_appears_in_every_member_and_is_ready(
         "Placed": "True",
         "Applied": "True",
         "Ready": "True",
+        "Heard": "True",
     }
     for name in ("a", "b", "c"):
         live = await world.get(name, PATH)
@@ -77,7 +78,7 @@ async def test_an_override_that_does_not_fit_stops_the_work_of_that_cluster_alon
 
     await world.until(others_applied)
     failed = await world.until_work("b", "Failed", "OverrideFailed")
-    assert "/data/nothing" in failed.message
+    assert failed.message.startswith("spec.overrides[0].patch[0] cannot be carried out here: /data/nothing/there: ")
     assert status.state == UnitState.DEGRADED
 
 

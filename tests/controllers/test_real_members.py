@@ -10,10 +10,13 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from fedctl.join.rights import NAME, objects, rights_of
+from fedsvc.controllers import outcomes
+from fedsvc.members import discovery
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
-from fedsvc.model.unit import ConflictMode, DriftMode, Propagation
+from fedsvc.model.unit import ConflictMode, DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
 from fedsvc.testing.control_plane import ControlPlane
 from fedsvc_placement import Placement
@@ -185,9 +188,14 @@ async def test_reported_drift_names_field_and_manager_and_ends_by_itself(
     await quiet_world.until_work("real", "Applied")
 
 
-async def test_a_definition_and_its_object_are_applied_in_order_and_removed(
-    quiet_world: Any, real: MemberClient
+async def test_a_definition_and_its_object_are_applied_as_soon_as_it_is_served_and_removed(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await quiet_world.apply("web", make_config_map(), placement=ON_REAL)
+    await quiet_world.until_work("real", "Applied")
+    # What the member serves is known now; it is not asked again in this test, and nothing is tried again by the clock.
+    monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", 3_600.0)
+    monkeypatch.setattr(outcomes, "KIND_FIRST_SECONDS", 60.0)
     widget = {
         "apiVersion": "example.com/v1",
         "kind": "Widget",
@@ -221,3 +229,39 @@ async def test_an_immutable_field_and_an_invalid_object_are_told_apart(
     await quiet_world.apply("web", invalid, placement=ON_REAL)
     work = await quiet_world.until_work("real", "Failed", "Invalid")
     assert "containers" in work.message
+
+
+async def test_drift_is_repaired_where_rights_are_for_single_namespaces(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any]
+) -> None:
+    home = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "fed"}}
+    account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": NAME, "namespace": "fed"}}
+    shop = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "shop"}}
+    made = [("/api/v1/namespaces/fed", home), (f"/api/v1/namespaces/fed/serviceaccounts/{NAME}", account)]
+    for path, manifest in [*made, ("/api/v1/namespaces/shop", shop), *objects(rights_of("namespaced:shop", []), "fed")]:
+        await real.apply(path, orjson.dumps(manifest), force=True)
+    path = f"/api/v1/namespaces/fed/serviceaccounts/{NAME}/token"
+    token = str((await real.post(path, {"spec": {"expirationSeconds": 3_600}}))["status"]["token"])
+    narrow = replace(real.connection, credential=Credential(token=token))
+    async with MemberClient(narrow) as robot:
+
+        async def granted() -> bool:  # a real authorizer follows its watches
+            return (await robot.raw_get("/api/v1/namespaces/shop/configmaps")).status == 200
+
+        await quiet_world.until(granted)
+        assert (await robot.raw_get("/api/v1/configmaps")).status == 403
+    async with quiet_world.store.transaction() as tx:
+        cluster = await clusters.lock(tx, "real")
+        await clusters.update(tx, replace(cluster, connection=narrow))
+    await quiet_world.apply("web", make_config_map(a="1"), placement=ON_REAL)
+
+    async def ready() -> bool:
+        return (await quiet_world.status("web")).state == UnitState.READY
+
+    await quiet_world.until(ready)
+    await real.patch(PATH, orjson.dumps({"data": {"a": "2"}}), field_manager="kubectl-edit")
+
+    async def back() -> bool:
+        return bool((await real.get(PATH))["data"] == {"a": "1"})
+
+    await quiet_world.until(back)

@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from fedsvc_client.testing import FakeServer, RefusalError
 Run = Callable[..., Result]
 Code = grpc.StatusCode
 TRUE, FALSE = common_pb2.CONDITION_STATUS_TRUE, common_pb2.CONDITION_STATUS_FALSE
+UNKNOWN = common_pb2.CONDITION_STATUS_UNKNOWN
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 
@@ -225,13 +227,103 @@ def test_the_status_of_a_unit_has_a_line_a_cluster_and_an_exit_code(fedctl: Run,
         "unit default/shop: Degraded, 4/6 replicas ready, revision 4",
         "  Ready: 1 of 2 clusters is not as it should be",
         "",
-        "CLUSTER   STATE    READY   APPLIED   HEALTHY   AGE   REASON      MESSAGE",
-        "eu-1      Ready    4/4     3/3       3/3       5m    -           -",
-        (
-            "us-1      Failed   0/2     2/3       2/3       30s   Forbidden   deployments.apps is forbidden: "
-            'User "x" cannot patch resource "deployments"'
-        ),
+        "CLUSTER   STATE    READY   APPLIED   HEALTHY   AGE   REASON",
+        "eu-1      Ready    4/4     3/3       3/3       5m    -",
+        "us-1      Failed   0/2     2/3       2/3       30s   Forbidden",
+        'us-1: deployments.apps is forbidden: User "x" cannot patch resource "deployments"',
     ]
+
+
+SILENT = unit_pb2.Unit(
+    name="namespaces/default/units/shop",
+    revision=4,
+    create_time=ago(hours=2),
+    status=unit_pb2.UnitStatus(
+        state=unit_pb2.UNIT_STATE_DEGRADED,
+        conditions=[
+            condition("Applied", TRUE),
+            condition("Ready", UNKNOWN, "1 of 1 clusters is not heard: us-1 (MemberUnreachable)"),
+            condition("Heard", FALSE, "1 of 1 clusters is not heard: us-1 (MemberUnreachable)"),
+        ],
+        clusters=[
+            unit_pb2.UnitClusterStatus(
+                cluster="us-1",
+                state=unit_pb2.WORK_STATE_UNKNOWN,
+                reason="MemberUnreachable",
+                message="the cluster does not answer (refused)",
+                work_count=3,
+                applied_work_count=3,
+                healthy_work_count=3,
+                desired_replicas=2,
+                ready_replicas=2,
+                update_time=ago(seconds=30),
+                last_heard_time=ago(minutes=5),
+            )
+        ],
+        observed_revision=4,
+        desired_replicas=2,
+        ready_replicas=2,
+    ),
+)
+
+
+@pytest.mark.parametrize("words", [("status", "shop"), ("describe", "unit", "shop")], ids=" ".join)
+def test_numbers_of_a_cluster_that_is_not_heard_are_marked_with_their_age(
+    fedctl: Run, world: FakeServer, now: Any, words: tuple[str, ...]
+) -> None:
+    world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=SILENT))
+    shown = fedctl(*words).stdout
+    assert "us-1      Unknown   2/2*    3/3       3/3*      30s   MemberUnreachable" in shown
+    assert "* as last heard: us-1 5m ago\nus-1: the cluster does not answer (refused)\n" in shown
+    assert "2/2* " in shown.partition("CLUSTER ")[0]
+    assert not world.requests("ListClusters")  # the server tells
+
+
+def test_a_unit_with_a_cluster_that_is_not_heard_is_neither_well_nor_ready(fedctl: Run, world: FakeServer) -> None:
+    world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=SILENT))
+    change = watch_service_pb2.WatchChange(
+        type=watch_service_pb2.CHANGE_TYPE_UPSERTED,
+        name=SILENT.name,
+        unit=SILENT,
+        kind=watch_service_pb2.WATCH_KIND_UNIT,
+    )
+    over = threading.Event()
+
+    def stream(_: Any) -> Any:
+        yield watch_service_pb2.WatchResponse(changes=[change], resume_token="u2")
+        over.wait(10)
+
+    world.on("Watch", stream)
+    assert fedctl("status", "shop").exit_code == 1
+    document = json.loads(fedctl("status", "shop", "-o", "json").stdout)
+    assert document["clusters"][0]["state"] == "Unknown"
+    assert document["clusters"][0]["lastHeardTime"]
+    waited = fedctl("wait", "--for=ready", "shop", "--timeout", "0.5s")
+    assert waited.exit_code == 5
+    assert "on us-1: the cluster does not answer (refused)" in waited.stderr
+    assert fedctl("wait", "--for=applied", "shop", "--timeout", "10s").exit_code == 0
+    over.set()
+
+
+def test_why_a_work_failed_is_told_once_by_status_and_once_by_the_conditions(fedctl: Run, world: FakeServer) -> None:
+    unit = unit_pb2.Unit()
+    unit.CopyFrom(SHOP)
+    message = "5 of 6 works are applied; us-1: v1 Secret default/x is Failed (may not patch)"
+    del unit.status.conditions[:]
+    unit.status.conditions.extend([condition("Applied", FALSE, message), condition("Ready", FALSE, message)])
+    unit.status.clusters[1].message = "v1 Secret default/x: may not patch"
+    world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=unit))
+    shown = lines(fedctl("status", "shop"))
+    assert shown[1] == "  Applied, Ready: 5 of 6 works are applied; us-1: v1 Secret default/x is Failed"
+    assert shown[-1] == "us-1: v1 Secret default/x: may not patch"
+    described = lines(fedctl("describe", "unit", "shop"))
+    assert f"  Applied           False    AppliedReason: {message}" in described
+    assert "  Ready             False    ReadyReason: see Applied" in described
+
+
+def test_colours_are_for_terminals(fedctl: Run, world: FakeServer) -> None:
+    for words in (("status", "shop"), ("describe", "unit", "shop"), ("get", "units,clusters,works")):
+        assert "\x1b" not in fedctl(*words, environment={"TERM": "xterm-256color"}).stdout
 
 
 def test_describe_tells_why_in_the_words_of_the_member(fedctl: Run, world: FakeServer) -> None:

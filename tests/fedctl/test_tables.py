@@ -45,6 +45,33 @@ def test_a_column_keeps_a_least_width() -> None:
     assert shown(width=5)[2] == "longer  a messag…"
 
 
+YIELDING: Table[Row] = Table(
+    columns=(
+        Column(title="NAME", text=lambda row: row.name),
+        Column(title="MESSAGE", text=lambda row: row.message, is_long=True, gives_way=True),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [(None, "NAME     MESSAGE"), (80, "NAME     MESSAGE"), (24, "NAME    MESSAGE"), (23, "NAME")],
+)
+def test_a_column_gives_way_where_hardly_anything_of_it_could_be_shown(width: int | None, titles: str) -> None:
+    fitted = YIELDING.fitted(ROWS, width=width)
+    assert fitted.lines(ROWS, width=width)[0].plain.rstrip() == titles
+
+
+def test_a_column_that_is_short_does_not_give_way() -> None:
+    assert YIELDING.fitted(ROWS[:1], width=12) == YIELDING
+
+
+@pytest.mark.parametrize(("floor", "titles"), [((6,), ["NAME"]), ((6, 40), ["NAME", "MESSAGE"])])
+def test_rows_that_come_later_have_the_columns_of_the_earlier_ones(floor: tuple[int, ...], titles: list[str]) -> None:
+    for width in (10, 80):
+        assert [column.title for column in YIELDING.fitted(ROWS, width=width, floor=floor).columns] == titles
+
+
 def test_wide_shows_all_columns() -> None:
     assert shown(width=None, wide=True)[0] == "NAME     EXTRA   MESSAGE"
 

@@ -7,7 +7,7 @@ import pytest
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.compatibility import served_alternative, with_api_version
 from fedsvc.rendering.keys import ObjectKey, split_api_version
-from fedsvc.rendering.kinds import LAST_WAVE, Scope, defined_scopes, removal_wave_of, scope_of, wave_of
+from fedsvc.rendering.kinds import LAST_WAVE, Scope, defined_scopes, scope_of, wave_of
 from fedsvc.rendering.replicas import set_replicas, template_replicas
 
 RBAC = "rbac.authorization.k8s.io"
@@ -34,7 +34,6 @@ def test_waves_bring_what_is_needed_before_what_needs_it() -> None:
     waves = [wave_of(*kind) for kind in order]
     assert waves == sorted(set(waves))
     assert waves == list(range(LAST_WAVE + 1))
-    assert [removal_wave_of(*kind) for kind in order] == waves[::-1]
 
 
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole"])

@@ -3,10 +3,8 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fedsvc.rendering.ownership import drift_report, lost_fields, other_owner, our_fields, ownership_digest
+from fedsvc.rendering.ownership import drift_report, other_owner, our_fields, ownership_digest
 
 WEB = 'k:{"name":"web"}'
 PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
@@ -72,43 +70,6 @@ def test_the_digest_stays_while_others_do_what_they_like() -> None:
 def test_the_digest_changes_when_a_field_is_taken() -> None:
     taken = {**OURS, "f:spec": {name: value for name, value in OURS["f:spec"].items() if name != "f:replicas"}}
     assert ownership_digest(live(entry("fedsvc", OURS))) != ownership_digest(live(entry("fedsvc", taken)))
-    assert lost_fields(OURS, taken) == ["spec.replicas"]
-
-
-def test_lost_parents_are_told_by_what_we_owned_of_them() -> None:
-    assert lost_fields(OURS, None) == [
-        "metadata.finalizers[=example.org/x]",
-        "metadata.labels.app",
-        'metadata.labels["fedsvc.io/managed"]',
-        "spec.replicas",
-        "spec.template.spec.containers[name=web]",
-    ]
-
-
-def test_a_lost_item_below_one_we_keep_is_told() -> None:
-    after: dict[str, Any] = {"f:spec": {"f:containers": {WEB: {".": {}}}}}
-    before = {"f:spec": {"f:containers": {WEB: {".": {}, "f:ports": {PORT: {".": {}}}, "f:args": {"i:0": {}}}}}}
-    assert lost_fields(before, after) == [
-        "spec.containers[name=web].args[0]",
-        "spec.containers[name=web].ports[containerPort=80,protocol=TCP]",
-    ]
-
-
-ELEMENTS = st.sampled_from(["f:a", "f:b", ".", WEB, PORT, 'v:"x"', "i:0", "k:broken"])
-FIELDS: st.SearchStrategy[dict[str, Any]] = st.recursive(
-    st.just({}), lambda inner: st.dictionaries(ELEMENTS.filter(lambda element: element != "."), inner, max_size=4)
-)
-
-
-@given(FIELDS)
-def test_nothing_is_lost_between_equals(fields: dict[str, Any]) -> None:
-    assert lost_fields(fields, fields) == []
-
-
-@given(FIELDS, FIELDS)
-def test_what_is_gained_is_not_lost(fields: dict[str, Any], more: dict[str, Any]) -> None:
-    assert lost_fields(fields, more | fields) == []
-    assert bool(lost_fields(fields, None)) == bool(fields)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +108,25 @@ def test_what_is_gained_is_not_lost(fields: dict[str, Any], more: dict[str, Any]
 )
 def test_other_owner(entries: list[dict[str, Any]], path: str, expected: str | None) -> None:
     assert other_owner(live(*entries), path) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "metadata.finalizers[=example.org/x]",
+        'metadata.labels["fedsvc.io/managed"]',
+        "spec.replicas",
+        "spec.template.spec.containers[name=web]",
+        "spec.template.spec.containers[name=web].ports[containerPort=80,protocol=TCP]",
+    ],
+)
+def test_elements_of_all_forms_are_known_by_their_paths(path: str) -> None:
+    assert other_owner(live(entry("kubectl", OURS)), path) == "kubectl"
+
+
+@pytest.mark.parametrize(("element", "path"), [("i:0", "a[0]"), ("k:broken", "a[broken]"), ('v:"x"', "a[=x]")])
+def test_rare_and_broken_elements_have_paths_too(element: str, path: str) -> None:
+    assert other_owner(live(entry("kubectl", {"f:a": {element: {}}})), path) == "kubectl"
 
 
 def test_a_drift_report_names_path_values_and_manager() -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import signal
@@ -6,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.postgres
 
 HOLDER = """
 import asyncio, pathlib, sys
+from fedsvc.store import children
 from fedsvc.store.embedded import EmbeddedPostgres
+children._ENDS_WITH_PARENT = children._ENDS_WITH_PARENT and sys.argv[2] == "ends with us"
 async def main():
     server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
     await server.start()
@@ -54,9 +58,10 @@ async def query(url: str, statement: str) -> object:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def holding(folder: Path, *, server: str = "ends with us") -> Iterator[subprocess.Popen[bytes]]:
     """Another process whose server runs on the folder."""
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", HOLDER, str(folder), server]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         try:
@@ -134,17 +139,54 @@ async def test_committed_rows_survive_the_kill_of_all_processes_of_the_server(se
     assert await query(await server.start(), "SELECT n FROM t") == 7
 
 
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")
+async def test_the_server_of_a_killed_fedsvc_stops_in_order_by_itself(server: EmbeddedPostgres, folder: Path) -> None:
+    with holding(folder) as holder:
+        victims = processes_of(server)
+        await query(server.url(), "CREATE TABLE t AS SELECT 7 AS n")
+        os.kill(holder.pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while any(lives(pid) for pid in victims):
+            await asyncio.sleep(0.02)
+    assert not (server.data / "postmaster.pid").exists(), "a fast shutdown, not a crash"
+    assert await query(await server.start(), "SELECT n FROM t") == 7
+    assert "not properly shut down" not in server.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")
+async def test_the_server_lives_on_when_the_threads_of_its_parent_end(server: EmbeddedPostgres) -> None:
+    pool = ThreadPoolExecutor()
+    asyncio.get_running_loop().set_default_executor(pool)
+    url = await server.start()
+    await server.kill()
+    await server.restart()
+    pool.shutdown()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+    assert await query(url, "SELECT 1") == 1
+    assert server.running
+
+
 @pytest.mark.parametrize("everything", [False, True], ids=["only fedsvc", "with its server"])
 async def test_a_killed_fedsvc_leaves_a_folder_that_the_next_one_takes_over(
     server: EmbeddedPostgres, folder: Path, *, everything: bool
 ) -> None:
-    with holding(folder) as holder:
+    with holding(folder, server="lives on") as holder:
         with pytest.raises(ConfigurationError, match=rf"process {holder.pid}\b.*another folder"):
             await server.start()
         victims = processes_of(server) if everything else []
+        postmaster = postmaster_of(server)
         for pid in (holder.pid, *victims):
             os.kill(pid, signal.SIGKILL)
+    assert lives(postmaster) is not everything
     assert await query(await server.start(), "SELECT 1") == 1
+    assert postmaster_of(server) != postmaster
 
 
 async def test_a_start_that_was_killed_while_it_made_the_data_is_begun_anew(server: EmbeddedPostgres) -> None:

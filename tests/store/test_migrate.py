@@ -1,15 +1,19 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from fedsvc.errors import SchemaError
 from fedsvc.store.database import Database
-from fedsvc.store.migrate import head, migrate
+from fedsvc.store.migrate import alembic_config, head, migrate
 from fedsvc.store.tables import Xid8, metadata
 from fedsvc.testing.postgres import ScratchPostgres
 
@@ -33,12 +37,13 @@ async def empty(postgres_server: ScratchPostgres) -> AsyncIterator[Database]:
 async def test_an_empty_database_becomes_what_the_tables_say(empty: Database, xid8_is_known: None) -> None:
     assert await migrate(empty) == (None, head())
     async with empty.engine.connect() as connection:
-        differences = await connection.run_sync(
-            lambda sync: compare_metadata(
-                MigrationContext.configure(sync, opts={"compare_type": True, "compare_server_default": True}), metadata
-            )
-        )
-    assert differences == []
+        assert await connection.run_sync(_differences) == []
+
+
+def _differences(connection: Connection) -> list[Any]:
+    options = {"compare_type": True, "compare_server_default": True}
+    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+    return found
 
 
 async def test_the_second_time_nothing_is_done(empty: Database) -> None:
@@ -49,6 +54,60 @@ async def test_the_second_time_nothing_is_done(empty: Database) -> None:
 async def test_servers_that_start_at_once_wait_for_each_other(empty: Database) -> None:
     outcomes = await asyncio.gather(*(migrate(empty) for _ in range(5)))
     assert sorted(before or "" for before, _ in outcomes) == ["", *[head()] * 4]
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+async def test_every_older_schema_is_migrated_and_keeps_its_rows(empty: Database, xid8_is_known: None) -> None:
+    revisions = [one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
+    for older in revisions[1:]:
+        async with empty.engine.begin() as connection:
+            await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            await connection.exec_driver_sql("CREATE SCHEMA public")
+            await connection.run_sync(_upgrade, older)
+            await connection.exec_driver_sql("INSERT INTO lease (name, holder, epoch) VALUES ('kept', 'y', 7)")
+            await connection.exec_driver_sql("INSERT INTO change (kind, name) VALUES ('unit', 'kept')")
+        assert await migrate(empty) == (older, head())
+        async with empty.engine.connect() as connection:
+            kept = "SELECT holder, epoch, (SELECT name FROM change) FROM lease WHERE name = 'kept'"
+            assert tuple((await connection.exec_driver_sql(kept)).one()) == ("y", 7, "kept")
+            differences = await connection.run_sync(_differences)
+        assert differences == []
+    assert revisions[1:], "there is an older one"
+
+
+MIGRATOR = """
+import asyncio, sys
+from fedsvc.store.database import Database
+from fedsvc.store.migrate import migrate
+async def main():
+    database = Database(sys.argv[1])
+    sys.stdin.readline()
+    print(await migrate(database))
+    await database.close()
+asyncio.run(main())
+"""
+
+
+async def test_processes_that_migrate_at_once_do_it_one_after_the_other(empty: Database) -> None:
+    async with empty.engine.begin() as connection:
+        await connection.run_sync(_upgrade, "0001")
+        name = (await connection.exec_driver_sql("SELECT current_database()")).scalar_one()
+    url = empty.shown
+    assert name in url
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATOR, url, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    outcomes = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+    told = [stdout.decode().splitlines()[-1] for stdout, _ in outcomes]
+    assert sorted(told) == sorted([str(("0001", head())), str((head(), head()))])
 
 
 async def test_a_newer_schema_is_refused_with_both_revisions(empty: Database) -> None:

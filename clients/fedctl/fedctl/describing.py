@@ -34,7 +34,7 @@ def describe_unit(context: Context, answer: unit_service_pb2.GetUnitStatusRespon
             "Labels": words.labels_text(unit.labels),
             "Annotations": words.labels_text(unit.annotations),
             "State": state,
-            "Replicas": f"{status.ready_replicas} ready of {status.desired_replicas} wanted",
+            "Replicas": f"{views.ready_text(status)} ready",
             "Resources": str(status.resource_count),
             "Revision": f"{unit.revision} (decided for {status.observed_revision})",
             "Age": words.age(unit.create_time, now),
@@ -44,13 +44,28 @@ def describe_unit(context: Context, answer: unit_service_pb2.GetUnitStatusRespon
     _conditions(console, status.conditions)
     _title(console, "Clusters")
     if status.clusters:
-        print_table(console, views.unit_clusters(), list(status.clusters))
+        print_unit_clusters(console, status)
     else:
         console.print("  none")
     _verdicts(console, answer)
     trouble = read_list(client, kinds.WORK, Filter(unit=unit.name, only_trouble=True)).rows
     _trouble(console, [row for row in trouble if isinstance(row, resource_pb2.Work)])
     _events(console, client, Filter(unit=unit.name))
+
+
+def print_unit_clusters(console: Console, status: unit_pb2.UnitStatus) -> None:
+    """Print a line a cluster; below since when those whose numbers are old are not heard, and what is wrong."""
+    print_table(console, views.unit_clusters(), list(status.clusters))
+    unheard = [line for line in status.clusters if line.state == unit_pb2.WORK_STATE_UNKNOWN]
+    if unheard:
+        now = views.utc_now()
+        told = ", ".join(f"{line.cluster} {views.last_heard_text(line, now)}" for line in unheard)
+        console.print(f"{views.STALE} as last heard: {told}", style=words.DIM)
+    for line in status.clusters:
+        if line.message:
+            console.print(f"{line.cluster}: {words.one_line(line.message)}")
+    if unheard:
+        console.print(f"Why it is not heard:  fedctl describe cluster {unheard[0].cluster}", style=words.DIM)
 
 
 def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:
@@ -156,11 +171,15 @@ def _section(console: Console, title: str, value: Any) -> None:
 
 def _conditions(console: Console, conditions: Iterable[common_pb2.Condition]) -> None:
     _title(console, "Conditions")
+    told: dict[str, str] = {}  # message to the condition that said it first
     for item in conditions:
         word = words.condition_word(item.status)
+        message = words.one_line(item.message)
+        first = told.setdefault(message, item.type)
         console.print(f"  {item.type:<18}", end="")
         console.print(f"{word:<9}", end="", style=words.style_of(word) or None)
-        console.print(": ".join(part for part in (item.reason, words.one_line(item.message)) if part))
+        shown = message if first == item.type else f"see {first}"
+        console.print(": ".join(part for part in (item.reason, shown if message else "") if part))
 
 
 def _verdicts(console: Console, answer: unit_service_pb2.GetUnitStatusResponse) -> None:

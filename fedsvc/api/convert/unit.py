@@ -56,6 +56,7 @@ WORK_STATES: Final = {
     WorkState.FAILED: unit_pb2.WORK_STATE_FAILED,
     WorkState.DRIFTED: unit_pb2.WORK_STATE_DRIFTED,
     WorkState.REMOVING: unit_pb2.WORK_STATE_REMOVING,
+    WorkState.UNKNOWN: unit_pb2.WORK_STATE_UNKNOWN,
 }
 _SETTLED: Final = (UnitState.READY, UnitState.UNPLACED)
 
@@ -158,4 +159,5 @@ def _cluster_status_message(line: UnitClusterStatus) -> unit_pb2.UnitClusterStat
         desired_replicas=line.desired_replicas,
         ready_replicas=line.ready_replicas,
         update_time=timestamp(line.update_time),
+        last_heard_time=timestamp(line.last_heard_time),
     )

@@ -109,7 +109,7 @@ def read_templates(manifests: Sequence[bytes], *, namespace: str, served: Scopes
     )
     if not manifests:
         warnings.append("the unit has no resources: nothing will be applied")
-    return Templates(templates=tuple(templates), warnings=_bounded(warnings))
+    return Templates(templates=tuple(templates), warnings=bounded(warnings))
 
 
 def _parse(data: bytes, path: str, warnings: list[str], problems: Problems) -> JsonObject | None:
@@ -147,7 +147,8 @@ def _set_namespace(manifest: JsonObject, scope: Scope | None, namespace: str, pa
         metadata["namespace"] = namespace
 
 
-def _bounded(warnings: Sequence[str]) -> tuple[str, ...]:
+def bounded(warnings: Sequence[str]) -> tuple[str, ...]:
+    """The first warnings, and how many more there are."""
     if len(warnings) <= _MAX_WARNINGS:
         return tuple(warnings)
     return (*warnings[:_MAX_WARNINGS], f"{len(warnings) - _MAX_WARNINGS} more warnings are not listed")

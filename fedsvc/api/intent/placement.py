@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fedsvc.api.problems import Problems, proto_path
-from fedsvc_placement import ClusterSnapshot, Placement, UnitInput, decide, validate
+from fedsvc_placement import ClusterSnapshot, Decision, Placement, UnitInput, decide, validate
 
 
 def check_placement(placement: Placement, path: str, problems: Problems) -> None:
@@ -18,6 +18,14 @@ def check_placement(placement: Placement, path: str, problems: Problems) -> None
 
 
 def placement_warnings(placement: Placement, fleet: Sequence[ClusterSnapshot], now: datetime) -> list[str]:
-    """What a valid placement says that has no effect on this fleet: unknown clusters, an ignored selector."""
-    decision = decide(UnitInput(key="", placement=placement), fleet, (), now)
-    return [warning.message for warning in decision.warnings]
+    """What a valid placement says that has no effect on this fleet: unknown clusters, no cluster at all."""
+    return decision_warnings(decide(UnitInput(key="", placement=placement), fleet, (), now))
+
+
+def decision_warnings(decision: Decision) -> list[str]:
+    """What a decision says that its author should know at once."""
+    warnings = [warning.message for warning in decision.warnings]
+    if decision.reason:
+        warnings.append(f"no cluster is chosen now: {decision.message}")
+    warnings.extend(f"{shortfall.workload}: {shortfall.message}" for shortfall in decision.shortfall)
+    return warnings

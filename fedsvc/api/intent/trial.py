@@ -42,6 +42,7 @@ def try_overrides(
     clusters: Sequence[ClusterSnapshot],
     *,
     divided: bool,
+    whose: str = "",
     problems: Problems,
 ) -> list[str]:
     """Note overrides that cannot work; return warnings of those that work in some clusters only.
@@ -51,6 +52,7 @@ def try_overrides(
         templates: of the unit.
         clusters: all that are registered.
         divided: whether placement sets replicas, so that the field is there when overrides come.
+        whose: stands behind a template in messages; empty where the request itself is of the unit.
         problems: gathers what is refused.
     """
     overrides = [entry.override for entry in named]
@@ -76,7 +78,7 @@ def try_overrides(
                 tried[indexes] = _try(template, indexes, overrides, divided=divided)
             _record(outcomes, indexes, names, tried[indexes])
         for index, results in sorted(outcomes.items()):
-            _judge(named[index], template, results, warnings, problems)
+            _judge(named[index], f"{template.key}{whose}", results, warnings, problems)
     return warnings
 
 
@@ -136,7 +138,7 @@ def _record(
 
 def _judge(
     named: NamedOverride,
-    template: Template,
+    template: str,
     results: Sequence[tuple[tuple[str, ...], OverrideError | None]],
     warnings: list[str],
     problems: Problems,
@@ -147,7 +149,7 @@ def _judge(
     error = failed[0][1]
     place = _place(named.path, error)
     hint = "" if named.override.target.kind or named.override.target.name else "; give a target to leave it out"
-    message = f"does not fit {template.key}: {error.message}{hint}"
+    message = f"does not fit {template}: {error.message}{hint}"
     if len(failed) == len(results):
         problems.add(place, message)
         return

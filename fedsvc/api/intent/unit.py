@@ -9,8 +9,9 @@ from typing import Final
 from fedsvc.api.convert.unit import read_unit_spec
 from fedsvc.api.intent.manifests import Scopes, Templates, check_sizes, read_templates
 from fedsvc.api.intent.metadata import check_annotations, check_labels
-from fedsvc.api.intent.placement import check_placement
-from fedsvc.api.intent.trial import NamedOverride, try_overrides
+from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replicas, unknown_clusters
+from fedsvc.api.intent.placement import check_placement, decision_warnings
+from fedsvc.api.intent.trial import try_overrides
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import UnitName, parse_unit
 from fedsvc.api.problems import Problems
@@ -23,8 +24,6 @@ from fedsvc.rendering.replicas import template_replicas
 from fedsvc.v1 import unit_pb2
 from fedsvc_placement import (
     ClusterSnapshot,
-    Decision,
-    Mode,
     Placement,
     PreviousBinding,
     UnitInput,
@@ -115,21 +114,19 @@ def preview(intent: UnitIntent, around: Surroundings) -> Preview:
     if spec.placement_policy:
         policy = around.placement_policies.get(spec.placement_policy)
         if policy is None:
-            problems.add("unit.spec.placement_policy", _no_policy("placementPolicies", spec.placement_policy))
+            problems.add("unit.spec.placement_policy", no_policy("placementPolicies", spec.placement_policy))
         else:
             placement = policy.spec
-    overrides = _all_overrides(spec, around.override_policies, problems)
+    overrides = named_overrides(spec, around.override_policies, "unit.spec", problems)
     problems.refuse()
     decision = decide(_unit_input(intent, placement), around.fleet, around.previous, around.now)
-    divided = placement.replicas is not None and (
-        placement.replicas.mode == Mode.DIVIDED or placement.replicas.total is not None
-    )
+    divided = sets_replicas(placement)
     odd = try_overrides(overrides, intent.templates.templates, around.fleet, divided=divided, problems=problems)
     problems.refuse()
     warnings = [
         *intent.warnings,
-        *_decision_warnings(decision),
-        *_unknown_clusters(overrides, around.fleet),
+        *decision_warnings(decision),
+        *unknown_clusters(overrides, around.fleet),
         *odd,
     ]
     return Preview(
@@ -180,31 +177,6 @@ def _check_overrides(spec: UnitSpec, templates: Templates, problems: Problems) -
     return warnings
 
 
-def _all_overrides(
-    spec: UnitSpec, policies: Mapping[str, OverridePolicy], problems: Problems
-) -> Sequence[NamedOverride]:
-    named: list[NamedOverride] = []
-    for index, name in enumerate(spec.override_policies):
-        path = f"unit.spec.override_policies[{index}]"
-        policy = policies.get(name)
-        if policy is None:
-            problems.add(path, _no_policy("overridePolicies", name))
-            continue
-        named.extend(
-            NamedOverride(path=f"{path}.overrides[{position}]", override=override)
-            for position, override in enumerate(policy.spec)
-        )
-    named.extend(
-        NamedOverride(path=f"unit.spec.overrides[{index}]", override=override)
-        for index, override in enumerate(spec.overrides)
-    )
-    return named
-
-
-def _no_policy(collection: str, name: str) -> str:
-    return f"there is no {collection}/{name}: apply it first, or mend the name"
-
-
 def _unit_input(intent: UnitIntent, placement: Placement) -> UnitInput:
     workloads = []
     if placement.replicas is not None:
@@ -213,21 +185,3 @@ def _unit_input(intent: UnitIntent, placement: Placement) -> UnitInput:
             if replicas is not None:
                 workloads.append(WorkloadInput(key=str(template.key), replicas=replicas))
     return UnitInput(key=f"{intent.name.namespace}/{intent.name.name}", placement=placement, workloads=tuple(workloads))
-
-
-def _decision_warnings(decision: Decision) -> list[str]:
-    warnings = [warning.message for warning in decision.warnings]
-    if decision.reason:
-        warnings.append(f"no cluster is chosen now: {decision.message}")
-    warnings.extend(f"{shortfall.workload}: {shortfall.message}" for shortfall in decision.shortfall)
-    return warnings
-
-
-def _unknown_clusters(overrides: Sequence[NamedOverride], fleet: Sequence[ClusterSnapshot]) -> list[str]:
-    known = {cluster.name for cluster in fleet}
-    warnings = []
-    for named in overrides:
-        unknown = sorted(set(named.override.clusters.names or ()) - known)
-        if unknown:
-            warnings.append(f"{named.path}.clusters names clusters that are not registered: {', '.join(unknown)}")
-    return warnings

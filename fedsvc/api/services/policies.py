@@ -9,13 +9,18 @@ from fedsvc.api.convert.outcome import outcome_value
 from fedsvc.api.convert.override import read_override
 from fedsvc.api.convert.placement import read_placement
 from fedsvc.api.convert.policy import override_policy_message, placement_policy_message
+from fedsvc.api.intent.manifests import bounded
 from fedsvc.api.intent.metadata import check_labels
+from fedsvc.api.intent.overrides import unknown_clusters
 from fedsvc.api.intent.placement import check_placement, placement_warnings
+from fedsvc.api.intent.policy import POLICY_PATH, PolicyChange
+from fedsvc.api.intent.trial import NamedOverride
 from fedsvc.api.limits import MAX_UNIT_OVERRIDES
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_override_policy, parse_placement_policy
 from fedsvc.api.paging import Slice, cut, parse_page
 from fedsvc.api.problems import Problems
+from fedsvc.api.trying import try_on_units
 from fedsvc.errors import NotFoundError
 from fedsvc.model.policy import Policy
 from fedsvc.rendering.override_checks import validate_override
@@ -169,11 +174,20 @@ async def _apply_override(tx: Transaction, request: pb.ApplyOverridePolicyReques
         warnings.extend(str(problem) for problem in found if problem.warning)
         spec.append(override)
     problems.refuse()
+    before = (await policies.get_many(tx, OVERRIDE, [name])).get(name)
     policy, outcome = await policies.apply(
         tx, OVERRIDE, name=name, labels=dict(message.labels), spec=tuple(spec), etag=message.etag
     )
+    fleet = [cluster.snapshot() for cluster in await clusters.list_all(tx)]
+    named = [
+        NamedOverride(path=f"{POLICY_PATH}.overrides[{index}]", override=override)
+        for index, override in enumerate(spec)
+    ]
+    warnings.extend(unknown_clusters(named, fleet))
+    if before is not None and before.spec != policy.spec:
+        warnings.extend(await try_on_units(tx, PolicyChange(policy=policy, before=before.spec), fleet))
     return pb.ApplyOverridePolicyResponse(
-        override_policy=override_policy_message(policy), outcome=outcome_value(outcome), warnings=warnings
+        override_policy=override_policy_message(policy), outcome=outcome_value(outcome), warnings=bounded(warnings)
     )
 
 

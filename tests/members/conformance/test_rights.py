@@ -4,6 +4,8 @@ import asyncio
 import base64
 from typing import Any
 
+import pytest
+
 from fedsvc.testing.members import Member, Reply
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -53,6 +55,11 @@ async def allowed(robot: Member, path: str) -> Reply:
 async def test_wrong_credentials_are_unauthorized(member: Member) -> None:
     status = (await member.as_user("wrong").get("/api/v1/namespaces")).expect(401)
     assert (status["reason"], status["message"], status["code"]) == ("Unauthorized", "Unauthorized", 401)
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/healthz", "/version", "/api"])
+async def test_wrong_credentials_are_unauthorized_also_where_nobody_needs_any(member: Member, path: str) -> None:
+    (await member.as_user("wrong").get(path)).expect(401)
 
 
 async def test_an_account_without_rights_is_told_what_is_missing(member: Member, namespace: str) -> None:

@@ -1,5 +1,6 @@
-import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import yaml
@@ -8,13 +9,14 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.join import rights as rights_module
 from fedctl.join import steps
+from fedctl.join.leaving import check_same, clean_up
 from fedctl.join.member import MemberApi
-from fedsvc.v1 import cluster_pb2, cluster_service_pb2, common_pb2
-from fedsvc_client import Client, NotFoundError
+from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
+from fedctl.join.waiting import wait_gone, wait_ready
+from fedsvc.v1 import cluster_pb2, cluster_service_pb2
+from fedsvc_client import NotFoundError
 
-DEFAULT_NAMESPACE = "fedsvc-system"
-_POLL_SECONDS = 0.3
-_ID_KEY = steps.CLUSTER_ID_ANNOTATION
+_HOME = steps.DEFAULT_NAMESPACE
 
 _JOIN_EXAMPLES = """\b
 Examples:
@@ -24,7 +26,8 @@ Examples:
 
 \b
 It works with your kubeconfig on your machine, which is not sent anywhere; fedsvc gets a token of a service account of
-its own. It can be repeated: a join that was broken off goes on, and a changed --rights is applied.
+its own. It can be repeated: a join that was broken off goes on, the credential is renewed, and what is said anew is
+changed (--rights, --region ...); what is not said stays as it was.
 """
 
 _UNJOIN_EXAMPLES = """\b
@@ -44,11 +47,9 @@ Examples:
 @click.option("--zone", "zones", multiple=True, help="May be repeated [default: from the labels of its nodes]")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be repeated")
 @click.option("--taint", "taints", multiple=True, metavar="KEY[=VALUE]:EFFECT", help="May be repeated")
-@click.option("--rights", default="standard", show_default=True, help="Or namespaced:A,B, cluster-admin, a FILE")
+@click.option("--rights", default="", help="standard, namespaced:A,B, cluster-admin or a FILE [default: standard]")
 @click.option("--endpoint", default="", help="Address fedsvc reaches it by, where it is not that of the kubeconfig")
-@click.option(
-    "--namespace", "member_namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Made in the cluster"
-)
+@click.option("--namespace", "member_namespace", default="", help=f"In the cluster [default: {_HOME}]")
 @click.option("--dry-run", is_flag=True, help="Check, and show what would be done")
 @click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for it")
 @pass_context
@@ -64,27 +65,40 @@ def join(
     **given: object,
 ) -> None:
     """Make a Kubernetes cluster a member."""
-    registration = _registration(given)
+    said = read_registration(given)
+    if said.rights:
+        rights_module.rights_of(said.rights, [])  # a mistake in it is told before anything is asked
     with context.progress("looking at the cluster"):
-        member = MemberApi.load(kubeconfig, context_name)
+        member = _member(kubeconfig, context_name)
         facts = steps.look_at(member)
-    rights = rights_module.rights_of(registration.rights, facts.custom_groups)
     client = context.client()
-    _check_not_joined(client, name, facts.cluster_id)
+    stored = find_stored(client, name, facts.cluster_id)
+    registration = completed(said, stored)
+    rights = rights_module.rights_of(registration.rights, facts.custom_groups)
+    registration = replace(registration, rights=rights.profile)
+    # The server looks at all of it before anything is changed anywhere.
+    trial = to_cluster(member, facts, registration, "not-taken-yet", None)
+    client.clusters.create(name, trial, allow_existing=True, validate_only=True)
     _say(f"Kubernetes {facts.version} at {member.endpoint}, by context {member.context}")
+    if stored is not None and stored.connection.endpoint != trial.connection.endpoint:
+        context.warn(f"fedsvc reached {name} at {stored.connection.endpoint}; now: {trial.connection.endpoint}")
     if dry_run:
-        _preview(client, name, member=member, facts=facts, given=registration, rights=rights)
+        _preview(name, member, trial, steps.plan(rights, registration.namespace))
         return
-    steps.prepare(member, rights, registration.namespace, _say)
-    token, expires = steps.take_token(member, registration.namespace, _say)
-    cluster = steps.to_cluster(member, facts, registration, token, expires)
-    answer = client.clusters.create(name, cluster, allow_existing=True)
+    try:
+        steps.prepare(member, rights, registration.namespace, _say)
+        token, expires = steps.take_token(member, registration.namespace, _say)
+        cluster = to_cluster(member, facts, registration, token, expires)
+        answer = client.clusters.create(name, cluster, allow_existing=True)
+    except Failure as failure:
+        failure.hint = failure.hint or "Run the same command again when that is mended: it goes on from here."
+        raise
     for warning in answer.warnings:
         context.warn(warning)
     _say(f"{'renewed' if answer.existed else 'registered'} cluster {name}")
     with context.progress(f"waiting until fedsvc reaches {name}"):
-        stored = _wait_ready(client, name, timeout)
-    place = " ".join(filter(None, (stored.provider, stored.region, ",".join(stored.zones))))
+        reached = wait_ready(client, name, timeout)
+    place = " ".join(filter(None, (reached.provider, reached.region, ",".join(reached.zones))))
     click.echo(f"cluster/{name} joined" + (f" ({place})" if place else ""))
 
 
@@ -110,6 +124,8 @@ def unjoin(
     timeout: float,
 ) -> None:
     """Make a member leave."""
+    if force and not keep:
+        raise UsageFailure("--force leaves objects as they are, without asking the cluster: give no --delete-objects")
     client = context.client()
     try:
         stored = client.clusters.get(name)
@@ -119,10 +135,11 @@ def unjoin(
         stored = None
         _say(f"the server does not know a cluster {name}")
         if not context_name:
-            raise Failure(f"there is no cluster {name}", code=Exit.NOT_FOUND) from error
-    member = None if force else MemberApi.load(kubeconfig, context_name)
+            hint = "To take out of a cluster what joining left in it, name its --context."
+            raise Failure(f"there is no cluster {name}", code=Exit.NOT_FOUND, hint=hint) from error
+    member = None if force else _member(kubeconfig, context_name)
     if member is not None and stored is not None:
-        _check_same(member, stored, name)
+        check_same(member, stored, name)
     if stored is not None:
         fate = "stay there, no longer managed" if keep else "are DELETED there"
         works = f"{stored.status.work_count} objects {fate}" if not force else "what fedsvc put there stays as it is"
@@ -132,122 +149,39 @@ def unjoin(
         client.clusters.delete(name, objects=objects, force=force)
         if not force:
             with context.progress(f"waiting until nothing in {name} is managed any more"):
-                _wait_gone(client, name, timeout)
+                wait_gone(client, name, timeout)
         _say(f"removed cluster {name} from the server")
     if member is not None:
         namespace = stored.connection.member_namespace if stored is not None else ""
-        steps.clean_up(member, namespace or DEFAULT_NAMESPACE, _say)
+        clean_up(member, name, namespace, _say)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _member(kubeconfig: Path | None, context_name: str) -> MemberApi:
+    """The cluster of a context, closed when the command ends, however it does."""
+    member = MemberApi.load(kubeconfig, context_name)
+    click.get_current_context().call_on_close(member.close)
+    return member
 
 
 def _say(text: str) -> None:
     click.echo(f"  {text}", err=True)
 
 
-def _registration(given: dict[str, object]) -> steps.Registration:
-    labels = {}
-    for label in _words(given["labels"]):
-        key, is_set, value = label.partition("=")
-        if not is_set or not key:
-            raise UsageFailure(f"--label {label!r}: write KEY=VALUE")
-        labels[key] = value
-    return steps.Registration(
-        namespace=str(given["member_namespace"]),
-        endpoint=str(given["endpoint"]),
-        provider=str(given["provider"]),
-        region=str(given["region"]),
-        zones=_words(given["zones"]),
-        labels=labels,
-        taints=[_taint(word) for word in _words(given["taints"])],
-        rights=str(given["rights"]),
-    )
-
-
-def _words(value: object) -> tuple[str, ...]:
-    assert isinstance(value, tuple)
-    return value
-
-
-def _taint(word: str) -> cluster_pb2.Taint:
-    effects = {
-        "NoSchedule": cluster_pb2.TAINT_EFFECT_NO_SCHEDULE,
-        "PreferNoSchedule": cluster_pb2.TAINT_EFFECT_PREFER_NO_SCHEDULE,
-        "NoExecute": cluster_pb2.TAINT_EFFECT_NO_EXECUTE,
-        "NoScheduleNew": cluster_pb2.TAINT_EFFECT_NO_SCHEDULE_NEW,
-    }
-    front, _, effect = word.rpartition(":")
-    key, _, value = front.partition("=")
-    if effect not in effects or not key:
-        raise UsageFailure(f"--taint {word!r}: write KEY=VALUE:EFFECT, the effect one of {', '.join(effects)}")
-    return cluster_pb2.Taint(key=key, value=value, effect=effects[effect])
-
-
-def _check_not_joined(client: Client, name: str, cluster_id: str) -> None:
-    for other in client.clusters.list():
-        other_id, other_name = other.annotations.get(_ID_KEY, ""), other.name.removeprefix("clusters/")
-        if other_id == cluster_id and other_name != name:
-            text = f"this cluster is a member already, as {other_name}: unjoin that first, or choose another --context"
-            raise Failure(text, code=Exit.CONFLICT)
-        if other_name == name and other_id and other_id != cluster_id:
-            text = f"{name} is another cluster's name here: choose another name or --context, or unjoin {name} first"
-            raise Failure(text, code=Exit.CONFLICT)
-
-
-def _check_same(member: MemberApi, stored: cluster_pb2.Cluster, name: str) -> None:
-    wanted = stored.annotations.get(_ID_KEY, "")
-    if wanted and steps.look_at(member).cluster_id != wanted:
-        raise Failure(
-            f"context {member.context} is another cluster than {name}: choose the right --context", code=Exit.CONFLICT
-        )
-
-
 def _preview(
-    client: Client,
-    name: str,
-    *,
-    member: MemberApi,
-    facts: steps.Facts,
-    given: steps.Registration,
-    rights: rights_module.Rights,
+    name: str, member: MemberApi, cluster: cluster_pb2.Cluster, plan: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    cluster = steps.to_cluster(member, facts, given, "not-taken-in-a-dry-run", None)
-    client.clusters.create(name, cluster, allow_existing=True, validate_only=True)
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": given.namespace}}
-    account = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": rights_module.NAME, "namespace": given.namespace},
-    }
-    manifests = [namespace, account, *(manifest for _, manifest in rights_module.objects(rights, given.namespace))]
-    _say("nothing was written; these objects would be made in the cluster:")
-    click.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
-
-
-def _wait_ready(client: Client, name: str, timeout_seconds: float) -> cluster_pb2.Cluster:
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        cluster = client.clusters.get(name)
-        conditions = {item.type: item for item in cluster.status.conditions}
-        ready = conditions.get("Ready")
-        if ready is not None and ready.status == common_pb2.CONDITION_STATUS_TRUE:
-            return cluster
-        if time.monotonic() > deadline:
-            wrong = [item.message for item in conditions.values() if item.status != common_pb2.CONDITION_STATUS_TRUE]
-            text = "; ".join(dict.fromkeys(wrong)) or "the server has not looked at it yet"
-            hint = "From the server the cluster may have another address: --endpoint. Joining again goes on from here."
-            raise Failure(f"{name} is registered, but fedsvc does not reach it: {text}", hint=hint, code=Exit.TIMED_OUT)
-        time.sleep(_POLL_SECONDS)
-
-
-def _wait_gone(client: Client, name: str, timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        try:
-            cluster = client.clusters.get(name)
-        except NotFoundError:
-            return
-        if time.monotonic() > deadline:
-            count = cluster.status.work_count
-            text = f"{count} objects in {name} are still managed; `fedctl describe cluster {name}` tells why"
-            raise Failure(text, hint="Where the cluster is gone for good: --force", code=Exit.TIMED_OUT)
-        time.sleep(_POLL_SECONDS)
+    _say("a dry run: nothing is written. The steps would be:")
+    for path, manifest in plan:
+        kind, metadata = manifest["kind"], manifest["metadata"]
+        place = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+        there = member.call("GET", path).code == 200
+        deed = "keep" if there and kind == "Namespace" else "apply" if there else "create"
+        _say(f"  {deed} {kind} {place}{metadata['name']}")
+    _say(f"  take a token of the service account for {steps.TOKEN_LIFETIME_SECONDS // 86_400} days")
+    where = " ".join(filter(None, (cluster.provider, cluster.region, ",".join(cluster.zones))))
+    rights = cluster.connection.rights
+    _say(
+        f"  register cluster {name} at {cluster.connection.endpoint} with rights {rights}" + f" ({where})" * bool(where)
+    )
+    click.echo(yaml.safe_dump_all([manifest for _, manifest in plan], sort_keys=False), nl=False)

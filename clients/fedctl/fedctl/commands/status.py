@@ -4,15 +4,15 @@ import click
 
 from fedctl import kinds
 from fedctl.context import Context, pass_context
+from fedctl.describing import print_unit_clusters
 from fedctl.failures import Exit
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import namespace_option
 from fedctl.output import views, words
-from fedctl.output.printing import print_table, to_yaml
+from fedctl.output.printing import to_yaml
 from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client import Client, NotFoundError, unit_name
-from fedsvc_client.names import last_part
 
 _EXAMPLES = """\b
 Examples:
@@ -21,7 +21,7 @@ Examples:
   fedctl status shop && echo all is well
 
 \b
-Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it does not answer), 3 there is no such unit.
+Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is not heard), 3 there is no such unit.
 """
 
 
@@ -42,11 +42,10 @@ def status(context: Context, *, unit: str, namespace: str, output: str) -> None:
     unit = unit.removeprefix("unit/").removeprefix("units/")
     answer = read_status(context.client(), unit, namespace)
     if output == "table":
-        is_known = print_status(context, answer)
+        print_status(context, answer)
     else:
-        is_known = not _silent_clusters(context.client(), answer.unit)
         _print_document(answer, output)
-    is_well = is_known and answer.unit.status.state == unit_pb2.UNIT_STATE_READY
+    is_well = answer.unit.status.state == unit_pb2.UNIT_STATE_READY
     click.get_current_context().exit(int(Exit.DONE if is_well else Exit.FAILED))
 
 
@@ -62,55 +61,38 @@ def read_status(client: Client, unit: str, namespace: str) -> unit_service_pb2.G
         raise missing(client, kinds.UNIT, unit, namespace=namespace) from error
 
 
-def print_status(context: Context, answer: unit_service_pb2.GetUnitStatusResponse) -> bool:
-    """Print the summary, a line a cluster, and what is odd; return whether all of it is known to be true now."""
+def print_status(context: Context, answer: unit_service_pb2.GetUnitStatusResponse) -> None:
+    """Print the summary, a line a cluster, and what is odd."""
     unit, console = answer.unit, context.console()
     state = views.unit_state(unit)
-    replicas = f"{unit.status.ready_replicas}/{unit.status.desired_replicas} replicas ready"
+    replicas = f"{views.ready_text(unit.status)} replicas ready"
     console.print(f"unit {views.unit_text(unit.name)}: ", end="")
     console.print(state, style=words.style_of(state) or None, end="")
     console.print(f", {replicas}, revision {unit.revision}")
     unmet = [item for item in unit.status.conditions if item.status != common_pb2.CONDITION_STATUS_TRUE]
     told: dict[str, list[str]] = {}
     for condition in unmet:
-        told.setdefault(words.one_line(condition.message), []).append(condition.type)
+        told.setdefault(_without_words_of_lines(condition.message, unit.status), []).append(condition.type)
     for message, kinds_of_it in told.items():
         if message:
             console.print(f"  {', '.join(kinds_of_it)}: {message}")
     for warning in answer.warnings:
         context.warn(warning)
-    silent = _silent_clusters(context.client(), unit)
     if unit.status.clusters:
         console.print()
-        print_table(console, views.unit_clusters(), [_as_known(line, silent) for line in unit.status.clusters])
-    if silent:
-        context.warn(f"{', '.join(silent)}: does not answer; what is shown of it is what it last said")
-    return not silent
+        print_unit_clusters(console, unit.status)
 
 
-def _silent_clusters(client: Client, unit: unit_pb2.Unit) -> dict[str, str]:
-    """Return the clusters of a unit that do not answer now, with the reason."""
-    used = {line.cluster for line in unit.status.clusters}
-    return {
-        last_part(cluster.name): views.cluster_message(cluster)
-        for cluster in client.clusters.list()
-        if last_part(cluster.name) in used and views.cluster_state(cluster) in views.SILENT
-    }
-
-
-def _as_known(line: unit_pb2.UnitClusterStatus, silent: dict[str, str]) -> unit_pb2.UnitClusterStatus:
-    """Say of a line that looks well that it is not known, where its cluster does not answer."""
-    if line.cluster not in silent or line.state != unit_pb2.WORK_STATE_APPLIED:
-        return line
-    unknown = unit_pb2.UnitClusterStatus()
-    unknown.CopyFrom(line)
-    unknown.state = unit_pb2.WORK_STATE_UNSPECIFIED
-    unknown.reason, unknown.message = "ClusterUnreachable", silent[line.cluster]
-    return unknown
+def _without_words_of_lines(message: str, status: unit_pb2.UnitStatus) -> str:
+    """Leave out of a condition's message what stands below the table anyway: "b: X is Failed (why)", and "X: why"."""
+    for line in status.clusters:
+        _, _, why = line.message.partition(": ")
+        if why and message.endswith(f" ({why})"):
+            message = message.removesuffix(f" ({why})")
+    return words.one_line(message)
 
 
 def _print_document(answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:
-
     value = {"name": answer.unit.name, **write_message(answer.unit.status)}
     value["verdicts"] = [write_message(verdict) for verdict in answer.verdicts]
     value["warnings"] = list(answer.warnings)

@@ -1,9 +1,13 @@
 """The cluster to be joined, reached with the user's own kubeconfig by the official client package."""
 
 import base64
+import contextlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -25,6 +29,11 @@ class Reply:
     def message(self) -> str:
         """Its own words."""
         return str(self.body.get("message") or f"HTTP {self.code}")
+
+    @property
+    def advice(self) -> str:
+        """What to do about a refusal, to be put behind the message."""
+        return ". Joining and leaving need the rights of an administrator" if self.code == 403 else ""
 
 
 class MemberApi:
@@ -51,26 +60,59 @@ class MemberApi:
             raise Failure(f"there is no kubeconfig {kubeconfig}", code=Exit.USAGE)
         try:
             contexts, current = kubernetes.config.list_kube_config_contexts(config_file=file)
+            names = sorted(str(item["name"]) for item in contexts)
         except kubernetes.config.ConfigException as error:
             if kubeconfig is None:
-                configuration = kubernetes.client.Configuration()
-                try:
-                    kubernetes.config.load_incluster_config(client_configuration=configuration)
-                except kubernetes.config.ConfigException:
-                    text = f"no kubeconfig: {error}. Give --kubeconfig FILE, or set KUBECONFIG"
-                    raise Failure(text, code=Exit.USAGE) from error
-                return cls(kubernetes.client.ApiClient(configuration), "in-cluster")
+                return cls._in_cluster(str(error))
             raise Failure(f"{kubeconfig} is no kubeconfig: {error}", code=Exit.USAGE) from error
-        names = sorted(item["name"] for item in contexts)
-        wanted = context or (current or {}).get("name", "")
+        except Exception as error:  # whatever a file that is no kubeconfig makes the package stumble over
+            words = " ".join(str(error).split())
+            raise Failure(f"{kubeconfig or 'the kubeconfig'} is no kubeconfig: {words}", code=Exit.USAGE) from error
+        wanted = context or str((current or {}).get("name", ""))
         if wanted not in names:
             text = f"the kubeconfig has no context {wanted!r}" if wanted else "the kubeconfig has no current context"
             raise Failure(f"{text}; it has: {', '.join(names) or 'none'}. Choose one with --context", code=Exit.USAGE)
+        with _logged_errors() as errors:
+            try:
+                client = kubernetes.config.new_client_from_config(
+                    config_file=file, context=wanted, persist_config=False
+                )
+            except Exception as error:  # exec plug-ins and auth providers raise whatever they like
+                raise Failure(f"logging in by context {wanted} failed: {error}") from error
+        made = cls(client, wanted)
+        if errors and not made.has_credentials:  # an exec plug-in that fails is only logged by the package
+            raise Failure(f"logging in by context {wanted} failed: {'; '.join(errors)}")
+        return made
+
+    @classmethod
+    def _in_cluster(cls, problem: str) -> "MemberApi":
+        import kubernetes.client  # noqa: PLC0415 - as in `load`
+        import kubernetes.config  # noqa: PLC0415 - as in `load`
+
+        configuration = kubernetes.client.Configuration()
         try:
-            client = kubernetes.config.new_client_from_config(config_file=file, context=wanted, persist_config=False)
-        except Exception as error:  # exec plug-ins and auth providers raise whatever they like
-            raise Failure(f"logging in by context {wanted} failed: {error}") from error
-        return cls(client, wanted)
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+        except kubernetes.config.ConfigException as error:
+            text = f"no kubeconfig: {problem}. Give --kubeconfig FILE, or set KUBECONFIG"
+            raise Failure(text, code=Exit.USAGE) from error
+        return cls(kubernetes.client.ApiClient(configuration), "in-cluster")
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the kubeconfig gave anything to log in with."""
+        return bool(self.configuration.auth_settings() or self.configuration.cert_file)
+
+    def proxy_url(self) -> str:
+        """The proxy that the kubeconfig names; the one of this machine's environment is no matter of the server."""
+        import kubernetes.client  # noqa: PLC0415 - as in `load`
+
+        proxy = str(getattr(self.configuration, "proxy", None) or "")
+        of_environment = kubernetes.client.Configuration(host=self.endpoint).proxy
+        return "" if proxy == of_environment else proxy
+
+    def close(self) -> None:
+        """Give back the connections; a later call opens new ones."""
+        self._client.rest_client.pool_manager.clear()
 
     def ca_pem(self) -> bytes:
         """The authorities that the kubeconfig trusts; empty: those of the system."""
@@ -94,8 +136,8 @@ class MemberApi:
             answer = self._client.rest_client.pool_manager.request(
                 method, self.endpoint + path, body=data, headers=headers, timeout=TIMEOUT_SECONDS, retries=False
             )
-        except Exception as error:  # urllib3's tree; the text says what it was
-            text = f"the cluster of context {self.context} at {self.endpoint} does not answer: {error}"
+        except Exception as error:  # urllib3's tree, and what lies below it
+            text = f"the cluster of context {self.context} at {self.endpoint} does not answer: {_plain(error)}"
             raise Failure(text, code=Exit.UNREACHABLE) from error
         try:
             parsed = orjson.loads(answer.data)
@@ -116,9 +158,30 @@ class MemberApi:
         reply = self.call("PATCH", f"{path}?fieldManager={FIELD_MANAGER}&force=true", manifest, content_type=APPLY)
         if reply.code not in (200, 201):
             kind = f"{manifest['kind']} {manifest['metadata']['name']}"
-            raise Failure(f"{kind} cannot be made: {reply.message}. Joining needs the rights of an administrator")
+            raise Failure(f"{kind} cannot be made: {reply.message}{reply.advice}")
         versions = (_version(before.body), _version(reply.body))
         return before.code == 404 or versions[0] != versions[1]
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """All objects of a collection; none where it is not served.
+
+        Raises:
+            Failure: the cluster refuses to list them.
+        """
+        found: list[dict[str, Any]] = []
+        more = ""
+        while True:
+            separator = "&" if "?" in path else "?"
+            reply = self.call("GET", f"{path}{separator}limit=500{more}")
+            if reply.code == 404:
+                return found
+            if reply.code != 200:
+                raise Failure(f"you may not list {path.partition('?')[0]}: {reply.message}{reply.advice}")
+            found.extend(item for item in reply.body.get("items") or () if isinstance(item, dict))
+            token = (reply.body.get("metadata") or {}).get("continue")
+            if not token:
+                return found
+            more = f"&continue={quote(str(token), safe='')}"
 
     def delete(self, path: str) -> bool:
         """Delete an object; whether it was there.
@@ -128,13 +191,48 @@ class MemberApi:
         """
         reply = self.call("DELETE", path)
         if reply.code not in (200, 202, 404):
-            raise Failure(f"{path} cannot be deleted: {reply.message}")
+            raise Failure(f"{path} cannot be deleted: {reply.message}{reply.advice}")
         return reply.code != 404
 
 
 def secret_value(body: dict[str, Any], key: str) -> str:
     """A value of a Secret, decoded; empty where it is not there yet."""
-    return base64.b64decode(body.get("data", {}).get(key, "")).decode()
+    return base64.b64decode((body.get("data") or {}).get(key, "")).decode()
+
+
+@contextlib.contextmanager
+def _logged_errors() -> Iterator[list[str]]:
+    """What is logged as an error meanwhile, kept from the terminal."""
+    messages: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            messages.append(record.getMessage())
+
+    handler, root = Keep(level=logging.ERROR), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        root.removeHandler(handler)
+
+
+def _plain(error: Exception) -> str:
+    """What urllib3 raised, in plain words."""
+    from urllib3 import exceptions  # noqa: PLC0415 - comes with the kubernetes package, imported with it
+
+    text = " ".join(str(error).split())
+    if isinstance(error, exceptions.NameResolutionError):
+        return "the name of its host is not found"
+    if isinstance(error, exceptions.NewConnectionError):
+        return "nothing listens there" if "refused" in text else text.rpartition("connection: ")[2]
+    if isinstance(error, exceptions.TimeoutError):
+        return f"nothing came within {TIMEOUT_SECONDS:.0f} s"
+    if isinstance(error, exceptions.SSLError):
+        return f"no TLS connection ({text.partition(' (_ssl')[0].rpartition('] ')[2] or text})"
+    if isinstance(error, exceptions.ProtocolError):
+        return "it closed the connection without an answer"
+    return text or type(error).__name__
 
 
 def _version(body: dict[str, Any]) -> str:

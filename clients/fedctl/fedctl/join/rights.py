@@ -6,6 +6,8 @@ ClusterRoles, nodes, webhooks and the like are out of its reach. RBAC cannot say
 are taken from the cluster as it is at joining; for one that comes later rights are missing, and joining again adds it.
 """
 
+import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,20 @@ import yaml
 from fedctl.failures import Exit, Failure
 
 NAME = "fedsvc"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ALL = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 READ = ["get", "list", "watch"]
 
 Rule = dict[str, Any]
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_RULE_FIELDS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """A profile: rules for the whole cluster, rules for single namespaces."""
 
-    profile: str  # as it was asked for
+    profile: str  # its name: standard, namespaced:A,B, cluster-admin or custom
     cluster_rules: tuple[Rule, ...]
     namespaces: tuple[str, ...] = ()  # where `namespace_rules` hold
     namespace_rules: tuple[Rule, ...] = ()
@@ -77,26 +82,22 @@ def rights_of(profile: str, custom_groups: list[str]) -> Rights:
         return Rights(profile=profile, cluster_rules=(everything, {"nonResourceURLs": ["*"], "verbs": ["get"]}))
     kind, _, names = profile.partition(":")
     if kind == "namespaced":
-        namespaces_named = tuple(sorted({name.strip() for name in names.split(",") if name.strip()}))
+        given = [name.strip() for name in names.split(",")]
+        namespaces_named = tuple(sorted({name for name in given if name}))
         if not namespaces_named:
             raise Failure("--rights namespaced: needs namespaces, such as namespaced:shop,web", code=Exit.USAGE)
+        for index, name in enumerate(given):
+            if name and (len(name) > 63 or not _LABEL.fullmatch(name)):
+                rule = "lower-case letters, digits and '-', beginning and ending with a letter or digit, at most 63"
+                raise Failure(f"--rights namespaced[{index}]: {name!r} is no namespace's name: {rule}", code=Exit.USAGE)
         custom = ({"apiGroups": custom_groups, "resources": ["*"], "verbs": ALL},) if custom_groups else ()
         return Rights(
-            profile=profile,
-            # Watches of managed objects are by kind over all namespaces, so reading has to be allowed there.
-            cluster_rules=(
-                *_fleet_rules(),
-                {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ},
-                *_reading(),
-            ),
+            profile=f"namespaced:{','.join(namespaces_named)}",
+            cluster_rules=(*_fleet_rules(), {"apiGroups": [""], "resources": ["namespaces"], "verbs": READ}),
             namespaces=namespaces_named,
             namespace_rules=(*_application_rules(), *custom),
         )
     return _from_file(profile)
-
-
-def _reading() -> tuple[Rule, ...]:
-    return tuple({**rule, "verbs": READ} for rule in _application_rules())
 
 
 def _from_file(profile: str) -> Rights:
@@ -108,24 +109,54 @@ def _from_file(profile: str) -> Rights:
         raise Failure(text, code=Exit.USAGE)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise Failure(f"{path} is not YAML: {error}", code=Exit.USAGE) from error
     rules = document.get("rules") if isinstance(document, dict) else document
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) and "verbs" in rule for rule in rules):
-        raise Failure(f"{path}: must hold `rules:`, a list as in a ClusterRole", code=Exit.USAGE)
+    if not isinstance(rules, list) or not rules:
+        raise Failure(f"{path}: rules: must be a list of rules, as in a ClusterRole", code=Exit.USAGE)
+    problems = [problem for index, rule in enumerate(rules) for problem in _rule_problems(rule, f"rules[{index}]")]
+    if problems:
+        raise Failure(f"{path}: " + f"\n{path}: ".join(problems), code=Exit.USAGE)
     return Rights(profile="custom", cluster_rules=(*rules, *_fleet_rules()))
+
+
+def _rule_problems(rule: object, where: str) -> list[str]:
+    """What an API server would refuse in a PolicyRule, or pass over without a word."""
+    if not isinstance(rule, dict):
+        return [f"{where}: must be an object with verbs, apiGroups and resources"]
+    problems = []
+    for name, value in rule.items():
+        if name not in _RULE_FIELDS:
+            close = difflib.get_close_matches(str(name), _RULE_FIELDS, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(_RULE_FIELDS)}"
+            problems.append(f"{where}.{name}: is not known; {hint}")
+        elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            problems.append(f"{where}.{name}: must be a list of strings")
+    if problems:
+        return problems
+    if not rule.get("verbs"):
+        problems.append(f"{where}.verbs: is missing: name verbs such as get, list, watch")
+    if rule.get("nonResourceURLs"):
+        if rule.get("resources") or rule.get("apiGroups"):
+            problems.append(f"{where}.nonResourceURLs: goes with verbs only; write resources in a rule of their own")
+    else:
+        problems.extend(
+            f"{where}.{name}: is missing: name at least one, or * for all"
+            for name in ("apiGroups", "resources")
+            if not rule.get(name)
+        )
+    return problems
 
 
 def objects(rights: Rights, namespace: str) -> list[tuple[str, dict[str, Any]]]:
     """The RBAC objects of a profile, as (path, manifest), in the order they are made."""
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
     subject = [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}]
     # Of its own account only: that is how a token is renewed before it ends.
     own = ({"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": [NAME], "verbs": ["create"]},)
-    result = [_role("ClusterRole", f"{rbac}/clusterroles", "", list(rights.cluster_rules))]
-    result.append(_binding("ClusterRoleBinding", "ClusterRole", f"{rbac}/clusterrolebindings", "", subject))
+    result = [_role("ClusterRole", f"{RBAC}/clusterroles", "", list(rights.cluster_rules))]
+    result.append(_binding("ClusterRoleBinding", "ClusterRole", f"{RBAC}/clusterrolebindings", "", subject))
     for place, rules in [(namespace, own), *((name, rights.namespace_rules) for name in rights.namespaces)]:
-        prefix = f"{rbac}/namespaces/{place}"
+        prefix = f"{RBAC}/namespaces/{place}"
         role = f"{NAME}-token" if rules is own else NAME
         result.append(_role("Role", f"{prefix}/roles", place, list(rules), name=role))
         result.append(_binding("RoleBinding", "Role", f"{prefix}/rolebindings", place, subject, name=role))

@@ -1,4 +1,4 @@
-"""The steps of joining and leaving; each can be repeated, so a join that was broken off is begun again."""
+"""The steps of joining; each can be repeated, so a join that was broken off is begun again."""
 
 import time
 from collections.abc import Callable
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fedctl.failures import Failure
+from fedctl.failures import Exit, Failure
 from fedctl.join.member import MemberApi, secret_value
-from fedctl.join.rights import NAME, Rights, objects
-from fedsvc.v1 import cluster_pb2
+from fedctl.join.rights import NAME, RBAC, Rights, objects
 
-CLUSTER_ID_ANNOTATION = "fedsvc.io/cluster-id"
 MADE_LABEL = "fedsvc.io/made-by-join"
-TOKEN_LIFETIME_SECONDS = 24 * 3600
+TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600  # the service renews it daily, and asks for as much each time
+DEFAULT_NAMESPACE = "fedsvc-system"
 OLDEST = (1, 20)
 _SECRET_SECONDS = 15.0
 
@@ -46,14 +45,13 @@ def look_at(member: MemberApi) -> Facts:
     if (0, 0) < (major, minor) < OLDEST:  # 0.0 is a build that does not know its version
         raise Failure(f"the cluster is Kubernetes {text}; 1.20 or newer is needed")
     system = member.call("GET", "/api/v1/namespaces/kube-system")
-    if system.code != 200:
-        raise Failure(
-            f"you may not look at the cluster: {system.message}. Joining needs the rights of an administrator"
-        )
+    cluster_id = str((system.body.get("metadata") or {}).get("uid") or "")
+    if system.code != 200 or not cluster_id:
+        raise Failure(f"you may not look at the cluster: {system.message}{system.advice}")
     region, zones = _location(member)
     return Facts(
         version=text,
-        cluster_id=str(system.body["metadata"]["uid"]),
+        cluster_id=cluster_id,
         region=region,
         zones=zones,
         custom_groups=_custom_groups(member),
@@ -61,8 +59,7 @@ def look_at(member: MemberApi) -> Facts:
 
 
 def _location(member: MemberApi) -> tuple[str, tuple[str, ...]]:
-    nodes = member.call("GET", "/api/v1/nodes?limit=500")
-    labels = [item["metadata"].get("labels", {}) for item in nodes.body.get("items", [])]
+    labels = [item["metadata"].get("labels") or {} for item in member.items("/api/v1/nodes")]
     regions = sorted({value for item in labels if (value := _topology(item, "region"))})
     zones = sorted({value for item in labels if (value := _topology(item, "zone"))})
     return (regions[0] if len(regions) == 1 else ""), tuple(zones)
@@ -73,31 +70,82 @@ def _topology(labels: dict[str, str], what: str) -> str:
 
 
 def _custom_groups(member: MemberApi) -> list[str]:
-    definitions = member.call("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=500")
-    return sorted({str(item["spec"]["group"]) for item in definitions.body.get("items", [])})
+    definitions = member.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    return sorted({str(item["spec"]["group"]) for item in definitions})
+
+
+def plan(rights: Rights, namespace: str) -> list[tuple[str, dict[str, Any]]]:
+    """All objects of a join, as (path, manifest), in the order they are made."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    for name in dict.fromkeys((namespace, *rights.namespaces)):
+        metadata: dict[str, Any] = {"name": name}
+        if name not in rights.namespaces:  # what applications live in is not taken away when the cluster leaves
+            metadata["labels"] = {MADE_LABEL: "true"}
+        made.append((f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": namespace}}
+    made.append((f"/api/v1/namespaces/{namespace}/serviceaccounts/{NAME}", account))
+    return made + objects(rights, namespace)
 
 
 def prepare(member: MemberApi, rights: Rights, namespace: str, say: Say) -> None:
-    """Namespace, service account and rights.
+    """Namespace, service account and rights; those of an earlier profile are taken away.
 
     Raises:
-        Failure: the cluster refuses one of them.
+        Failure: the cluster refuses one of them, or somebody else's fedsvc is there.
     """
-    for name in (namespace, *rights.namespaces):
-        path = f"/api/v1/namespaces/{name}"
-        if member.call("GET", path).code == 404:
-            member.apply(
-                path,
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {MADE_LABEL: "true"}}},
-            )
-            say(f"created namespace {name}")
+    _checkhome_of(member, namespace)
+    changed = []
+    for path, manifest in plan(rights, namespace):
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        if kind == "Namespace":
+            _make_namespace(member, path, manifest, say)
+        elif kind == "ServiceAccount":
+            made = member.apply(path, manifest)
+            say(f"{'created' if made else 'found'} service account {namespace}/{name}")
         else:
-            say(f"namespace {name} is there")
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": namespace}}
-    made = member.apply(f"/api/v1/namespaces/{namespace}/serviceaccounts/{NAME}", account)
-    say(f"{'created' if made else 'found'} service account {namespace}/{NAME}")
-    changed = [member.apply(path, manifest) for path, manifest in objects(rights, namespace)]
+            changed.append(member.apply(path, manifest))
+    kept = {path for path, _ in objects(rights, namespace)}
+    changed.extend(member.delete(path) for path in granted_in_namespaces(member) if path not in kept)
     say(f"{'granted' if any(changed) else 'found'} rights: {rights.profile}")
+
+
+def _make_namespace(member: MemberApi, path: str, manifest: dict[str, Any], say: Say) -> None:
+    name = manifest["metadata"]["name"]
+    found = member.call("GET", path)
+    if found.code == 404:
+        member.apply(path, manifest)
+        say(f"created namespace {name}")
+    elif (found.body.get("metadata") or {}).get("deletionTimestamp"):
+        raise Failure(f"namespace {name} is being removed still: wait until it is gone, then join again")
+    else:
+        say(f"namespace {name} is there")
+
+
+def home_of(member: MemberApi) -> str:
+    """The namespace whose service account has the rights that joining gives; empty where there are none."""
+    found = member.call("GET", f"{RBAC}/clusterrolebindings/{NAME}")
+    subjects = found.body.get("subjects") or () if found.code == 200 else ()
+    return next((str(item.get("namespace", "")) for item in subjects if item.get("name") == NAME), "")
+
+
+def _checkhome_of(member: MemberApi, namespace: str) -> None:
+    home = home_of(member)
+    if home not in ("", namespace):
+        text = (
+            f"a fedsvc has its service account in namespace {home} of this cluster, by an earlier join or for another "
+            f"server: take it over with --namespace {home}, or take it out first with fedctl unjoin"
+        )
+        raise Failure(text, code=Exit.CONFLICT)
+
+
+def granted_in_namespaces(member: MemberApi) -> list[str]:
+    """The paths of the bindings and roles that joining made in namespaces, bindings first."""
+    return [
+        f"{RBAC}/namespaces/{item['metadata']['namespace']}/{kind}/{item['metadata']['name']}"
+        for kind in ("rolebindings", "roles")
+        for item in member.items(f"{RBAC}/{kind}?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dfedctl")
+        if item["metadata"]["name"] in (NAME, f"{NAME}-token")
+    ]
 
 
 def take_token(member: MemberApi, namespace: str, say: Say) -> tuple[str, datetime | None]:
@@ -114,13 +162,20 @@ def take_token(member: MemberApi, namespace: str, say: Say) -> tuple[str, dateti
     }
     reply = member.call("POST", path, request)
     if reply.code in (200, 201):
-        status = reply.body["status"]
-        expires = datetime.fromisoformat(str(status["expirationTimestamp"]))
+        token, expires = _issued(reply.body.get("status"))
         say(f"took a token until {expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC; fedsvc renews it by itself")
-        return str(status["token"]), expires
+        return token, expires
     if reply.code not in (404, 405):
-        raise Failure(f"no token could be had: {reply.message}")
+        raise Failure(f"no token could be had: {reply.message}{reply.advice}")
     return _secret_token(member, namespace, say), None
+
+
+def _issued(status: Any) -> tuple[str, datetime]:
+    try:
+        token, expires = str(status["token"]), datetime.fromisoformat(str(status["expirationTimestamp"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Failure("no token could be had: the answer to the TokenRequest holds none with an end") from error
+    return token, expires if expires.tzinfo is not None else expires.replace(tzinfo=UTC)
 
 
 def _secret_token(member: MemberApi, namespace: str, say: Say) -> str:
@@ -138,71 +193,3 @@ def _secret_token(member: MemberApi, namespace: str, say: Say) -> str:
         time.sleep(0.3)
     say(f"took the token of Secret {namespace}/{name}, which has no end")
     return token
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """What the server is told."""
-
-    namespace: str
-    endpoint: str
-    provider: str
-    region: str
-    zones: tuple[str, ...]
-    labels: dict[str, str]
-    taints: list[cluster_pb2.Taint]
-    rights: str
-
-
-def to_cluster(
-    member: MemberApi, facts: Facts, given: Registration, token: str, expires: datetime | None
-) -> cluster_pb2.Cluster:
-    """The cluster as it is registered."""
-    configuration: Any = member.configuration
-    credential = cluster_pb2.ClusterCredential(token=token)
-    if expires is not None:
-        credential.token_expire_time.FromDatetime(expires)
-    return cluster_pb2.Cluster(
-        labels=given.labels,
-        annotations={CLUSTER_ID_ANNOTATION: facts.cluster_id},
-        provider=given.provider,
-        region=given.region or facts.region,
-        zones=sorted(given.zones or facts.zones),
-        taints=given.taints,
-        connection=cluster_pb2.ClusterConnection(
-            endpoint=given.endpoint or member.endpoint,
-            ca_pem=member.ca_pem(),
-            tls_server_name=configuration.tls_server_name or "",
-            insecure_skip_tls_verify=not configuration.verify_ssl,
-            proxy_url=getattr(configuration, "proxy", None) or "",
-            credential=credential,
-            member_namespace=given.namespace,
-            service_account=NAME if expires is not None else "",
-            rights=given.rights,
-        ),
-    )
-
-
-def clean_up(member: MemberApi, namespace: str, say: Say) -> None:
-    """Take away what joining brought: rights, account, and the namespace where joining made it.
-
-    Raises:
-        Failure: the cluster refuses it.
-    """
-    rbac = "/apis/rbac.authorization.k8s.io/v1"
-    for path in (f"{rbac}/clusterrolebindings/{NAME}", f"{rbac}/clusterroles/{NAME}"):
-        member.delete(path)
-    for kind in ("rolebindings", "roles"):
-        listed = member.call("GET", f"{rbac}/{kind}?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dfedctl")
-        for item in listed.body.get("items", []):
-            metadata = item["metadata"]
-            if metadata["name"] in (NAME, f"{NAME}-token"):
-                member.delete(f"{rbac}/namespaces/{metadata['namespace']}/{kind}/{metadata['name']}")
-    say("removed its rights")
-    found = member.call("GET", f"/api/v1/namespaces/{namespace}")
-    if found.body.get("metadata", {}).get("labels", {}).get(MADE_LABEL) == "true":
-        member.delete(f"/api/v1/namespaces/{namespace}")
-        say(f"removed namespace {namespace}")
-    elif found.code == 200:
-        member.delete(f"/api/v1/namespaces/{namespace}/serviceaccounts/{NAME}")
-        say(f"removed service account {namespace}/{NAME}; the namespace was there before joining and stays")

@@ -89,10 +89,10 @@ def print_table(
     if prefix and columns:
         named = columns[0].text
         columns[0] = replace(columns[0], text=lambda row: prefix + named(row))
-    shown: Table[Any] = Table(columns=tuple(columns))
     if not rows:
         return list(floor)
     width = console.width if console.is_terminal and not wide else None
+    shown: Table[Any] = Table(columns=tuple(columns)).fitted(rows, width=width, floor=floor)
     for line in shown.lines(rows, width=width, header=header, floor=floor):
         console.print(line, overflow="ignore", crop=False)
     return shown.widths(shown.cells(rows), width=width, floor=floor)

@@ -10,6 +10,7 @@ from rich.text import Text
 _GAP = 3
 _NARROW_GAP = 2  # where the terminal is too narrow
 _SHORTEST = 9  # cells that a shortened column keeps at least
+_LEAST = 16  # cells of a column that gives way below which it says nothing
 
 T = TypeVar("T")
 
@@ -22,6 +23,7 @@ class Column(Generic[T]):
     text: Callable[[T], str]
     is_wide: bool = False  # shown by `-o wide` only
     is_long: bool = False  # shortened where the terminal is too narrow
+    gives_way: bool = False  # left out where hardly anything of it could be shown
     style: Callable[[str], str] = lambda _: ""
 
 
@@ -34,6 +36,21 @@ class Table(Generic[T]):
     def chosen(self, *, wide: bool) -> "Table[T]":
         """Return the table with the columns that are to be shown."""
         return replace(self, columns=tuple(column for column in self.columns if wide or not column.is_wide))
+
+    def fitted(self, rows: Sequence[T], *, width: int | None, floor: Sequence[int] = ()) -> "Table[T]":
+        """Return the table without the column that gives way, where too little of it would be left.
+
+        Rows that stand below earlier ones have their columns: `floor` tells how many these are.
+        """
+        yielding = next((at for at, column in enumerate(self.columns) if column.gives_way), None)
+        if yielding is None or width is None:
+            return self
+        cells = self.cells(rows)
+        wanted = max(cell_len(row[yielding]) for row in cells) if cells else 0
+        is_cut = self.widths(cells, width=width)[yielding] < min(_LEAST, wanted)
+        if len(floor) < len(self.columns) if floor else is_cut:
+            return replace(self, columns=self.columns[:yielding] + self.columns[yielding + 1 :])
+        return self
 
     def cells(self, rows: Sequence[T]) -> list[list[str]]:
         """Write each row."""

@@ -10,7 +10,7 @@ from fedsvc_client.names import last_part
 
 CORDON_KEY = "fedsvc.io/cordoned"
 
-SILENT = ("Unreachable", "CredentialsRefused")  # states in which nothing new is known of a cluster
+STALE = "*"  # stands at numbers of a cluster that is not heard
 
 Now = Callable[[], dt.datetime]
 
@@ -51,7 +51,7 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
             Column(title="NAMESPACE", text=lambda row: words.namespace_id(row.name)),
             Column(title="NAME", text=lambda row: words.unit_id(row.name)),
             Column(title="STATE", text=unit_state, style=words.style_of),
-            Column(title="READY", text=lambda row: f"{row.status.ready_replicas}/{row.status.desired_replicas}"),
+            Column(title="READY", text=lambda row: ready_text(row.status)),
             Column(title="CLUSTERS", text=lambda row: clusters_text(row.status)),
             Column(title="RESOURCES", text=lambda row: str(row.status.resource_count)),
             Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
@@ -64,17 +64,16 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
 
 
 def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
-    """Make the table of `fedctl status`: a line a cluster."""
+    """Make the table of `fedctl status`: a line a cluster; what to say of each stands below."""
     return Table(
         columns=(
             Column(title="CLUSTER", text=lambda row: row.cluster),
             Column(title="STATE", text=line_state, style=words.style_of),
-            Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}"),
+            Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
-            Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}"),
+            Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}{_stale(row)}"),
             Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
             Column(title="REASON", text=lambda row: row.reason),
-            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
         )
     )
 
@@ -103,14 +102,19 @@ def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
             Column(title="ID", text=lambda row: last_part(row.name)),
             Column(title="UNIT", text=lambda row: unit_text(row.unit)),
             Column(title="CLUSTER", text=lambda row: row.cluster),
-            Column(title="OBJECT", text=lambda row: object_text(row.ref)),
+            Column(title="OBJECT", text=work_object, is_long=True),
             Column(title="STATE", text=work_state, style=words.style_of),
             Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
             Column(title="READY", text=replicas_text, is_wide=True),
             Column(title="TRIES", text=lambda row: str(row.attempts), is_wide=True),
             Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
             Column(title="REASON", text=lambda row: row.reason or row.health_reason),
-            Column(title="MESSAGE", text=lambda row: words.one_line(row.message or row.health_message), is_long=True),
+            Column(
+                title="MESSAGE",
+                text=lambda row: words.one_line(row.message or row.health_message),
+                is_long=True,
+                gives_way=True,
+            ),
         )
     )
 
@@ -212,13 +216,26 @@ def clusters_text(status: unit_pb2.UnitStatus) -> str:
     return f"{done}/{len(status.clusters)}"
 
 
+def ready_text(status: unit_pb2.UnitStatus) -> str:
+    """Write ready/desired replicas of a unit, marked where some of them are of clusters that are not heard."""
+    stale = STALE if any(map(_stale, status.clusters)) else ""
+    return f"{status.ready_replicas}/{status.desired_replicas}{stale}"
+
+
 def line_state(row: unit_pb2.UnitClusterStatus) -> str:
     """Return the state on one cluster: that of the works, or how the applied ones fare."""
-    if row.state == unit_pb2.WORK_STATE_UNSPECIFIED:
-        return "Unknown"
     if row.state != unit_pb2.WORK_STATE_APPLIED:
         return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
     return "Ready" if row.healthy_work_count >= row.work_count else "Progressing"
+
+
+def _stale(row: unit_pb2.UnitClusterStatus) -> str:
+    return STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
+
+
+def last_heard_text(row: unit_pb2.UnitClusterStatus, now: dt.datetime) -> str:
+    """Say when a cluster that is not heard was heard."""
+    return f"{words.age(row.last_heard_time, now)} ago" if row.HasField("last_heard_time") else "never"
 
 
 def work_state(row: resource_pb2.Work) -> str:
@@ -229,6 +246,12 @@ def work_state(row: resource_pb2.Work) -> str:
 def object_text(ref: common_pb2.ManifestRef) -> str:
     """Write a Kubernetes object: Deployment shop/web."""
     return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"
+
+
+def work_object(row: resource_pb2.Work) -> str:
+    """Write the object of a work; its namespace where it is not that of its unit."""
+    own = row.ref.namespace == words.namespace_id(row.unit)
+    return f"{row.ref.kind} {row.ref.name}" if own else object_text(row.ref)
 
 
 def unit_text(name: str) -> str:

@@ -1,0 +1,126 @@
+"""Units as they are stored: rows of `unit` and `resource`, read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from fedsvc.errors import NotFoundError
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.store import manifests
+from fedsvc.store.codec import from_json
+from fedsvc.store.store import Transaction
+
+_COLUMNS: Final = (
+    "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
+    " status, resource_count, create_time, update_time, delete_time, cascade"
+)
+_GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
+_GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
+_LIST = text(
+    f"SELECT {_COLUMNS} FROM unit WHERE (namespace, name) > (:after_namespace, :after_name)"
+    " AND (:namespace = '' OR namespace = :namespace) ORDER BY namespace, name LIMIT :limit"
+)
+_UNDECIDED = text(
+    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR reconsider_time <= now())"
+    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) ORDER BY update_time LIMIT :limit"
+)
+_ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
+_NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
+RESOURCES = text(
+    "SELECT r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
+    " FROM resource r WHERE r.unit_uid = CAST(:uid AS uuid) ORDER BY r.position"
+)
+
+
+def resource_name(namespace: str, name: str) -> str:
+    """The name of a unit in the API."""
+    return f"namespaces/{namespace}/units/{name}"
+
+
+def _from_row(row: Any) -> Unit:
+    return Unit(
+        namespace=row.namespace,
+        name=row.name,
+        uid=row.uid,
+        labels=row.labels,
+        annotations=row.annotations,
+        spec=from_json(UnitSpec, row.spec),
+        revision=row.revision,
+        generation=row.generation,
+        decided_generation=row.decided_generation,
+        status=from_json(UnitStatus, row.status),
+        resource_count=row.resource_count,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        delete_time=row.delete_time,
+        cascade=None if row.cascade is None else ObjectDeletion(row.cascade),
+    )
+
+
+def key_from_row(row: Any) -> ObjectKey:
+    """The identity in a row of `resource` or `work`."""
+    return ObjectKey(group=row.group_, version=row.version, kind=row.kind, namespace=row.namespace, name=row.name)
+
+
+async def find(tx: Transaction, namespace: str, name: str) -> Unit | None:
+    """One unit, or None."""
+    row = (await tx.execute(_GET, {"namespace": namespace, "name": name})).one_or_none()
+    return None if row is None else _from_row(row)
+
+
+async def get(tx: Transaction, namespace: str, name: str) -> Unit:
+    """One unit.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    unit = await find(tx, namespace, name)
+    if unit is None:
+        raise NotFoundError(resource_name(namespace, name))
+    return unit
+
+
+async def get_many(tx: Transaction, uids: Sequence[str]) -> list[Unit]:
+    """Those of the uids that exist, by name."""
+    return [_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
+
+
+async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], limit: int) -> list[Unit]:
+    """Units by (namespace, name), those after a pair; an empty namespace means all."""
+    parameters = {"namespace": namespace, "after_namespace": after[0], "after_name": after[1], "limit": limit}
+    return [_from_row(row) for row in await tx.execute(_LIST, parameters)]
+
+
+async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
+    """Units that need a decision, the longest waiting first."""
+    rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
+    return [_from_row(row) for row in rows]
+
+
+async def list_uids(tx: Transaction) -> list[str]:
+    """The uids of all units."""
+    return [row.uid for row in await tx.execute(_ALL_UIDS)]
+
+
+async def next_reconsider_time(tx: Transaction) -> Any:
+    """When the next decision may change by itself, or None."""
+    return (await tx.execute(_NEXT_RECONSIDER)).scalar_one()
+
+
+async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:
+    """The templates of a unit in its order; with bodies opened, or without."""
+    found = [
+        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels)
+        for row in await tx.execute(RESOURCES, {"uid": uid})
+    ]
+    return await with_bodies(tx, found) if bodies else found
+
+
+async def with_bodies(tx: Transaction, resources: Sequence[Resource]) -> list[Resource]:
+    """The same resources with their bodies opened."""
+    found = await manifests.open_many(tx, [resource.digest for resource in resources])
+    return [replace(resource, body=found.get(resource.digest)) for resource in resources]

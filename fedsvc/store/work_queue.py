@@ -1,0 +1,159 @@
+"""Works as a queue: what is to be done in a cluster now, and what came of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.unit import ConflictMode, DriftMode
+from fedsvc.model.work import DirtyWork, WorkResult
+from fedsvc.store.manifests import opened
+from fedsvc.store.storable import storable_text
+from fedsvc.store.store import Transaction
+from fedsvc.store.unit_rows import key_from_row
+from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
+
+# States in which a work holds back later waves of its unit; a kind that is not served may never be, so it does not.
+_TRANSIENT: Final = "state IN ('Pending', 'Retrying', 'Removing') AND reason <> 'KindNotServed'"
+_LOCK_DIRTY = text(LOCK.format("cluster = :cluster AND dirty"))
+_CLAIM = text(
+    "WITH holding AS (SELECT unit_uid, min(wave) FILTER (WHERE removal IS NULL) AS low,"
+    f" max(wave) FILTER (WHERE removal IS NOT NULL) AS high FROM work WHERE cluster = :cluster AND dirty AND {_TRANSIENT}"
+    " GROUP BY unit_uid)"
+    f" SELECT work.*, CAST(work.unit_uid AS text) AS unit, {UNIT_NAME}, m.body, m.key_id FROM work"
+    " LEFT JOIN holding h ON h.unit_uid = work.unit_uid LEFT JOIN manifest m ON m.digest = work.desired_digest"
+    " WHERE work.cluster = :cluster AND work.dirty AND work.next_attempt_time <= now()"
+    " AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
+    " AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
+    " ELSE work.wave >= coalesce(h.high, work.wave) END ORDER BY work.wave, work.id LIMIT :limit"
+)
+_NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
+_RESULT_INPUT: Final = (
+    "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
+    " CAST(:messages AS text[]), CAST(:digests AS bytea[]), CAST(:uids AS text[]), CAST(:ownerships AS bytea[]),"
+    " CAST(:retries AS float8[])) AS r (id, generation, state, reason, message, digest, uid, ownership, retry)"
+)
+_RESULTS = text(
+    "UPDATE work SET state = r.state, reason = r.reason, message = r.message, dirty = r.retry IS NOT NULL,"
+    " applied_digest = coalesce(r.digest, work.applied_digest),"
+    " applied_time = CASE WHEN r.digest IS NULL THEN work.applied_time ELSE now() END,"
+    " member_uid = CASE WHEN r.uid = '' THEN work.member_uid ELSE r.uid END,"
+    " ownership_digest = coalesce(r.ownership, work.ownership_digest),"
+    " drift_report = CASE WHEN r.digest IS NULL THEN work.drift_report ELSE '[]'::jsonb END,"
+    " attempts = CASE WHEN r.digest IS NULL THEN work.attempts + 1 ELSE 0 END,"
+    " next_attempt_time = now() + make_interval(secs => coalesce(r.retry, 0)), update_time = now()"
+    f" FROM {_RESULT_INPUT} WHERE work.id = r.id AND work.generation = r.generation RETURNING work.id, {UNIT_NAME}"
+)
+_LATE_RESULTS = text(
+    "UPDATE work SET applied_digest = r.digest, applied_time = now(), member_uid = r.uid, ownership_digest = r.ownership"
+    f" FROM {_RESULT_INPUT} WHERE work.id = r.id AND work.generation <> r.generation AND r.digest IS NOT NULL"
+)
+_GONE_INPUT: Final = "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[])) AS r (id, generation)"
+_GONE = text(
+    f"DELETE FROM work USING {_GONE_INPUT} WHERE work.id = r.id AND work.generation = r.generation"
+    f" AND work.removal IS NOT NULL RETURNING work.id, {UNIT_NAME}"
+)
+_GONE_WANTED = text(
+    "UPDATE work SET member_uid = '', applied_digest = NULL, ownership_digest = NULL"
+    f" FROM {_GONE_INPUT} WHERE work.id = r.id AND work.removal IS NULL"
+)
+_UNREACHABLE = text(
+    "UPDATE work SET state = CASE WHEN removal IS NULL THEN 'Retrying' ELSE 'Removing' END, reason = :reason,"
+    " message = :message, update_time = now() WHERE cluster = :cluster AND dirty AND (reason <> :reason OR message <> :message)"
+    f" RETURNING id, {UNIT_NAME}"
+)
+_WAKE = text(
+    "UPDATE work SET next_attempt_time = now() WHERE cluster = :cluster AND dirty AND next_attempt_time > now()"
+)
+_WAKE_KINDS = text(
+    f"{_WAKE.text} AND reason = 'KindNotServed'"
+    " AND (group_, kind) IN (SELECT * FROM unnest(CAST(:groups AS text[]), CAST(:kinds AS text[])))"
+)
+
+
+async def claim_dirty(tx: Transaction, cluster: str, *, limit: int, exclude: Sequence[int] = ()) -> list[DirtyWork]:
+    """Works of a cluster to act on now: lower waves of a unit first, higher ones first for removal.
+
+    Args:
+        tx: a transaction; nothing is locked, since a cluster has one propagator.
+        cluster: its name.
+        limit: at most so many.
+        exclude: ids of works that are being acted on already.
+    """
+    rows = await tx.execute(_CLAIM, {"cluster": cluster, "limit": limit, "exclude": list(exclude)})
+    return [
+        DirtyWork(
+            id=row.id,
+            unit_uid=row.unit,
+            unit_name=row.unit_name,
+            cluster=row.cluster,
+            key=key_from_row(row),
+            wave=row.wave,
+            generation=row.generation,
+            digest=row.desired_digest,
+            body=None if row.body is None else opened(tx, row.desired_digest, row.body, row.key_id),
+            removal=None if row.removal is None else ObjectDeletion(row.removal),
+            conflict=ConflictMode(row.conflict),
+            drift=DriftMode(row.drift),
+            attempts=row.attempts,
+            member_uid=row.member_uid,
+            applied_digest=row.applied_digest,
+        )
+        for row in rows
+    ]
+
+
+async def next_attempt_time(tx: Transaction, cluster: str) -> datetime | None:
+    """When the next work of a cluster that waits is due, or None."""
+    value: datetime | None = (await tx.execute(_NEXT, {"cluster": cluster})).scalar_one()
+    return value
+
+
+async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
+    """Write what came of acting, for the generations it answers; gives how many rows it was news to."""
+    news = 0
+    await tx.execute(LOCK_IDS, {"ids": [result.id for result in results]})
+    gone = [result for result in results if result.gone]
+    rest = [result for result in results if not result.gone]
+    if rest:
+        parameters = {
+            "ids": [result.id for result in rest],
+            "generations": [result.generation for result in rest],
+            "states": [result.state.value for result in rest],
+            "reasons": [result.reason for result in rest],
+            "messages": [storable_text(result.message) for result in rest],
+            "digests": [result.applied_digest for result in rest],
+            "uids": [result.member_uid for result in rest],
+            "ownerships": [result.ownership_digest for result in rest],
+            "retries": [result.retry_after_seconds for result in rest],
+        }
+        # Late ones first: afterwards their rows would look as if they had been answered.
+        await tx.execute(_LATE_RESULTS, parameters)
+        news += record_rows(tx, (await tx.execute(_RESULTS, parameters)).all())
+    if gone:
+        parameters = {"ids": [result.id for result in gone], "generations": [result.generation for result in gone]}
+        await tx.execute(_GONE_WANTED, parameters)
+        news += record_rows(tx, (await tx.execute(_GONE, parameters)).all(), deleted=True)
+    return news
+
+
+async def mark_unreachable(tx: Transaction, cluster: str, *, reason: str, message: str) -> int:
+    """All dirty works of a cluster wait for the member; no attempt is counted."""
+    parameters = {"cluster": cluster, "reason": reason, "message": storable_text(message)}
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
+    return record_rows(tx, (await tx.execute(_UNREACHABLE, parameters)).all())
+
+
+async def wake_cluster(tx: Transaction, cluster: str) -> None:
+    """Let all waiting works of a cluster be tried now: it is back, or its rights or kinds changed."""
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
+    await tx.execute(_WAKE, {"cluster": cluster})
+
+
+async def wake_kinds(tx: Transaction, cluster: str, kinds: Sequence[tuple[str, str]]) -> None:
+    """Let the works of a cluster that wait for these kinds, as (group, kind), be tried now: they are served."""
+    await tx.execute(_LOCK_DIRTY, {"cluster": cluster})
+    parameters = {"groups": [group for group, _ in kinds], "kinds": [kind for _, kind in kinds]}
+    await tx.execute(_WAKE_KINDS, parameters | {"cluster": cluster})

@@ -1,0 +1,136 @@
+"""A custom resource goes out when its kind is served, and not when somebody looks again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fedsvc.controllers import outcomes
+from fedsvc.controllers.definitions import Definitions, defined_by
+from fedsvc.members import discovery
+from fedsvc.model.unit import UnitState
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
+
+CRD = (CRD_GROUP, "v1", CRD_KIND)
+WIDGET = ("example.com", "v1", "Widget")
+PATH = "/apis/example.com/v1/namespaces/shop/widgets/one"
+NEVER_SECONDS = 3_600.0
+
+
+def definition(*, established: bool | None = True, versions: tuple[str, ...] = ("v1",), **metadata: Any) -> Any:
+    """A definition of Widgets; None: not judged yet."""
+    shape = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    conditions = [{"type": "Established", "status": "True" if established else "False"}]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com", **metadata},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "versions": [
+                {"name": name, "served": True, "storage": name == versions[0], "schema": shape} for name in versions
+            ],
+        },
+        **({} if established is None else {"status": {"conditions": conditions}}),
+    }
+
+
+def widget() -> Any:
+    return {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "one", "namespace": "shop"},
+        "spec": {"size": 3},
+    }
+
+
+@pytest.fixture
+async def patient(world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A world that has read what its members serve, and would neither read it nor try again on its own for an hour."""
+    await world.apply("settings", make_config_map())
+    await world.until_state("settings", UnitState.READY)
+    monkeypatch.setattr(outcomes, "KIND_FIRST_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr(outcomes, "KIND_MAX_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", NEVER_SECONDS)
+    return world
+
+
+async def test_an_object_goes_out_when_the_definition_beside_it_is_served(patient: Any) -> None:
+    await patient.apply("custom", widget(), definition(established=None))
+    await patient.until_state("custom", UnitState.READY)
+    assert (await patient.get("b", PATH))["spec"] == {"size": 3}
+
+
+async def test_an_object_goes_out_when_a_definition_of_another_unit_is_served(patient: Any) -> None:
+    await patient.apply("objects", widget())
+    await patient.until_work("c", "Retrying", "KindNotServed", unit="objects")
+    await patient.apply("definitions", definition(established=None))
+    await patient.until_state("objects", UnitState.READY)
+
+
+async def test_an_object_that_waited_before_a_restart_goes_out_when_its_kind_comes_after_it(patient: Any) -> None:
+    await patient.apply("objects", widget())
+    for name in ("a", "b", "c"):
+        await patient.until_work(name, "Retrying", "KindNotServed", unit="objects")
+    await patient.stop()
+    await patient.apply("definitions", definition(established=None))
+    patient.start()
+    await patient.until_state("objects", UnitState.READY)
+
+
+async def test_a_unit_with_its_definition_can_be_removed_and_applied_again(patient: Any) -> None:
+    for _ in range(2):
+        await patient.apply("custom", widget(), definition(established=None))
+        await patient.until_state("custom", UnitState.READY)
+        await patient.delete("custom")
+        await patient.until_gone("custom")
+        assert await patient.get("b", PATH) is None
+
+
+@pytest.mark.parametrize(
+    ("live", "kinds"),
+    [
+        pytest.param(definition(), {WIDGET}, id="established"),
+        pytest.param(definition(versions=("v1", "v2")), {WIDGET, ("example.com", "v2", "Widget")}, id="two-versions"),
+        pytest.param(definition(established=False), set(), id="names-not-accepted"),
+        pytest.param(definition(established=None), set(), id="new"),
+        pytest.param(definition(deletionTimestamp="2026-01-01T00:00:00Z"), set(), id="going"),
+        pytest.param({**definition(), "spec": {"versions": "none"}}, set(), id="garbage"),
+        pytest.param({}, set(), id="nothing"),
+    ],
+)
+def test_only_an_established_definition_serves(live: Any, kinds: set[Any]) -> None:
+    assert set(defined_by(live)) == kinds
+
+
+def test_a_version_that_is_not_served_is_not_known() -> None:
+    live = definition(versions=("v1", "v2"))
+    live["spec"]["versions"][1]["served"] = False
+    assert set(defined_by(live)) == {WIDGET}
+
+
+def test_each_kind_is_told_once_when_it_comes_and_forgotten_when_it_goes() -> None:
+    served: list[Any] = []
+    changes: list[None] = []
+    known = Definitions(changed=lambda: changes.append(None))
+    known.tell_served(served.append)
+    known.saw(CRD, definition(established=None))
+    assert (served, len(changes)) == ([], 0)
+    known.saw(CRD, definition())
+    known.saw(CRD, definition())
+    assert (served, len(changes)) == ([WIDGET], 1)
+    found = known.resource(WIDGET)
+    assert found is not None
+    assert found.path(namespace="shop", name="one") == PATH
+
+    known.saw(CRD, definition(), deleted=True)
+    assert known.resource(WIDGET) is None
+    known.saw(CRD, definition())
+    known.forget(ObjectKey(group="", version="v1", kind="ConfigMap", namespace="", name="widgets.example.com"))
+    assert known.resource(WIDGET) is not None
+    known.forget(ObjectKey(group=CRD_GROUP, version="v1", kind=CRD_KIND, namespace="", name="widgets.example.com"))
+    assert known.resource(WIDGET) is None
+    assert (served, len(changes)) == ([WIDGET, WIDGET], 4)
