@@ -11,7 +11,6 @@ from asyncpg.exceptions import (
     TargetServerAttributeNotMatched,
 )
 
-
 _ADVICE: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (InvalidCatalogNameError, "make it (createdb --owner USER NAME), or mend the name in --database-url"),
     (InvalidPasswordError, "mend the user or the password in --database-url"),

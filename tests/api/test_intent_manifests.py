@@ -147,13 +147,13 @@ def test_what_no_cluster_takes_is_refused_with_what_would_be_right(
 
 
 def test_what_some_cluster_may_take_is_left_to_it() -> None:
-    exported = {
+    exported: dict[str, Any] = {
         **dict.fromkeys(("uid", "resourceVersion", "selfLink", "creationTimestamp", "clusterName"), "1"),
         "managedFields": [{}],
         "ownerReferences": [],
         "finalizers": ["x.io/keep"],
     }
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}, "data": {"a": "YQ==\n", "b": None}}
+    secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}, "data": {"a": "YQ==\n", "b": None}}
     own = {"apiVersion": "x.io/v1", "kind": "Secret", "metadata": {"name": "c"}, "data": {"a": 1}}
 
     found = read(config_map(**exported), secret, own)

@@ -42,8 +42,7 @@ def describe(context: Context, *, what: tuple[str, ...], namespace: str) -> None
 
 def _describe(context: Context, kind: Kind, name: str, namespace: str) -> None:
     client = context.client()
-    if kind == kinds.POLICY:
-        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
+    kinds.parts(kind, name)
     if kind == kinds.UNIT:
         # The status call leaves the manifests out, which here would only be carried about.
         describe_unit(context, read_status(client, name, namespace))

@@ -50,7 +50,8 @@ def get(
     watch: bool,
 ) -> None:
     """Show clusters, units, resources, works, policies or events."""
-    targets = [(each, name) for kind, name in kinds.split_targets(what) for each in _parts(kind, name)]
+    said = kinds.split_targets(what)
+    targets = [(each, name) for kind, name in said for each in kinds.parts(kind, name)]
     wanted = Filter(
         namespace="" if all_namespaces else namespace,
         selector=selector,
@@ -60,11 +61,12 @@ def get(
     )
     check_filter([kind for kind, _ in targets], wanted)
     if watch:
-        if len(targets) != 1:
-            raise UsageFailure(f"-w follows one at a time, for example:  fedctl get {targets[0][0].plural} -w")
+        if len(said) != 1:
+            raise UsageFailure(f"-w follows one at a time, for example:  fedctl get {said[0][0].plural} -w")
         if trouble:
             raise UsageFailure("--trouble is not for -w, which shows every change")
-        follow(context, targets[0][0], targets[0][1], wanted, output=output, namespace=namespace)
+        asked, name = [kind for kind, _ in targets], said[0][1]
+        follow(context, asked, name, wanted, output=output, namespace=namespace)
         return
     named = [(kind, name) for kind, name in targets if name]
     if named:
@@ -75,14 +77,6 @@ def get(
     _show(context, found, output=output, is_single=False, wanted=wanted)
     if not found and output in ("table", "wide"):
         _tell_nothing(context, [kind for kind, _ in targets], wanted)
-
-
-def _parts(kind: Kind, name: str) -> Sequence[Kind]:
-    if kind != kinds.POLICY:
-        return (kind,)
-    if name:
-        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
-    return (kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY)
 
 
 def _show(

@@ -47,13 +47,12 @@ def watch(
     kind, name = targets[0]
     if len(targets) != 1:
         raise UsageFailure(f"it follows one at a time, for example:  fedctl watch {kind.plural}")
-    if kind == kinds.POLICY:
-        raise UsageFailure("say which kind of policy: placementpolicies or overridepolicies")
+    asked = kinds.parts(kind, name)
     wanted = Filter(
         namespace="" if all_namespaces else namespace,
         selector=selector,
         unit=unit_name(unit, namespace) if unit else "",
         cluster=cluster.removeprefix("clusters/"),
     )
-    check_filter([kind], wanted)
-    follow(context, kind, name, wanted, output=output, namespace=namespace)
+    check_filter(asked, wanted)
+    follow(context, asked, name, wanted, output=output, namespace=namespace)
