@@ -153,7 +153,12 @@ def test_what_some_cluster_may_take_is_left_to_it() -> None:
         "ownerReferences": [],
         "finalizers": ["x.io/keep"],
     }
-    secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}, "data": {"a": "YQ==\n", "b": None}}
+    secret: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "b"},
+        "data": {"a": "YQ==\n", "b": None},
+    }
     own = {"apiVersion": "x.io/v1", "kind": "Secret", "metadata": {"name": "c"}, "data": {"a": 1}}
 
     found = read(config_map(**exported), secret, own)

@@ -9,10 +9,11 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.join import rights as rights_module
 from fedctl.join import steps
-from fedctl.join.leaving import check_same, clean_up
+from fedctl.join.leaving import check_same, clean_up, leftovers
 from fedctl.join.member import MemberApi
 from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
 from fedctl.join.waiting import wait_gone, wait_ready
+from fedctl.options import label_problem
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
 from fedsvc_client import NotFoundError
 
@@ -35,6 +36,12 @@ Examples:
   fedctl unjoin eu-1 --context kind-eu-1                     what runs there goes on, no longer managed
   fedctl unjoin eu-1 --context kind-eu-1 --delete-objects
   fedctl unjoin eu-1 --force                                 the cluster is gone for good
+
+\b
+--force asks the cluster for nothing, so all that joining made stays there: the namespace with the service account, its
+roles and bindings, and what units put there. Where the cluster still runs, these remove what joining made:
+  kubectl delete namespace fedsvc-system
+  kubectl delete clusterrole,clusterrolebinding fedsvc
 """
 
 
@@ -65,6 +72,8 @@ def join(
     **given: object,
 ) -> None:
     """Make a Kubernetes cluster a member."""
+    if problem := label_problem(name):  # told before the cluster is asked for anything
+        raise UsageFailure(f"NAME {problem}")
     said = read_registration(given)
     if said.rights:
         rights_module.rights_of(said.rights, [])  # a mistake in it is told before anything is asked
@@ -151,10 +160,18 @@ def unjoin(
             with context.progress(f"waiting until nothing in {name} is managed any more"):
                 wait_gone(client, name, timeout)
         _say(f"removed cluster {name} from the server")
-    if member is not None:
-        namespace = stored.connection.member_namespace if stored is not None else ""
-        clean_up(member, name, namespace, _say)
+    _clear(member, stored, name)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _clear(member: MemberApi | None, stored: cluster_pb2.Cluster | None, name: str) -> None:
+    """Take away what joining made; where the cluster is not asked, say what stays and how to remove it."""
+    if member is not None:
+        clean_up(member, name, stored.connection.member_namespace if stored is not None else "", _say)
+    elif stored is not None:
+        _say(f"what joining made in {name} is still there; where that cluster runs on, this removes it:")
+        for line in leftovers(stored.connection):
+            _say(f"  {line}")
 
 
 def _member(kubeconfig: Path | None, context_name: str) -> MemberApi:
