@@ -4,6 +4,8 @@ import click
 from google.protobuf.message import Message
 
 from fedctl import kinds
+from fedctl.completing import names
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
@@ -26,12 +28,19 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, metavar="KIND [NAME]... | KIND/NAME...")
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="KIND [NAME]... | KIND/NAME...",
+    shell_complete=kind_and_name(*kinds.KINDS, is_plural=True),
+)
 @namespace_option
 @all_namespaces_option
 @click.option("-l", "--selector", default="", help="Only what has these labels: tier=prod,region in (eu,us)")
-@click.option("--unit", default="", help="Only resources, works or events of this unit")
-@click.option("--cluster", default="", help="Only works or events of this cluster")
+@click.option(
+    "--unit", default="", shell_complete=names(kinds.UNIT), help="Only resources, works or events of this unit"
+)
+@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
 @click.option("--trouble", is_flag=True, help="Only works that are not applied or not healthy")
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Follow the changes")

@@ -5,6 +5,8 @@ from typing import Any
 import click
 import yaml
 
+from fedctl import kinds
+from fedctl.completing import kube_contexts, names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.join import rights as rights_module
@@ -48,7 +50,13 @@ roles and bindings, and what units put there. Where the cluster still runs, thes
 @click.command(epilog=_JOIN_EXAMPLES)
 @click.argument("name")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig [default: $KUBECONFIG, ~/.kube/config]")
-@click.option("--context", "context_name", default="", help="Context of it [default: its current one]")
+@click.option(
+    "--context",
+    "context_name",
+    default="",
+    shell_complete=kube_contexts,
+    help="Context of it [default: its current one]",
+)
 @click.option("--provider", default="", help="For example aws")
 @click.option("--region", default="", help="[default: from the labels of its nodes]")
 @click.option("--zone", "zones", multiple=True, help="May be repeated [default: from the labels of its nodes]")
@@ -112,9 +120,15 @@ def join(
 
 
 @click.command(epilog=_UNJOIN_EXAMPLES)
-@click.argument("name")
+@click.argument("name", shell_complete=names(kinds.CLUSTER))
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig [default: $KUBECONFIG, ~/.kube/config]")
-@click.option("--context", "context_name", default="", help="Context of it [default: its current one]")
+@click.option(
+    "--context",
+    "context_name",
+    default="",
+    shell_complete=kube_contexts,
+    help="Context of it [default: its current one]",
+)
 @click.option("--keep/--delete-objects", default=True, show_default=True, help="What becomes of what fedsvc put there")
 @click.option("--force", is_flag=True, help="Forget it at once, without asking the cluster")
 @click.option("--yes", is_flag=True, help="Do not ask")
