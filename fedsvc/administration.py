@@ -18,10 +18,12 @@ async def migrate(settings: StoreSettings) -> str:
     """Bring the schema to this release; tells what was done.
 
     Raises:
+        ConfigurationError: PostgreSQL is too old, or does not let us make tables.
         SchemaError: the database was written by a newer release.
         StoreUnavailableError: PostgreSQL does not answer.
     """
     async with _store(settings) as store:
+        await store.database.version()  # refuses one that is too old
         before, after = await migrations.migrate(store.database)
     if before == after:
         return f"the schema is {after} already"

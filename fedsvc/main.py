@@ -16,13 +16,13 @@ import click
 
 from fedsvc import config
 from fedsvc.errors import ConfigurationError, FedsvcError
-from fedsvc.log import configure_logging
 from fedsvc.version import fedsvc_version
 
 ResultT = TypeVar("ResultT")
 
 _FAILED: Final = 1
 _USAGE: Final = 2
+_OWN: Final = ("fedsvc", "fedsvc_placement")  # in every install: where one of these is missing, that is a defect
 
 
 def main() -> None:
@@ -37,6 +37,13 @@ def main() -> None:
     except ConfigurationError as error:
         click.echo(f"fedsvc: {error}", err=True)
         sys.exit(_USAGE)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in _OWN:
+            raise
+        click.echo(
+            f"fedsvc: a part of the server is not installed ({error.name}): pip install 'fedsvc[server]'", err=True
+        )
+        sys.exit(_FAILED)
     except (FedsvcError, OSError) as error:
         click.echo(f"fedsvc: {error}", err=True)
         sys.exit(_FAILED)
@@ -69,6 +76,8 @@ def _store_options(command: Callable[..., None]) -> Callable[..., None]:
         log_format: str | None,
         **others: Any,
     ) -> None:
+        from fedsvc.log import configure_logging  # noqa: PLC0415 - not there in a base install, and main says so
+
         configure_logging(log_level, log_format)
         folder = (data_dir or config.default_data_dir()).expanduser().absolute()
         command(

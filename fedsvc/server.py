@@ -59,9 +59,9 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         postgres = await stack.enter_async_context(embedded_postgres(settings.store))
         store = await stack.enter_async_context(open_store(settings.store, postgres))
+        version = await store.database.version()  # first: what is too old cannot hold the schema
         before, after = await migrate(store.database)
         _log.info("schema_ready", before=before or "empty", after=after)
-        version = await store.database.version()
         await _check_keyring(store, settings.store)
         leadership = Leadership()
         edge = Edge(store, _edge_settings(settings), is_leader=leadership.leading.is_set)

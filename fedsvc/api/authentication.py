@@ -42,9 +42,7 @@ class Authenticator:
         found = await self._find_caller(token)
         if found is None:
             self._known.pop(digest, None)
-            raise UnauthenticatedError(
-                "the token is not known to this server: it was revoked, has ended, or is of another server"
-            )
+            raise UnauthenticatedError("the token is not known to this server: it was revoked, or is of another server")
         if len(self._known) >= self._cache_size:
             self._known.clear()
         self._known[digest] = (found, now + self._cache_seconds)

@@ -24,7 +24,7 @@ from fedsvc.api.services.resources import ResourceServicer
 from fedsvc.api.services.server_info import ServerServicer
 from fedsvc.api.services.units import UnitServicer
 from fedsvc.api.services.watch import MAX_PENDING, WatchServicer
-from fedsvc.errors import ConfigurationError
+from fedsvc.errors import ConfigurationError, UnauthenticatedError
 from fedsvc.store import tokens
 from fedsvc.store.store import Store
 from fedsvc.v1 import (
@@ -94,7 +94,13 @@ class Edge:
     def __init__(self, store: Store, settings: EdgeSettings, *, is_leader: Callable[[], bool]) -> None:
         async def find_caller(token: str) -> str | None:
             async with store.reader() as tx:
-                return await tokens.authenticate(tx, token)
+                name = await tokens.authenticate(tx, token)
+                end = None if name is not None else await tokens.end_of(tx, token)
+            if end is not None:
+                raise UnauthenticatedError(
+                    f"the token ended at {end:%Y-%m-%d %H:%M} UTC: make another with `fedsvc token create NAME`"
+                )
+            return name
 
         authenticator = Authenticator(find_caller, cache_seconds=settings.token_cache_seconds)
         self._settings = settings

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from fedsvc.errors import ConfigurationError, InvalidInputError, Problem, StoreUnavailableError
 from fedsvc.rendering.canonical import load_json
 from fedsvc.store.address import Host, parse_address
+from fedsvc.store.advice import why
 from fedsvc.store.storable import storable_json
 
 STATEMENT_SECONDS: Final = 30
@@ -120,7 +121,7 @@ class Database:
         if known:
             return StoreUnavailableError(known)
         single = len(failures) == 1
-        reasons = "; ".join(_why(error) if single else f"{host}: {_why(error)}" for host, error in failures.items())
+        reasons = "; ".join(why(error) if single else f"{host}: {why(error)}" for host, error in failures.items())
         refused = not any(_is_unavailable(error) for error in failures.values())
         said = "refuses the connection" if refused else "does not answer"
         return StoreUnavailableError(f"PostgreSQL at {self.shown} {said}: {reasons}")
@@ -212,10 +213,4 @@ def _unavailable(shown: str, error: BaseException) -> StoreUnavailableError:
         return StoreUnavailableError(
             f"the disk of PostgreSQL at {shown} is full: nothing is lost, but nothing can be written until space is made"
         )
-    return StoreUnavailableError(f"PostgreSQL at {shown} does not answer: {_why(error)}")
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, TargetServerAttributeNotMatched):
-        return "it is a standby, or takes no writes"
-    return str(error) or type(error).__name__
+    return StoreUnavailableError(f"PostgreSQL at {shown} does not answer: {why(error)}")

@@ -8,9 +8,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from asyncpg.exceptions import InsufficientPrivilegeError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from fedsvc.errors import SchemaError
+from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store.changes import drop_foreign_log
 from fedsvc.store.database import Database
 
@@ -37,9 +39,22 @@ async def migrate(database: Database) -> tuple[str | None, str]:
     """Upgrade the schema where it is older; gives the revisions before and after.
 
     Raises:
+        ConfigurationError: the user of the database may not make tables in it.
         SchemaError: it is newer than this release knows.
         StoreUnavailableError: PostgreSQL does not answer.
     """
+    try:
+        return await _migrated(database)
+    except DBAPIError as error:
+        cause = None if error.orig is None else error.orig.__cause__
+        if not isinstance(cause, InsufficientPrivilegeError):
+            raise
+        # Since PostgreSQL 15 users may make tables only in a database of their own.
+        advice = "give the database to this user: ALTER DATABASE NAME OWNER TO USER"
+        raise ConfigurationError(f"--database-url: {cause} in {database.shown}: {advice}") from error
+
+
+async def _migrated(database: Database) -> tuple[str | None, str]:
     async with database.begin() as connection:
         # Several servers may start at once: one migrates, the others wait and find it done.
         await connection.exec_driver_sql("SET LOCAL statement_timeout = '600s'")

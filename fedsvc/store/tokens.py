@@ -18,6 +18,7 @@ _INSERT = text(
     "INSERT INTO api_token (name, token_digest, expire_time) VALUES (:name, :digest, CAST(:expire AS timestamptz))"
 )
 _FIND = text("SELECT name FROM api_token WHERE token_digest = :digest AND (expire_time IS NULL OR expire_time > now())")
+_END = text("SELECT expire_time FROM api_token WHERE token_digest = :digest")
 _LIST = text("SELECT name, create_time, expire_time FROM api_token ORDER BY name")
 _DELETE = text("DELETE FROM api_token WHERE name = :name")
 
@@ -50,6 +51,12 @@ async def authenticate(tx: Transaction, token: str) -> str | None:
     """The name of a token that is known and has not ended."""
     name: str | None = (await tx.execute(_FIND, {"digest": _digest(token)})).scalar_one_or_none()
     return name
+
+
+async def end_of(tx: Transaction, token: str) -> datetime | None:
+    """When a token ends or has ended; None where it is not known, or never does."""
+    end: datetime | None = (await tx.execute(_END, {"digest": _digest(token)})).scalar_one_or_none()
+    return end
 
 
 async def list_all(tx: Transaction) -> list[TokenInfo]:

@@ -82,6 +82,8 @@ async def test_a_token_that_has_ended_or_is_revoked_is_refused(
         ended = await helpers.refused(stub.ListClusters(LIST, metadata=[("authorization", f"Bearer {old}")]))
 
     assert ended.reason == "UNAUTHENTICATED"
+    assert "the token ended at 2" in ended.message
+    assert "fedsvc token create NAME" in ended.message
     assert (await helpers.refused(api.clusters.ListClusters(LIST))).reason == "UNAUTHENTICATED"
 
 

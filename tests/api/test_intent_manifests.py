@@ -115,6 +115,58 @@ def test_a_manifest_that_kubernetes_would_refuse_is_told_with_its_path(data: byt
     assert message in problems[0][1]
 
 
+@pytest.mark.parametrize(
+    ("changes", "path", "message"),
+    [
+        pytest.param({"metadata": {"name": "a", "spec": {}}}, "metadata.spec", "indented too far?", id="spec indented"),
+        pytest.param({"metadata": {"name": "a", "data": {}}}, "metadata.data", "indented too far?", id="data indented"),
+        pytest.param({"metadata": {"name": "a", "lables": {}}}, "metadata.lables", "did you mean labels?", id="typo"),
+        pytest.param(
+            {"data": {"port": 8080}}, "data.port", "must be text, not a number: put it in quotes", id="number"
+        ),
+        pytest.param({"data": {"on": True}}, "data.on", "as YAML reads yes, no, on and off", id="boolean"),
+        pytest.param({"data": {"a.conf": {"b": "c"}}}, 'data["a.conf"]', "is a '|' missing", id="mapping"),
+        pytest.param({"data": ["a"]}, "data", "must be a mapping of keys to text, not a list", id="list"),
+        pytest.param({"binaryData": {"a": "not base64!"}}, "binaryData.a", "is not base64", id="binary data"),
+        pytest.param({"kind": "Secret", "data": {"a": "hunter2"}}, "data.a", "under stringData", id="secret in clear"),
+        pytest.param({"kind": "Secret", "data": {"a": "YQ="}}, "data.a", "is not base64", id="padding is wrong"),
+        pytest.param({"kind": "Secret", "data": {"a": 77}}, "data.a", "move it to stringData", id="secret number"),
+        pytest.param({"kind": "Secret", "stringData": {"a": 77}}, "stringData.a", "put it in quotes", id="string data"),
+    ],
+)
+def test_what_no_cluster_takes_is_refused_with_what_would_be_right(
+    changes: dict[str, Any], path: str, message: str
+) -> None:
+    ((place, told),) = refused({**config_map(), **changes})
+
+    assert place == "unit.spec.resources[0].json"
+    assert told.startswith(f"{path}: ")
+    assert message in told
+    assert "hunter2" not in told
+    assert "77" not in told
+
+
+def test_what_some_cluster_may_take_is_left_to_it() -> None:
+    exported: dict[str, Any] = {
+        **dict.fromkeys(("uid", "resourceVersion", "selfLink", "creationTimestamp", "clusterName"), "1"),
+        "managedFields": [{}],
+        "ownerReferences": [],
+        "finalizers": ["x.io/keep"],
+    }
+    secret: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "b"},
+        "data": {"a": "YQ==\n", "b": None},
+    }
+    own = {"apiVersion": "x.io/v1", "kind": "Secret", "metadata": {"name": "c"}, "data": {"a": 1}}
+
+    found = read(config_map(**exported), secret, own)
+
+    assert len(found.templates) == 3
+    assert "managedFields" in found.warnings[0]
+
+
 def test_all_problems_of_all_manifests_are_told() -> None:
     problems = refused(b"{", config_map("ok"), config_map("A", labels={"a b": "c"}))
 

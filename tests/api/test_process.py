@@ -469,6 +469,18 @@ async def test_what_cannot_work_ends_with_one_clear_line(
     assert "hunter2" not in ended.stderr
 
 
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["token", "list"]], ids=" ".join)
+async def test_a_database_that_is_not_there_is_told_with_how_to_make_it(
+    folder: Path, database_url: str, command: list[str]
+) -> None:
+    url = database_url.replace("/test_", "/none_")
+
+    ended = await run(*command, "--data-dir", folder / "data", "--database-url", url)
+
+    assert (ended.code, "Traceback" in ended.stderr) == (1, False), ended.stderr
+    assert "does not exist: make it (createdb" in ended.stderr
+
+
 async def test_a_port_in_use_is_named(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

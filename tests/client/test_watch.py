@@ -8,6 +8,7 @@ import pytest
 from fedsvc.v1 import common_pb2, unit_pb2, watch_service_pb2
 from fedsvc_client import (
     AsyncClient,
+    FedsvcError,
     Kind,
     NotFoundError,
     Resynced,
@@ -202,3 +203,18 @@ async def test_waiting_in_vain_tells_where_the_unit_stands(server: FakeServer, c
     with pytest.raises(WaitTimeoutError, match="it is Unplaced; Placed: no cluster matches"):
         await client.units.wait_for("a/x", "ready", timeout_seconds=0.5)
     streams.done.set()
+
+
+async def test_who_wants_to_know_is_told_of_a_lost_server_and_of_its_return(
+    server: FakeServer, client: AsyncClient
+) -> None:
+    away = RefusalError(Code.UNAVAILABLE, "DRAINING", "the server is stopping")
+    first = Response(initial_state_complete=True, resume_token="1")
+    server.on("Watch", Streams([first, away], [away], [Response(changes=[upsert("x")], resume_token="2")]))
+    told: list[str] = []
+
+    def note(failure: FedsvcError | None) -> None:
+        told.append("back" if failure is None else failure.message)
+
+    assert await take(client, 2, on_trouble=note) == ["synced", "x"]
+    assert told == ["the server is stopping", "back"]

@@ -358,6 +358,17 @@ def test_describe_knows_other_kinds(fedctl: Run, world: FakeServer, words: tuple
     assert "Forbidden" in result.stdout
 
 
+def test_a_work_is_found_by_its_number_in_any_namespace(fedctl: Run, world: FakeServer) -> None:
+    assert fedctl("describe", "work", "42", "-n", "elsewhere").exit_code == 0
+    assert world.requests("ListWorks")[0].parent == "namespaces/-/units/-"
+
+
+def test_events_of_a_cluster_are_in_no_namespace(fedctl: Run, world: FakeServer) -> None:
+    assert fedctl("get", "events", "--cluster", "eu-1").exit_code == 0
+    asked = world.requests("ListEvents")[0]
+    assert (asked.subject, asked.namespace) == ("clusters/eu-1", "")
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
@@ -716,6 +727,30 @@ def test_versions_of_both_sides_are_shown(fedctl: Run, server: FakeServer) -> No
     )
     assert "server    9.9" in fedctl("version").stdout
     assert json.loads(fedctl("version", "-o", "json").stdout)["database"] == "18.1"
+
+
+def test_versions_are_printed_for_programs_and_have_no_names(server: FakeServer, fedctl: Run) -> None:
+    assert set(yaml.safe_load(fedctl("version", "--client", "-o", "yaml").stdout)) == {"fedctl"}
+    assert fedctl("version", "--client", "-o", "wide").stdout.startswith("fedctl ")
+    refused = fedctl("version", "-o", "name")
+    assert (refused.exit_code, "versions have no names" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_describe_prints_documents_with_the_verdicts_of_a_unit(fedctl: Run, world: FakeServer, output: str) -> None:
+    unit = yaml.safe_load(fedctl("describe", "unit", "shop", "-o", output).stdout)
+    assert (unit["kind"], unit["metadata"]["name"], unit["status"]["state"]) == ("Unit", "shop", "Degraded")
+    assert "eu-1" in [verdict["cluster"] for verdict in unit["status"]["verdicts"]]
+    listed = yaml.safe_load(fedctl("describe", "cluster/eu-1", "unit/shop", "-o", output).stdout)
+    assert [item["kind"] for item in listed["items"]] == ["Cluster", "Unit"]
+
+
+def test_every_form_of_output_is_taken_where_objects_are_printed(fedctl: Run, world: FakeServer) -> None:
+    assert lines(fedctl("describe", "unit", "shop", "-o", "name")) == ["unit/default/shop"]
+    assert lines(fedctl("status", "shop", "-o", "name")) == ["unit/default/shop"]
+    assert lines(fedctl("status", "shop", "-o", "wide"))[0].startswith("unit default/shop: Degraded")
+    for words in (("describe", "unit", "shop"), ("status", "shop"), ("get", "units")):
+        assert "is not one of 'table', 'wide', 'json', 'yaml', 'name'" in fedctl(*words, "-o", "xml").stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

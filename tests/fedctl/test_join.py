@@ -166,7 +166,7 @@ async def test_a_join_that_broke_off_at_any_step_goes_on_when_repeated(
 async def test_a_server_that_refuses_is_asked_before_anything_is_changed(town: Any) -> None:
     before = town.simulator.cluster("a").store.revision
     for words, told in (
-        (["join", "A_1", "--context", "a"], "cluster_id"),
+        (["join", "A_1", "--context", "a"], "'a-1' would be right"),
         (["join", "a", "--context", "a", "--label", "tier=a b"], "cluster.labels"),
         (["join", "a", "--context", "a", "--region", "Europa West"], "cluster.region"),
         (["join", "a", "--context", "a", "--endpoint", "http://10.0.0.1"], "plain http"),
@@ -382,7 +382,9 @@ async def test_a_cluster_that_is_gone_is_forgotten_by_force(town: Any) -> None:
     assert await town.cluster("a") is not None
     said = failed(await town.fedctl("unjoin", "a", "--force", "--delete-objects", "--yes"), 2)
     assert "--force leaves objects as they are" in said
-    ok(await town.fedctl("unjoin", "a", "--force", "--yes"))
+    said = ok(await town.fedctl("unjoin", "a", "--force", "--yes"))
+    assert "kubectl delete clusterrole,clusterrolebinding fedsvc" in said
+    assert "kubectl delete namespace fedsvc-system" in said
     assert await town.cluster("a") is None
     assert "does not exist" in failed(await town.fedctl("unjoin", "a", "--force", "--yes"), 3)
 

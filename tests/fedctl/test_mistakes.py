@@ -8,7 +8,7 @@ import grpc
 import pytest
 from click.testing import Result
 
-from fedsvc.v1 import cluster_pb2, cluster_service_pb2, unit_pb2, unit_service_pb2
+from fedsvc.v1 import cluster_pb2, cluster_service_pb2, resource_service_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client.testing import FakeServer, RefusalError
 
 Run = Callable[..., Result]
@@ -74,6 +74,23 @@ def test_a_token_for_another_machine_needs_tls(bare: Run) -> None:
         (("--config", "none.yaml", "get", "units"), 2, "none.yaml: cannot be read: No such file"),
         (("--server", "a b", "get", "units"), 2, "is no server address: write host:port"),
         (("status", "a/b/c"), 2, "write NAME, NAMESPACE/NAME"),
+        (("get", "resources", "-l", "a=b"), 2, "--selector does not restrict resources; it is for: clusters, units"),
+        (("get", "units,clusters", "--unit", "x"), 2, "--unit does not restrict units; it is for: resources, works"),
+        (("get", "units", "--cluster", "eu-1"), 2, "--cluster does not restrict units; it is for: works, events"),
+        (("get", "units", "--trouble"), 2, "--trouble does not restrict units; it is for: works"),
+        (("get", "events", "--unit", "x", "--cluster", "y"), 2, "give --unit or --cluster"),
+        (("get", "works", "--trouble", "-w"), 2, "--trouble is not for -w"),
+        (("get", "resources", "-w"), 2, "fedctl get works --unit UNIT -w"),
+        (("get", "units,clusters", "-w"), 2, "-w follows one at a time"),
+        (("get", "units", "-n", "Web"), 2, "-n 'Web' is no valid name: small letters, digits and '-', at most 63"),
+        (("get", "units", "-n", "Web"), 2, "'web' would be right"),
+        (("apply", "-f", "x.yaml", "-n", "-"), 2, "-A is for all namespaces"),
+        (("get", "units", "--selektor", "a=b"), 2, "Did you mean '--selector'?"),
+        (("join", "EU_1"), 2, "'eu-1' would be right"),
+        (("get", "all"), 2, "there is no kind 'all'. There are: clusters, units"),
+        (("watch", "works", "-l", "a=b"), 2, "--selector does not restrict works"),
+        (("watch", "policies", "x"), 2, "placementpolicy/x or overridepolicy/x"),
+        (("watch", "units", "shop", "blog"), 2, "it follows one at a time"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -102,6 +119,7 @@ def units(server: FakeServer) -> FakeServer:
     server.on("GetCluster", refuse(Code.NOT_FOUND, "NOT_FOUND", "no"))
     clusters = [cluster_pb2.Cluster(name="clusters/eu-1")]
     server.on("ListClusters", lambda _: cluster_service_pb2.ListClustersResponse(clusters=clusters))
+    server.on("ListWorks", lambda _: resource_service_pb2.ListWorksResponse())
     return server
 
 
@@ -113,6 +131,8 @@ def units(server: FakeServer) -> FakeServer:
         (("describe", "unit", "zzz"), "There are: blog, shop, web/cart"),
         (("get", "cluster", "eu1"), "Did you mean eu-1?"),
         (("cordon", "eu"), "Did you mean eu-1?"),
+        (("get", "works", "--cluster", "eu1"), "Did you mean eu-1?"),
+        (("describe", "work", "7"), "`fedctl get works -A` lists them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -151,6 +171,155 @@ def test_placement_flags_are_not_for_documents(fedctl: Run, units: FakeServer) -
     result = fedctl("apply", "-f", "-", "--all-clusters", stdin=document)
     assert result.exit_code == 2
     assert "these documents tell their placement" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        pytest.param(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n data: {}\n",
+            "standard input:5:2: wrong indentation",
+            id="wrong indentation",
+        ),
+        pytest.param("apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: a\n", "a tab is used", id="tab"),
+        pytest.param(
+            "apiVersion: fedsvc.io/v1\nkind: Untis\nmetadata: {name: a}\nspec: {}\n",
+            "standard input:2: kind: unknown kind 'Untis'; did you mean 'Unit'?",
+            id="typo in kind",
+        ),
+        pytest.param(
+            "apiVersion: fedsvc.io/v1\nkind: Unit\nmetadata: {name: a}\nspec:\n  overides: []\n",
+            "standard input:5: spec.overides: unknown field 'overides'; did you mean 'overrides'?",
+            id="typo in a field",
+        ),
+        pytest.param(
+            "apiVersion: fedsvc.io/v1\nkind: PlacementPolicy\nmetadata: {name: a}\nspec: {excludedClusters: {}}\n",
+            "standard input:4: spec.excludedClusters: unknown field 'excludedClusters'; did you mean 'exclude'?",
+            id="wrong key in placement",
+        ),
+        pytest.param(
+            "apiVersion: fedsvc.io/v1\nkind: Cluster\nmetadata: {name: eu-1}\nspec: {}\n",
+            "a Cluster is not applied: it joins by `fedctl join NAME`; its labels and taints are set by `fedctl label",
+            id="a cluster",
+        ),
+        pytest.param(
+            "apiVersion: fedsvc.io/v1\nkind: Work\nmetadata: {name: '1'}\nspec: {}\n",
+            "a Work is not applied: the server makes it",
+            id="a work",
+        ),
+    ],
+)
+def test_mistakes_in_documents_are_told_with_their_line(fedctl: Run, document: str, told: str) -> None:
+    result = fedctl("apply", "-f", "-", "--unit", "x", stdin=document)
+    assert told in result.stderr
+    assert result.exit_code in (1, 2)
+
+
+TWO = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}\n"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "exit_code", "told"),
+    [
+        pytest.param(
+            RefusalError(
+                Code.INVALID_ARGUMENT,
+                "FIELD_INVALID",
+                fields=[
+                    ("unit.spec.resources[1].json", "metadata.spec: is no field of metadata: is it indented too far?")
+                ],
+            ),
+            1,
+            "app.yaml:7 (document 2): Secret b: metadata.spec: is no field of metadata",
+            id="indented under metadata",
+        ),
+        pytest.param(
+            RefusalError(
+                Code.FAILED_PRECONDITION,
+                "OBJECT_OWNED",
+                "unit.spec.resources[1]: Secret default/b belongs to namespaces/x/units/y; remove it there first",
+            ),
+            4,
+            "app.yaml:5 (document 2): Secret b: Secret default/b belongs to namespaces/x/units/y",
+            id="object of another unit",
+        ),
+        pytest.param(
+            RefusalError(
+                Code.RESOURCE_EXHAUSTED,
+                "LIMIT_EXCEEDED",
+                "unit.spec.resources: the unit has 5001 resources; at most 1 are accepted",
+                metadata={"limit": "max_unit_resources", "value": "1"},
+            ),
+            1,
+            "app.yaml:5 (document 2): Secret b: the unit has 5001 resources",
+            id="too many objects",
+        ),
+        pytest.param(
+            RefusalError(
+                Code.RESOURCE_EXHAUSTED,
+                "LIMIT_EXCEEDED",
+                "unit.spec.resources[0].json: the object has 99 bytes; at most 60 are accepted",
+                metadata={"limit": "max_manifest_bytes", "value": "60"},
+            ),
+            1,
+            "app.yaml:1: ConfigMap a: the object has 99 bytes",
+            id="object too large",
+        ),
+        pytest.param(
+            RefusalError(
+                Code.RESOURCE_EXHAUSTED,
+                "LIMIT_EXCEEDED",
+                "unit.spec.resources: the resources have 140 bytes together; at most 100 are accepted",
+                metadata={"limit": "max_unit_bytes", "value": "100"},
+            ),
+            1,
+            "app.yaml:5 (document 2): Secret b: the resources have 140 bytes together",
+            id="unit too large",
+        ),
+        pytest.param(
+            RefusalError(Code.RESOURCE_EXHAUSTED, "", "Received message larger than max"),
+            1,
+            "app.yaml:1: ConfigMap a: the unit is larger than a request may be; split it",
+            id="request too large",
+        ),
+    ],
+)
+def test_what_the_server_refuses_is_told_with_file_line_and_name(
+    fedctl: Run, units: FakeServer, tmp_path: Path, refusal: RefusalError, exit_code: int, told: str
+) -> None:
+    def reply(_: Any) -> Any:
+        raise refusal
+
+    units.on("ApplyUnit", reply)
+    path = tmp_path / "app.yaml"
+    path.write_text(TWO)
+    result = fedctl("apply", "-f", str(path), "--unit", "new", "--all-clusters")
+    assert f"{tmp_path}/{told}" in result.stderr
+    assert "unit.spec" not in result.stderr
+    assert result.exit_code == exit_code
+
+
+def test_clusters_that_are_not_registered_are_warned_of(fedctl: Run, units: FakeServer) -> None:
+    def accept(request: Any) -> Any:
+        return unit_service_pb2.ApplyUnitResponse(unit=request.unit, warnings=["cluster ap-9 is not registered"])
+
+    units.on("ApplyUnit", accept)
+    manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    result = fedctl("apply", "-f", "-", "--unit", "new", "--clusters", "ap-9", stdin=manifest)
+    assert (result.exit_code, "warning: cluster ap-9 is not registered" in result.stderr) == (0, True)
+
+
+def test_a_context_that_is_not_in_the_kubeconfig_is_answered_by_those_that_are(fedctl: Run, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: kind-eu\n"
+        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: t}}]\n"
+        "contexts: [{name: kind-eu, context: {cluster: c, user: u}}]\n"
+    )
+    result = fedctl("join", "eu-1", "--kubeconfig", str(path), "--context", "kind-us")
+    assert "kind-us" in result.stderr
+    assert "kind-eu" in result.stderr
+    assert result.exit_code != 0
 
 
 def test_what_is_no_utf8_is_told_with_its_line(fedctl: Run, units: FakeServer) -> None:

@@ -323,8 +323,8 @@ async def test_none_of_several_hosts_that_serves_is_told_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("//fedsvc@", "//nobody-of-that-name@"), "nobody-of-that-name"),
-        (("/test_", "/none_"), "none_.* does not exist"),
+        (("//fedsvc@", "//nobody-of-that-name@"), "nobody-of-that-name.*: mend the user in --database-url"),
+        (("/test_", "/none_"), "none_.* does not exist: make it .createdb"),
     ],
 )
 async def test_who_is_let_in_by_nobody_is_told_why(database_url: str, change: tuple[str, str], reason: str) -> None:

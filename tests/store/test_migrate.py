@@ -3,6 +3,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -11,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from fedsvc.errors import SchemaError
+from fedsvc.errors import ConfigurationError, SchemaError
+from fedsvc.store import database as database_module
 from fedsvc.store.database import Database
 from fedsvc.store.migrate import alembic_config, head, migrate
 from fedsvc.store.tables import Xid8, metadata
@@ -126,3 +128,25 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> 
     async with empty.engine.begin() as connection:
         tables = await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         assert tables.scalars().all() == ["work"]
+
+
+async def test_a_user_that_may_make_no_tables_is_told_what_to_do(postgres_server: ScratchPostgres) -> None:
+    async with postgres_server.fresh_database(migrated=False) as url:
+        admin = await asyncpg.connect(url)
+        await admin.execute("CREATE ROLE guest LOGIN NOSUPERUSER; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        database = Database(url.replace("//fedsvc@", "//guest@"))
+        try:
+            with pytest.raises(ConfigurationError, match=r"permission denied .*ALTER DATABASE NAME OWNER TO USER"):
+                await migrate(database)
+        finally:
+            await database.close()
+            await admin.execute("DROP ROLE guest")
+            await admin.close()
+
+
+async def test_a_postgresql_that_is_too_old_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "MIN_VERSION", 990000)
+    database = Database(database_url)
+    with pytest.raises(ConfigurationError, match="14 or newer is needed"):
+        await database.version()
+    await database.close()

@@ -1,7 +1,9 @@
 """Applying one item of a plan: to the server, and what to tell of the answer."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.plan import Item
@@ -14,12 +16,16 @@ from fedsvc_client import (
     AlreadyExistsError,
     Client,
     ConflictError,
+    FieldProblem,
     InvalidArgumentError,
     NotFoundError,
     PreconditionError,
+    ResourceExhaustedError,
     split_unit_name,
 )
 from fedsvc_client.names import last_part
+
+_PATH = re.compile(r"(?P<path>unit(?:\.[a-z_]+|\[\d+\])+): (?P<message>.*)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,37 @@ def apply_item(client: Client, item: Item, *, dry_run: bool) -> Outcome:
         hint = ""
         if isinstance(error, ConflictError):
             hint = "Somebody else changed it meanwhile: apply again, or read it again with  fedctl get ... -o yaml"
-        raise Failure(f"{item.title}: {error.message}", code=Exit.CONFLICT, hint=hint) from error
+        raise Failure(f"{item.title}: {_placed(item, error.message)}", code=Exit.CONFLICT, hint=hint) from error
+    except ResourceExhaustedError as error:
+        raise Failure(f"{item.title} is refused: {_beyond(item, error)}") from error
+
+
+def _placed(item: Item, message: str) -> str:
+    """Put file and line in the place of a path that a message begins with."""
+    found = _PATH.match(message)
+    return message if found is None else item.locate(FieldProblem(path=found["path"], message=found["message"]))
+
+
+def _beyond(item: Item, error: ResourceExhaustedError) -> str:
+    """Say where in the files a limit is passed: at the object that is too large, or the first that is too much."""
+    found = _PATH.match(error.message)
+    message = error.message if found is None else found["message"]
+    if not error.reason:  # gRPC refuses what is larger than any request may be, before the server sees it
+        message = "the unit is larger than a request may be; split it into several units"
+    if not isinstance(item.message, unit_pb2.Unit) or not item.resources:
+        return message
+    sizes = [len(manifest.json) for manifest in item.message.spec.resources]
+    limit, value = error.metadata.get("limit", ""), int(error.metadata.get("value", "0") or 0)
+    match limit:
+        case "max_manifest_bytes":
+            passed = [size > value for size in sizes]
+        case "max_unit_bytes":
+            passed = [total > value for total in accumulate(sizes)]
+        case "max_unit_resources":
+            passed = [number > value for number in range(1, len(sizes) + 1)]
+        case _:  # nothing but the whole is too large
+            passed = [size == max(sizes) for size in sizes]
+    return f"{item.place(passed.index(True))}: {message}" if True in passed else message
 
 
 def _unit_outcome(answer: unit_service_pb2.ApplyUnitResponse) -> Outcome:

@@ -51,8 +51,21 @@ def find_kind(text: str, allowed: tuple[Kind, ...] = KINDS) -> Kind:
     if kind is not None:
         raise UsageFailure(f"{kind.plural} cannot be used here; there are: {', '.join(names)}")
     near = difflib.get_close_matches(text.lower(), _BY_NAME, n=1, cutoff=0.6)
-    meant = f"; did you mean {_BY_NAME[near[0]].plural}?" if near and _BY_NAME[near[0]] in allowed else ""
-    raise UsageFailure(f"there is no kind {text!r}{meant} There are: {', '.join(names)}".replace("?.", "?"))
+    meant = f"; did you mean {_BY_NAME[near[0]].plural}?" if near and _BY_NAME[near[0]] in allowed else "."
+    raise UsageFailure(f"there is no kind {text!r}{meant} There are: {', '.join(names)}")
+
+
+def parts(kind: Kind, name: str) -> tuple[Kind, ...]:
+    """Return the kinds that a kind stands for: `policies` are two.
+
+    Raises:
+        UsageFailure: One policy is named, and not of which kind it is.
+    """
+    if kind != POLICY:
+        return (kind,)
+    if name:
+        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
+    return (PLACEMENT_POLICY, OVERRIDE_POLICY)
 
 
 def split_targets(words: tuple[str, ...], allowed: tuple[Kind, ...] = KINDS) -> list[tuple[Kind, str]]:

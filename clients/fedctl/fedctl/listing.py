@@ -134,9 +134,9 @@ def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page,
 
 
 def _events(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
-    page = client.events.list_page(
-        subject=wanted.subject, namespace=wanted.namespace, page_size=_PAGE_SIZE, page_token=token
-    )
+    # What a subject tells of is in no other namespace, and a cluster is in none.
+    space = "" if wanted.subject else wanted.namespace
+    page = client.events.list_page(subject=wanted.subject, namespace=space, page_size=_PAGE_SIZE, page_token=token)
     return page, page.events
 
 
@@ -189,7 +189,9 @@ def read_one(client: Client, kind: Kind, name: str, *, namespace: str) -> Messag
 
 def _search(client: Client, kind: Kind, name: str, namespace: str) -> Message:
     """Find a resource, work or event, which the API does not give by what people know of it."""
-    rows = read_list(client, kind, Filter(namespace=namespace)).rows
+    # Works and events are numbered over all namespaces; objects of one name can be in several.
+    space = namespace if kind == kinds.RESOURCE else ""
+    rows = read_list(client, kind, Filter(namespace=space)).rows
     found = [row for row in rows if name in _names(kind, row)]
     if not found:
         raise NotFoundError(f"there is no {kind.singular} {name!r}")
@@ -231,8 +233,10 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
 
 
 def _there_are(kind: Kind, known: Sequence[str]) -> str:
+    if not known and kind in (kinds.RESOURCE, kinds.WORK, kinds.EVENT):  # known by number: there may be many
+        return f"`fedctl get {kind.plural} -A` lists them"
     if not known:
-        return f"There are no {kind.plural} at all." if kind != kinds.RESOURCE else ""
+        return f"There are no {kind.plural} at all."
     more = f" and {len(known) - 10} more" if len(known) > 10 else ""
     return f"There are: {', '.join(known[:10])}{more}"
 

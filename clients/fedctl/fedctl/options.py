@@ -1,13 +1,34 @@
 """Options that several commands have, spelled the same everywhere."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from fedctl.failures import UsageFailure
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 OUTPUTS = ("table", "wide", "json", "yaml", "name")
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+
+
+def label_problem(text: str) -> str | None:
+    """Return what keeps a text from naming a namespace or a cluster, and what would be right (RFC 1123, a label)."""
+    if _LABEL.match(text):
+        return None
+    better = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].strip("-")
+    meant = f"; {better!r} would be right" if better else ""
+    return f"{text[:80]!r} is no valid name: small letters, digits and '-', at most 63 characters{meant}"
+
+
+def _checked_namespace(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    del ctx, parameter
+    if problem := label_problem(value):
+        raise UsageFailure(f"-n {problem}", hint="-A is for all namespaces" if value in ("", "-", "*") else "")
+    return value
 
 
 def namespace_option(function: F) -> F:
@@ -17,6 +38,7 @@ def namespace_option(function: F) -> F:
         "--namespace",
         default="default",
         envvar="FEDCTL_NAMESPACE",
+        callback=_checked_namespace,
         show_default=True,
         help="Namespace of the unit",
     )(function)

@@ -20,7 +20,7 @@ from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
 from fedsvc_client._units import AsyncUnits
-from fedsvc_client._watch import AsyncWatch, Kind, WatchItem
+from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchItem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -234,8 +234,9 @@ class Client:
         label_selector: str = "",
         resume_token: str = "",
         give_up_seconds: float | None = None,
+        on_trouble: Trouble | None = None,
     ) -> Watch:
-        """Follow changes; see `AsyncClient.watch`."""
+        """Follow changes; see `AsyncClient.watch`. `on_trouble` is called from a thread of the client."""
         return Watch(
             self._inner.watch(
                 *kinds,
@@ -244,6 +245,7 @@ class Client:
                 label_selector=label_selector,
                 resume_token=resume_token,
                 give_up_seconds=give_up_seconds,
+                on_trouble=on_trouble,
             )
         )
 

@@ -10,7 +10,7 @@ from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
 from fedsvc_client._units import AsyncUnits
-from fedsvc_client._watch import AsyncWatch, Kind, WatchFilter
+from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchFilter
 
 
 class AsyncClient:
@@ -69,6 +69,7 @@ class AsyncClient:
         label_selector: str = "",
         resume_token: str = "",
         give_up_seconds: float | None = None,
+        on_trouble: Trouble | None = None,
     ) -> AsyncWatch:
         """Follow changes; the watch connects again by itself.
 
@@ -79,9 +80,17 @@ class AsyncClient:
             label_selector: Only what matches; not for works and events.
             resume_token: Go on after this point, from a list or another watch; empty: all that is there comes first.
             give_up_seconds: How long the server may be away before the watch raises; None: for ever.
+            on_trouble: Called with the reason when the server is lost, and with None when the watch goes on; it must
+                return at once.
         """
         filtered = WatchFilter(kinds=kinds, namespace=namespace, name=name, label_selector=label_selector)
-        return AsyncWatch(self._caller, filtered, resume_token=resume_token, give_up_seconds=give_up_seconds)
+        return AsyncWatch(
+            self._caller,
+            filtered,
+            resume_token=resume_token,
+            give_up_seconds=give_up_seconds,
+            on_trouble=on_trouble,
+        )
 
     async def close(self) -> None:
         """Close the connection; calls under way are cancelled."""

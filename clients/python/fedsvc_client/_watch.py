@@ -8,6 +8,7 @@ What the iterator yields, in order:
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from types import TracebackType
@@ -66,17 +67,27 @@ class Resynced:
 
 WatchItem: TypeAlias = watch_service_pb2.WatchChange | Synced | Resynced
 
+Trouble: TypeAlias = Callable[[FedsvcError | None], None]
+"""Told when the stream is lost, with why, and with None once it goes on; on the event loop, so it must not wait."""
+
 
 class AsyncWatch:
     """One watch: an asynchronous iterator, to be used with `async with` or closed with `aclose`."""
 
     def __init__(
-        self, caller: Caller, filtered: WatchFilter, *, resume_token: str = "", give_up_seconds: float | None = None
+        self,
+        caller: Caller,
+        filtered: WatchFilter,
+        *,
+        resume_token: str = "",
+        give_up_seconds: float | None = None,
+        on_trouble: Trouble | None = None,
     ) -> None:
         self._caller = caller
         self._stub = watch_service_pb2_grpc.WatchServiceStub(caller.channel)
         self._filter = filtered
         self._give_up_seconds = give_up_seconds
+        self._on_trouble = on_trouble
         self._token = resume_token
         self._is_synced = bool(resume_token)
         self._has_told = False  # whether changes of an initial state that is not complete were handed out
@@ -158,6 +169,8 @@ class AsyncWatch:
         )
 
     def _accept(self, message: watch_service_pb2.WatchResponse) -> None:
+        if self._has_connected and self._failing_since is not None and self._on_trouble is not None:
+            self._on_trouble(None)
         self._has_connected = True
         self._failures, self._failing_since = 0, None
         self._pending.extend(message.changes)
@@ -177,7 +190,10 @@ class AsyncWatch:
         if not is_slow and not isinstance(failure, UnavailableError | DeadlineError):
             raise failure
         now = asyncio.get_running_loop().time()
-        self._failing_since = now if self._failing_since is None else self._failing_since
+        if self._failing_since is None:
+            self._failing_since = now
+            if self._has_connected and self._on_trouble is not None:
+                self._on_trouble(failure)
         self._failures += 1
         if not self._has_connected and self._failures >= self._caller.retries.attempts:
             raise failure

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fedsvc.api.convert.masking import MASK, masked_values
+from fedsvc.api.intent.fields import field_problems
 from fedsvc.api.limits import MAX_MANIFEST_BYTES, MAX_UNIT_BYTES, MAX_UNIT_RESOURCES
 from fedsvc.api.problems import Problems
 from fedsvc.errors import LimitExceededError
@@ -123,7 +124,7 @@ def _parse(data: bytes, path: str, warnings: list[str], problems: Problems) -> J
     for place in masked_values(manifest):
         problems.add(path, f"{place}: '{MASK}' is what the API shows in place of a secret value: send the value itself")
     found = validate_manifest(manifest)
-    wrong = [problem for problem in found if not problem.warning]
+    wrong = [problem for problem in found if not problem.warning] or field_problems(manifest)
     for problem in wrong:
         problems.add(path, str(problem))
     if wrong:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from fedctl import kinds
 from fedctl.applying import Outcome, apply_item, prepare_unit
 from fedctl.commands.wait import wait_for
+from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.explain import failure_of
 from fedctl.failures import Exit, Failure, UsageFailure
@@ -38,12 +40,21 @@ unit and the clusters.
 @click.option(
     "-k", "--kustomize", metavar="DIR", type=click.Path(path_type=Path), help="Build and apply a kustomization"
 )
-@click.option("--unit", default="", metavar="NAME", help="Name of the unit of plain manifests")
+@click.option(
+    "--unit", default="", shell_complete=names(kinds.UNIT), metavar="NAME", help="Name of the unit of plain manifests"
+)
 @namespace_option
-@click.option("--clusters", metavar="A,B", help="Place it on these clusters")
+@click.option(
+    "--clusters", metavar="A,B", shell_complete=names(kinds.CLUSTER, is_list=True), help="Place it on these clusters"
+)
 @click.option("-l", "--selector", metavar="K=V", help="Place it on the clusters with these labels")
 @click.option("--all-clusters", is_flag=True, help="Place it on all clusters")
-@click.option("--placement", metavar="POLICY", help="Place it by this placement policy")
+@click.option(
+    "--placement",
+    metavar="POLICY",
+    shell_complete=names(kinds.PLACEMENT_POLICY),
+    help="Place it by this placement policy",
+)
 @click.option("--dry-run", is_flag=True, help="Check and show what would happen; nothing is stored")
 @click.option("--wait", is_flag=True, help="Wait until the units are ready")
 @timeout_option("5m")

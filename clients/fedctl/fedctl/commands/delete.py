@@ -4,6 +4,7 @@ import click
 
 from fedctl import kinds
 from fedctl.commands.wait import wait_for
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.files.plan import default_unit_name, make_plan
@@ -34,7 +35,12 @@ _CASCADES = {
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, metavar="KIND NAME... | KIND/NAME...")
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="KIND NAME... | KIND/NAME...",
+    shell_complete=kind_and_name(kinds.UNIT, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY),
+)
 @click.option("-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="Delete what these files describe")
 @click.option("--unit", default="", metavar="NAME", help="With -f and plain manifests: name of their unit")
 @namespace_option

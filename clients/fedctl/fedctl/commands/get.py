@@ -4,14 +4,17 @@ import click
 from google.protobuf.message import Message
 
 from fedctl import kinds
+from fedctl.completing import names
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
-from fedctl.listing import TABLES, Filter, read_list, read_one
+from fedctl.listing import TABLES, Filter, missing, read_list, read_one
+from fedctl.listing_flags import check_filter
 from fedctl.options import all_namespaces_option, namespace_option, output_option
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.watching import follow
-from fedsvc_client import split_unit_name, unit_name
+from fedsvc_client import NotFoundError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
@@ -25,12 +28,19 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, metavar="KIND [NAME]... | KIND/NAME...")
+@click.argument(
+    "what",
+    nargs=-1,
+    metavar="KIND [NAME]... | KIND/NAME...",
+    shell_complete=kind_and_name(*kinds.KINDS, is_plural=True),
+)
 @namespace_option
 @all_namespaces_option
 @click.option("-l", "--selector", default="", help="Only what has these labels: tier=prod,region in (eu,us)")
-@click.option("--unit", default="", help="Only resources, works or events of this unit")
-@click.option("--cluster", default="", help="Only works or events of this cluster")
+@click.option(
+    "--unit", default="", shell_complete=names(kinds.UNIT), help="Only resources, works or events of this unit"
+)
+@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
 @click.option("--trouble", is_flag=True, help="Only works that are not applied or not healthy")
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Follow the changes")
@@ -49,7 +59,8 @@ def get(
     watch: bool,
 ) -> None:
     """Show clusters, units, resources, works, policies or events."""
-    targets = [(each, name) for kind, name in kinds.split_targets(what) for each in _parts(kind, name)]
+    said = kinds.split_targets(what)
+    targets = [(each, name) for kind, name in said for each in kinds.parts(kind, name)]
     wanted = Filter(
         namespace="" if all_namespaces else namespace,
         selector=selector,
@@ -57,10 +68,14 @@ def get(
         cluster=cluster.removeprefix("clusters/"),
         only_trouble=trouble,
     )
+    check_filter([kind for kind, _ in targets], wanted)
     if watch:
-        if len(targets) != 1:
-            raise UsageFailure("-w follows one kind at a time")
-        follow(context, targets[0][0], targets[0][1], wanted, output=output, namespace=namespace)
+        if len(said) != 1:
+            raise UsageFailure(f"-w follows one at a time, for example:  fedctl get {said[0][0].plural} -w")
+        if trouble:
+            raise UsageFailure("--trouble is not for -w, which shows every change")
+        asked, name = [kind for kind, _ in targets], said[0][1]
+        follow(context, asked, name, wanted, output=output, namespace=namespace)
         return
     named = [(kind, name) for kind, name in targets if name]
     if named:
@@ -71,14 +86,6 @@ def get(
     _show(context, found, output=output, is_single=False, wanted=wanted)
     if not found and output in ("table", "wide"):
         _tell_nothing(context, [kind for kind, _ in targets], wanted)
-
-
-def _parts(kind: Kind, name: str) -> Sequence[Kind]:
-    if kind != kinds.POLICY:
-        return (kind,)
-    if name:
-        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
-    return (kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY)
 
 
 def _show(
@@ -107,7 +114,16 @@ def _show(
 
 
 def _tell_nothing(context: Context, asked: Sequence[Kind], wanted: Filter) -> None:
-    """Say that nothing was found, and where there is something."""
+    """Say that nothing was found, and where there is something.
+
+    Raises:
+        Failure: What was asked for is of a cluster that is not there.
+    """
+    if wanted.cluster:
+        try:
+            context.client().clusters.get(wanted.cluster)
+        except NotFoundError as error:
+            raise missing(context.client(), kinds.CLUSTER, wanted.cluster, namespace="") from error
     plural = " or ".join(kind.plural for kind in asked)
     kind = asked[0]
     if kind.is_namespaced and wanted.namespace and not (wanted.unit or wanted.cluster):

@@ -5,14 +5,17 @@ from typing import Any
 import click
 import yaml
 
+from fedctl import kinds
+from fedctl.completing import kube_contexts, names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.join import rights as rights_module
 from fedctl.join import steps
-from fedctl.join.leaving import check_same, clean_up
+from fedctl.join.leaving import check_same, clean_up, leftovers
 from fedctl.join.member import MemberApi
 from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
 from fedctl.join.waiting import wait_gone, wait_ready
+from fedctl.options import label_problem
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
 from fedsvc_client import NotFoundError
 
@@ -36,13 +39,25 @@ Examples:
   fedctl unjoin eu-1 --context kind-eu-1                     what runs there goes on, no longer managed
   fedctl unjoin eu-1 --context kind-eu-1 --delete-objects
   fedctl unjoin eu-1 --force                                 the cluster is gone for good
+
+\b
+--force asks the cluster for nothing, so all that joining made stays there: the namespace with the service account, its
+roles and bindings, and what units put there. Where the cluster still runs, these remove what joining made:
+  kubectl delete namespace fedsvc-system
+  kubectl delete clusterrole,clusterrolebinding fedsvc
 """
 
 
 @click.command(epilog=_JOIN_EXAMPLES)
 @click.argument("name")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig [default: $KUBECONFIG, ~/.kube/config]")
-@click.option("--context", "context_name", default="", help="Context of it [default: its current one]")
+@click.option(
+    "--context",
+    "context_name",
+    default="",
+    shell_complete=kube_contexts,
+    help="Context of it [default: its current one]",
+)
 @click.option("--provider", default="", help="For example aws")
 @click.option("--region", default="", help="[default: from the labels of its nodes]")
 @click.option("--zone", "zones", multiple=True, help="May be repeated [default: from the labels of its nodes]")
@@ -69,6 +84,8 @@ def join(
     **given: object,
 ) -> None:
     """Make a Kubernetes cluster a member."""
+    if problem := label_problem(name):  # told before the cluster is asked for anything
+        raise UsageFailure(f"NAME {problem}")
     said = read_registration(given)
     if said.rights:
         rights_module.rights_of(said.rights, [])  # a mistake in it is told before anything is asked
@@ -107,9 +124,15 @@ def join(
 
 
 @click.command(epilog=_UNJOIN_EXAMPLES)
-@click.argument("name")
+@click.argument("name", shell_complete=names(kinds.CLUSTER))
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig [default: $KUBECONFIG, ~/.kube/config]")
-@click.option("--context", "context_name", default="", help="Context of it [default: its current one]")
+@click.option(
+    "--context",
+    "context_name",
+    default="",
+    shell_complete=kube_contexts,
+    help="Context of it [default: its current one]",
+)
 @click.option("--keep/--delete-objects", default=True, show_default=True, help="What becomes of what fedsvc put there")
 @click.option("--force", is_flag=True, help="Forget it at once, without asking the cluster")
 @click.option("--yes", is_flag=True, help="Do not ask")
@@ -155,10 +178,18 @@ def unjoin(
             with context.progress(f"waiting until nothing in {name} is managed any more"):
                 wait_gone(client, name, timeout)
         _say(f"removed cluster {name} from the server")
-    if member is not None:
-        namespace = stored.connection.member_namespace if stored is not None else ""
-        clean_up(member, name, namespace, _say)
+    _clear(member, stored, name)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _clear(member: MemberApi | None, stored: cluster_pb2.Cluster | None, name: str) -> None:
+    """Take away what joining made; where the cluster is not asked, say what stays and how to remove it."""
+    if member is not None:
+        clean_up(member, name, stored.connection.member_namespace if stored is not None else "", _say)
+    elif stored is not None:
+        _say(f"what joining made in {name} is still there; where that cluster runs on, this removes it:")
+        for line in leftovers(stored.connection):
+            _say(f"  {line}")
 
 
 def _member(kubeconfig: Path | None, context_name: str) -> MemberApi:

@@ -1,5 +1,7 @@
 import click
 
+from fedctl import kinds
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.members import change_cluster, cluster_and_rest
@@ -18,7 +20,13 @@ Units that are placed by labels follow at once.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, required=True, metavar="cluster NAME KEY=VALUE... KEY-...")
+@click.argument(
+    "what",
+    nargs=-1,
+    required=True,
+    metavar="cluster NAME KEY=VALUE... KEY-...",
+    shell_complete=kind_and_name(kinds.CLUSTER),
+)
 @click.option("--overwrite", is_flag=True, help="Change labels that have another value")
 @pass_context
 def label(context: Context, *, what: tuple[str, ...], overwrite: bool) -> None:

@@ -3,14 +3,15 @@ import json
 import click
 
 from fedctl import kinds
+from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.describing import print_unit_clusters
 from fedctl.failures import Exit
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_option
 from fedctl.output import views, words
-from fedctl.output.printing import to_yaml
+from fedctl.output.printing import print_names, to_yaml
 from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client import Client, NotFoundError, unit_name
 
@@ -26,23 +27,18 @@ Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is n
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("unit")
+@click.argument("unit", shell_complete=names(kinds.UNIT))
 @namespace_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_option
 @pass_context
 def status(context: Context, *, unit: str, namespace: str, output: str) -> None:
     """Show how a unit fares, a line a cluster."""
     unit = unit.removeprefix("unit/").removeprefix("units/")
     answer = read_status(context.client(), unit, namespace)
-    if output == "table":
+    if output in ("table", "wide"):  # a line a cluster has no column that is left out
         print_status(context, answer)
+    elif output == "name":
+        print_names([(kinds.UNIT, answer.unit)])
     else:
         _print_document(answer, output)
     is_well = answer.unit.status.state == unit_pb2.UNIT_STATE_READY

@@ -2,6 +2,9 @@ import re
 
 import click
 
+from fedctl import kinds
+from fedctl.completing import names
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.files.convert import enum_word
@@ -49,7 +52,13 @@ _EFFECTS = {
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, required=True, metavar="cluster NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-...")
+@click.argument(
+    "what",
+    nargs=-1,
+    required=True,
+    metavar="cluster NAME KEY[=VALUE]:EFFECT... KEY[:EFFECT]-...",
+    shell_complete=kind_and_name(kinds.CLUSTER),
+)
 @pass_context
 def taint(context: Context, *, what: tuple[str, ...]) -> None:
     """Set or remove taints of a cluster."""
@@ -70,7 +79,7 @@ def taint(context: Context, *, what: tuple[str, ...]) -> None:
 
 
 @click.command(epilog=_CORDON_EXAMPLES)
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=names(kinds.CLUSTER))
 @pass_context
 def cordon(context: Context, *, names: tuple[str, ...]) -> None:
     """Send nothing new to a cluster; what runs there stays."""
@@ -78,7 +87,7 @@ def cordon(context: Context, *, names: tuple[str, ...]) -> None:
 
 
 @click.command(epilog=_UNCORDON_EXAMPLES)
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=names(kinds.CLUSTER))
 @pass_context
 def uncordon(context: Context, *, names: tuple[str, ...]) -> None:
     """Let a cluster have new units again."""

@@ -1,6 +1,7 @@
 import click
 
 from fedctl import kinds
+from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.listing import missing
 from fedctl.options import namespace_option, timeout_option
@@ -18,7 +19,7 @@ Exit codes: 0 it is so, 3 there is no such unit, 5 it was not so in time.
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("units", nargs=-1, required=True, metavar="UNIT...")
+@click.argument("units", nargs=-1, required=True, metavar="UNIT...", shell_complete=names(kinds.UNIT))
 @click.option(
     "--for",
     "goal",

@@ -1,8 +1,12 @@
 import click
 
 from fedctl import kinds
+from fedctl.completing import names
+from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
-from fedctl.listing import Filter
+from fedctl.failures import UsageFailure
+from fedctl.listing import WATCHED, Filter
+from fedctl.listing_flags import check_filter
 from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option
 from fedctl.watching import follow
 from fedsvc_client import unit_name
@@ -18,12 +22,18 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", nargs=-1, required=True, metavar="KIND [NAME] | KIND/NAME")
+@click.argument(
+    "what",
+    nargs=-1,
+    required=True,
+    metavar="KIND [NAME] | KIND/NAME",
+    shell_complete=kind_and_name(*WATCHED, kinds.POLICY, is_plural=True),
+)
 @namespace_option
 @all_namespaces_option
 @click.option("-l", "--selector", default="", help="Only what has these labels")
-@click.option("--unit", default="", help="Only works or events of this unit")
-@click.option("--cluster", default="", help="Only works or events of this cluster")
+@click.option("--unit", default="", shell_complete=names(kinds.UNIT), help="Only works or events of this unit")
+@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
 @click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True, help="How to print")
 @pass_context
 def watch(
@@ -41,11 +51,16 @@ def watch(
 
     The watch survives restarts of the server: it goes on where it was cut.
     """
-    kind, name = kinds.split_targets(what)[0]
+    targets = kinds.split_targets(what)
+    kind, name = targets[0]
+    if len(targets) != 1:
+        raise UsageFailure(f"it follows one at a time, for example:  fedctl watch {kind.plural}")
+    asked = kinds.parts(kind, name)
     wanted = Filter(
         namespace="" if all_namespaces else namespace,
         selector=selector,
         unit=unit_name(unit, namespace) if unit else "",
         cluster=cluster.removeprefix("clusters/"),
     )
-    follow(context, kind, name, wanted, output=output, namespace=namespace)
+    check_filter(asked, wanted)
+    follow(context, asked, name, wanted, output=output, namespace=namespace)

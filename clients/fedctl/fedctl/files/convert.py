@@ -95,9 +95,25 @@ def fill_message(message: Message, value: Any, path: Path, findings: Findings) -
             _fill(message, descriptor, item, (*path, key), findings)
 
 
+# What other systems and habit call a field; in small letters.
+_ALIASES: Mapping[str, str] = {
+    "excludedclusters": "exclude",
+    "excludeclusters": "exclude",
+    "exclusions": "exclude",
+    "labelselector": "clusterSelector",
+    "selector": "clusterSelector",
+    "clusternames": "clusters",
+    "manifests": "resources",
+    "templates": "resources",
+}
+
+
 def unknown_field(key: str, known: Mapping[str, Any]) -> str:
     """Say that a field is not known, and which may be meant."""
     folded = {name.lower(): name for name in known}
+    alias = _ALIASES.get(key.lower().replace("_", ""), "")
+    if alias in known:
+        return f"unknown field {key!r}; did you mean {alias!r}?"
     near = difflib.get_close_matches(key.lower().replace("_", ""), folded, n=1, cutoff=0.6)
     meant = f"; did you mean {folded[near[0]]!r}?" if near else f"; known are: {', '.join(sorted(known))}"
     return f"unknown field {key!r}{meant}"

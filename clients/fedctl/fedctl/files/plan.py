@@ -60,6 +60,11 @@ class Item:
         )
         return f"{self.document.where(path)}: {_written(path)}: {problem.message}"
 
+    def place(self, index: int) -> str:
+        """Tell by file, line and name which of a unit's resources it is."""
+        document, base = self.resources[index]
+        return f"{document.where(base)}: {_object_title(document, base)}"
+
     def _locate_resource(self, index: int, steps: Path, message: str) -> str:
         document, base = self.resources[index]
         rest = steps[1:] if steps[:1] == ("json",) else steps

@@ -82,6 +82,9 @@ def read_document(value: dict[str, Any], findings: Findings, *, namespace: str) 
         return None
     kind = value["kind"]
     reader = _READERS.get(kind)
+    if kind in _NOT_APPLIED:
+        findings.add(("kind",), f"a {kind} is not applied: {_NOT_APPLIED[kind]}")
+        return None
     if reader is None:
         findings.add(("kind",), unknown_field(kind, _READERS).replace("unknown field", "unknown kind"))
         return None
@@ -219,6 +222,15 @@ _READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], Findings], Read]] 
     "PlacementPolicy": _read_placement_policy,
     "OverridePolicy": _read_override_policy,
     "FleetSettings": _read_fleet_settings,
+}
+
+# What fedctl prints and never takes, and how each is changed.
+_NOT_APPLIED = {
+    "Cluster": "it joins by `fedctl join NAME`; its labels and taints are set by `fedctl label cluster NAME` and "
+    "`fedctl taint cluster NAME`",
+    "FederatedResource": "it is part of a unit: apply the unit, or the Kubernetes object itself with --unit NAME",
+    "Work": "the server makes it of a unit and a cluster: change the unit",
+    "Event": "the server writes it",
 }
 
 _DOCUMENT_KINDS: dict[type[Message], str] = {

@@ -48,6 +48,20 @@ def clean_up(member: MemberApi, name: str, namespace: str, say: Say) -> None:
         raise
 
 
+def leftovers(connection: cluster_pb2.ClusterConnection) -> tuple[str, ...]:
+    """The commands that take out of a cluster by hand what joining made there."""
+    home = connection.member_namespace or DEFAULT_NAMESPACE
+    profile, _, listed = connection.rights.partition(":")
+    places = [place.strip() for place in listed.split(",")] if profile == "namespaced" else []
+    made = " ".join(f"{kind}/{NAME}-token" for kind in ("secret", "role", "rolebinding"))
+    return (
+        f"kubectl delete clusterrole,clusterrolebinding {NAME} --ignore-not-found",
+        *(f"kubectl delete role,rolebinding {NAME} -n {place} --ignore-not-found" for place in places if place),
+        f"kubectl delete serviceaccount/{NAME} {made} -n {home} --ignore-not-found",
+        f"kubectl delete namespace {home}   # where joining made it: label {MADE_LABEL}=true",
+    )
+
+
 def _clean_up(member: MemberApi, namespace: str, say: Say) -> None:
     home = namespace or home_of(member) or DEFAULT_NAMESPACE
     for path in granted_in_namespaces(member):
