@@ -80,6 +80,8 @@ class UnitNotes:
 
     async def touched(self, before: Mapping[str, Cluster], after: Mapping[str, Cluster]) -> list[str]:
         """The uids of the units that the difference between two fleets may touch."""
+        if bool(before) != bool(after):
+            return list(self._by_uid)  # that there is no cluster at all is told of each, whatever it selects
         changed = [
             (old, new)
             for name in sorted(before.keys() | after.keys())

@@ -38,7 +38,7 @@ class Refusals:
 
     def report(self, error: MemberStatusError) -> Right | None:
         """Keep what a 403 says is missing; other errors, and a 403 that is no want of rights, are passed over."""
-        if error.code != 403 or not _is_want_of_rights(error):
+        if not is_want_of_rights(error):
             return None
         right = right_of_request(error.method, error.path)
         if right is not None and (named := _NAMED_VERB.search(error.message)) is not None:
@@ -82,6 +82,6 @@ def right_of_request(method: str, path: str) -> Right | None:
     return Right(group=group, resource="/".join([resource, *sub]), verb=verb, namespace=namespace)
 
 
-def _is_want_of_rights(error: MemberStatusError) -> bool:
-    # Admission (a quota, a webhook, a namespace being removed) refuses with 403 too; the authorizer says "cannot".
-    return "cannot" in error.message and " resource " in error.message
+def is_want_of_rights(error: MemberStatusError) -> bool:
+    """Whether the authorizer refused; admission (quota, webhook, a namespace being removed) answers 403 too."""
+    return error.code == 403 and "cannot" in error.message and " resource " in error.message

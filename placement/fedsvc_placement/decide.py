@@ -144,7 +144,7 @@ def _why_none(placement: Placement, fleet: Sequence[ClusterSnapshot]) -> tuple[s
         return "EmptyClusterList", "placement.clusters is an empty list, which selects no cluster"
     if not fleet:
         return "NoClusters", "no cluster is registered"
-    return "NoClusterFits", f"none of {len(fleet)} registered clusters fits"
+    return "NoClusterFits", "none of the registered clusters fits"
 
 
 def _warnings(
