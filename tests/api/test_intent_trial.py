@@ -44,9 +44,7 @@ def test_what_was_not_tried_any_more_is_told(monkeypatch: pytest.MonkeyPatch) ->
     warnings, problems = tried(patch("replace", "/data/a", "c"), templates=(fitting, fitting, template(data={})))
 
     assert problems == []
-    assert warnings == [
-        "overrides were tried on 2 of the 3 resources; what fails on the others is told by their works"
-    ]
+    assert warnings == ["overrides were tried on 2 of the 3 resources; what fails on the others is told by their works"]
 
 
 def test_what_fits_is_accepted() -> None:

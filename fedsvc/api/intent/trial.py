@@ -22,7 +22,7 @@ from fedsvc.rendering.replicas import set_replicas, template_replicas
 from fedsvc_placement import ClusterMatcher, ClusterSnapshot, matches_cluster
 
 MAX_TRIALS: Final = 20_000
-"""Beyond it (thousands of resources under dozens of combinations) the rest is found out when it is rendered: a warning."""
+"""Beyond it (thousands of resources under dozens of combinations) the rest is found out when it is rendered."""
 
 _NO_CLUSTER: Final = ""
 _SHOWN_CLUSTERS: Final = 5
