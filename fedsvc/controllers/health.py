@@ -130,6 +130,9 @@ class HealthController:
         before, state.cluster = state.cluster, cluster
         if before.connection != cluster.connection:
             state.renewal, state.streaks = Renewal(), Streaks()
+            if before.connection.way != cluster.connection.way:  # nothing that is known is of the new one
+                state.observation = state.written = cluster.observation
+                state.readiness = None
             state.probe.set()
             state.survey.set()
 
@@ -159,12 +162,15 @@ class HealthController:
 
     async def _probe(self, state: _State) -> None:
         """One probe and what follows from it."""
+        way = state.cluster.connection.way
         member = self._members.member(state.cluster)
         readiness, error = None, None
         try:
             readiness = await inspect.probe(member.client, timeout_seconds=self._health.probe_timeout_seconds)
         except MemberError as raised:
             error = raised
+        if state.cluster.connection.way != way:
+            return  # of where the member was before; where it is now is asked next
         was_answering = state.readiness is not None and state.readiness.refusal is None
         state.readiness = readiness
         await self._conclude(state, error)
@@ -217,11 +223,11 @@ class HealthController:
 
     async def _write(self, state: _State) -> None:
         async with state.writing:
-            observation, written = state.observation, state.written
+            observation, written, connection = state.observation, state.written, state.cluster.connection
             if written is not None and not self._differs(observation, written):
                 return
             async with self._store.transaction() as tx:
-                await clusters.observe(tx, state.cluster.name, observation)
+                await clusters.observe(tx, state.cluster.name, observation, connection=connection)
             state.written = observation
 
     def _differs(self, observation: ClusterObservation, written: ClusterObservation) -> bool:
