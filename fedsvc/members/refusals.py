@@ -1,6 +1,7 @@
 """What a member refused for want of rights, kept until it is allowed: evidence for RightsSufficient."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,6 +59,16 @@ class Refusals:
     def granted(self, right: Right) -> None:
         """The member allows it now."""
         self._rights.pop(right, None)
+
+
+def joining_again(cluster: str, rights: Iterable[Right]) -> str:
+    """The command line that grants rights which were found missing, as far as a profile covers them.
+
+    A profile names the groups of the custom resources there were at joining; one that came later is to be named, those
+    of Kubernetes itself (``*.k8s.io``) apart.
+    """
+    groups = sorted({right.group for right in rights if "." in right.group and not right.group.endswith(".k8s.io")})
+    return " ".join(["fedctl join", cluster, *(f"--custom-group {group}" for group in groups)])
 
 
 def right_of_request(method: str, path: str) -> Right | None:

@@ -12,6 +12,7 @@ from fedsvc.v1 import cluster_pb2
 from fedsvc_client import Client
 
 CLUSTER_ID_ANNOTATION = "fedsvc.io/cluster-id"
+CUSTOM_GROUPS_ANNOTATION = "fedsvc.io/custom-groups"  # those that were named, with commas between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Registration:
     labels: dict[str, str]
     taints: list[cluster_pb2.Taint]
     rights: str
+    custom_groups: tuple[str, ...] = ()  # of custom resources that are to come
     annotations: dict[str, str] = field(default_factory=dict)  # those it has already
 
 
@@ -47,6 +49,7 @@ def completed(given: Registration, stored: cluster_pb2.Cluster | None) -> Regist
         given,
         namespace=given.namespace or stored.connection.member_namespace or DEFAULT_NAMESPACE,
         rights=rights,
+        custom_groups=tuple(sorted({*given.custom_groups, *_named_before(stored)})),
         provider=given.provider or stored.provider,
         region=given.region or stored.region,
         zones=given.zones or tuple(stored.zones),
@@ -54,6 +57,10 @@ def completed(given: Registration, stored: cluster_pb2.Cluster | None) -> Regist
         labels={**stored.labels, **given.labels},
         taints=[*(taint for taint in stored.taints if (taint.key, taint.effect) not in said), *given.taints],
     )
+
+
+def _named_before(stored: cluster_pb2.Cluster) -> list[str]:
+    return [group for group in stored.annotations.get(CUSTOM_GROUPS_ANNOTATION, "").split(",") if group]
 
 
 def to_cluster(
@@ -64,9 +71,12 @@ def to_cluster(
     credential = cluster_pb2.ClusterCredential(token=token)
     if expires is not None:
         credential.token_expire_time.FromDatetime(expires)
+    annotations = {**given.annotations, CLUSTER_ID_ANNOTATION: facts.cluster_id}
+    if given.custom_groups:
+        annotations[CUSTOM_GROUPS_ANNOTATION] = ",".join(given.custom_groups)
     return cluster_pb2.Cluster(
         labels=given.labels,
-        annotations={**given.annotations, CLUSTER_ID_ANNOTATION: facts.cluster_id},
+        annotations=annotations,
         provider=given.provider,
         region=given.region or facts.region,
         zones=sorted(given.zones or facts.zones),
@@ -106,6 +116,7 @@ def read_registration(given: dict[str, object]) -> Registration:
         labels=labels,
         taints=[_taint(word) for word in _words(given["taints"])],
         rights=str(given["rights"]),
+        custom_groups=_words(given["custom_groups"]),
     )
 
 
