@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -36,13 +37,25 @@ class _Running:
 
 
 class Fleet:
-    """Runs what belongs to each member; one member's trouble ends nothing but its own run."""
+    """Runs what belongs to each member; one member's trouble ends nothing but its own run.
 
-    def __init__(self, store: Store, members: Members, *, settings: ControllerSettings, events: EventRecorder) -> None:
+    `served_changed` is called with each cluster that serves other kinds than before by definitions of ours.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        members: Members,
+        *,
+        settings: ControllerSettings,
+        events: EventRecorder,
+        served_changed: Callable[[str], None],
+    ) -> None:
         self._store = store
         self._members = members
         self._settings = settings
         self._events = events
+        self._served_changed = served_changed
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
 
@@ -118,7 +131,13 @@ class Fleet:
         if running is None:
             return
         member = self._members.member(running.cluster)
-        session = MemberSession(running.cluster, member, settings=self._settings, events=self._events)
+        session = MemberSession(
+            running.cluster,
+            member,
+            settings=self._settings,
+            events=self._events,
+            served_changed=partial(self._served_changed, name),
+        )
         async with self._store.reader() as tx:
             for work in await work_index.of_cluster(tx, name):
                 session.index.put(entry_of(work))

@@ -22,7 +22,8 @@ from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.surveying import rights_told, survey, surveyed
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.members import inspect
+from fedsvc.members import discovery, inspect
+from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberError
 from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
@@ -60,6 +61,7 @@ class _State:
     written: ClusterObservation | None = None
     probe: Signal = field(default_factory=Signal)
     survey: Signal = field(default_factory=Signal)
+    kinds: Signal = field(default_factory=Signal)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -114,6 +116,12 @@ class HealthController:
                     self._follow(group, cluster)
                 await self._signal.wait()
 
+    def served_changed(self, cluster: str) -> None:
+        """A member serves other kinds than before: what is stored of them is read anew, before the next survey."""
+        running = self._running.get(cluster)
+        if running is not None:
+            running.state.kinds.set()
+
     def _changed(self, change: Change) -> None:
         if change.kind == "cluster":
             self._signal.set()
@@ -140,6 +148,7 @@ class HealthController:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe_regularly(state), name=f"probe-{state.cluster.name}")
             group.create_task(self._survey_regularly(state), name=f"survey-{state.cluster.name}")
+            group.create_task(self._follow_kinds(state), name=f"kinds-{state.cluster.name}")
 
     async def _probe_regularly(self, state: _State) -> None:
         share = spread(state.cluster.name)
@@ -250,9 +259,25 @@ class HealthController:
         if found.missing_rights is not None:
             state.missing_rights = found.missing_rights
         if found.table is not None:
-            async with self._store.transaction() as tx:
-                await clusters.set_api_resources(tx, state.cluster.name, found.table.rows())
+            await self._write_kinds(state, found.table)
         state.probe.set()
+
+    async def _follow_kinds(self, state: _State) -> None:
+        """Store what the member serves when that changed, and in the beginning, since it may have changed before."""
+        while True:
+            # Discovery is asked no more often than that, and definitions come in bursts.
+            await asyncio.sleep(discovery.MIN_INTERVAL_SECONDS * (1 + spread(state.cluster.name)))
+            try:
+                table = await self._members.member(state.cluster).discovery.table()
+            except MemberError as error:  # the next survey makes up for it
+                _log.info("kinds_unread", cluster=state.cluster.name, error=str(error))
+            else:
+                await self._write_kinds(state, table)
+            await state.kinds.wait()
+
+    async def _write_kinds(self, state: _State, table: ApiTable) -> None:
+        async with self._store.transaction() as tx:
+            await clusters.set_api_resources(tx, state.cluster.name, table.rows())
 
     async def _renew(self, state: _State, member: Member) -> None:
         cluster, now = state.cluster, self._clock()

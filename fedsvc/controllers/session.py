@@ -32,7 +32,13 @@ class MemberSession:
     """
 
     def __init__(
-        self, cluster: Cluster, member: Member, *, settings: ControllerSettings, events: EventRecorder
+        self,
+        cluster: Cluster,
+        member: Member,
+        *,
+        settings: ControllerSettings,
+        events: EventRecorder,
+        served_changed: Callable[[], None],
     ) -> None:
         self.cluster = cluster.name
         self.settings = settings
@@ -43,6 +49,9 @@ class MemberSession:
         self.retry = Signal()
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
         self.definitions = Definitions(changed=self._definitions_changed)
+        self._served_changed = (
+            served_changed  # called when the kinds that the member serves by definitions of ours change
+        )
         self._member = member
         self._unread: set[Place] = set()  # to be listed before `_read` is called
         self._read: Callable[[], None] = lambda: None
@@ -145,6 +154,7 @@ class MemberSession:
 
     def _definitions_changed(self) -> None:
         self.member.discovery.invalidate()
+        self._served_changed()
 
     async def resource(self, gvk: GroupVersionKind) -> ApiResource:
         """How the member serves a kind: as a definition of ours says, else as discovery does.
