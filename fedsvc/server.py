@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from fedsvc import clientfile
 from fedsvc.api.edge import Edge, EdgeSettings
 from fedsvc.api.http import http_endpoint
 from fedsvc.config import Address, ServerSettings, StoreSettings, TlsFiles
+from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.errors import AlreadyExistsError, ConfigurationError, StoreUnavailableError
 from fedsvc.store import clusters, tokens
@@ -32,6 +33,7 @@ ADMIN: Final = "admin"
 """Name of the token that the first start makes."""
 
 _WATCHDOG_SECONDS: Final = 0.5
+_RESTART_MAX_SECONDS: Final = 10.0  # between tries where it does not start, as with a full disk
 
 _log = structlog.get_logger("fedsvc.server")
 
@@ -76,7 +78,7 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             tasks.create_task(edge.run(), name="health"),
         ]
         if postgres is not None:
-            running.append(tasks.create_task(_keep_running(postgres), name="postgres"))
+            running.append(tasks.create_task(keep_running(postgres), name="postgres"))
         if settings.controllers:
             run = run_controllers(store, holder=_holder(), leadership=leadership)
             running.append(tasks.create_task(run, name="controllers"))
@@ -202,19 +204,31 @@ def _tls_context(tls: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-async def _keep_running(postgres: EmbeddedPostgres) -> None:
-    """Start the embedded server again when it ended by itself; the rest of us waits for it meanwhile."""
+async def keep_running(
+    postgres: EmbeddedPostgres, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Start the embedded server again when it ended by itself; the rest of us waits for it meanwhile.
+
+    Where it does not start it is tried again ever later, up to some seconds, and what it says is told when it changes.
+    """
+    backoff = Backoff("embedded-postgres", first=_WATCHDOG_SECONDS, maximum=_RESTART_MAX_SECONDS)
+    told, pause = "", _WATCHDOG_SECONDS
     while True:
-        await asyncio.sleep(_WATCHDOG_SECONDS)
+        await sleep(pause)
         if postgres.running:
             continue
-        _log.error("embedded_postgres_ended", log=str(postgres.log))
+        if not told:
+            _log.error("embedded_postgres_ended", log=str(postgres.log))
         try:
             await postgres.restart()
         except StoreUnavailableError as error:
-            _log.error("embedded_postgres_does_not_start", message=str(error))
+            pause = backoff.next_seconds()
+            if told != (told := str(error)):
+                _log.error("embedded_postgres_does_not_start", message=told)
         else:
             _log.warning("embedded_postgres_restarted")
+            backoff.reset()
+            told, pause = "", _WATCHDOG_SECONDS
 
 
 def _listen_to_signals(stop: asyncio.Event) -> None:

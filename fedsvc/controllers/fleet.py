@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -38,7 +39,7 @@ class _Running:
 class Fleet:
     """Runs what belongs to each member; one member's trouble ends nothing but its own run.
 
-    Args of the constructor: `kinds_changed` is called with each cluster that serves other kinds by definitions of ours.
+    `served_changed` is called with each cluster that serves other kinds than before by definitions of ours.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class Fleet:
         *,
         settings: ControllerSettings,
         events: EventRecorder,
-        kinds_changed: Callable[[str], None],
+        served_changed: Callable[[str], None],
     ) -> None:
         self._store = store
         self._members = members
         self._settings = settings
         self._events = events
-        self._kinds_changed = kinds_changed
+        self._served_changed = served_changed
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
 
@@ -136,7 +137,7 @@ class Fleet:
             member,
             settings=self._settings,
             events=self._events,
-            kinds_changed=lambda: self._kinds_changed(name),
+            served_changed=partial(self._served_changed, name),
         )
         async with self._store.reader() as tx:
             for work in await work_index.of_cluster(tx, name):

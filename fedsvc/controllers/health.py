@@ -24,6 +24,7 @@ from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.surveying import counted, rights_told, room_pause_seconds, survey, surveyed
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.members import discovery, inspect
+from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberError
 from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
@@ -69,6 +70,7 @@ class _State:
     written: ClusterObservation | None = None
     probe: Signal = field(default_factory=Signal)
     survey: Signal = field(default_factory=Signal)
+    kinds: Signal = field(default_factory=Signal)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -123,12 +125,11 @@ class HealthController:
                     self._follow(group, followed.cluster)
                 await self._signal.wait()
 
-    def survey_soon(self, name: str) -> None:
-        """Look at what a cluster serves as soon as it may be asked again."""
-        running = self._running.get(name)
+    def served_changed(self, cluster: str) -> None:
+        """A member serves other kinds than before: what is stored of them is read anew, before the next survey."""
+        running = self._running.get(cluster)
         if running is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(discovery.MIN_INTERVAL_SECONDS, running.state.survey.set)
+            running.state.kinds.set()
 
     def _changed(self, change: Change) -> None:
         if change.kind == "cluster":
@@ -148,6 +149,9 @@ class HealthController:
         before, state.cluster = state.cluster, cluster
         if before.connection != cluster.connection:
             state.renewal, state.streaks, state.room_not_before = Renewal(), Streaks(), 0.0
+            if before.connection.way != cluster.connection.way:  # nothing that is known is of the new one
+                state.observation = state.written = cluster.observation
+                state.room, state.readiness = cluster.room, None
             state.probe.set()
             state.survey.set()
 
@@ -155,6 +159,7 @@ class HealthController:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe_regularly(state), name=f"probe-{state.cluster.name}")
             group.create_task(self._survey_regularly(state), name=f"survey-{state.cluster.name}")
+            group.create_task(self._follow_kinds(state), name=f"kinds-{state.cluster.name}")
 
     async def _probe_regularly(self, state: _State) -> None:
         share = spread(state.cluster.name)
@@ -177,12 +182,15 @@ class HealthController:
 
     async def _probe(self, state: _State) -> None:
         """One probe and what follows from it."""
+        way = state.cluster.connection.way
         member = self._members.member(state.cluster)
         readiness, error = None, None
         try:
             readiness = await inspect.probe(member.client, timeout_seconds=self._health.probe_timeout_seconds)
         except MemberError as raised:
             error = raised
+        if state.cluster.connection.way != way:
+            return  # of where the member was before; where it is now is asked next
         was_answering = state.readiness is not None and state.readiness.refusal is None
         state.readiness = readiness
         await self._conclude(state, error)
@@ -236,11 +244,11 @@ class HealthController:
 
     async def _write(self, state: _State) -> None:
         async with state.writing:
-            observation, written = state.observation, state.written
+            observation, written, connection = state.observation, state.written, state.cluster.connection
             if written is not None and not self._differs(observation, written):
                 return
             async with self._store.transaction() as tx:
-                await clusters.observe(tx, state.cluster.name, observation)
+                await clusters.observe(tx, state.cluster.name, observation, connection=connection)
             state.written = observation
 
     def _differs(self, observation: ClusterObservation, written: ClusterObservation) -> bool:
@@ -263,8 +271,7 @@ class HealthController:
         if found.missing_rights is not None:
             state.missing_rights = found.missing_rights
         if found.table is not None:
-            async with self._store.transaction() as tx:
-                await clusters.set_api_resources(tx, state.cluster.name, found.table.rows())
+            await self._write_kinds(state, found.table)
         if not found.unreachable and asyncio.get_running_loop().time() >= state.room_not_before:
             await self._read_room(state, member)
         state.probe.set()
@@ -304,6 +311,23 @@ class HealthController:
         words = "what is free is not known any more: nodes and pods could not be read"
         message = f"{words}: {state.room_problem}" if state.room_problem else words
         self._events.warning(state.cluster.resource_name, "RoomUnknown", message, cluster=state.cluster.name)
+
+    async def _follow_kinds(self, state: _State) -> None:
+        """Store what the member serves when that changed, and in the beginning, since it may have changed before."""
+        while True:
+            # Discovery is asked no more often than that, and definitions come in bursts.
+            await asyncio.sleep(discovery.MIN_INTERVAL_SECONDS * (1 + spread(state.cluster.name)))
+            try:
+                table = await self._members.member(state.cluster).discovery.table()
+            except MemberError as error:  # the next survey makes up for it
+                _log.info("kinds_unread", cluster=state.cluster.name, error=str(error))
+            else:
+                await self._write_kinds(state, table)
+            await state.kinds.wait()
+
+    async def _write_kinds(self, state: _State, table: ApiTable) -> None:
+        async with self._store.transaction() as tx:
+            await clusters.set_api_resources(tx, state.cluster.name, table.rows())
 
     async def _renew(self, state: _State, member: Member) -> None:
         cluster, now = state.cluster, self._clock()

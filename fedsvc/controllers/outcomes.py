@@ -37,6 +37,7 @@ from fedsvc.members.errors import (
     MemberStatusError,
     MemberUnreachableError,
 )
+from fedsvc.members.refusals import is_want_of_rights, joining_again, right_of_request
 from fedsvc.model.unit import WorkState
 
 FAILED_RETRY_SECONDS: Final = 300.0
@@ -88,18 +89,19 @@ def pause_of(error: MemberError) -> Pause | None:
     return None
 
 
-def outcome_of(error: MemberError, *, key: str, attempts: int) -> Outcome:
+def outcome_of(error: MemberError, *, cluster: str, key: str, attempts: int) -> Outcome:
     """What a failed request means for the work it was for.
 
     Args:
         error: what went wrong.
+        cluster: the member, for the advice in messages.
         key: the work, for the spread of its retries.
         attempts: failures before this one.
     """
     if isinstance(error, KindNotServedError):
         return kind_not_served(f"{error}: {_KIND_ADVICE}", key=key, attempts=attempts)
     if isinstance(error, MemberStatusError):
-        return _of_status(error, key=key, attempts=attempts)
+        return _of_status(error, cluster=cluster, key=key, attempts=attempts)
     reason = "BadAnswer" if isinstance(error, MemberGarbageError) else "NoAnswer"
     return retrying(reason, str(error), key=key, attempts=attempts)
 
@@ -168,10 +170,10 @@ def is_version_refused(error: MemberError) -> bool:
     return isinstance(error, MemberStatusError) and "resourceVersion should not be set" in error.message
 
 
-def _of_status(error: MemberStatusError, *, key: str, attempts: int) -> Outcome:
+def _of_status(error: MemberStatusError, *, cluster: str, key: str, attempts: int) -> Outcome:
     text = _with_causes(error)
     if error.code == 403 and not _is_terminating(error.message):
-        return _of_refusal(error.message, key=key)
+        return _of_refusal(error, cluster=cluster, key=key)
     if error.kind_absent:
         message = f"{text}: the cluster does not serve this kind: {_KIND_ADVICE}"
         return kind_not_served(message, key=key, attempts=attempts)
@@ -198,15 +200,15 @@ def _transient_reason(error: MemberStatusError) -> str:
     return "Conflict" if error.transient or error.code in (404, 409, 410) else ""
 
 
-def _of_refusal(message: str, *, key: str) -> Outcome:
-    if " cannot " in message and " resource " in message:
-        advice = (
-            "run `fedctl join` for this cluster again, which grants what its profile covers, or with wider --rights"
-        )
-        return failed("Forbidden", f"{message} - {advice}", key=key)
-    if "exceeded quota" in message:
-        return failed("QuotaExceeded", message, key=key, retry_seconds=QUOTA_RETRY_SECONDS)
-    return failed("Denied", message, key=key)
+def _of_refusal(error: MemberStatusError, *, cluster: str, key: str) -> Outcome:
+    if is_want_of_rights(error):
+        right = right_of_request(error.method, error.path)
+        again = joining_again(cluster, () if right is None else (right,))
+        advice = f"run `{again}` again, which grants what its profile covers, or with wider --rights"
+        return failed("Forbidden", f"{error.message} - {advice}", key=key)
+    if "exceeded quota" in error.message:
+        return failed("QuotaExceeded", error.message, key=key, retry_seconds=QUOTA_RETRY_SECONDS)
+    return failed("Denied", error.message, key=key)
 
 
 def _with_causes(error: MemberStatusError) -> str:

@@ -16,7 +16,7 @@ from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreacha
 from fedsvc.store import works
 from fedsvc.store.store import Store
 
-_PROBE_PATH = "/api"  # answered 401 to a wrong credential, unlike /version and the health paths
+_PROBE_PATH = "/api"  # every credential may read it, and a wrong one is answered 401
 _PROBE_TIMEOUT_SECONDS = 3.0
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from fedsvc.members.errors import MemberError, MemberGarbageError, MemberSettingsError, MemberUnreachableError
 from fedsvc.members.inspect import Readiness
-from fedsvc.members.refusals import Right
+from fedsvc.members.refusals import Right, joining_again
 from fedsvc.model.cluster import Condition, ConditionStatus
 
 REACHABLE: Final = "Reachable"
@@ -204,7 +204,8 @@ def _rights(previous: Condition | None, finding: Finding) -> Condition:
     more = f"; {len(missing) - _SHOWN_RIGHTS} more" if len(missing) > _SHOWN_RIGHTS else ""
     message = (
         f"the member does not allow: {named}{more}; "
-        f"run `fedctl join {finding.cluster}` again to grant what its profile covers, or another profile by --rights"
+        f"run `{joining_again(finding.cluster, missing)}` again to grant what its profile covers, "
+        "or another profile by --rights"
     )
     return _verdict(RIGHTS_SUFFICIENT, ConditionStatus.FALSE, "Missing", message)
 

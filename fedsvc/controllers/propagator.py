@@ -188,7 +188,10 @@ class Propagator:
             self._note(error)
             if await self._pauses.concerns(error):
                 return None, None
-            return self._failed(work, outcomes.outcome_of(error, key=f"work-{work.id}", attempts=work.attempts)), None
+            outcome = outcomes.outcome_of(
+                error, cluster=self._session.cluster, key=f"work-{work.id}", attempts=work.attempts
+            )
+            return self._failed(work, outcome), None
         except Exception as error:  # noqa: BLE001 - one work that we cannot deal with must not keep the others waiting
             _log.exception("work_failed", cluster=self._session.cluster, work=work.id, object=str(work.key))
             message = f"fedsvc could not deal with this object or the member's answer ({type(error).__name__}: {error})"

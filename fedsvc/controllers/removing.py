@@ -1,6 +1,8 @@
 """Making a member no longer hold one work: deletion, or leaving the object behind without our marks.
 
-Only an object that carries our mark is touched, and only the very object that was looked at (uid precondition).
+Only an object that carries our mark is touched, and only the very object that was looked at (uid precondition). What
+was never applied and may not even be looked at needs no removal: rights that let us create it let us look at it too, so
+it is not there either where a crash kept the result of a try from being stored.
 """
 
 from typing import Any, Final
@@ -11,6 +13,7 @@ from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of, object_uid
 from fedsvc.members.client import PatchType, PropagationPolicy
 from fedsvc.members.errors import KindNotServedError, MemberStatusError
+from fedsvc.members.refusals import is_want_of_rights
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork
@@ -41,15 +44,12 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
     """
     try:
         resource = await session.resource(work.key.gvk)
-        path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
-        async with session.deadline(f"GET {path}"):
-            live = await session.member.client.get(path)
     except KindNotServedError:
         return None  # with the kind all its objects went
-    except MemberStatusError as error:
-        if error.code == 404:
-            return None
-        raise
+    path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
+    live = await _look(session, work, path)
+    if live is None:
+        return None
     owner = owner_of(live)
     if not is_managed(live) or owner is None or owner.unit_uid != work.unit_uid:
         return None  # somebody took our mark off: hands off
@@ -58,6 +58,22 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
     if is_terminating(live):
         return _waiting(work, live)
     return await _delete(session, work, path, object_uid(live))
+
+
+async def _look(session: MemberSession, work: DirtyWork, path: str) -> dict[str, Any] | None:
+    """The object; None when it is not there, or cannot have been made by us."""
+    try:
+        async with session.deadline(f"GET {path}"):
+            return await session.member.client.get(path)
+    except MemberStatusError as error:
+        if error.code == 404:
+            return None
+        was_applied = bool(work.member_uid) or work.applied_digest is not None
+        if was_applied or not is_want_of_rights(error):
+            raise
+        message = f"{work.key} was never applied and may not be looked at there, so nothing is removed: {error.message}"
+        session.events.warning(work.unit_name, "NeverApplied", message, cluster=session.cluster)
+        return None
 
 
 async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) -> Outcome | None:

@@ -102,13 +102,9 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     """Run everything until the lease is lost."""
     events = EventRecorder(store, settings)
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
-
-    def kinds_changed(cluster: str) -> None:
-        health.survey_soon(cluster)
-
-    fleet = Fleet(store, members, settings=settings, events=events, kinds_changed=kinds_changed)
-    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
     health = HealthController(store, members, settings=settings, events=events)
+    fleet = Fleet(store, members, settings=settings, events=events, served_changed=health.served_changed)
+    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
     cleanup = CleanupController(store, settings=settings, events=events)
 
     def decided(unit_name: str) -> None:

@@ -38,7 +38,7 @@ class MemberSession:
         *,
         settings: ControllerSettings,
         events: EventRecorder,
-        kinds_changed: Callable[[], None] = lambda: None,
+        served_changed: Callable[[], None],
     ) -> None:
         self.cluster = cluster.name
         self.settings = settings
@@ -49,7 +49,9 @@ class MemberSession:
         self.retry = Signal()
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
         self.definitions = Definitions(changed=self._definitions_changed)
-        self._kinds_changed = kinds_changed
+        self._served_changed = (
+            served_changed  # called when the kinds that the member serves by definitions of ours change
+        )
         self._member = member
         self._unread: set[Place] = set()  # to be listed before `_read` is called
         self._read: Callable[[], None] = lambda: None
@@ -152,7 +154,7 @@ class MemberSession:
 
     def _definitions_changed(self) -> None:
         self.member.discovery.invalidate()
-        self._kinds_changed()
+        self._served_changed()
 
     async def resource(self, gvk: GroupVersionKind) -> ApiResource:
         """How the member serves a kind: as a definition of ours says, else as discovery does.

@@ -66,6 +66,7 @@ class FleetChange:
     datasets: frozenset[str]  # names
     distances: bool
     headroom: bool
+    some_or_none: bool  # whether there is any cluster at all
 
     def __bool__(self) -> bool:
         return bool(self.clusters or self.stuck or self.datasets or self.distances or self.headroom)
@@ -119,6 +120,7 @@ def fleet_change(
         ),
         distances=before.distances_ms != after.distances_ms,
         headroom=before.headroom != after.headroom,
+        some_or_none=bool(before.clusters) != bool(after.clusters),
     )
 
 
@@ -130,6 +132,7 @@ def triggers_of(note: UnitNote, change: FleetChange) -> set[str]:
         note.workloads & change.stuck
         or any(anchor.dataset in change.datasets for anchor in placement.data)
         or (change.distances and _measures_distance(placement))
+        or change.some_or_none  # which is told of each unit, whatever it selects
     ):
         found.add(Trigger.OTHER)
     if change.headroom and counts_capacity(placement.replicas):

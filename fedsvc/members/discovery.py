@@ -81,6 +81,7 @@ class Discovery:
         self._read_at = 0.0
         self._tried_at: float | None = None
         self._stale = False
+        self._failure: MemberError | None = None  # of the last reading
         self._lock = asyncio.Lock()
 
     def invalidate(self) -> None:
@@ -99,7 +100,12 @@ class Discovery:
                 return table
             if table is not None and not self._may_ask():
                 return table
-            return await self._refresh()
+            try:
+                return await self._refresh()
+            except MemberError:
+                if table is None:
+                    raise
+                return table
 
     async def resource(self, group: str, version: str, kind: str) -> ApiResource:
         """How the kind is served; a kind that is not known is looked for in the member, once in a few seconds.
@@ -109,7 +115,7 @@ class Discovery:
 
         Raises:
             KindNotServedError: the member does not serve it.
-            MemberError: the member cannot be asked.
+            MemberError: it is not known, and the member cannot be asked.
         """
         table = self._table if not self._stale else None
         if table is None or self._clock() - self._read_at >= MAX_AGE_SECONDS:
@@ -121,6 +127,9 @@ class Discovery:
                 elif self._table is not None:
                     table = self._table
             found = _served(table, group, version, kind)
+            if found is None and self._failure is not None:
+                # Of what a member does not serve only the member can tell.
+                raise self._failure.with_traceback(None)
         return found if found is not None else table.resource(group, version, kind)
 
     async def path(self, key: ObjectKey, *, default_namespace: str = "default") -> str:
@@ -144,11 +153,10 @@ class Discovery:
         self._tried_at = self._clock()
         try:
             table = await discover(self._client, self._table)
-        except MemberError:
-            if self._table is None:
-                raise
-            return self._table  # the trouble is the member's, and its next request will tell
-        self._table, self._read_at, self._stale = table, self._clock(), False
+        except MemberError as error:
+            self._failure = error
+            raise
+        self._table, self._read_at, self._stale, self._failure = table, self._clock(), False, None
         return table
 
 

@@ -1,6 +1,7 @@
 """What a member refused for want of rights, kept until it is allowed: evidence for RightsSufficient."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -38,7 +39,7 @@ class Refusals:
 
     def report(self, error: MemberStatusError) -> Right | None:
         """Keep what a 403 says is missing; other errors, and a 403 that is no want of rights, are passed over."""
-        if error.code != 403 or not _is_want_of_rights(error):
+        if not is_want_of_rights(error):
             return None
         right = right_of_request(error.method, error.path)
         if right is not None and (named := _NAMED_VERB.search(error.message)) is not None:
@@ -58,6 +59,16 @@ class Refusals:
     def granted(self, right: Right) -> None:
         """The member allows it now."""
         self._rights.pop(right, None)
+
+
+def joining_again(cluster: str, rights: Iterable[Right]) -> str:
+    """The command line that grants rights which were found missing, as far as a profile covers them.
+
+    A profile names the groups of the custom resources there were at joining; one that came later is to be named, those
+    of Kubernetes itself (``*.k8s.io``) apart.
+    """
+    groups = sorted({right.group for right in rights if "." in right.group and not right.group.endswith(".k8s.io")})
+    return " ".join(["fedctl join", cluster, *(f"--custom-group {group}" for group in groups)])
 
 
 def right_of_request(method: str, path: str) -> Right | None:
@@ -82,6 +93,6 @@ def right_of_request(method: str, path: str) -> Right | None:
     return Right(group=group, resource="/".join([resource, *sub]), verb=verb, namespace=namespace)
 
 
-def _is_want_of_rights(error: MemberStatusError) -> bool:
-    # Admission (a quota, a webhook, a namespace being removed) refuses with 403 too; the authorizer says "cannot".
-    return "cannot" in error.message and " resource " in error.message
+def is_want_of_rights(error: MemberStatusError) -> bool:
+    """Whether the authorizer refused; admission (quota, webhook, a namespace being removed) answers 403 too."""
+    return error.code == 403 and "cannot" in error.message and " resource " in error.message

@@ -60,6 +60,11 @@ class Connection:
     rights: str = ""  # name of the rights profile, for people
     credential: Credential = field(default_factory=Credential)
 
+    @property
+    def way(self) -> tuple[str, bytes, str, bool, str]:
+        """Where the member is and whom to trust there: what was observed by one way says nothing of another."""
+        return self.endpoint, self.ca_pem, self.tls_server_name, self.insecure_skip_tls_verify, self.proxy_url
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:

@@ -248,8 +248,16 @@ async def lock(tx: Transaction, name: str, *, etag: str = "") -> Cluster:
 
 
 async def update(tx: Transaction, cluster: Cluster) -> Cluster:
-    """Replace the intent of a cluster that `lock` gave."""
+    """Replace the intent of a cluster that `lock` gave.
+
+    Where it is reached another way from now on, the conditions of the way before are dropped: the next verdict is of the
+    new one.
+    """
+    before = await get(tx, cluster.name)
     await tx.execute(_UPDATE, _parameters(tx, cluster))
+    if before.connection.way != cluster.connection.way:
+        observation = replace(before.observation, conditions=(), last_seen_time=None)
+        await _store_observation(tx, cluster.name, observation)
     tx.record("cluster", cluster.resource_name)
     return await get(tx, cluster.name)
 
@@ -261,25 +269,33 @@ async def rotate_credential(tx: Transaction, name: str, credential: Credential) 
     tx.record("cluster", f"clusters/{name}")
 
 
-async def observe(tx: Transaction, name: str, observation: ClusterObservation) -> bool:
+async def observe(tx: Transaction, name: str, observation: ClusterObservation, *, connection: Connection) -> bool:
     """Store what was observed; whether anything was written.
 
-    That the member answered again is written once a minute only, and is no change that watchers are told of.
+    That the member answered again is written once a minute only, and is no change that watchers are told of. What was
+    observed by another way than the cluster is reached by now is not written at all.
     """
     try:
-        before = (await get(tx, name)).observation
+        stored = await lock(tx, name)
     except NotFoundError:
         return False
+    if stored.connection.way != connection.way:
+        return False
+    before = stored.observation
     same = replace(before, last_seen_time=None) == replace(observation, last_seen_time=None)
     if same and before.last_seen_time is not None and observation.last_seen_time is not None:
         if observation.last_seen_time - before.last_seen_time < SEEN_EVERY:
             return False
     elif same and observation.last_seen_time is None:
         return False
-    await tx.execute(_OBSERVE, {"name": name, "observation": _json(to_json(ClusterObservation, observation))})
+    await _store_observation(tx, name, observation)
     if not same:
         tx.record("cluster", f"clusters/{name}")
     return True
+
+
+async def _store_observation(tx: Transaction, name: str, observation: ClusterObservation) -> None:
+    await tx.execute(_OBSERVE, {"name": name, "observation": _json(to_json(ClusterObservation, observation))})
 
 
 async def observations(tx: Transaction, names: Sequence[str] | None = None) -> dict[str, ClusterObservation]:

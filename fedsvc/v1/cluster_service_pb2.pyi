@@ -63,7 +63,10 @@ class CreateClusterRequest(_message.Message):
     cluster_id: _builtins.str
     """Required. Id of the cluster: a DNS label of at most 48 characters."""
     allow_existing: _builtins.bool
-    """Whether a cluster of that name is updated instead of refused, which makes joining resumable."""
+    """Whether a cluster of that name is updated instead of refused, which makes joining resumable. The connection is
+    replaced, and of the rest each field that is set, as a whole: labels, annotations, zones and taints are not merged
+    with those that are there. A field that is not set stays as it is.
+    """
     validate_only: _builtins.bool
     """Whether to check only, and write nothing."""
     request_id: _builtins.str

@@ -67,7 +67,7 @@ class ClusterServiceServicer:
     """
 
     def CreateCluster(self, request, context):
-        """CreateCluster registers a member. With allow_existing it updates the connection of one that is there.
+        """CreateCluster registers a member. With allow_existing it updates one that is there: its connection, and what is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

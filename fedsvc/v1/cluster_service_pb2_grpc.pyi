@@ -34,7 +34,7 @@ class ClusterServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClusterServiceAsyncStub: ...
     CreateCluster: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateClusterRequest, _cluster_service_pb2.CreateClusterResponse]
-    """CreateCluster registers a member. With allow_existing it updates the connection of one that is there."""
+    """CreateCluster registers a member. With allow_existing it updates one that is there: its connection, and what is set."""
     GetCluster: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.GetClusterRequest, _cluster_service_pb2.GetClusterResponse]
     """GetCluster returns one."""
     ListClusters: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.ListClustersRequest, _cluster_service_pb2.ListClustersResponse]
@@ -50,7 +50,7 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCluster: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateClusterRequest, _cluster_service_pb2.CreateClusterResponse]  # type: ignore[assignment]
-    """CreateCluster registers a member. With allow_existing it updates the connection of one that is there."""
+    """CreateCluster registers a member. With allow_existing it updates one that is there: its connection, and what is set."""
     GetCluster: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.GetClusterRequest, _cluster_service_pb2.GetClusterResponse]  # type: ignore[assignment]
     """GetCluster returns one."""
     ListClusters: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.ListClustersRequest, _cluster_service_pb2.ListClustersResponse]  # type: ignore[assignment]
@@ -69,7 +69,7 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cluster_service_pb2.CreateClusterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_service_pb2.CreateClusterResponse, _abc.Awaitable[_cluster_service_pb2.CreateClusterResponse]]:
-        """CreateCluster registers a member. With allow_existing it updates the connection of one that is there."""
+        """CreateCluster registers a member. With allow_existing it updates one that is there: its connection, and what is set."""
 
     @_abc_1.abstractmethod
     def GetCluster(

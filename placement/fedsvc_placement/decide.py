@@ -188,7 +188,7 @@ def _why_none(placement: Placement, fleet: PreparedFleet) -> tuple[str, str]:
         return "EmptyClusterList", "placement.clusters is an empty list, which selects no cluster"
     if not fleet.clusters:
         return "NoClusters", "no cluster is registered"
-    return "NoClusterFits", f"none of {len(fleet.clusters)} registered clusters fits"
+    return "NoClusterFits", "none of the registered clusters fits"
 
 
 def _warnings(placement: Placement, fleet: PreparedFleet, taken: Sequence[Standing]) -> tuple[PlacementWarning, ...]:

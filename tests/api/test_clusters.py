@@ -56,6 +56,22 @@ async def test_joining_again_updates_the_connection_and_keeps_the_rest(api: Any)
     assert (dict(response.cluster.labels), response.cluster.region) == ({"tier": "prod"}, "eu-north")
 
 
+async def test_joining_again_replaces_each_field_that_is_set_as_a_whole(api: Any) -> None:
+    await api.join("eu-1", labels={"tier": "prod", "team": "web"}, annotations={"note": "x"}, zones=["a", "b"])
+    connection = cluster_pb2.ClusterConnection(
+        endpoint="https://new", credential=cluster_pb2.ClusterCredential(token="new")
+    )
+    again = cluster_pb2.Cluster(connection=connection, labels={"tier": "test"}, zones=["c"])
+
+    response = await api.clusters.CreateCluster(
+        cluster_service_pb2.CreateClusterRequest(cluster_id="eu-1", cluster=again, allow_existing=True)
+    )
+
+    cluster = response.cluster
+    assert (dict(cluster.labels), list(cluster.zones)) == ({"tier": "test"}, ["c"])
+    assert dict(cluster.annotations) == {"note": "x"}
+
+
 async def test_all_that_is_wrong_with_a_new_cluster_is_told_at_once(api: Any, helpers: Any) -> None:
     request = cluster_service_pb2.CreateClusterRequest(
         cluster_id="EU_1",

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from fedsvc.api.intent import trial
 from fedsvc.api.intent.manifests import Template
 from fedsvc.api.intent.trial import NamedOverride, try_overrides
 from fedsvc.api.problems import Problems
@@ -35,6 +36,15 @@ def tried(
     warnings = try_overrides(named, templates, CLUSTERS, divided=divided, problems=problems)
     found = problems.error().problems if len(problems) else ()
     return warnings, [(problem.path, problem.message) for problem in found]
+
+
+def test_what_was_not_tried_any_more_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MAX_TRIALS", 2)
+    fitting = template(data={"a": "b"})
+    warnings, problems = tried(patch("replace", "/data/a", "c"), templates=(fitting, fitting, template(data={})))
+
+    assert problems == []
+    assert warnings == ["overrides were tried on 2 of the 3 resources; what fails on the others is told by their works"]
 
 
 def test_what_fits_is_accepted() -> None:

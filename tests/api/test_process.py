@@ -191,9 +191,7 @@ async def test_state_and_token_outlive_a_restart_and_a_kill(folder: Path) -> Non
             await stub.CreateCluster(request, metadata=first.metadata, timeout=10)
         first.process.signal(signal.SIGKILL)
         await first.process.ended()
-    started = time.monotonic()
     async with serving(folder) as second:
-        seconds = time.monotonic() - started
         assert second.config["token"] == token
         assert second.config["address"] == second.address
         async with aio.insecure_channel(second.address) as channel:
@@ -202,7 +200,6 @@ async def test_state_and_token_outlive_a_restart_and_a_kill(folder: Path) -> Non
                 cluster_service_pb2.GetClusterRequest(name="clusters/eu-1"), metadata=second.metadata, timeout=10
             )
     assert found.cluster.connection.endpoint == "https://127.0.0.1:1"
-    assert seconds < SECONDS / 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")

@@ -1,11 +1,12 @@
 """A custom resource goes out when its kind is served, and not when somebody looks again."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fedsvc.controllers import outcomes
+from fedsvc.controllers import health, outcomes
 from fedsvc.controllers.definitions import Definitions, defined_by
 from fedsvc.members import discovery
 from fedsvc.model.unit import UnitState
@@ -118,6 +119,36 @@ async def test_a_unit_with_its_definition_can_be_removed_and_applied_again(patie
         await patient.delete("custom")
         await patient.until_gone("custom")
         assert await patient.get("b", PATH) is None
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted"])
+async def test_the_kinds_that_are_stored_follow_a_definition_without_a_survey(
+    world: Any, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
+) -> None:
+    never = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
+    monkeypatch.setattr(health, "HealthSettings", partial(health.HealthSettings, **never))
+    monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", 0.02)
+
+    async def stored() -> bool:
+        async with world.store.reader() as tx:
+            served = await clusters.api_resources(tx)
+        return all((*WIDGET, "widgets", True) in served[name] for name in ("a", "b", "c"))
+
+    async def judged() -> bool:
+        async with world.store.reader() as tx:
+            return all(cluster.condition("Ready") is not None for cluster in await clusters.list_all(tx))
+
+    await world.until(judged)
+    await world.stop()
+    if not restarted:
+        world.start()
+        await world.apply("definitions", definition(established=None))
+    else:
+        for name in ("a", "b", "c"):
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            await world.client(name).post(path, definition(established=None))
+        world.start()
+    await world.until(stored)
 
 
 @pytest.mark.parametrize(

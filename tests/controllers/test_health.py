@@ -188,6 +188,23 @@ async def test_conditions_come_and_go_with_the_trouble(
         await ward.world.until(noted)
 
 
+async def test_a_verdict_after_joining_again_is_of_the_new_connection(ward: Ward) -> None:
+    ward.start()
+    await ward.until("Ready", "True", "ApiServerReady")
+    broken = replace(ward.world.connection("a"), endpoint="http://127.0.0.1:1")
+    async with ward.world.store.transaction() as tx:
+        seen = [await clusters.update(tx, replace(await clusters.lock(tx, "a"), connection=broken))]
+
+    async def told() -> bool:
+        seen.append(await ward.cluster())
+        found = seen[-1].condition("Reachable")
+        return found is not None and found.status.value == "False"
+
+    await ward.world.until(told)
+    verdicts = {ready.status.value for cluster in seen if (ready := cluster.condition("Ready")) is not None}
+    assert verdicts == {"Unknown"}
+
+
 async def test_an_ended_credential_says_when_it_ended(ward: Ward) -> None:
     await ward.give(await ward.token(600), account="")
     ward.start()
@@ -376,6 +393,12 @@ async def test_a_member_that_leaves_is_followed_no_more(ward: Ward) -> None:
 async def test_nothing_is_written_while_nothing_changes(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     ward.start()
     await ward.until("RightsSufficient", "True", "Sufficient")
+
+    async def surveyed() -> bool:
+        async with ward.world.store.reader() as tx:
+            return all((await clusters.api_resources(tx)).values())
+
+    await ward.world.until(surveyed)
     written = await _changes(ward.world)
     probes: list[object] = []
     look = inspect.probe

@@ -10,7 +10,7 @@ import pytest
 
 from fedctl.join.rights import NAME, objects, rights_of
 from fedsvc.controllers import health, watching
-from fedsvc.model.cluster import ConditionStatus, Credential
+from fedsvc.model.cluster import ConditionStatus, Credential, ObjectDeletion
 from fedsvc.model.unit import DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
 from fedsvc_placement import Placement
@@ -18,6 +18,7 @@ from fedsvc_placement import Placement
 ON_A = Placement(clusters=("a",))
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
 HOME = "fedsvc-system"
+RBAC = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture
@@ -145,3 +146,47 @@ async def test_one_watch_does_again_when_the_rights_are_widened(
     await until_watched(narrow, "shop", "web")
     await grant(narrow, "standard")
     await until_watched(narrow, "")
+
+
+@pytest.mark.parametrize("by", ["deleted unit", "leaving cluster"])
+async def test_what_was_refused_and_never_created_holds_nothing_up(
+    narrow: Any, make_config_map: Callable[..., Any], by: str
+) -> None:
+    outside = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": "reader"}, "rules": []}
+    await narrow.apply("web", make_config_map(), outside, placement=ON_A)
+    await narrow.until_work("a", "Failed", "Forbidden", unit="web")
+    await narrow.until_work("a", "Applied", unit="web")
+
+    if by == "deleted unit":
+        await narrow.delete("web")
+        await narrow.until_gone("web")
+    else:
+        async with narrow.store.transaction() as tx:
+            await clusters.mark_deleted(tx, "a", ObjectDeletion.BACKGROUND)
+
+        async def left() -> bool:
+            return [work for work in await narrow.works("web") if work.cluster == "a"] == []
+
+        await narrow.until(left)
+    assert await narrow.get("a", PATH) is None
+
+    async def told() -> bool:
+        return any(
+            reason == "NeverApplied" and 'cannot get resource "clusterroles"' in message
+            for _, reason, message in await narrow.events()
+        )
+
+    await narrow.until(told)
+
+
+async def test_what_was_applied_is_not_forgotten_when_it_may_not_be_looked_at_any_more(
+    narrow: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await narrow.apply("web", in_web(make_config_map()), placement=ON_A)
+    await narrow.until_work("a", "Applied", unit="web")
+    await narrow.client("a").delete(f"/apis/{RBAC}/v1/namespaces/web/rolebindings/{NAME}")
+    await narrow.delete("web")
+
+    work = await narrow.until_work("a", "Failed", "Forbidden", unit="web")
+    assert 'cannot get resource "configmaps"' in work.message
+    assert await narrow.get("a", PATH.replace("shop", "web")) is not None

@@ -67,7 +67,7 @@ CONFLICT = StatusCause(reason="FieldManagerConflict", message='conflict with "ku
 def test_each_answer_has_its_state_reason_and_next_try(
     error: MemberError, state: str, reason: str, least: float, most: float
 ) -> None:
-    outcome = outcomes.outcome_of(error, key="work-1", attempts=0)
+    outcome = outcomes.outcome_of(error, cluster="eu", key="work-1", attempts=0)
     assert (outcome.state, outcome.reason) == (state, reason)
     assert outcome.retry_after_seconds is not None
     assert least <= outcome.retry_after_seconds <= most
@@ -93,18 +93,31 @@ def test_trouble_of_one_request_pauses_nothing(error: MemberError) -> None:
 
 
 def test_fields_in_conflict_are_named_with_their_managers() -> None:
-    outcome = outcomes.outcome_of(status(409, "conflicts", causes=(CONFLICT,)), key="k", attempts=0)
+    outcome = outcomes.outcome_of(status(409, "conflicts", causes=(CONFLICT,)), cluster="eu", key="k", attempts=0)
     assert '.data.a: conflict with "kubectl"' in outcome.message
 
 
 def test_causes_that_the_message_leaves_out_are_added() -> None:
     cause = StatusCause(reason="FieldValueInvalid", message="must be positive", field="spec.x")
-    outcome = outcomes.outcome_of(status(422, "invalid", causes=(cause,)), key="k", attempts=0)
+    outcome = outcomes.outcome_of(status(422, "invalid", causes=(cause,)), cluster="eu", key="k", attempts=0)
     assert outcome.message == "invalid (spec.x: must be positive)"
 
 
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("/api/v1/namespaces/shop/configmaps/x", "`fedctl join eu`"),
+        ("/apis/example.com/v1/namespaces/shop/widgets/x", "`fedctl join eu --custom-group example.com`"),
+        ("/apis/storage.k8s.io/v1/storageclasses/x", "`fedctl join eu`"),
+    ],
+)
+def test_a_missing_right_names_the_command_line_that_grants_it(path: str, command: str) -> None:
+    error = status(403, FORBIDDEN, method="PATCH", path=path)
+    assert f"run {command} again" in outcomes.outcome_of(error, cluster="eu", key="k", attempts=0).message
+
+
 def test_a_very_long_answer_is_cut() -> None:
-    outcome = outcomes.outcome_of(status(422, "x" * 5_000), key="k", attempts=0)
+    outcome = outcomes.outcome_of(status(422, "x" * 5_000), cluster="eu", key="k", attempts=0)
     assert len(outcome.message) == 1_000
 
 

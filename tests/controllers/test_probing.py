@@ -157,6 +157,7 @@ RIGHTS = [
 def test_missing_rights_are_named_and_can_be_read_back() -> None:
     condition = Judged(replace(GOOD, missing_rights=RIGHTS)).conditions[RIGHTS_SUFFICIENT]
     assert "patch deployments.apps in namespace shop, get pods/log, list banners.shop.example.com" in condition.message
+    assert "run `fedctl join eu --custom-group shop.example.com` again" in condition.message
     assert rights_in(condition.message) == RIGHTS
     many = [Right(group="", resource=f"kind{number}", verb="get") for number in range(20)]
     condition = Judged(replace(GOOD, missing_rights=many)).conditions[RIGHTS_SUFFICIENT]

@@ -288,6 +288,31 @@ async def test_a_unit_that_fits_nowhere_is_unplaced_with_the_reason(
     assert await world.works("web") == []
 
 
+async def test_why_a_unit_fits_nowhere_follows_the_last_cluster_that_leaves_and_the_first_that_joins(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    nowhere = Placement(cluster_selector=LabelSelector(match_labels=(("name", "nowhere"),)))
+    await world.apply("web", make_config_map(), placement=nowhere)
+
+    async def placed() -> str:
+        conditions = (await world.status("web")).conditions
+        return conditions[0].reason if conditions else ""
+
+    async def fits_nowhere() -> bool:
+        return await placed() == "NoClusterFits"
+
+    async def none_is_there() -> bool:
+        return await placed() == "NoClusters"
+
+    await world.until(fits_nowhere)
+    async with world.store.transaction() as tx:
+        for name in ("a", "b", "c"):
+            await clusters.forget(tx, name)
+    await world.until(none_is_there)
+    await world.register("a", labels={"name": "a"})
+    await world.until(fits_nowhere)
+
+
 async def test_an_object_moves_between_units_when_the_old_work_is_gone(
     world: Any, make_config_map: Callable[..., Any]
 ) -> None:

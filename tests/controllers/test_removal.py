@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
+from fedsvc.controllers import removing
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
@@ -48,7 +49,11 @@ async def test_orphaned_objects_stay_without_any_mark_of_ours(
     assert "fedsvc" not in {entry["manager"] for entry in live["metadata"].get("managedFields", [])}
 
 
-async def test_an_object_held_by_a_finalizer_is_waited_for(world: Any, make_config_map: Callable[..., Any]) -> None:
+async def test_an_object_held_by_a_finalizer_is_waited_for(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_FIRST_LOOK_SECONDS", "_MAX_LOOK_SECONDS"):
+        monkeypatch.setattr(removing, name, 3_600.0)
     await world.apply("web", make_config_map(), placement=ON_A)
     await world.until_state("web", UnitState.READY)
     hold = {"metadata": {"finalizers": ["example.com/hold"]}}
@@ -60,7 +65,7 @@ async def test_an_object_held_by_a_finalizer_is_waited_for(world: Any, make_conf
     assert (await world.unit("web")).delete_time is not None
 
     await world.client("a").patch(PATH, orjson.dumps({"metadata": {"finalizers": None}}), field_manager="holder")
-    await world.until_gone("web", seconds=1.0)  # by the event, not when the next look is due
+    await world.until_gone("web")  # by the event, not when the next look is due
 
 
 async def test_a_resource_that_leaves_the_unit_leaves_the_members(

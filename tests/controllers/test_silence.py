@@ -32,7 +32,7 @@ def observed(*, reachable: bool) -> ClusterObservation:
 async def observe(world: Any, name: str, *, reachable: bool) -> None:
     """What the health controller writes, without waiting for its probes."""
     async with world.store.transaction() as tx:
-        await clusters.observe(tx, name, observed(reachable=reachable))
+        await clusters.observe(tx, name, observed(reachable=reachable), connection=world.connection(name))
 
 
 @pytest.fixture
@@ -111,7 +111,8 @@ async def test_a_change_of_a_member_that_is_heard_before_and_after_sums_nothing(
 
     monkeypatch.setattr(clusters, "observations", noting)
     async with world.store.transaction() as tx:
-        await clusters.observe(tx, "a", replace(observed(reachable=True), kubernetes_version="v1.99.0"))
+        seen = replace(observed(reachable=True), kubernetes_version="v1.99.0")
+        await clusters.observe(tx, "a", seen, connection=world.connection("a"))
 
     async def has_looked() -> bool:
         return ["a"] in looked

@@ -12,7 +12,7 @@ from fedsvc.model.unit import Unit, UnitSpec, UnitState, UnitStatus, WorkState
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PLACED = DecisionInfo(id="d", targets=("a", "b"), reason="", message="", shortfall=(), warnings=())
-NOWHERE = replace(PLACED, targets=(), reason="NoClusterFits", message="none of 2 registered clusters fits")
+NOWHERE = replace(PLACED, targets=(), reason="NoClusterFits", message="none of the registered clusters fits")
 
 
 def summed(*args: Any, **kwargs: Any) -> UnitStatus:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from fedctl.failures import Failure
-from fedctl.join.rights import objects, rights_of
+from fedctl.join.rights import check_custom_groups, objects, rights_of
 from fedctl.join.steps import plan
 
 GROUPS = ["shop.example.com"]
@@ -103,6 +103,24 @@ def test_the_plan_names_each_object_once_and_marks_only_its_own_namespace() -> N
 def test_what_is_no_profile_is_refused(profile: str, told: str) -> None:
     with pytest.raises(Failure) as caught:
         rights_of(profile, [])
+    assert told in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("groups", "profile", "told"),
+    [
+        (["example.com", "*"], "standard", "--custom-group[1]: '*' is no group of custom resources"),
+        (["apps"], "standard", "'apps' is no group of custom resources"),
+        (["Example.com"], "standard", "'Example.com' is no group"),
+        (["rbac.authorization.k8s.io"], "namespaced:shop", "belongs to Kubernetes"),
+        (["example.com"], "cluster-admin", "cluster-admin has rules of its own"),
+        (["example.com"], "rights.yaml", "rights.yaml has rules of its own"),
+    ],
+)
+def test_what_is_no_custom_group_is_refused(groups: list[str], profile: str, told: str) -> None:
+    with pytest.raises(Failure) as caught:
+        check_custom_groups(groups, profile)
     assert told in caught.value.message
     assert caught.value.exit_code == 2
 

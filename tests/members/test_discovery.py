@@ -85,6 +85,21 @@ async def test_what_is_known_outlives_a_reading_that_fails(reading: Reading) -> 
     assert reading.count == 2
 
 
+async def test_of_a_kind_that_is_not_known_a_silent_member_is_not_said_to_lack_it(reading: Reading) -> None:
+    await reading.resource("ConfigMap")
+    reading.broken = True
+    reading.now += MIN_INTERVAL_SECONDS
+    for _ in range(3):
+        with pytest.raises(MemberGarbageError):
+            await reading.resource("Widget")
+    assert reading.count == 2
+    assert (await reading.resource("ConfigMap")).plural == "configmaps"
+    reading.now += MIN_INTERVAL_SECONDS
+    reading.broken = False
+    with pytest.raises(KindNotServedError):
+        await reading.resource("Widget")
+
+
 async def test_a_first_reading_that_fails_is_an_error_and_the_next_may_not(reading: Reading) -> None:
     reading.broken = True
     with pytest.raises(MemberGarbageError):

@@ -17,7 +17,14 @@ from fedsvc.errors import (
     NotFoundError,
     RequestIdReusedError,
 )
-from fedsvc.model.cluster import ClusterObservation, Connection, Credential, ObjectDeletion
+from fedsvc.model.cluster import (
+    ClusterObservation,
+    Condition,
+    ConditionStatus,
+    Connection,
+    Credential,
+    ObjectDeletion,
+)
 from fedsvc.model.fleet import FleetSpec, RegionDistance
 from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.model.unit import UnitSpec
@@ -141,20 +148,51 @@ async def test_a_change_of_intent_changes_the_etag(world: Any) -> None:
         await world.run(clusters.lock, "a", etag=made.etag)
 
 
+async def observe(world: Any, name: str, observation: ClusterObservation, connection: Connection) -> bool:
+    return bool(await world.run(clusters.observe, name, observation, connection=connection))
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        pytest.param({"endpoint": "https://elsewhere"}, False, id="address"),
+        pytest.param({"ca_pem": b"another"}, False, id="authority"),
+        pytest.param({"proxy_url": "http://proxy:3128"}, False, id="proxy"),
+        pytest.param({"credential": Credential(token="new")}, True, id="credential"),
+        pytest.param({"rights": "cluster-admin"}, True, id="rights"),
+    ],
+)
+async def test_what_was_observed_by_another_way_says_nothing_of_the_new_one(
+    world: Any, change: dict[str, Any], *, kept: bool
+) -> None:
+    made = await world.cluster("a")
+    ready = Condition(type="Ready", status=ConditionStatus.TRUE, reason="X", message="x", last_transition_time=NOW)
+    seen = ClusterObservation(conditions=(ready,), kubernetes_version="1.36", last_seen_time=NOW)
+    assert await observe(world, "a", seen, made.connection)
+    async with world.store.transaction() as tx:
+        locked = await clusters.lock(tx, "a")
+        changed = await clusters.update(tx, replace(locked, connection=replace(locked.connection, **change)))
+    assert changed.observation == (seen if kept else ClusterObservation(kubernetes_version="1.36"))
+
+    late = replace(seen, node_count=3)  # what a probe that was under way would write
+    assert await observe(world, "a", late, made.connection) == kept
+    assert await observe(world, "a", replace(seen, node_count=4), changed.connection)
+
+
 async def test_a_heartbeat_alone_is_no_change(world: Any) -> None:
-    await world.cluster("a")
+    connection = (await world.cluster("a")).connection
     first = ClusterObservation(kubernetes_version="1.36", last_seen_time=NOW)
-    assert await world.run(clusters.observe, "a", first)
+    assert await observe(world, "a", first, connection)
     seen: list[Change] = []
     world.store.on_commit(seen.extend)
     soon = replace(first, last_seen_time=NOW + timedelta(seconds=10))
-    assert not await world.run(clusters.observe, "a", soon)
+    assert not await observe(world, "a", soon, connection)
     later = replace(first, last_seen_time=NOW + timedelta(seconds=61))
-    assert await world.run(clusters.observe, "a", later)
+    assert await observe(world, "a", later, connection)
     assert seen == []
-    assert await world.run(clusters.observe, "a", replace(later, node_count=3))
+    assert await observe(world, "a", replace(later, node_count=3), connection)
     assert [change.name for change in seen] == ["clusters/a"]
-    assert not await world.run(clusters.observe, "gone", first)
+    assert not await observe(world, "gone", first, connection)
 
 
 async def test_a_leaving_cluster_goes_when_it_holds_nothing(world: Any, manifest: Manifest) -> None:

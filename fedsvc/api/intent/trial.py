@@ -45,7 +45,7 @@ def try_overrides(
     whose: str = "",
     problems: Problems,
 ) -> list[str]:
-    """Note overrides that cannot work; return warnings of those that work in some clusters only.
+    """Note overrides that cannot work; return warnings of those that work in some clusters only, or were not tried.
 
     Args:
         named: all of the unit, policies' first, in the order they are carried out; each valid by itself.
@@ -59,7 +59,7 @@ def try_overrides(
     combinations = _combinations(overrides, clusters)
     warnings: list[str] = []
     trials = 0
-    for template in templates:
+    for done, template in enumerate(templates):
         aimed = {
             index
             for index, override in enumerate(overrides)
@@ -74,7 +74,8 @@ def try_overrides(
             if indexes not in tried:
                 trials += 1
                 if trials > MAX_TRIALS:
-                    return warnings
+                    what = f"overrides were tried on {done} of the {len(templates)} resources{whose}"
+                    return [*warnings, f"{what}; what fails on the others is told by their works"]
                 tried[indexes] = _try(template, indexes, overrides, divided=divided)
             _record(outcomes, indexes, names, tried[indexes])
         for index, results in sorted(outcomes.items()):

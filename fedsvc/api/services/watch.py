@@ -17,7 +17,7 @@ from fedsvc.api.watch_objects import load
 from fedsvc.api.watch_request import parse_watch
 from fedsvc.api.watch_stream import CHUNK, Teller
 from fedsvc.errors import ResumeTokenExpiredError
-from fedsvc.store.changes import Batch, ResumeToken, decode_token, read_changes
+from fedsvc.store.changes import Batch, ResumeToken, decode_token
 from fedsvc.store.store import Store
 from fedsvc.v1 import watch_service_pb2 as pb
 from fedsvc.v1 import watch_service_pb2_grpc
@@ -69,14 +69,6 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
 
     async def _batches(self, position: ResumeToken) -> AsyncGenerator[Batch, None]:
         """All changes after a place, for ever; an empty batch from time to time when there are none."""
-        while True:
-            # Read at the watcher's own pace: however far behind it is, this costs no memory.
-            async with self._store.reader() as tx:
-                batch = await read_changes(tx.connection, position)
-            if not batch.changes:
-                break
-            yield batch
-            position = batch.token
         async with self._store.feed.subscribe(after=position, max_pending=self._max_pending) as subscription:
             while True:
                 try:

@@ -26,12 +26,14 @@ Examples:
   fedctl join eu-1 --context kind-eu-1 --region eu --label tier=prod
   fedctl join eu-1 --context kind-eu-1 --jurisdiction EU --cost-core 0.031 --cost-gib 0.004
   fedctl join edge --kubeconfig edge.yaml --rights namespaced:shop,web
+  fedctl join eu-1 --context kind-eu-1 --custom-group example.com
   fedctl join eu-1 --context kind-eu-1 --dry-run       show what would be done
 
 \b
 It works with your kubeconfig on your machine, which is not sent anywhere; fedsvc gets a token of a service account of
 its own. It can be repeated: a join that was broken off goes on, the credential is renewed, and what is said anew is
-changed (--rights, --region ...); what is not said stays as it was.
+changed (--rights, --region ...); what is not said stays as it was. RBAC cannot say "all custom resources": those there
+are at joining are granted, and those that come later by naming their API group (--custom-group).
 """
 
 _UNJOIN_EXAMPLES = """\b
@@ -67,6 +69,13 @@ roles and bindings, and what units put there. Where the cluster still runs, thes
 @click.option("--cost-core", default="", metavar="PRICE", help="Of a core by the hour, for example 0.031")
 @click.option("--cost-gib", default="", metavar="PRICE", help="Of a GiB of memory by the hour")
 @click.option("--rights", default="", help="standard, namespaced:A,B, cluster-admin or a FILE [default: standard]")
+@click.option(
+    "--custom-group",
+    "custom_groups",
+    multiple=True,
+    metavar="GROUP",
+    help="Grant custom resources that are to come; may be repeated [those there are are granted]",
+)
 @click.option("--endpoint", default="", help="Address fedsvc reaches it by, where it is not that of the kubeconfig")
 @click.option("--namespace", "member_namespace", default="", help=f"In the cluster [default: {_HOME}]")
 @click.option("--dry-run", is_flag=True, help="Check, and show what would be done")
@@ -95,7 +104,9 @@ def join(
     client = context.client()
     stored = find_stored(client, name, facts.cluster_id)
     registration = completed(said, stored)
-    rights = rights_module.rights_of(registration.rights, facts.custom_groups)
+    rights_module.check_custom_groups(said.custom_groups, registration.rights)
+    groups = sorted({*facts.custom_groups, *registration.custom_groups})
+    rights = rights_module.rights_of(registration.rights, groups)
     registration = replace(registration, rights=rights.profile)
     # The server looks at all of it before anything is changed anywhere.
     trial = to_cluster(member, facts, registration, "not-taken-yet", None)

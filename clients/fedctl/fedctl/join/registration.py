@@ -13,6 +13,7 @@ from fedsvc.v1 import cluster_pb2
 from fedsvc_client import Client
 
 CLUSTER_ID_ANNOTATION = "fedsvc.io/cluster-id"
+CUSTOM_GROUPS_ANNOTATION = "fedsvc.io/custom-groups"  # those that were named, with commas between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Registration:
     jurisdiction: str
     core_micros: int | None  # None: not said
     gib_micros: int | None
+    custom_groups: tuple[str, ...] = ()  # of custom resources that are to come
     annotations: dict[str, str] = field(default_factory=dict)  # those it has already
 
 
@@ -51,6 +53,7 @@ def completed(given: Registration, stored: cluster_pb2.Cluster | None) -> Regist
         given,
         namespace=given.namespace or stored.connection.member_namespace or DEFAULT_NAMESPACE,
         rights=rights,
+        custom_groups=tuple(sorted({*given.custom_groups, *_named_before(stored)})),
         provider=given.provider or stored.provider,
         region=given.region or stored.region,
         zones=given.zones or tuple(stored.zones),
@@ -67,6 +70,10 @@ def _kept(given: int | None, known: int, stored: cluster_pb2.Cluster) -> int | N
     return given if given is not None or not stored.HasField("cost") else known
 
 
+def _named_before(stored: cluster_pb2.Cluster) -> list[str]:
+    return [group for group in stored.annotations.get(CUSTOM_GROUPS_ANNOTATION, "").split(",") if group]
+
+
 def to_cluster(
     member: MemberApi, facts: Facts, given: Registration, token: str, expires: datetime | None
 ) -> cluster_pb2.Cluster:
@@ -75,9 +82,12 @@ def to_cluster(
     credential = cluster_pb2.ClusterCredential(token=token)
     if expires is not None:
         credential.token_expire_time.FromDatetime(expires)
+    annotations = {**given.annotations, CLUSTER_ID_ANNOTATION: facts.cluster_id}
+    if given.custom_groups:
+        annotations[CUSTOM_GROUPS_ANNOTATION] = ",".join(given.custom_groups)
     cluster = cluster_pb2.Cluster(
         labels=given.labels,
-        annotations={**given.annotations, CLUSTER_ID_ANNOTATION: facts.cluster_id},
+        annotations=annotations,
         provider=given.provider,
         region=given.region or facts.region,
         zones=sorted(given.zones or facts.zones),
@@ -123,6 +133,7 @@ def read_registration(given: dict[str, object]) -> Registration:
         jurisdiction=str(given["jurisdiction"]),
         core_micros=_price(given, "cost_core"),
         gib_micros=_price(given, "cost_gib"),
+        custom_groups=_words(given["custom_groups"]),
     )
 
 

@@ -3,11 +3,13 @@
 `standard` covers what applications are made of, in every namespace, and cannot escalate: writing Roles and
 RoleBindings gives nobody more than the writer has, since Kubernetes checks that (no `escalate`, no `bind`);
 ClusterRoles, nodes, webhooks and the like are out of its reach. RBAC cannot say "all custom resources", so their groups
-are taken from the cluster as it is at joining; for one that comes later rights are missing, and joining again adds it.
+are taken from the cluster as it is at joining; one that comes later is named by --custom-group, before it comes or when
+rights for it are found missing.
 """
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,24 @@ def _fleet_rules() -> tuple[Rule, ...]:
             "verbs": ["get"],
         },
     )
+
+
+def check_custom_groups(groups: Sequence[str], profile: str) -> None:
+    """Check what the command line says of custom groups that are to come.
+
+    Raises:
+        Failure: one is no API group of custom resources, or the profile takes none.
+    """
+    for index, group in enumerate(groups):
+        where = f"--custom-group[{index}]: {group!r}"
+        if len(group) > 253 or "." not in group or not all(map(_LABEL.fullmatch, group.split("."))):
+            raise Failure(f"{where} is no group of custom resources: write one such as example.com", code=Exit.USAGE)
+        if group.endswith(".k8s.io"):
+            text = f"{where} belongs to Kubernetes, whose groups are granted by the profile, or by a FILE with rules"
+            raise Failure(text, code=Exit.USAGE)
+    if groups and profile != "standard" and not profile.startswith("namespaced"):
+        text = f"--custom-group goes with --rights standard and namespaced:A,B; {profile} has rules of its own"
+        raise Failure(text, code=Exit.USAGE)
 
 
 def rights_of(profile: str, custom_groups: list[str]) -> Rights:
