@@ -1,5 +1,6 @@
 """Decisions: immutable records of placement runs."""
 
+import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,17 +53,22 @@ class StoredDecision:
 
 async def put_fleet(tx: Transaction, fleet: Fleet) -> bytes:
     """Keep a fleet that decisions are made on; gives the digest to keep them with. An equal one is kept once."""
-    body, digest = fleet_to_json(fleet)
-    await tx.execute(_PUT_FLEET, {"digest": digest, "body": zlib.compress(body, level=1)})
+    # Of a large fleet it is some MiB: written in a thread, as it is read.
+    body, digest = await asyncio.to_thread(_write_fleet, fleet)
+    await tx.execute(_PUT_FLEET, {"digest": digest, "body": body})
     return digest
 
 
 async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] | None:
-    """What a decision was made from; None where that is not kept."""
+    """What a decision was made from; None where that is not kept.
+
+    Raises:
+        TypeError: it was kept by a release whose engine asked for other things.
+    """
     row = (await tx.execute(_INPUTS, {"id": decision_id})).one_or_none()
     if row is None or row.inputs is None or row.body is None:
         return None
-    return inputs_from_dict(row.inputs), fleet_from_json(zlib.decompress(row.body))
+    return await asyncio.to_thread(_read_inputs, row.inputs, row.body)
 
 
 async def add(
@@ -127,6 +133,15 @@ async def newest(tx: Transaction, unit_uids: Sequence[str]) -> dict[str, StoredD
     """The decision in force of each unit that has one, by uid."""
     rows = await tx.execute(_NEWEST, {"uids": list(unit_uids)})
     return {row.uid: _from_row(row) for row in rows}
+
+
+def _write_fleet(fleet: Fleet) -> tuple[bytes, bytes]:
+    body, digest = fleet_to_json(fleet)
+    return zlib.compress(body, level=1), digest
+
+
+def _read_inputs(inputs: dict[str, Any], body: bytes) -> tuple[Inputs, Fleet]:
+    return inputs_from_dict(inputs), fleet_from_json(zlib.decompress(body))
 
 
 def _from_row(row: Any) -> StoredDecision:
