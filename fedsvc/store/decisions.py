@@ -20,7 +20,11 @@ _INSERT = text(
     "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest) VALUES (CAST(:id AS uuid),"
     " CAST(:uid AS uuid), :revision, :digest, CAST(:record AS jsonb), CAST(:inputs AS jsonb), :fleet)"
 )
-_PUT_FLEET = text("INSERT INTO decision_fleet (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING")
+# One that is there already is locked and made young again: retention must not remove it before a decision refers to it.
+_PUT_FLEET = text(
+    "INSERT INTO decision_fleet AS f (digest, body) VALUES (:digest, :body) ON CONFLICT (digest) DO UPDATE"
+    " SET create_time = now() WHERE f.create_time < now() - interval '30 minutes'"
+)
 _INPUTS = text(
     "SELECT d.inputs, f.body FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
     " WHERE d.id = CAST(:id AS uuid)"
