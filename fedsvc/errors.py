@@ -9,6 +9,8 @@ FedsvcError
     ObjectOwnedError           a Kubernetes object belongs to another unit
     InUseError                 something still refers to the object
     DeletingError              the object is being deleted
+    NotDecidedError            the unit is not decided on yet
+    NotReplayableError         a decision cannot be made again from what is kept of it
   RequestIdReusedError         the request id was used for another request
   LimitExceededError           a stated limit is passed
   ResumeTokenExpiredError      a watch cannot go on from there
@@ -99,6 +101,22 @@ class DeletingError(PreconditionError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"{name} is being deleted: wait until it is gone, then create it anew")
+
+
+class NotDecidedError(PreconditionError):
+    """The unit is not decided on yet."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is not decided on yet: try again in a moment, or ask what would be decided now")
+
+
+class NotReplayableError(PreconditionError):
+    """A decision cannot be made again from what is kept of it."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        super().__init__(f"{name} cannot be replayed: {why}")
 
 
 class RequestIdReusedError(FedsvcError):

@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from fedsvc.api.authentication import Authenticator
 from fedsvc.api.caller import caller, set_caller
-from fedsvc.api.limits import MAX_CALL_SECONDS
+from fedsvc.api.limits import MAX_CALL_SECONDS, MAX_DECIDING_SECONDS
 from fedsvc.api.metrics import CALL_SECONDS, CALLS, STREAMS
 from fedsvc.api.status import DeadlineError, DrainingError, status_of
 from fedsvc.errors import FedsvcError
@@ -32,6 +32,7 @@ _log = structlog.get_logger("fedsvc.api")
 _OPEN_SERVICES: Final = ("grpc.health.v1.Health",)
 # Reads are many and change nothing: they are logged only where they fail.
 _QUIET: Final = ("Get", "List", "Watch", "ServerReflectionInfo")
+_DECIDING: Final = ("SimulatePlacement", "RebalanceUnits")
 _FAULTS: Final = (code_pb2.INTERNAL, code_pb2.UNKNOWN)
 
 
@@ -80,7 +81,7 @@ class CallInterceptor(aio.ServerInterceptor):
     def _unary(self, method: str, inner: UnaryBehaviour) -> UnaryBehaviour:
         async def behaviour(request: Any, context: Context) -> Any:
             call = _Call(method, context)
-            seconds = self._seconds(context)
+            seconds = self._seconds(method, context)
             try:
                 try:
                     async with asyncio.timeout(seconds) as limit:
@@ -142,9 +143,10 @@ class CallInterceptor(aio.ServerInterceptor):
         if self._draining:
             raise DrainingError
 
-    def _seconds(self, context: Context) -> float:
+    def _seconds(self, method: str, context: Context) -> float:
         remaining: float | None = context.time_remaining()
-        return self._max_call_seconds if remaining is None else min(max(remaining, 0.0), self._max_call_seconds)
+        most = MAX_DECIDING_SECONDS if method.rpartition("/")[2] in _DECIDING else self._max_call_seconds
+        return most if remaining is None else min(max(remaining, 0.0), most)
 
     async def _admit(self, context: Context) -> None:
         if self._draining:

@@ -165,6 +165,16 @@ def _(error: errors.DeletingError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.NotDecidedError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_NOT_DECIDED, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
+def _(error: errors.NotReplayableError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_NOT_REPLAYABLE, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
 def _(error: errors.LimitExceededError, _: str) -> _Answer:
     return _Answer(
         code=code_pb2.RESOURCE_EXHAUSTED,

@@ -215,7 +215,7 @@ async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
             inputs_digest=digest,
             record=record,
             inputs=inputs_to_dict(given.inputs),
-            fleet_digest=await decisions.put_fleet(tx, given.ground.packed),
+            fleet_digest=await decisions.put_fleet(tx, await asyncio.to_thread(lambda: given.ground.packed)),
         )
     occupied = await _sync(tx, given, decision_id) if moved else []
     # A unit that has to wait stays undecided, so that it is looked at again.

@@ -1,5 +1,6 @@
 """Decisions: immutable records of placement runs."""
 
+import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,15 @@ _INSERT = text(
     "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest) VALUES (CAST(:id AS uuid),"
     " CAST(:uid AS uuid), :revision, :digest, CAST(:record AS jsonb), CAST(:inputs AS jsonb), :fleet)"
 )
-_PUT_FLEET = text("INSERT INTO decision_fleet (digest, body) VALUES (:digest, :body) ON CONFLICT DO NOTHING")
-_HAVE_FLEET = text("SELECT digest FROM decision_fleet WHERE digest = :digest FOR KEY SHARE")
+# Found or put, it is locked and young: retention must not remove it before a decision refers to it.
+_YOUNG_FLEET = text(
+    "SELECT digest FROM decision_fleet WHERE digest = :digest AND create_time >= now() - interval '30 minutes'"
+    " FOR KEY SHARE"
+)
+_PUT_FLEET = text(
+    "INSERT INTO decision_fleet AS f (digest, body) VALUES (:digest, :body) ON CONFLICT (digest) DO UPDATE"
+    " SET create_time = now() WHERE f.create_time < now() - interval '30 minutes'"
+)
 _INPUTS = text(
     "SELECT d.inputs, f.body FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
     " WHERE d.id = CAST(:id AS uuid)"
@@ -60,25 +68,28 @@ class PackedFleet:
 
 
 def pack_fleet(fleet: Fleet) -> PackedFleet:
-    """Make a fleet ready to be kept."""
+    """Make a fleet ready to be kept. Of a large one that is some MiB: better in a thread."""
     body, digest = fleet_to_json(fleet)
     return PackedFleet(digest=digest, body=zlib.compress(body, level=1))
 
 
 async def put_fleet(tx: Transaction, fleet: PackedFleet) -> bytes:
     """Keep a fleet that decisions are made on; gives the digest to keep them with. An equal one is kept once."""
-    # Found, it is locked against the retention of old ones until the decision that needs it is there.
-    if (await tx.execute(_HAVE_FLEET, {"digest": fleet.digest})).one_or_none() is None:
+    if (await tx.execute(_YOUNG_FLEET, {"digest": fleet.digest})).one_or_none() is None:
         await tx.execute(_PUT_FLEET, {"digest": fleet.digest, "body": fleet.body})
     return fleet.digest
 
 
 async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] | None:
-    """What a decision was made from; None where that is not kept."""
+    """What a decision was made from; None where that is not kept.
+
+    Raises:
+        TypeError: it was kept by a release whose engine asked for other things.
+    """
     row = (await tx.execute(_INPUTS, {"id": decision_id})).one_or_none()
     if row is None or row.inputs is None or row.body is None:
         return None
-    return inputs_from_dict(row.inputs), fleet_from_json(zlib.decompress(row.body))
+    return await asyncio.to_thread(_read_inputs, row.inputs, row.body)
 
 
 async def add(
@@ -143,6 +154,10 @@ async def newest(tx: Transaction, unit_uids: Sequence[str]) -> dict[str, StoredD
     """The decision in force of each unit that has one, by uid."""
     rows = await tx.execute(_NEWEST, {"uids": list(unit_uids)})
     return {row.uid: _from_row(row) for row in rows}
+
+
+def _read_inputs(inputs: dict[str, Any], body: bytes) -> tuple[Inputs, Fleet]:
+    return inputs_from_dict(inputs), fleet_from_json(zlib.decompress(body))
 
 
 def _from_row(row: Any) -> StoredDecision:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/error_reason.proto\x12\tfedsvc.v1*\x84\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_ALREADY_EXISTS\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x04\x12\x1d\n\x19\x45RROR_REASON_OBJECT_OWNED\x10\x05\x12\x17\n\x13\x45RROR_REASON_IN_USE\x10\x06\x12\x19\n\x15\x45RROR_REASON_DELETING\x10\x07\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x08\x12%\n!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_WATCH_TOO_SLOW\x10\n\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0b\x12\x1f\n\x1b\x45RROR_REASON_LIMIT_EXCEEDED\x10\x0c\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\r\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x0e\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/error_reason.proto\x12\tfedsvc.v1*\xc3\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x02\x12\x1f\n\x1b\x45RROR_REASON_ALREADY_EXISTS\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_ETAG_MISMATCH\x10\x04\x12\x1d\n\x19\x45RROR_REASON_OBJECT_OWNED\x10\x05\x12\x17\n\x13\x45RROR_REASON_IN_USE\x10\x06\x12\x19\n\x15\x45RROR_REASON_DELETING\x10\x07\x12\"\n\x1e\x45RROR_REASON_REQUEST_ID_REUSED\x10\x08\x12%\n!ERROR_REASON_RESUME_TOKEN_EXPIRED\x10\t\x12\x1f\n\x1b\x45RROR_REASON_WATCH_TOO_SLOW\x10\n\x12 \n\x1c\x45RROR_REASON_UNAUTHENTICATED\x10\x0b\x12\x1f\n\x1b\x45RROR_REASON_LIMIT_EXCEEDED\x10\x0c\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\r\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x0e\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0f\x12\x1c\n\x18\x45RROR_REASON_NOT_DECIDED\x10\x10\x12\x1f\n\x1b\x45RROR_REASON_NOT_REPLAYABLE\x10\x11\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.error_reason_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=44
-  _globals['_ERRORREASON']._serialized_end=560
+  _globals['_ERRORREASON']._serialized_end=623
 # @@protoc_insertion_point(module_scope)

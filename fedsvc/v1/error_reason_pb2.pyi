@@ -54,6 +54,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The server is stopping: try again, elsewhere."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
     """A defect; the log has more under the id in RequestInfo."""
+    ERROR_REASON_NOT_DECIDED: _ErrorReason.ValueType  # 16
+    """The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
+    ERROR_REASON_NOT_REPLAYABLE: _ErrorReason.ValueType  # 17
+    """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -90,4 +94,8 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 14
 """The server is stopping: try again, elsewhere."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 """A defect; the log has more under the id in RequestInfo."""
+ERROR_REASON_NOT_DECIDED: ErrorReason.ValueType  # 16
+"""The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
+ERROR_REASON_NOT_REPLAYABLE: ErrorReason.ValueType  # 17
+"""What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -168,7 +168,7 @@ class SimulatePlacementRequest(_message.Message):
     """A placement policy instead, by id."""
     @_builtins.property
     def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Units to decide on, "namespaces/{namespace}/units/{unit}". Empty: all."""
+        """Units to decide on, "namespaces/{namespace}/units/{unit}", where "-" for the unit stands for any. Empty: all."""
 
     @_builtins.property
     def lost_clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -292,8 +292,11 @@ class UnitSimulation(_message.Message):
     CLUSTERS_AFTER_FIELD_NUMBER: _builtins.int
     MOVES_FIELD_NUMBER: _builtins.int
     SHORTFALLS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     unit: _builtins.str
     """Its name."""
+    message: _builtins.str
+    """Why it would be on no cluster; empty where it would be on some."""
     @_builtins.property
     def clusters_before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Clusters it is on."""
@@ -318,10 +321,11 @@ class UnitSimulation(_message.Message):
         clusters_after: _abc.Iterable[_builtins.str] | None = ...,
         moves: _abc.Iterable[_decision_pb2.Move] | None = ...,
         shortfalls: _abc.Iterable[_decision_pb2.Shortfall] | None = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters_after", b"clusters_after", "clusters_before", b"clusters_before", "moves", b"moves", "shortfalls", b"shortfalls", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters_after", b"clusters_after", "clusters_before", b"clusters_before", "message", b"message", "moves", b"moves", "shortfalls", b"shortfalls", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from fedsvc_placement.model import ClusterSnapshot, Fleet, Placement, UnitInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
-    """Clusters that come, like one that is there: as large, and empty."""
+    """Clusters that come, like one that is there: as large, and empty, without its taints, and not leaving."""
 
     # Name of the cluster they are like.
     like: str
@@ -102,10 +102,11 @@ def _moved(cluster: ClusterSnapshot, region: str) -> ClusterSnapshot:
 
 
 def _empty(cluster: ClusterSnapshot) -> ClusterSnapshot:
-    if cluster.capacity is None:
-        return cluster
-    nodes = tuple(replace(shape, free=shape.allocatable) for shape in cluster.capacity.nodes)
-    return replace(cluster, taints=(), capacity=replace(cluster.capacity, nodes=nodes, grants=()))
+    capacity = cluster.capacity
+    if capacity is not None:
+        nodes = tuple(replace(shape, free=shape.allocatable) for shape in capacity.nodes)
+        capacity = replace(capacity, nodes=nodes, grants=())
+    return replace(cluster, taints=(), deleting=False, capacity=capacity)
 
 
 def _scaled(count: int, percent: int) -> int:

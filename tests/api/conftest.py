@@ -11,8 +11,12 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from fedsvc.api.edge import Edge, EdgeSettings
-from fedsvc.store import tokens
+from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.room import Room
+from fedsvc.model.work import Binding
+from fedsvc.store import clusters, decisions, placing, tokens, units, works
 from fedsvc.store.store import Store
+from fedsvc.store.tables import metadata
 from fedsvc.v1 import (
     cluster_pb2,
     cluster_service_pb2,
@@ -20,6 +24,7 @@ from fedsvc.v1 import (
     common_pb2,
     event_service_pb2_grpc,
     placement_pb2,
+    placement_service_pb2_grpc,
     policy_service_pb2_grpc,
     resource_service_pb2_grpc,
     server_service_pb2_grpc,
@@ -28,6 +33,8 @@ from fedsvc.v1 import (
     unit_service_pb2_grpc,
     watch_service_pb2_grpc,
 )
+from fedsvc_placement import NodeShape, to_dict
+from fedsvc_placement.inputs import Inputs, decide_on, inputs_to_dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,7 @@ class Api:
         self.clusters = cluster_service_pb2_grpc.ClusterServiceStub(channel)
         self.units = unit_service_pb2_grpc.UnitServiceStub(channel)
         self.resources = resource_service_pb2_grpc.ResourceServiceStub(channel)
+        self.placement = placement_service_pb2_grpc.PlacementServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.server = server_service_pb2_grpc.ServerServiceStub(channel)
@@ -177,3 +185,101 @@ async def api(store: Store, edge: tuple[Edge, int]) -> AsyncIterator[Api]:
         options=[("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)],
     ) as channel:
         yield Api(channel, edge[1], token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Town:
+    """Clusters eu-1, eu-2 and us-1 with room, all but eu-2 labelled tier=prod, and what a controller would do to units."""
+
+    api: Api
+    store: Store
+
+    async def found(self) -> None:
+        """Join the clusters."""
+        for name, provider in (("eu-1", "aws"), ("eu-2", "aws"), ("us-1", "gcp")):
+            region = name.partition("-")[0]
+            labels = {} if name == "eu-2" else {"tier": "prod"}
+            await self.api.join(name, region=region, zones=[f"{name}-a"], provider=provider, labels=labels)
+            await self.room(name, cpu=4000)
+
+    async def room(self, name: str, *, cpu: int) -> None:
+        """Say that the one node of a cluster has so many thousandths of a core free."""
+        free = {"cpu": cpu, "memory": 2**32, "pods": 90}
+        shape = NodeShape(count=1, allocatable={"cpu": 8000, "memory": 2**33, "pods": 100}, free=free)
+        async with self.store.transaction() as tx:
+            await clusters.set_room(tx, name, Room(nodes=(shape,), read_time=tx.now))
+
+    async def divided(self, unit: str, *, replicas: int = 12, name: str = "web") -> None:
+        """Apply a unit whose Deployment is divided by free room over tier=prod; a replica asks for half a core."""
+        template = {"spec": {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "500m"}}}]}}
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {"replicas": replicas, "template": template},
+        }
+        placement = placement_pb2.Placement(
+            cluster_selector=common_pb2.LabelSelector(match_labels={"tier": "prod"}),
+            replicas=placement_pb2.ReplicaPolicy(
+                mode=placement_pb2.REPLICA_MODE_DIVIDED,
+                strategy=placement_pb2.REPLICA_STRATEGY_CAPACITY,
+                movement=placement_pb2.REPLICA_MOVEMENT_FRESH,
+            ),
+        )
+        await self.api.apply(unit, deployment, placement=placement)
+
+    async def decide(self, name: str) -> str:
+        """Decide on a unit and bind it, as the controller does, with its inputs kept; gives the decision's id."""
+        async with self.store.transaction() as tx:
+            unit = await units.get(tx, "shop", name)
+            (asked,) = await placing.read_requests(tx, [unit])
+            fleet = await placing.read_fleet(tx, with_units=False)
+            inputs = Inputs(unit=asked.input, previous=asked.previous, memory=asked.memory, now=tx.now)
+            decision = decide_on(inputs, fleet)
+            decision_id = await decisions.add(
+                tx,
+                unit_uid=unit.uid,
+                revision=unit.revision,
+                inputs_digest=decision.inputs_digest,
+                record=to_dict(decision),
+                inputs=inputs_to_dict(inputs),
+                fleet_digest=await decisions.put_fleet(tx, decisions.pack_fleet(fleet)),
+            )
+            bindings = [
+                Binding(
+                    unit_uid=unit.uid,
+                    cluster=target.cluster,
+                    replicas=dict(target.replicas),
+                    render_key=b"r",
+                    decision=decision_id,
+                )
+                for target in decision.targets
+            ]
+            await units.lock_generation(tx, unit.uid)
+            await works.sync_unit(
+                tx,
+                unit,
+                bindings=bindings,
+                desired={binding.cluster: [] for binding in bindings},
+                removal=ObjectDeletion.BACKGROUND,
+            )
+            await units.set_decided(
+                tx, unit, decision=decision_id, reconsider_at=decision.reconsider_at, memory=decision.memory
+            )
+        return decision_id
+
+    async def tables(self) -> dict[str, list[Any]]:
+        """Everything that is stored, but for the tokens of callers."""
+        found: dict[str, list[Any]] = {}
+        async with self.store.reader() as tx:
+            for table in metadata.sorted_tables:
+                if table.name != "token":
+                    found[table.name] = sorted(map(repr, await tx.execute(table.select())))
+        return found
+
+
+@pytest.fixture
+async def town(api: Api, store: Store) -> Town:
+    town = Town(api=api, store=store)
+    await town.found()
+    return town

@@ -29,6 +29,13 @@ CASES = [
         "PreconditionFailure",
     ),
     (errors.DeletingError("clusters/x"), "FAILED_PRECONDITION", "DELETING", "PreconditionFailure"),
+    (errors.NotDecidedError("namespaces/a/units/u"), "FAILED_PRECONDITION", "NOT_DECIDED", "PreconditionFailure"),
+    (
+        errors.NotReplayableError("decisions/d", "not kept"),
+        "FAILED_PRECONDITION",
+        "NOT_REPLAYABLE",
+        "PreconditionFailure",
+    ),
     (errors.LimitExceededError("max_unit_bytes", 1, "too large"), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", None),
     (errors.ResumeTokenExpiredError("too old"), "OUT_OF_RANGE", "RESUME_TOKEN_EXPIRED", None),
     (errors.WatchTooSlowError("too slow"), "RESOURCE_EXHAUSTED", "WATCH_TOO_SLOW", "RetryInfo"),

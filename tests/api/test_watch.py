@@ -13,7 +13,7 @@ from fedsvc.api.edge import Edge, EdgeSettings
 from fedsvc.store import events, retention
 from fedsvc.store.changes import ResumeToken
 from fedsvc.store.store import Store
-from fedsvc.v1 import cluster_pb2, cluster_service_pb2, unit_service_pb2
+from fedsvc.v1 import cluster_pb2, cluster_service_pb2, fleet_pb2, placement_service_pb2, unit_service_pb2
 from fedsvc.v1 import watch_service_pb2 as pb
 
 CLUSTER, UNIT, WORK, EVENT = (
@@ -152,6 +152,17 @@ async def test_bookmarks_also_come_while_only_others_change(api: Any, helpers: A
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_changes_of_what_cannot_be_watched_are_passed_over(api: Any) -> None:
+    settings = fleet_pb2.FleetSettings(spec=fleet_pb2.FleetSettingsSpec(datasets=[fleet_pb2.Dataset(name="a")]))
+    async with watching(api, CLUSTER) as watch:
+        await watch.message()
+        request = placement_service_pb2.UpdateFleetSettingsRequest(fleet_settings=settings)
+        assert (await api.placement.UpdateFleetSettings(request)).changed
+        await api.join("a")
+
+        assert set(await watch.until("clusters/a")) == {("there", "clusters/a")}
 
 
 async def test_a_watch_goes_on_where_another_ended(api: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from fedsvc.errors import ConfigurationError
 from fedsvc.store.embedded import locate
-from fedsvc.v1 import unit_pb2
+from fedsvc.v1 import cluster_pb2, common_pb2, placement_pb2, unit_pb2
 from fedsvc_client import Client, Kind, Synced, UnauthenticatedError, load_config, unit_name
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -91,6 +91,30 @@ def test_the_example_that_watches_units(service: Service) -> None:
         client.units.delete("examples/watched")
         client.units.wait_for("examples/watched", "deleted", timeout_seconds=30)
     assert shown.startswith("namespaces/examples/units/watched UNIT_STATE_")
+
+
+def test_the_example_that_loses_a_region(service: Service) -> None:
+    unknown = run_example("lose_a_region.py", str(service.config), "eu")
+    assert unknown == "lost_regions[0]: there is no region 'eu'; there are none\n"
+    connection = cluster_pb2.ClusterConnection(
+        endpoint="https://127.0.0.1:1", credential=cluster_pb2.ClusterCredential(token="t0ken")
+    )
+    everywhere = placement_pb2.Placement(cluster_selector=common_pb2.LabelSelector())
+    unit = unit_pb2.Unit(name=unit_name("lost", namespace="examples"), spec=unit_pb2.UnitSpec(placement=everywhere))
+    with Client.from_config(service.config) as client:
+        for name in ("eu-1", "us-1"):
+            client.clusters.create(name, cluster_pb2.Cluster(region=name[:2], connection=connection))
+        client.units.apply(unit)
+        client.units.wait_for(unit.name, "applied", timeout_seconds=30)
+        shown = run_example("lose_a_region.py", str(service.config), "eu").splitlines()
+        client.units.delete(unit.name)
+        client.units.wait_for(unit.name, "deleted", timeout_seconds=30)
+        for name in ("eu-1", "us-1"):
+            client.clusters.delete(name, force=True)
+    assert shown == [
+        "namespaces/examples/units/lost from ['eu-1', 'us-1'] to ['us-1']",
+        "1 of 1 units would move or come short",
+    ]
 
 
 def test_a_wrong_token_is_refused(service: Service) -> None:

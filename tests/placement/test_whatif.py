@@ -61,6 +61,14 @@ def test_clusters_that_come_are_as_large_as_their_model_and_empty() -> None:
     assert first.capacity == Capacity(nodes=(replace(SHAPE, free=SHAPE.allocatable),))
 
 
+def test_clusters_that_come_are_not_leaving_nor_tainted_even_where_no_room_is_known() -> None:
+    cordoned = replace(US_1, deleting=True, taints=(Taint(key="fedsvc.io/cordoned", effect="NoSchedule"),))
+
+    fleet = supposed_fleet(Fleet(clusters=(cordoned,)), Supposition(added=(Addition(like="us-1"),)))
+
+    assert fleet.clusters == (cordoned, replace(US_1, name="us-1-new-1"))
+
+
 def test_clusters_that_come_elsewhere_carry_the_label_of_their_region() -> None:
     (moved,) = added(Addition(like="eu-1", region="ap"))
     (unlabelled,) = added(Addition(like="us-1", region="ap"))

@@ -1,19 +1,41 @@
 """Telling what would become of units: for `fedctl simulate` and `fedctl rebalance`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import click
 from google.protobuf.message import Message
 
+from fedctl import kinds
 from fedctl.context import Context
 from fedctl.files.convert import write_message
+from fedctl.listing import missing
 from fedctl.output import placement_views, views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedsvc.v1 import decision_pb2, placement_service_pb2
+from fedsvc_client import Client, NotFoundError, split_unit_name
+
+T = TypeVar("T")
 
 _MOST_UNITS = 50
 _MOST_MOVES = 20
+_MOST_TROUBLES = 20
+
+
+def deciding(client: Client, ask: Callable[[], T]) -> T:
+    """Ask for decisions on units.
+
+    Raises:
+        Failure: There is no such unit; the message tells what is near.
+    """
+    try:
+        return ask()
+    except NotFoundError as error:
+        if not error.name.startswith("namespaces/"):
+            raise
+        namespace, unit = split_unit_name(error.name)
+        raise missing(client, kinds.UNIT, unit, namespace=namespace) from error
 
 
 def print_simulations(
@@ -33,20 +55,34 @@ def print_simulations(
             console.print(f"... and {len(units) - _MOST_UNITS} more: -o json has them all", style=words.DIM)
         console.print()
     moves = [(unit, move) for unit in units for move in unit.moves]
-    if len(moves) <= _MOST_MOVES:
-        for unit, move in moves:
-            console.print(f"{views.unit_text(unit.unit)}: {move_text(move)}", highlight=False)
-    for unit in units:
-        for shortfall in unit.shortfalls[:1]:
-            console.print(f"{views.unit_text(unit.unit)}: {shortfall.message}", style=words.YELLOW, highlight=False)
+    for unit, move in moves if len(moves) <= _MOST_MOVES else ():
+        console.print(f"{views.unit_text(unit.unit)}: {move_text(move)}")
+    troubles = [f"{views.unit_text(unit.unit)}: {text}" for unit in units for text in _troubles(unit)]
+    for trouble in troubles[:_MOST_TROUBLES]:
+        console.print(trouble, style=words.YELLOW)
+    if len(troubles) > _MOST_TROUBLES:
+        console.print(f"... and {len(troubles) - _MOST_TROUBLES} more of these", style=words.DIM)
     short = sum(entry.replicas for unit in units for entry in unit.shortfalls)
+    nowhere = sum(is_nowhere(unit) for unit in units)
     moving = sum(bool(unit.moves) for unit in units)
+    left = [
+        *([f"{words.count(nowhere, 'unit')} would be on no cluster"] if nowhere else []),
+        *([f"{words.count(short, 'replica')} would find no place"] if short else []),
+    ]
     console.print(
-        f"{moving} of {unit_count} units would move; "
-        + (f"{short} replicas would find no place" if short else "everything finds its place"),
-        style=words.YELLOW if short else None,
-        highlight=False,
+        f"{moving} of {words.count(unit_count, 'unit')} would move; {', '.join(left) or 'everything finds its place'}",
+        style=words.YELLOW if left else None,
     )
+
+
+def is_nowhere(unit: placement_service_pb2.UnitSimulation) -> bool:
+    """Tell whether a unit would be on no cluster any more."""
+    return bool(unit.clusters_before) and not unit.clusters_after
+
+
+def comes_short(units: Sequence[placement_service_pb2.UnitSimulation]) -> bool:
+    """Tell whether anything would not find its place."""
+    return any(unit.shortfalls or is_nowhere(unit) for unit in units)
 
 
 def print_document(answer: Message, output: str) -> None:
@@ -59,3 +95,8 @@ def move_text(move: decision_pb2.Move) -> str:
     """Write a move: cluster, from how many to how many, and why."""
     what = f" {move.workload.rpartition(' ')[2]} {move.before} -> {move.after}" if move.workload else ""
     return f"{move.cluster}{what}: {move.message}" if move.message else f"{move.cluster}{what}"
+
+
+def _troubles(unit: placement_service_pb2.UnitSimulation) -> list[str]:
+    none = [f"on no cluster: {unit.message}"] if is_nowhere(unit) else []
+    return [*none, *(entry.message for entry in unit.shortfalls)]

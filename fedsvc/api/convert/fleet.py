@@ -1,11 +1,16 @@
 """Fleet settings between protobuf and the model."""
 
-from fedsvc.api.convert.common import read_enum, timestamp
-from fedsvc.api.convert.rules import READ_TOPOLOGIES, TOPOLOGIES
+from typing import Final
+
+from fedsvc.api.convert.common import inverted, read_enum, timestamp
+from fedsvc.api.convert.rules import TOPOLOGIES
 from fedsvc.api.problems import Problems
 from fedsvc.model.fleet import FLEET_SETTINGS_NAME, FleetSettings, FleetSpec, RegionDistance
 from fedsvc.v1 import fleet_pb2
 from fedsvc_placement import DataCopy, Dataset, Headroom, Topology
+
+# Other rules default to the cluster; what is lost together has to be said.
+_READ_TOPOLOGIES: Final = inverted(TOPOLOGIES)
 
 
 def fleet_message(settings: FleetSettings) -> fleet_pb2.FleetSettings:
@@ -29,7 +34,7 @@ def read_fleet_spec(message: fleet_pb2.FleetSettingsSpec, path: str, problems: P
     """The settings of protobuf, in the order in which they are kept."""
     headroom: Headroom | None = None
     if message.HasField("headroom"):
-        by = read_enum(message.headroom.by, READ_TOPOLOGIES, f"{path}.headroom.by", problems)
+        by = read_enum(message.headroom.by, _READ_TOPOLOGIES, f"{path}.headroom.by", problems)
         headroom = Headroom(by=by, label_key=message.headroom.label_key)
     return FleetSpec(
         distances=tuple(

@@ -56,7 +56,7 @@ def _check_distances(distances: Sequence[fleet_pb2.RegionDistance], path: str, p
         if not 0 <= distance.milliseconds <= MAX_DISTANCE_MS:
             problems.add(f"{at}.milliseconds", f"is {distance.milliseconds}; it must be from 0 to {MAX_DISTANCE_MS}")
         first = seen.setdefault(frozenset((distance.region, distance.other)), index)
-        if first != index:
+        if first != index and distance.region and distance.other:
             problems.add(at, f"says the same two regions as {path}[{first}]; one direction serves for both")
 
 
@@ -79,11 +79,14 @@ def _check_datasets(datasets: Sequence[fleet_pb2.Dataset], path: str, problems: 
 
 
 def _check_copies(dataset: fleet_pb2.Dataset, path: str, problems: Problems) -> None:
+    if len(dataset.copies) > MAX_LISTED:
+        problems.add(f"{path}.copies", f"has {len(dataset.copies)} entries; at most {MAX_LISTED} are accepted")
+        return
     holders = {dataset.primary} - {""}
     for index, copy in enumerate(dataset.copies):
         at = f"{path}.copies[{index}]"
         _check_cluster(copy.cluster, f"{at}.cluster", problems)
-        if copy.cluster in holders:
+        if copy.cluster and copy.cluster in holders:
             problems.add(f"{at}.cluster", f"'{copy.cluster}' holds the dataset already: name each cluster once")
         holders.add(copy.cluster)
         if copy.HasField("lag_seconds") and copy.lag_seconds < 0:

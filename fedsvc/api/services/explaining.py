@@ -1,13 +1,15 @@
 """Decisions found, made or made again, to be explained."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from fedsvc.api.names import UnitName
-from fedsvc.errors import NotFoundError, PreconditionError
+from fedsvc.errors import NotDecidedError, NotFoundError, NotReplayableError
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.workloads import looks_around
 from fedsvc.store import decisions, placing, units
+from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Decision, decide, from_dict, to_dict
 from fedsvc_placement.inputs import decide_on
@@ -34,7 +36,7 @@ async def explain_now(tx: Transaction, name: UnitName) -> Explained:
     unit = await units.get(tx, name.namespace, name.name)
     (request,) = await placing.read_requests(tx, [unit])
     fleet = await placing.read_fleet(tx, with_units=looks_around(request.input.placement))
-    decision = decide(request.input, fleet, request.previous, tx.now, memory=request.memory)
+    decision = await asyncio.to_thread(decide, request.input, fleet, request.previous, tx.now, memory=request.memory)
     return Explained(unit=unit.resource_name, revision=unit.revision, decision=decision)
 
 
@@ -43,27 +45,23 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
 
     Raises:
         NotFoundError: there is no such unit or decision, or the decision is of another unit.
-        PreconditionError: it shall be replayed, and what it was made from is not kept.
+        NotDecidedError: there is none in force yet.
+        NotReplayableError: it shall be replayed, and what it was made from is not kept, or of another release.
     """
     if not decision_id:
         assert name is not None, "either is given"
         unit = await units.get(tx, name.namespace, name.name)
         newest = (await decisions.newest(tx, [unit.uid])).get(unit.uid)
         if newest is None:
-            raise PreconditionError(f"{name} is not decided on yet: try again in a moment, or ask for `now`")
+            raise NotDecidedError(str(name))
         unit_name, stored = unit.resource_name, newest
     else:
         unit_name, stored = await decisions.get(tx, decision_id)
         if name is not None and unit_name != str(name):
             raise NotFoundError(f"decisions/{decision_id} of {name}")
-    decision = from_dict(stored.record)
-    same = False
-    if replay:
-        kept = await decisions.inputs_of(tx, stored.id)
-        if kept is None:
-            raise PreconditionError(f"what decisions/{stored.id} was made from is not kept: it cannot be replayed")
-        decision = decide_on(*kept)
-        same = canonical_json(to_dict(decision)) == canonical_json(stored.record)  # JSONB keeps no order of keys
+    decision = await _replay(tx, stored) if replay else from_dict(stored.record)
+    # JSONB keeps no order of keys.
+    same = replay and canonical_json(to_dict(decision)) == canonical_json(stored.record)
     return Explained(
         unit=unit_name,
         revision=stored.revision,
@@ -72,3 +70,14 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
         create_time=stored.create_time,
         same=same,
     )
+
+
+async def _replay(tx: Transaction, stored: StoredDecision) -> Decision:
+    name = f"decisions/{stored.id}"
+    try:
+        kept = await decisions.inputs_of(tx, stored.id)
+        if kept is None:
+            raise NotReplayableError(name, "what it was made from is not kept")
+        return await asyncio.to_thread(decide_on, *kept)
+    except (TypeError, ValueError) as error:  # a field that is no more, or a rule that is refused now
+        raise NotReplayableError(name, f"this release does not understand what it was made from: {error}") from error

@@ -1,7 +1,9 @@
 """PlacementService: why units are where they are, what would be, and what placement knows of the fleet."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from grpc import aio
 
@@ -10,7 +12,7 @@ from fedsvc.api.convert.fleet import fleet_message
 from fedsvc.api.intent.fleet import read_fleet, unknown_clusters
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import UnitName, parse_decision, parse_unit
-from fedsvc.api.paging import cut, parse_page
+from fedsvc.api.paging import Page, cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.services.explaining import Explained, explain_now, explain_stored
 from fedsvc.api.services.simulating import rebalance, simulate
@@ -29,6 +31,9 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._deciding = asyncio.Semaphore(
+            1
+        )  # whole fleets one after the other: they share a core with all other calls
 
     async def ExplainPlacement(
         self, request: pb.ExplainPlacementRequest, context: Context
@@ -51,7 +56,7 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
         page = parse_page(
             request.page_size, request.page_token, filter=("decisions", name.namespace, name.name), key=(str, str)
         )
-        after = None if page.after is None else (datetime.fromisoformat(str(page.after[0])), str(page.after[1]))
+        after = _place_of(page)
         async with self._store.reader() as tx:
             unit = await units.get(tx, name.namespace, name.name)
             rows = await decisions.list_page(tx, unit.uid, after=after, limit=page.size + 1)
@@ -76,12 +81,14 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
     ) -> pb.SimulatePlacementResponse:
         """Tell what would become of units on a changed copy of what is."""
         del context
-        return await simulate(self._store, request)
+        async with self._deciding:
+            return await simulate(self._store, request)
 
     async def RebalanceUnits(self, request: pb.RebalanceUnitsRequest, context: Context) -> pb.RebalanceUnitsResponse:
         """Decide anew as if everything could move."""
         del context
-        return await mutate(self._store, request, pb.RebalanceUnitsResponse, rebalance)
+        async with self._deciding:
+            return await mutate(self._store, request, pb.RebalanceUnitsResponse, rebalance)
 
     async def GetFleetSettings(
         self, request: pb.GetFleetSettingsRequest, context: Context
@@ -111,6 +118,18 @@ def _asked(request: pb.ExplainPlacementRequest) -> tuple[UnitName | None, str]:
     problems.refuse()
     unit = parse_unit(request.unit, "unit") if request.unit else None
     return unit, parse_decision(request.decision, "decision") if request.decision else ""
+
+
+def _place_of(page: Page) -> tuple[datetime, str] | None:
+    if page.after is None:
+        return None
+    time, decision_id = page.after
+    problems = Problems()
+    try:
+        return datetime.fromisoformat(str(time)), str(UUID(str(decision_id)))
+    except ValueError as error:
+        problems.add("page_token", "is not a page token of this list: take it unchanged from the answer before")
+        raise problems.error() from error
 
 
 def _explained_message(explained: Explained) -> pb.ExplainPlacementResponse:

@@ -8,7 +8,7 @@ from fedctl.failures import Exit, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import namespace_option
-from fedctl.output import placement_views, views, words
+from fedctl.output import explanation, placement_views, views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedsvc.v1 import decision_pb2, placement_service_pb2
 from fedsvc_client import NotFoundError, unit_name
@@ -17,16 +17,20 @@ from fedsvc_client.names import last_part
 _EXAMPLES = """\b
 Examples:
   fedctl explain shop                      why it is where it is, and why not elsewhere
-  fedctl explain shop --cluster us-1       what speaks for and against one cluster
+  fedctl explain unit/shop --cluster us-1  what speaks for and against one cluster
   fedctl explain shop --history            earlier decisions
   fedctl explain shop --decision 1c9f9b3e-6f0a-4d0c-9a0e-3f6f6f1b2a77
   fedctl explain shop --now                what would be decided now
   fedctl explain shop -o json              everything: verdicts, scores, steps of the division
+
+\b
+Exit codes: 0 explained, 1 a replay gave another result, 3 there is no such unit or decision,
+4 it is not decided on yet, or what a replay needs is not kept.
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("unit")
+@click.argument("what", nargs=-1, required=True, metavar="UNIT")
 @namespace_option
 @click.option("--cluster", default="", help="Only this cluster")
 @click.option("--decision", default="", help="Id of an earlier decision, from --history")
@@ -45,7 +49,7 @@ Examples:
 def explain(
     context: Context,
     *,
-    unit: str,
+    what: tuple[str, ...],
     namespace: str,
     cluster: str,
     decision: str,
@@ -58,8 +62,8 @@ def explain(
 
     A line a cluster, the deciding reason first; then what concerns the unit as a whole.
     """
-    _check_together(decision=bool(decision), is_now=is_now, replay=replay, history=history)
-    unit = unit.removeprefix("unit/").removeprefix("units/")
+    _check_together(decision=bool(decision), is_now=is_now, replay=replay, history=history, cluster=bool(cluster))
+    unit = _unit_of(what)
     placement = context.client().placement
     name = unit_name(unit, namespace)
     try:
@@ -76,39 +80,56 @@ def explain(
         known = ", ".join(entry.cluster for entry in answer.decision.clusters) or "none"
         raise UsageFailure(f"the decision knows no cluster {cluster!r}; it knows: {known}")
     if output != "table":
-        _print_document(answer, cluster, output)
+        _print_document(answer, cluster, output, replay=replay)
     else:
         _print_lines(context, answer, cluster)
-    if replay and not answer.same:
-        context.warn("deciding again from the inputs that were kept gave another result")
+    if replay and answer.same:
+        context.note("deciding again from the inputs that were kept gave the same, byte for byte")
+    elif replay:
+        context.warn("deciding again from the inputs that were kept gave another result, which is shown here")
         click.get_current_context().exit(int(Exit.FAILED))
+
+
+def _unit_of(what: tuple[str, ...]) -> str:
+    """Read "shop", "web/shop", "unit/shop" or "unit shop"."""
+    if len(what) == 1:
+        return what[0].removeprefix("unit/").removeprefix("units/")
+    (_, unit), *others = kinds.split_targets(what, (kinds.UNIT,))
+    if others:
+        raise UsageFailure("one unit at a time is explained")
+    return unit
 
 
 def _check_together(**given: bool) -> None:
     if given["history"] and (given["decision"] or given["is_now"] or given["replay"]):
         raise UsageFailure("--history goes with none of --decision, --now and --replay")
+    if given["history"] and given["cluster"]:
+        raise UsageFailure("--history lists whole decisions: explain one with --decision ID --cluster CLUSTER")
     if given["is_now"] and (given["decision"] or given["replay"]):
         raise UsageFailure("--now decides anew: it goes with neither --decision nor --replay")
 
 
 def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacementResponse, cluster: str) -> None:
     console, decision = context.console(), answer.decision
-    chosen = [entry.cluster for entry in decision.clusters if entry.chosen]
     when = (
         f"decision {last_part(decision.name)}, {words.age(decision.create_time, views.utc_now())} ago"
         if decision.name
         else "as it would be decided now"
     )
     console.print(f"unit {views.unit_text(decision.unit)}, revision {decision.revision}: {when}")
-    console.print(f"on {', '.join(chosen)}" if chosen else f"on no cluster: {decision.message}", highlight=False)
+    if not cluster:
+        console.print(explanation.where_text(decision))
     console.print()
-    for line in answer.lines:
-        subject, _, rest = line.partition(": ")
-        if cluster and subject != cluster:
-            continue
-        style = words.GREEN if subject in chosen else words.YELLOW if subject == "unit" else words.DIM
-        console.print(f"{subject}: ", style=style, end="", highlight=False)
-        console.print(rest, highlight=False)
+    lines = explanation.cluster_lines(answer, cluster)
+    for line in lines:
+        console.print(line.subject, style=line.style, end="")
+        console.print(f"  {line.text}")
+    general = [] if cluster else explanation.unit_lines(answer)
+    if general and lines:
+        console.print()
+    for line in general:
+        console.print(f"{line.subject}: ", style=line.style, end="")
+        console.print(line.text)
 
 
 def _print_history(context: Context, decisions: list[decision_pb2.Decision], output: str) -> None:
@@ -121,7 +142,9 @@ def _print_history(context: Context, decisions: list[decision_pb2.Decision], out
     print_table(context.console(), placement_views.decisions(), decisions)
 
 
-def _print_document(answer: placement_service_pb2.ExplainPlacementResponse, cluster: str, output: str) -> None:
+def _print_document(
+    answer: placement_service_pb2.ExplainPlacementResponse, cluster: str, output: str, *, replay: bool
+) -> None:
     decision = answer.decision
     value = write_message(decision)
     value.pop("recordJson", None)
@@ -132,6 +155,8 @@ def _print_document(answer: placement_service_pb2.ExplainPlacementResponse, clus
             entry for entry in value["record"].get("clusters", []) if entry["cluster"] == cluster
         ]
     value["lines"] = [line for line in answer.lines if not cluster or line.startswith(f"{cluster}: ")]
+    if replay:
+        value["same"] = answer.same
     _echo(value, output)
 
 

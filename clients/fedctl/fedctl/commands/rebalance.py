@@ -5,7 +5,8 @@ import click
 from fedctl.context import Context, pass_context
 from fedctl.failures import Failure, UsageFailure
 from fedctl.options import namespace_option
-from fedctl.simulations import print_document, print_simulations
+from fedctl.output import words
+from fedctl.simulations import deciding, print_document, print_simulations
 from fedsvc.v1 import placement_service_pb2
 from fedsvc_client import unit_name
 
@@ -42,25 +43,36 @@ def rebalance(
     """
     if is_all == bool(units):
         raise UsageFailure("say which units, or --all" if not units else "--all means all units: name none")
-    names = [_ALL] if is_all else [unit_name(unit.removeprefix("unit/"), namespace) for unit in units]
+    names = (
+        [_ALL]
+        if is_all
+        else [unit_name(unit.removeprefix("unit/").removeprefix("units/"), namespace) for unit in units]
+    )
     placement = context.client().placement
     with context.progress("Deciding"):
-        shown = placement.rebalance(names, validate_only=True)
+        shown = deciding(context.client(), lambda: placement.rebalance(names, validate_only=True))
     nothing_moves = not any(unit.moves for unit in shown.units)
     if dry_run or nothing_moves or output == "table":
         _print(context, shown, output)
+    elif not is_sure:  # what is asked about is seen; the document is printed when it is done
+        click.echo(f"{words.count(sum(bool(unit.moves) for unit in shown.units), 'unit')} would move", err=True)
     if dry_run or nothing_moves:
         return
     if not is_sure:
-        if not sys.stdin.isatty():
+        if not _can_answer():
             raise Failure("nothing was moved: say --yes to move without being asked")
-        click.confirm("Move them?", abort=True)
+        click.confirm("Move them?", abort=True, err=True)
     with context.progress("Moving"):
         done = placement.rebalance(names)
     if output == "table":
-        context.note(f"{sum(bool(unit.moves) for unit in done.units)} units are being moved")
+        moving = sum(bool(unit.moves) for unit in done.units)
+        context.note(f"{words.count(moving, 'unit')} {'is' if moving == 1 else 'are'} being moved")
     else:
         print_document(done, output)
+
+
+def _can_answer() -> bool:
+    return sys.stdin.isatty()
 
 
 def _print(context: Context, answer: placement_service_pb2.RebalanceUnitsResponse, output: str) -> None:

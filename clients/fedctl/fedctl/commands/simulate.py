@@ -5,7 +5,7 @@ from fedctl.failures import Exit, UsageFailure
 from fedctl.options import namespace_option
 from fedctl.output import placement_views
 from fedctl.output.printing import print_table
-from fedctl.simulations import print_document, print_simulations
+from fedctl.simulations import comes_short, deciding, print_document, print_simulations
 from fedsvc.v1 import placement_service_pb2
 from fedsvc_client import unit_name
 
@@ -18,7 +18,7 @@ Examples:
   fedctl simulate --lose-cluster eu-1 --lose-cluster eu-2 -o json
 
 \b
-Exit codes: 0 everything would find its place, 1 something would come short.
+Exit codes: 0 everything would find its place, 1 something would not, 3 there is no such unit.
 """
 
 
@@ -35,7 +35,7 @@ Exit codes: 0 everything would find its place, 1 something would come short.
 @click.option(
     "--replicas",
     "percent",
-    type=click.IntRange(0, 10_000),
+    type=click.IntRange(1, 10_000),
     default=100,
     metavar="PERCENT",
     show_default=True,
@@ -80,7 +80,7 @@ def simulate(
     if (count != 1 or add_region) and not likes:
         raise UsageFailure("--count and --add-region say more of --add CLUSTER, which is missing")
     request = placement_service_pb2.SimulatePlacementRequest(
-        units=[unit_name(unit.removeprefix("unit/"), namespace) for unit in units],
+        units=[unit_name(unit.removeprefix("unit/").removeprefix("units/"), namespace) for unit in units],
         lost_clusters=[name.removeprefix("clusters/") for name in clusters],
         lost_regions=regions,
         lost_zones=zones,
@@ -93,13 +93,12 @@ def simulate(
         placement_policy=policy,
     )
     with context.progress("Deciding on a copy of the fleet"):
-        answer = context.client().placement.simulate(request)
+        answer = deciding(context.client(), lambda: context.client().placement.simulate(request))
     if output in ("json", "yaml"):
         print_document(answer, output)
     else:
         print_simulations(context, answer.units, unit_count=answer.unit_count)
-        if output == "wide":
+        if output == "wide" and answer.room:
             click.echo()
             print_table(context.console(), placement_views.rooms(), list(answer.room))
-    short = any(unit.shortfalls for unit in answer.units)
-    click.get_current_context().exit(int(Exit.FAILED if short else Exit.DONE))
+    click.get_current_context().exit(int(Exit.FAILED if comes_short(answer.units) else Exit.DONE))

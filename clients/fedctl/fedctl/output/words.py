@@ -115,6 +115,11 @@ def namespace_id(name: str) -> str:
     return parts[1] if len(parts) >= 2 and parts[0] == "namespaces" else NONE
 
 
+def count(number: int, noun: str) -> str:
+    """Write `1 unit` or `3 units`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def kilo(amount: int) -> str:
     """Write bytes in binary units: 15.6Gi."""
     value = float(amount)

@@ -1,0 +1,72 @@
+"""An explanation as an engineer would give it: a line a cluster, the deciding reason first; pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fedctl.output import words
+from fedsvc.v1 import decision_pb2, placement_service_pb2
+
+_VERDICT = re.compile(r"(?P<word>chosen|not chosen) \((?P<reason>[A-Za-z]+)\): ", re.ASCII)
+_CHOSEN, _REFUSED = "chosen", "not chosen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line, in two parts: who is spoken of, and what is said."""
+
+    subject: str
+    text: str
+    style: str  # colour of the subject
+
+
+def where_text(decision: decision_pb2.Decision) -> str:
+    """Write in one line where the unit is: `on 2 of 3 clusters: eu-1, us-1`."""
+    chosen = [entry.cluster for entry in decision.clusters if entry.chosen]
+    if not chosen:
+        return f"on no cluster: {decision.message}"
+    return f"on {len(chosen)} of {len(decision.clusters)} clusters: {', '.join(chosen)}"
+
+
+def cluster_lines(answer: placement_service_pb2.ExplainPlacementResponse, cluster: str = "") -> list[Line]:
+    """Return a line a cluster, the chosen ones first; only that of `cluster` where one is given."""
+    by_name = {entry.cluster: entry for entry in answer.decision.clusters}
+    workloads = sorted({key for entry in answer.decision.clusters for key in entry.replicas})
+    told = dict(_split(line) for line in answer.lines)
+    shown = [entry for name, entry in by_name.items() if not cluster or name == cluster]
+    shown.sort(key=lambda entry: not entry.chosen)
+    width = max((len(entry.cluster) for entry in shown), default=0)
+    return [
+        Line(
+            subject=entry.cluster.ljust(width),
+            text=_verdict(entry, told.get(entry.cluster, "; ".join(entry.reasons)), workloads),
+            style=words.GREEN if entry.chosen else words.DIM,
+        )
+        for entry in shown
+    ]
+
+
+def unit_lines(answer: placement_service_pb2.ExplainPlacementResponse) -> list[Line]:
+    """Return what concerns the unit as a whole; that it is on no cluster is told by `where_text`."""
+    pairs = [_split(line) for line in answer.lines]
+    return [
+        Line(subject=subject, text=text, style=words.YELLOW)
+        for subject, text in pairs
+        if subject == "unit" and not text.startswith("no cluster is chosen")
+    ]
+
+
+def _split(line: str) -> tuple[str, str]:
+    subject, _, text = line.partition(": ")
+    return subject, text
+
+
+def _verdict(entry: decision_pb2.ClusterDecision, text: str, workloads: Sequence[str]) -> str:
+    found = _VERDICT.match(text)
+    if found is not None:
+        text = f"{found['reason']}: {text[found.end() :]}"
+    for workload in workloads:
+        # Of one workload everybody knows which; of several their names tell them apart.
+        name = "" if len(workloads) == 1 else f"{workload.rpartition('/')[2]} "
+        text = text.replace(f"; {workload} ", f"; {name}")
+    return f"{_CHOSEN if entry.chosen else _REFUSED:<{len(_REFUSED)}}  {text}"
