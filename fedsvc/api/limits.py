@@ -19,7 +19,7 @@ MAX_MESSAGE_BYTES: Final = 20 * 1024 * 1024
 MAX_CALL_SECONDS: Final = 30.0
 """A unary call is given no more, whatever deadline it brings."""
 
-MAX_DECIDING_SECONDS: Final = 60.0
+MAX_DECIDING_SECONDS: Final = 120.0
 """The same for calls that decide on a whole fleet."""
 
 LONGEST_DETAILS_BYTES: Final = 4 * 1024

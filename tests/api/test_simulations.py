@@ -17,6 +17,7 @@ from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.store import units
 from fedsvc.v1 import common_pb2, placement_pb2, policy_pb2, policy_service_pb2, server_service_pb2
 from fedsvc.v1 import placement_service_pb2 as pb
+from fedsvc_client._placement import SIMULATION_SECONDS
 
 SHOP, OTHER = "namespaces/shop/units/shop", "namespaces/shop/units/other"
 ALL = "namespaces/-/units/-"
@@ -327,6 +328,7 @@ def test_calls_that_decide_on_a_fleet_are_given_more_time() -> None:
         assert interceptor._seconds(f"/fedsvc.v1.PlacementService/{method}", patient) == MAX_DECIDING_SECONDS
         assert interceptor._seconds(f"/fedsvc.v1.PlacementService/{method}", hurried) == 5.0
     assert interceptor._seconds("/fedsvc.v1.PlacementService/ExplainPlacement", patient) == MAX_CALL_SECONDS
+    assert SIMULATION_SECONDS == MAX_DECIDING_SECONDS, "the client waits as long as the server tries"
 
 
 # --- rebalance ------------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from fedsvc.v1 import decision_pb2, fleet_pb2, placement_service_pb2, placement_
 from fedsvc_client import names
 from fedsvc_client._calls import DEADLINE_SECONDS, Caller, new_request_id, pages
 
-SIMULATION_SECONDS = 60.0
-"""Deciding on a whole fleet takes longer than other calls."""
+SIMULATION_SECONDS = 120.0
+"""Deciding on a whole fleet takes longer than other calls; the server gives it no more."""
 
 
 class AsyncPlacement:

@@ -12,12 +12,13 @@ from fedsvc.api.convert.fleet import fleet_message
 from fedsvc.api.intent.fleet import read_fleet, unknown_clusters
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import UnitName, parse_decision, parse_unit
-from fedsvc.api.paging import Page, cut, parse_page
+from fedsvc.api.paging import Page, Slice, cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.services.explaining import Explained, explain_now, explain_stored
 from fedsvc.api.services.simulating import rebalance, simulate
 from fedsvc.model.fleet import FLEET_SETTINGS_NAME
 from fedsvc.store import clusters, decisions, fleet, units
+from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import placement_service_pb2 as pb
 from fedsvc.v1 import placement_service_pb2_grpc
@@ -47,7 +48,8 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
                 if request.now and unit is not None
                 else await explain_stored(tx, unit, decision_id, replay=request.replay)
             )
-        return _explained_message(explained)
+        # The record of a decision has all clusters: what reads and writes records does so beside the event loop.
+        return await asyncio.to_thread(_explained_message, explained)
 
     async def ListDecisions(self, request: pb.ListDecisionsRequest, context: Context) -> pb.ListDecisionsResponse:
         """Return the decisions on a unit, the newest first."""
@@ -61,20 +63,7 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
             unit = await units.get(tx, name.namespace, name.name)
             rows = await decisions.list_page(tx, unit.uid, after=after, limit=page.size + 1)
         found = cut(page, rows, [(row.create_time.isoformat(), row.id) for row in rows])
-        return pb.ListDecisionsResponse(
-            decisions=[
-                decision_message(
-                    from_dict(row.record),
-                    unit=unit.resource_name,
-                    revision=row.revision,
-                    decision_id=row.id,
-                    create_time=row.create_time,
-                    whole=False,
-                )
-                for row in found.rows
-            ],
-            next_page_token=found.next_page_token,
-        )
+        return await asyncio.to_thread(_history_message, unit.resource_name, found)
 
     async def SimulatePlacement(
         self, request: pb.SimulatePlacementRequest, context: Context
@@ -143,6 +132,23 @@ def _explained_message(explained: Explained) -> pb.ExplainPlacementResponse:
         ),
         lines=explain_lines(explained.decision),
         same=explained.same,
+    )
+
+
+def _history_message(unit: str, found: Slice[StoredDecision]) -> pb.ListDecisionsResponse:
+    return pb.ListDecisionsResponse(
+        decisions=[
+            decision_message(
+                from_dict(row.record),
+                unit=unit,
+                revision=row.revision,
+                decision_id=row.id,
+                create_time=row.create_time,
+                whole=False,
+            )
+            for row in found.rows
+        ],
+        next_page_token=found.next_page_token,
     )
 
 

@@ -23,7 +23,7 @@ from fedsvc_placement.batch import Ask, decide_all
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
 from fedsvc_placement.whatif import Supposition, supposed_fleet, supposed_unit
 
-_BATCH_UNITS: Final = 500
+_BATCH_UNITS: Final = 200  # read on the event loop: a larger page keeps other calls waiting
 
 T = TypeVar("T")
 
