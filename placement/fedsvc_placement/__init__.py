@@ -4,6 +4,7 @@ Pure: no clock, no I/O, no randomness, only the standard library; the same input
 `decide.decide`; to add a rule see `rules.RULES`. Callers take what they need from here.
 """
 
+from fedsvc_placement.compact import from_dict, same_answer, to_record
 from fedsvc_placement.decide import decide
 from fedsvc_placement.explain import explain_lines
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
@@ -70,7 +71,7 @@ from fedsvc_placement.model import (
     VersionRange,
     WorkloadInput,
 )
-from fedsvc_placement.record import from_dict, to_dict
+from fedsvc_placement.record import to_dict
 from fedsvc_placement.selectors import matches, matches_cluster
 from fedsvc_placement.touches import touches, touches_unit
 from fedsvc_placement.validate import (
@@ -152,7 +153,9 @@ __all__ = [
     "matches",
     "matches_cluster",
     "prepare_fleet",
+    "same_answer",
     "to_dict",
+    "to_record",
     "touches",
     "touches_unit",
     "validate",

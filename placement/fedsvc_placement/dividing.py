@@ -26,7 +26,7 @@ def divide_chosen(
                 cluster=measures.fleet.left(standing.cluster)[0] if asks_room else standing.cluster,
                 bound=standing.bound,
                 before=bindings[standing.cluster.name].replicas if standing.bound else None,
-                held=standing.holds,
+                held=standing.judged.holds,
                 score=measures.scores.total(standing.cluster.name),
                 tier=selection.tiers.get(standing.cluster.name, 0),
             )

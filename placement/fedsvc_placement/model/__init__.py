@@ -53,6 +53,7 @@ from fedsvc_placement.model.state import (
     UnitInput,
     WorkloadInput,
 )
+from fedsvc_placement.model.verdicts import ClusterVerdicts, VerdictKind
 from fedsvc_placement.model.words import (
     CORDON_TAINT,
     MAINTENANCE_TAINT,
@@ -82,6 +83,7 @@ __all__ = [
     "ClusterPreference",
     "ClusterSnapshot",
     "ClusterVerdict",
+    "ClusterVerdicts",
     "ConditionRequirement",
     "Cost",
     "DataAccess",
@@ -130,6 +132,7 @@ __all__ = [
     "UnitInput",
     "UnitMatcher",
     "Verdict",
+    "VerdictKind",
     "VersionRange",
     "WorkloadInput",
 ]
