@@ -67,7 +67,7 @@ def fitting(capacity: Capacity | None, requests: Mapping[str, int]) -> int | Non
     if capacity is None:
         return None
     demand = _demand(requests)
-    return sum(shape.count * _fits(shape.free, demand) for shape in capacity.nodes)
+    return sum([shape.count * _fits(shape.free, demand) for shape in capacity.nodes])
 
 
 def limited(room: int | None, learned: Iterable[Learned], now: datetime) -> int | None:

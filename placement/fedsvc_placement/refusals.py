@@ -1,6 +1,6 @@
 """Why clusters that fit all rules are taken or not: the verdicts of rule `Select`."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
 from fedsvc_placement.choosing import Choice
 from fedsvc_placement.eligibility import Standing
@@ -93,8 +93,10 @@ class _Limits:
             None if key is None else ("totals", key), lambda: self._summed(choice.pool)
         )
         self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
+        # The one of them that scores least, empty where none is used.
+        self._lowest = [_lowest(used, totals) for used, totals in zip(self._used, self._totals, strict=True)]
         # Many clusters are alike, and the same is to be said of them.
-        self._said: dict[tuple[tuple[str, ...], int, tuple[int, ...]], Verdict] = {}
+        self._said: dict[tuple[tuple[str | None, ...], int, tuple[int, ...]], Verdict] = {}
 
     def _summed(self, pool: Pool) -> Sequence[Mapping[str, int]]:
         """Return what the groups under each constraint score in all."""
@@ -114,29 +116,32 @@ class _Limits:
         key = (beyond, self._score(name), room)
         found = self._said.get(key)
         if found is None:
-            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group]
+            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
             message = "; ".join([*full, self._compared(self._score(name), room)])
             found = self._said[key] = _refused("LimitReached" if full else "NotTaken", message)
         return found
 
-    def _beyond(self, entry: SpreadConstraint, index: int, group: str) -> str:
-        """Return the group of a cluster that was not taken if it would be one too many, else nothing."""
-        used = self._used[index]
+    def _beyond(self, entry: SpreadConstraint, index: int, group: str) -> str | None:
+        """Return the group of a cluster that was not taken if it would be one too many, else None.
+
+        It is left empty where nothing more is said of it: a cluster by itself, or one that scores like the lowest used.
+        """
+        used, totals = self._used[index], self._totals[index]
         if entry.max_groups is None or len(used) < entry.max_groups:
+            return None
+        if entry.by == Topology.CLUSTER:
             return ""
-        if entry.by == Topology.CLUSTER:  # a group by itself, of which nothing more is said
-            return "another"
-        return "" if group in used else group
+        if group in used:
+            return None
+        return "" if totals[group] == totals[self._lowest[index]] else group
 
     def _full(self, entry: SpreadConstraint, index: int, group: str) -> str:
         used, totals = self._used[index], self._totals[index]
         most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
         text = f"the limit of {most} is reached by {list_text(sorted(used))}"
-        if entry.by == Topology.CLUSTER:
+        if not group:
             return text
-        lowest = min(used, key=lambda name: (totals[name], name))
-        if totals[group] == totals[lowest]:
-            return text
+        lowest = self._lowest[index]
         noun = topology_text(entry.by, entry.label_key)
         return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
 
@@ -154,6 +159,10 @@ class _Limits:
         if mine == theirs:
             return f"{text}: no better"
         return f"{text}, which {'stays' if last in self._bound else 'serves the spread better'}"
+
+
+def _lowest(used: Collection[str], totals: Mapping[str, int]) -> str:
+    return min(used, key=lambda name: (totals[name], name), default="")
 
 
 def _refused(reason: str, message: str) -> Verdict:
