@@ -75,15 +75,20 @@ def verdicts_of(
     places, taken = measures.fleet.places, frozenset(choice.selection.names)
     own = {*field_.own, *(places[name] for name in taken - targets)}
     kinds = _Kinds(found=list(partition.plain))
+    kind_of = list(partition.kind_of)
     if refusals is not None:
-        kinds.found[:] = [
-            _kind(one.judged, refusals.verdict(one, measures.needs), plain.score, bound=False) if plain.fits else plain
+        # Clusters that differ in what selecting looked at, and of which it says the same, are of one kind again.
+        kinds = _Kinds(found=[])
+        renumbered = [
+            kinds.index(
+                one.judged, refusals.verdict(one, measures.needs) if plain.fits else None, plain.score, bound=False
+            )
             for one, plain in zip(partition.examples, partition.plain, strict=True)
         ]
+        kind_of = [renumbered[index] for index in kind_of]
         own.update(places[name] for name in taken)
         if measures.rooms is not None:
             own |= measures.rooms.scarce() & partition.fitting
-    kind_of = list(partition.kind_of)
     for place in sorted(own):
         standing = field_.standings[place]
         name = standing.cluster.name
