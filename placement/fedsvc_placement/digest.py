@@ -82,7 +82,8 @@ def inputs_digest(
 
 def _rooms(rooms: Rooms, field: Field) -> Any:
     """Return what counts of room: that of the clusters that fit, where it differs from what others find one by one."""
-    own = {standing.cluster.name for standing in field.own.values() if standing.judged.fits} | rooms.own.keys()
+    differing = {*field.own, *(rooms.places[name] for name in rooms.own)}
+    own = [field.standings[place].cluster.name for place in differing if field.standings[place].judged.fits]
     return [
         [
             _column_digest(workload.key, column, field)
