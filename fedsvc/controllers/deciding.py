@@ -22,7 +22,7 @@ from fedsvc.store import decisions, manifests, placing, policies, units, works
 from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Store, Transaction, is_secret
-from fedsvc_placement import ClusterSnapshot, PlacedUnit, PreparedFleet, touches_unit
+from fedsvc_placement import ClusterSnapshot, PlacedUnit, PreparedFleet, same_answer, touches_unit
 from fedsvc_placement.batch import Ask, in_order, spoken_for
 from fedsvc_placement.inputs import Inputs, inputs_to_dict
 from fedsvc_placement.model import Memory, Spoken
@@ -194,7 +194,7 @@ async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
     unit, plan, newest = given.unit, given.plan, given.newest
     record = planning.decision_record(plan.decision)
     deleting = unit.delete_time is not None
-    news = not deleting and (newest is None or not planning.same_result(newest.record, record))
+    news = not deleting and (newest is None or not same_answer(newest.record, record))
     undecided = unit.decided_generation < unit.generation
     moved = bool(plan.changed or plan.gone) or (deleting and undecided)
     timed = plan.decision.reconsider_at is not None or (

@@ -5,10 +5,10 @@ by resource (a generator, so that a caller can let others run meanwhile). Equal 
 that is the same on a hundred clusters costs one rendering.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, Propagation, Resource, Unit
@@ -22,14 +22,8 @@ from fedsvc.rendering.overrides import Override, matching_overrides, override_di
 from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
 from fedsvc.store.placing import PlacementRequest
-from fedsvc_placement import ClusterSnapshot, Decision, Trigger, decide, to_dict
+from fedsvc_placement import ClusterSnapshot, Decision, Trigger, decide, to_record
 from fedsvc_placement.fleet import PreparedFleet
-
-# What a decision says of the run itself and not of its result: a second run has nothing left to move.
-_RUN_FIELDS: Final = ("inputs_digest", "moves", "memory")
-# What it says so of a cluster: a unit that is there scores higher for it, and room is never twice the same.
-_RUN_CLUSTER_FIELDS: Final = ("bound", "score", "room")
-_RUN_SHARE_FIELDS: Final = ("before", "room")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,17 +194,9 @@ def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendere
         yield plan.renderings.render(index, cluster, binding)
 
 
-def same_result(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two decision records say the same, though they may have been made from different inputs.
-
-    That a unit is bound where it was only chosen before is the decision's own effect, and no news.
-    """
-    return _result(one) == _result(other)
-
-
 def decision_record(decision: Decision) -> dict[str, Any]:
     """A decision as it is stored."""
-    return to_dict(decision)
+    return to_record(decision)
 
 
 def removal_of(unit: Unit) -> ObjectDeletion:
@@ -235,23 +221,3 @@ def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Bind
 
 def _differs(old: Binding, new: Binding) -> bool:
     return (old.render_key, old.replicas, old.completions) != (new.render_key, new.replicas, new.completions)
-
-
-def _result(record: Mapping[str, Any]) -> dict[str, Any]:
-    result = {name: value for name, value in record.items() if name not in _RUN_FIELDS}
-    result["clusters"] = [
-        {name: value for name, value in entry.items() if name not in _RUN_CLUSTER_FIELDS}
-        | {"verdicts": [verdict for verdict in entry["verdicts"] if not verdict["passed"]]}
-        for entry in record["clusters"]
-    ]
-    result["divisions"] = [
-        division
-        | {
-            "shares": [
-                {name: value for name, value in share.items() if name not in _RUN_SHARE_FIELDS}
-                for share in division["shares"]
-            ]
-        }
-        for division in record.get("divisions", ())
-    ]
-    return result

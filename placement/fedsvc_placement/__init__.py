@@ -1,12 +1,42 @@
 """Placement engine: on which clusters a unit runs, with how many replicas, and why not elsewhere.
 
-Pure: no clock, no I/O, no randomness, only the standard library; the same input gives the same bytes. Start at
-`decide.decide`; to add a rule see `rules.RULES`. Callers take what they need from here.
+Pure: no clock, no I/O, no randomness, only the standard library; the same input gives the same bytes. To add a rule see
+`rules.RULES`. Callers take what they need from here:
+
+    placement = Placement(
+        cluster_selector=LabelSelector(match_labels=(("tier", "prod"),)),
+        spread=(SpreadConstraint(by="region", min_groups=2, max_groups=3),),
+        replicas=ReplicaPolicy(mode="Divided", strategy="Capacity"),
+    )
+    assert not validate(placement)
+    fleet = prepare_fleet(Fleet(clusters=clusters))  # once for many units
+    unit = UnitInput(key="shop/web", placement=placement, workloads=(WorkloadInput(key="web", replicas=9),))
+    decision = decide(unit, fleet, previous, now, memory=memory, trigger=Trigger.CAPACITY)
+    where = {target.cluster: target.replicas for target in decision.targets}
+    print(*explain_lines(decision), sep=", ")
+    kept = to_record(decision)  # JSON types; `from_dict` reads them
+
+`previous` and `memory` are what the decision before gave: its targets as `PreviousBinding`, and its `memory`. Many
+units at once: `decide_all`. What if: `supposed_fleet`. Again, to the same bytes: `Inputs` and `decide_on`.
 """
 
+from fedsvc_placement.batch import Ask, added_replicas, decide_all, in_order
+from fedsvc_placement.capacity import take
+from fedsvc_placement.compact import from_dict, same_answer, to_record
 from fedsvc_placement.decide import decide
+from fedsvc_placement.digest import ENGINE_VERSION
 from fedsvc_placement.explain import explain_lines
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
+from fedsvc_placement.inputs import (
+    Inputs,
+    decide_on,
+    fleet_from_json,
+    fleet_to_json,
+    inputs_from_dict,
+    inputs_to_dict,
+)
+from fedsvc_placement.kubefed import Translation, from_replica_scheduling_preference
+from fedsvc_placement.learning import allowed, next_change, remember
 from fedsvc_placement.model import (
     CORDON_TAINT,
     MAINTENANCE_TAINT,
@@ -19,6 +49,7 @@ from fedsvc_placement.model import (
     ClusterPreference,
     ClusterSnapshot,
     ClusterVerdict,
+    ClusterVerdicts,
     ConditionRequirement,
     Cost,
     DataAccess,
@@ -67,10 +98,11 @@ from fedsvc_placement.model import (
     UnitInput,
     UnitMatcher,
     Verdict,
+    VerdictKind,
     VersionRange,
     WorkloadInput,
 )
-from fedsvc_placement.record import from_dict, to_dict
+from fedsvc_placement.record import to_dict
 from fedsvc_placement.selectors import matches, matches_cluster
 from fedsvc_placement.touches import touches, touches_unit
 from fedsvc_placement.validate import (
@@ -81,19 +113,24 @@ from fedsvc_placement.validate import (
     validate_selector,
     validate_taints,
 )
+from fedsvc_placement.whatif import Addition, Supposition, is_lost, supposed_fleet, supposed_unit
 
 __all__ = [
     "CORDON_TAINT",
+    "ENGINE_VERSION",
     "MAINTENANCE_TAINT",
+    "Addition",
     "AffinityGroup",
     "AffinityMode",
     "ApiKind",
+    "Ask",
     "Capacity",
     "ClusterField",
     "ClusterMatcher",
     "ClusterPreference",
     "ClusterSnapshot",
     "ClusterVerdict",
+    "ClusterVerdicts",
     "ConditionRequirement",
     "Cost",
     "DataAccess",
@@ -110,6 +147,7 @@ __all__ = [
     "GroupReturn",
     "GroupReturnPolicy",
     "Headroom",
+    "Inputs",
     "LabelRequirement",
     "LabelSelector",
     "Learned",
@@ -134,25 +172,46 @@ __all__ = [
     "SpreadResult",
     "Stability",
     "Strategy",
+    "Supposition",
     "Taint",
     "Target",
     "Toleration",
     "TolerationOperator",
     "Topology",
+    "Translation",
     "Trigger",
     "UnitAffinity",
     "UnitInput",
     "UnitMatcher",
     "Verdict",
+    "VerdictKind",
     "VersionRange",
     "WorkloadInput",
+    "added_replicas",
+    "allowed",
     "decide",
+    "decide_all",
+    "decide_on",
     "explain_lines",
+    "fleet_from_json",
+    "fleet_to_json",
     "from_dict",
+    "from_replica_scheduling_preference",
+    "in_order",
+    "inputs_from_dict",
+    "inputs_to_dict",
+    "is_lost",
     "matches",
     "matches_cluster",
+    "next_change",
     "prepare_fleet",
+    "remember",
+    "same_answer",
+    "supposed_fleet",
+    "supposed_unit",
+    "take",
     "to_dict",
+    "to_record",
     "touches",
     "touches_unit",
     "validate",

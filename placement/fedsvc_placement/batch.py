@@ -35,15 +35,12 @@ def decide_all(asks: Iterable[Ask], fleet: Fleet | PreparedFleet, now: datetime)
     """
     around = fleet if isinstance(fleet, PreparedFleet) else prepare_fleet(fleet)
     listed = list(asks)
-    places = {unit.key: unit for unit in around.units}
-    for ask in listed:
-        if not _looks_around(ask):
-            decision = _decide(ask, around, now)
-            places[ask.unit.key] = _placed(ask, decision)
-            yield decision
-    for ask in in_order([ask for ask in listed if _looks_around(ask)]):
-        decision = _decide(ask, around.beside(places.values()), now)
-        places[ask.unit.key] = _placed(ask, decision)
+    apart = [ask for ask in listed if not _looks_around(ask)]
+    beside = [ask for ask in listed if _looks_around(ask)]
+    for ask in (*apart, *in_order(beside)):
+        decision = _decide(ask, around, now)
+        if beside:
+            around.move(_placed(ask, decision))
         yield decision
 
 

@@ -15,9 +15,9 @@ from fedsvc_placement.model import (
     Headroom,
     Learned,
     NodeShape,
-    Topology,
     WorkloadInput,
 )
+from fedsvc_placement.topology import group_of
 
 # Parts are told in millionths.
 WHOLE_PPM = 1_000_000
@@ -58,12 +58,21 @@ def room_in(
     capacity: Capacity | None, workload: WorkloadInput, *, before: int, learned: Sequence[Learned], now: datetime
 ) -> int | None:
     """Return what `room_of` does, for a capacity that is `settled` and what was learned of its cluster and workload."""
-    most: int | None = None
-    if capacity is not None:
-        demand = _demand(workload.requests)
-        most = before
-        for shape in capacity.nodes:
-            most += shape.count * _fits(shape.free, demand)
+    fits = fitting(capacity, workload.requests)
+    return limited(None if fits is None else fits + before, learned, now)
+
+
+def fitting(capacity: Capacity | None, requests: Mapping[str, int]) -> int | None:
+    """Return how many replicas fit onto the nodes beside what is there; None where these are not known."""
+    if capacity is None:
+        return None
+    demand = _demand(requests)
+    return sum([shape.count * _fits(shape.free, demand) for shape in capacity.nodes])
+
+
+def limited(room: int | None, learned: Iterable[Learned], now: datetime) -> int | None:
+    """Return the room that is left of what the nodes seem to have by what was learned of a cluster and workload."""
+    most = room
     for entry in learned:
         limit = allowed(entry, now)
         if limit is not None and (most is None or limit < most):
@@ -119,11 +128,12 @@ def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
     Raises:
         ValueError: the topology does not exist.
     """
-    offered: dict[tuple[str, ...], dict[str, int]] = {}
+    offered: dict[tuple[bool, str], dict[str, int]] = {}
     for cluster in clusters:
         if cluster.deleting or cluster.capacity is None:
             continue
-        group = offered.setdefault(_group(cluster, headroom), defaultdict(int))
+        name = group_of(cluster, headroom.by, headroom.label_key)
+        group = offered.setdefault((True, name) if name else (False, cluster.name), defaultdict(int))
         for shape in cluster.capacity.nodes:
             for resource in _MEASURED:
                 group[resource] += shape.count * shape.allocatable.get(resource, 0)
@@ -136,22 +146,6 @@ def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
             largest = max(group[resource] for group in offered.values())
             parts.append(-(-largest * WHOLE_PPM // whole))
     return max(parts)
-
-
-def _group(cluster: ClusterSnapshot, headroom: Headroom) -> tuple[str, ...]:
-    if headroom.by == Topology.CLUSTER:
-        values: tuple[str, ...] = (cluster.name,)
-    elif headroom.by == Topology.ZONE:
-        values = tuple(sorted(set(cluster.zones)))
-    elif headroom.by == Topology.REGION:
-        values = (cluster.region,)
-    elif headroom.by == Topology.PROVIDER:
-        values = (cluster.provider,)
-    elif headroom.by == Topology.LABEL:
-        values = (cluster.labels.get(headroom.label_key, ""),)
-    else:
-        raise ValueError(f"topology {headroom.by} does not exist")
-    return ("group", *values) if any(values) else ("alone", cluster.name)
 
 
 def _demand(requests: Mapping[str, int]) -> list[tuple[str, int]]:

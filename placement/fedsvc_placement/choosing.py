@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fedsvc_placement.eligibility import Standing
+from fedsvc_placement.eligibility import Field
 from fedsvc_placement.groups import GroupChoice, choose_group, pool_of
 from fedsvc_placement.model import Memory, Placement, Trigger
 from fedsvc_placement.occasion import Occasion
@@ -24,7 +24,8 @@ class Choice:
     selection: Selection
     # What there was to choose from.
     pool: Pool
-    # Affinity group in use, empty for none.
+    # Index of the affinity group it is of, and its name where anything was taken.
+    index: int = 0
     group: str = ""
     # Clusters that are left without need, each with why.
     voluntary: Mapping[str, str] | None = None
@@ -37,18 +38,20 @@ class Choice:
     memory: Memory
 
 
-def choose(measures: Measures, fitting: Sequence[Standing], occasion: Occasion) -> Choice:
+def choose(measures: Measures, field: Field, occasion: Occasion) -> Choice:
     """Choose among the clusters that fit.
 
     Args:
         measures: by what they are compared.
-        fitting: those that no rule refuses, sorted by name.
+        field: how they stand.
         occasion: when and why.
     """
     placement = measures.unit.placement
     if not placement.groups:
-        return _settle(measures, Pool(standings=tuple(fitting), tiers={}), GroupChoice(index=0), occasion)
-    pools = [pool_of(group, fitting) for group in placement.groups]
+        bound = tuple(one for _, one in sorted(field.own.items()) if one.bound and one.judged.fits)
+        pool = Pool(standings=field.fitting, tiers={}, bound=bound, key=("all",) if field.usual else None)
+        return _settle(measures, pool, GroupChoice(index=0), occasion)
+    pools = [pool_of(measures, field, index) for index in range(len(placement.groups))]
     known: dict[int, Selection] = {}
 
     def best(index: int) -> Selection:
@@ -57,14 +60,14 @@ def choose(measures: Measures, fitting: Sequence[Standing], occasion: Occasion) 
         return known[index]
 
     group = choose_group(placement, pools, best, occasion)
-    return _with_leavers(_settle(measures, pools[group.index], group, occasion), group, fitting, occasion.now)
+    return _with_leavers(_settle(measures, pools[group.index], group, occasion), group, field, occasion.now)
 
 
 def _settle(measures: Measures, pool: Pool, group: GroupChoice, occasion: Occasion) -> Choice:
     """Choose within a group: the best, or the best that keeps what is there."""
     placement, memory = measures.unit.placement, occasion.memory
     best = select(measures, pool, keep=False)
-    bound = {standing.cluster.name for standing in pool.standings if standing.bound}
+    bound = {standing.cluster.name for standing in pool.bound}
     keeping = select(measures, pool, keep=True) if bound - set(best.names) else best
     taken = best if occasion.free else keeping
     held_back = [group.held_back] if group.held_back else []
@@ -82,6 +85,7 @@ def _settle(measures: Measures, pool: Pool, group: GroupChoice, occasion: Occasi
     return Choice(
         selection=taken,
         pool=pool,
+        index=group.index,
         group=name,
         voluntary=voluntary,
         forced={name: "placement.spread allows no more" for name in left if name not in keeping.names},
@@ -104,10 +108,14 @@ def _pending(placement: Placement, occasion: Occasion) -> str:
     return occasion.trigger if occasion.trigger in placement.stability.replace_on else occasion.memory.pending
 
 
-def _with_leavers(choice: Choice, group: GroupChoice, fitting: Sequence[Standing], now: datetime) -> Choice:
+def _with_leavers(choice: Choice, group: GroupChoice, field: Field, now: datetime) -> Choice:
     """Add the clusters outside the group that the unit leaves."""
-    members = {standing.cluster.name for standing in choice.pool.standings}
-    left = [standing.cluster.name for standing in fitting if standing.bound and standing.cluster.name not in members]
+    members = {standing.cluster.name for standing in choice.pool.bound}
+    left = [
+        standing.cluster.name
+        for _, standing in sorted(field.own.items())
+        if standing.bound and standing.judged.fits and standing.cluster.name not in members
+    ]
     if not left:
         return choice
     message = group.message or f"it is not in affinity group {choice.group}, which is used"

@@ -13,7 +13,6 @@ from fedsvc_placement.eligibility import Standing, eligibility_of
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
 from fedsvc_placement.learning import next_change
 from fedsvc_placement.model import (
-    ClusterVerdict,
     Decision,
     Division,
     Fleet,
@@ -24,24 +23,17 @@ from fedsvc_placement.model import (
     Target,
     Trigger,
     UnitInput,
-    Verdict,
 )
 from fedsvc_placement.moves import moves_of
 from fedsvc_placement.occasion import occasion_of
-from fedsvc_placement.preferences import Scores, scores_of
-from fedsvc_placement.refusals import select_verdicts
-from fedsvc_placement.rooms import Rooms, rooms_of
+from fedsvc_placement.preferences import scores_of
+from fedsvc_placement.rooms import rooms_of
 from fedsvc_placement.selecting import Measures
 from fedsvc_placement.selectors import named_clusters
 from fedsvc_placement.shortfalls import shortfalls_of
+from fedsvc_placement.verdicts import verdicts_of
 
 _NOTHING = Memory()
-_WITHOUT_REPLICAS = Verdict(
-    rule="Replicas",
-    passed=False,
-    reason="NoReplicas",
-    message="it could be used, and the division gives it no replicas",
-)
 
 
 def decide(
@@ -76,51 +68,39 @@ def decide(
     refuse_twice("workload", sorted(workload.key for workload in unit.workloads))
     bindings = {binding.cluster: binding for binding in bound_to}
 
-    standings = eligibility_of(unit, around, now).standings(bindings, now)
-    fitting = [standing for standing in standings if standing.fits]
-    scores = scores_of(unit, around, fitting, now)
-    rooms = rooms_of(unit, around, [standing.cluster for standing in fitting], bindings, memory=memory, now=now)
+    field = eligibility_of(unit, around, now).field(bindings, now)
+    scores = scores_of(unit, around, field, now)
+    rooms = rooms_of(unit, around, bindings, memory=memory, now=now)
     measures = Measures(unit=unit, fleet=around, scores=scores, rooms=rooms)
     occasion = occasion_of(unit.placement, memory, trigger, now)
-    choice = choose(measures, fitting, occasion)
-    selects = select_verdicts(measures, choice, fitting)
-    names = set(choice.selection.names)
-    taken = [standing for standing in fitting if standing.cluster.name in names]
+    choice = choose(measures, field, occasion)
+    taken = [field.standings[around.places[name]] for name in choice.selection.names]
     divided = divide_chosen(measures, taken, choice.selection, bindings, occasion)
     divisions = divided.divisions
-    selects = {**selects, **dict.fromkeys(names - divided.targets, _WITHOUT_REPLICAS)}
     taken = [standing for standing in taken if standing.cluster.name in divided.targets]
     replicas, completions = _by_cluster(divisions)
-    targets = tuple(
-        Target(
-            cluster=standing.cluster.name,
-            replicas=replicas[standing.cluster.name],
-            completions=completions.get(standing.cluster.name, {}),
-        )
-        if standing.cluster.name in replicas
-        else standing.target
-        for standing in taken
-    )
+    targets = tuple([_target(around, standing.cluster.name, replicas, completions) for standing in taken])
     reason, message = ("", "") if targets else _why_none(unit.placement, around)
     course = Course(
         ended={
-            standing.cluster.name: [end for end in standing.ends if end <= now]
-            for standing in standings
-            if standing.ends
+            standing.cluster.name: [end for end in standing.judged.ends if end <= now]
+            for _, standing in sorted(field.own.items())
+            if standing.judged.ends
         },
+        field=field,
         rooms=rooms,
         before=memory,
         after=choice.memory,
         trigger=trigger,
     )
     # Only a cluster that is kept by a toleration can change by its taints alone: a refusal never ends by itself.
-    times = [standing.ends[0] for standing in taken if standing.ends]
+    times = [standing.judged.ends[0] for standing in taken if standing.judged.ends]
     learned = next_change(memory.learned, now) if rooms is not None else None
-    times += [time for time in (scores.until, choice.reconsider_at, learned) if time is not None]
+    times += [time for time in (scores.points.until, choice.reconsider_at, learned) if time is not None]
     return Decision(
         unit=unit.key,
         inputs_digest=inputs_digest(unit, around, bound_to, course, now),
-        clusters=_verdicts(standings, selects, scores, rooms, replicas),
+        clusters=verdicts_of(measures, field, choice, divided.targets, replicas),
         targets=targets,
         divisions=divisions,
         shortfall=tuple(shortfall for division in divisions for shortfall in shortfalls_of(division)),
@@ -130,7 +110,7 @@ def decide(
         reconsider_at=min(times, default=None),
         group=choice.group,
         spread=choice.selection.spread,
-        moves=moves_of(bindings, targets, standings, choice),
+        moves=moves_of(bindings, targets, field, choice),
         held_back=choice.held_back,
         memory=choice.memory,
     )
@@ -147,35 +127,15 @@ def _by_cluster(divisions: Sequence[Division]) -> tuple[Mapping[str, dict[str, i
     return replicas, completions
 
 
-def _verdicts(
-    standings: Sequence[Standing],
-    selects: Mapping[str, Verdict],
-    scores: Scores,
-    rooms: Rooms | None,
-    replicas: Mapping[str, Mapping[str, int]],
-) -> tuple[ClusterVerdict, ...]:
-    found: list[ClusterVerdict] = []
-    for standing in standings:
-        name = standing.cluster.name
-        select = selects.get(name)
-        parts = scores.parts.get(name, ())
-        recorded = rooms.recorded.get(name, {}) if rooms is not None else {}
-        if select is None and not parts and not recorded and name not in replicas:
-            found.append(standing.record)
-            continue
-        chosen = standing.fits and (select is None or select.passed)
-        found.append(
-            ClusterVerdict(
-                cluster=name,
-                chosen=chosen,
-                bound=standing.bound,
-                verdicts=standing.verdicts if select is None else (*standing.verdicts, select),
-                score=parts,
-                replicas=replicas.get(name, {}) if chosen else {},
-                room=recorded,
-            )
-        )
-    return tuple(found)
+def _target(
+    fleet: PreparedFleet,
+    name: str,
+    replicas: Mapping[str, dict[str, int]],
+    completions: Mapping[str, dict[str, int]],
+) -> Target:
+    if name in replicas:
+        return Target(cluster=name, replicas=replicas[name], completions=completions.get(name, {}))
+    return fleet.keep(("target", name), lambda: Target(cluster=name))
 
 
 def _why_none(placement: Placement, fleet: PreparedFleet) -> tuple[str, str]:
@@ -193,11 +153,11 @@ def _why_none(placement: Placement, fleet: PreparedFleet) -> tuple[str, str]:
 
 def _warnings(placement: Placement, fleet: PreparedFleet, taken: Sequence[Standing]) -> tuple[PlacementWarning, ...]:
     shared: tuple[PlacementWarning, ...] = fleet.keep(
-        ("warnings", placement), lambda: tuple(_placement_warnings(placement, fleet))
+        ("warnings", fleet.number_of(placement)), lambda: tuple(_placement_warnings(placement, fleet))
     )
     found = list(shared)
     for standing in taken:
-        for taint in standing.timeless:
+        for taint in standing.judged.timeless:
             message = (
                 f"taint {taint} of {standing.cluster.name} does not tell since when, so the toleration of it does "
                 "not end"

@@ -12,6 +12,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from fedsvc_placement.columns import Column
+from fedsvc_placement.eligibility import Field
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import ClusterSnapshot, Memory, Placement, PreviousBinding, UnitInput
 from fedsvc_placement.rooms import Rooms
@@ -19,7 +21,7 @@ from fedsvc_placement.rules.neighbours import matched_units
 from fedsvc_placement.rules.platform import condition_status
 
 # Raised when the same inputs get another answer than in the release before.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 
 # Lists of names in which order means nothing, by the name of their field.
 _SETS = frozenset({"clusters", "names", "jurisdictions", "follows", "near_regions", "replace_on", "match_labels"})
@@ -31,6 +33,8 @@ class Course:
 
     # Instants that have passed and count, by cluster: ends of tolerations.
     ended: Mapping[str, Sequence[datetime]]
+    # How clusters stand.
+    field: Field
     # Room that was counted, None where none was.
     rooms: Rooms | None
     # Handed in, and handed on.
@@ -58,7 +62,7 @@ def inputs_digest(
             ENGINE_VERSION,
             unit.key,
             sorted(unit.labels.items()) if placement.affinities else [],
-            fleet.keep(("digest", placement), lambda: _sha(_plain(placement))),
+            fleet.keep(("digest", fleet.number_of(placement)), lambda: _sha(_plain(placement))),
             sorted([_plain(workload) for workload in unit.workloads], key=lambda entry: str(entry[0])),
             [_plain(kind) for kind in sorted(unit.kinds)],
             _fleet_digest(unit, fleet, now),
@@ -68,13 +72,36 @@ def inputs_digest(
                 for binding in previous
             ],
             [[cluster, [_plain(end) for end in ends]] for cluster, ends in sorted(course.ended.items()) if ends],
-            [] if rooms is None else [[name, list(room)] for name, room in sorted(rooms.by_cluster.items())],
-            [] if rooms is None else [[name, sorted(room.items())] for name, room in sorted(rooms.recorded.items())],
+            [] if rooms is None else _rooms(rooms, course.field),
             _plain(course.before),
             _plain(course.after),
             course.trigger if _minds_trigger(placement) else "",
         ]
     )
+
+
+def _rooms(rooms: Rooms, field: Field) -> Any:
+    """Return what counts of room: that of the clusters that fit, where it differs from what others find one by one."""
+    differing = {*field.own, *(rooms.places[name] for name in rooms.own)}
+    own = [field.standings[place].cluster.name for place in differing if field.standings[place].judged.fits]
+    return [
+        [
+            _column_digest(workload.key, column, field)
+            for workload, column in zip(rooms.workloads, rooms.columns, strict=True)
+        ],
+        sorted([name, list(rooms.counted(name))] for name in own),
+    ]
+
+
+def _column_digest(workload: str, column: Column, field: Field) -> list[str]:
+    eligibility = field.eligibility
+    key = ("digest", id(column))
+    kept = eligibility.kept.get(key)
+    if kept is None or kept[0] != column.version:
+        values = column.values
+        sha = _sha([values[standing.place] for standing in eligibility.fitting])
+        kept = eligibility.kept[key] = (column.version, sha)
+    return [workload, kept[1]]
 
 
 def _minds_trigger(placement: Placement) -> bool:

@@ -18,15 +18,15 @@ def divide_chosen(
     occasion: Occasion,
 ) -> UnitDivision:
     """Divide the workloads of a unit to the taken clusters, sorted by name."""
-    asks_room = measures.rooms is not None
+    rooms = measures.rooms
     return divide_unit(
         measures.unit,
         [
             Chosen(
-                cluster=measures.fleet.left(standing.cluster)[0] if asks_room else standing.cluster,
+                cluster=measures.fleet.left(standing.cluster)[0] if rooms is not None else standing.cluster,
                 bound=standing.bound,
                 before=bindings[standing.cluster.name].replicas if standing.bound else None,
-                held=standing.holds,
+                held=standing.judged.holds,
                 score=measures.scores.total(standing.cluster.name),
                 tier=selection.tiers.get(standing.cluster.name, 0),
             )
@@ -36,4 +36,5 @@ def divide_chosen(
         reserve_ppm=0,  # what is left is without it
         now=occasion.now,
         rebalance=occasion.anew and occasion.free,
+        counted=(lambda name: rooms.counted(name)[0]) if rooms is not None and len(rooms.workloads) == 1 else None,
     )

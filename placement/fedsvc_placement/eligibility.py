@@ -1,23 +1,20 @@
 """The verdicts of the rules on a whole fleet, made once for all units that ask the same."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import ClusterSnapshot, ClusterVerdict, Move, Target, UnitInput, Verdict
+from fedsvc_placement.model import ClusterSnapshot, UnitInput, Verdict
 from fedsvc_placement.rules import RULES, Candidate, Rule
 from fedsvc_placement.rules.taints import holds_replicas, timeless_taints, toleration_ends
 from fedsvc_placement.texts import taint_text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How one cluster stands with a unit, as far as the rules are concerned."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """What the rules say of a cluster; clusters of which they say the same share one value."""
 
-    cluster: ClusterSnapshot
-    # Whether the unit is there already.
-    bound: bool
     # Whether no rule refuses it.
     fits: bool
     # In the order of the rules.
@@ -28,79 +25,145 @@ class Standing:
     ends: tuple[datetime, ...]
     # Taints whose tolerations would end if it were known since when they are there.
     timeless: tuple[str, ...]
-    # How it is recorded where selecting and dividing add nothing.
-    record: ClusterVerdict
-    # What a unit without replicas to divide has there, and its coming there where it is not yet.
-    target: Target
-    arrival: Move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """How one cluster stands with a unit, as far as the rules are concerned."""
+
+    cluster: ClusterSnapshot
+    # Among the clusters of the fleet.
+    place: int
+    # Whether the unit is there already.
+    bound: bool
+    judged: Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """How all clusters stand with one unit."""
+
+    # In the order of the fleet.
+    standings: Sequence[Standing]
+    # Those that no rule refuses.
+    fitting: Sequence[Standing]
+    # Of standings, those that are not as they are for every unit that asks the same, by place: it is bound there, or
+    # time counts.
+    own: Mapping[int, Standing]
+    # Whether the same clusters fit as for every unit that asks the same.
+    usual: bool
+    eligibility: "Eligibility"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Eligibility:
-    """The standings of all clusters for units that ask the same: same placement, same kinds, same neighbours."""
+    """How clusters stand with units that ask the same: same placement, same kinds, same neighbours."""
 
     fleet: PreparedFleet
     # One of the units.
     unit: UnitInput
-    # Of clusters the unit is not bound to, in the order of the fleet; None where time counts.
-    unbound: tuple[Standing | None, ...]
+    # Of clusters the unit is not bound to, in the order of the fleet.
+    unbound: tuple[Standing, ...]
+    # Those of them that fit.
+    fitting: tuple[Standing, ...]
+    # Place in `fitting` by place in the fleet.
+    places: Mapping[int, int]
+    # Places where time counts: what is said of them here is to be said anew.
+    timed: tuple[int, ...]
     # Of clusters a unit was found bound to, by place, where time does not count.
     _bound: dict[int, Standing] = field(default_factory=dict)
+    # Digests of room in the clusters that fit, with the version of the column they are of.
+    kept: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
 
-    def standings(self, bound: Collection[str], now: datetime) -> list[Standing]:
-        """Return how each cluster stands, in the order of the fleet."""
-        here = {self.fleet.places[name] for name in bound if name in self.fleet.places}
-        found = [
-            _standing(self.unit, self.fleet, place, bound=place in here, now=now) if standing is None else standing
-            for place, standing in enumerate(self.unbound)
-        ]
+    def field(self, bound: Collection[str], now: datetime) -> Field:
+        """Return how each cluster stands with a unit that is bound to some."""
+        places = self.fleet.places
+        here = {places[name] for name in bound if name in places}
+        own: dict[int, Standing] = {}
+        for place in self.timed:
+            own[place] = _standing(self.unit, self.fleet, place, bound=place in here, now=now)
         for place in here:
-            if self.unbound[place] is not None:
-                if place not in self._bound:
-                    self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
-                found[place] = self._bound[place]
+            if place not in own:
+                own[place] = self._bound_at(place, now)
+        standings = list(self.unbound)
+        usual = True
+        for place, standing in own.items():
+            standings[place] = standing
+            usual = usual and standing.judged.fits == (place in self.places)
+        if usual:
+            fitting = list(self.fitting)
+            for place, standing in own.items():
+                if standing.judged.fits:
+                    fitting[self.places[place]] = standing
+        else:
+            fitting = [standing for standing in standings if standing.judged.fits]
+        return Field(standings=standings, fitting=fitting, own=own, usual=usual, eligibility=self)
+
+    def _bound_at(self, place: int, now: datetime) -> Standing:
+        found = self._bound.get(place)
+        if found is None:
+            found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
         return found
 
 
 def eligibility_of(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligibility:
     """Return the eligibility of clusters for a unit, shared with all units for which it is the same."""
-    neighbours = (unit.key, frozenset(unit.labels.items())) if unit.placement.affinities else None
-    key: Hashable = ("eligibility", unit.placement, unit.kinds, neighbours)
+    key: Hashable = ("eligibility", fleet.number_of(unit.placement), unit.kinds)
+    if any(rule.by_neighbours for rule in _rules_of(unit, fleet)):
+        neighbours = (key, unit.key, frozenset(unit.labels.items()))
+        return fleet.keep_beside(neighbours, lambda: _eligibility(unit, fleet, now))
     return fleet.keep(key, lambda: _eligibility(unit, fleet, now))
 
 
 def _eligibility(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligibility:
-    standings = (_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters)))
+    unbound = tuple(_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters)))
+    timed = tuple(standing.place for standing in unbound if standing.judged.ends)
+    fitting = tuple(standing for standing in unbound if standing.judged.fits and not standing.judged.ends)
     return Eligibility(
-        fleet=fleet, unit=unit, unbound=tuple(None if standing.ends else standing for standing in standings)
+        fleet=fleet,
+        unit=unit,
+        unbound=unbound,
+        fitting=fitting,
+        places={standing.place: index for index, standing in enumerate(fitting)},
+        timed=timed,
     )
 
 
 def _standing(unit: UnitInput, fleet: PreparedFleet, place: int, *, bound: bool, now: datetime) -> Standing:
     cluster = fleet.clusters[place]
     candidate = Candidate(unit=unit, cluster=cluster, bound=bound, fleet=fleet, now=now)
-    rules: tuple[Rule, ...] = fleet.keep(
-        ("rules", unit.placement, bool(unit.kinds)), lambda: tuple(rule for rule in RULES if rule.applies(unit))
+    return Standing(cluster=cluster, place=place, bound=bound, judged=_judged(candidate, place))
+
+
+def _judged(candidate: Candidate, place: int) -> Judged:
+    """Judge what clusters that only differ in name have in common once, and the rest for each."""
+    unit, fleet = candidate.unit, candidate.fleet
+    rules = _rules_of(unit, fleet)
+    likeness = fleet.likeness()[place]
+    alike = ("alike", fleet.number_of(unit.placement), unit.kinds, likeness, candidate.bound, candidate.now)
+    common: tuple[Verdict | None, ...] = fleet.keep(
+        alike, lambda: tuple(None if rule.by_name(unit) else rule.judge(candidate) for rule in rules)
     )
-    verdicts = _shared(tuple(rule.judge(candidate) for rule in rules), fleet)
-    fits = all(verdict.passed for verdict in verdicts)
-    tainted = bool(cluster.taints)
-    return Standing(
-        cluster=cluster,
-        bound=bound,
-        fits=fits,
+    if None not in common:
+        return fleet.keep(("judged", alike), lambda: _made(candidate, tuple(filter(None, common))))
+    found = tuple(
+        rule.judge(candidate) if verdict is None else verdict for rule, verdict in zip(rules, common, strict=True)
+    )
+    # What is beside the verdicts depends on taints and tolerations alone, which are those of the likeness.
+    return fleet.keep(("judged", alike, found), lambda: _made(candidate, found))
+
+
+def _made(candidate: Candidate, verdicts: tuple[Verdict, ...]) -> Judged:
+    tainted = bool(candidate.cluster.taints)
+    return Judged(
+        fits=all(verdict.passed for verdict in verdicts),
         verdicts=verdicts,
         holds=tainted and holds_replicas(candidate),
         ends=toleration_ends(candidate) if tainted else (),
         timeless=tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else (),
-        record=ClusterVerdict(cluster=cluster.name, chosen=fits, bound=bound, verdicts=verdicts),
-        target=Target(cluster=cluster.name),
-        arrival=Move(
-            cluster=cluster.name, workload="", before=0, after=1, voluntary=False, message="it fits and is taken"
-        ),
     )
 
 
-def _shared(verdicts: tuple[Verdict, ...], fleet: PreparedFleet) -> tuple[Verdict, ...]:
-    """Return equal verdicts as one value: a decision has thousands of them, and few that differ."""
-    return fleet.keep(("verdicts", verdicts), lambda: verdicts)
+def _rules_of(unit: UnitInput, fleet: PreparedFleet) -> tuple[Rule, ...]:
+    key = ("rules", fleet.number_of(unit.placement), bool(unit.kinds))
+    return fleet.keep(key, lambda: tuple(rule for rule in RULES if rule.applies(unit)))

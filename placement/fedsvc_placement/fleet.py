@@ -5,8 +5,20 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from fedsvc_placement.capacity import reserve_ppm, settled, take
-from fedsvc_placement.model import ClusterSnapshot, Dataset, Fleet, Headroom, PlacedUnit, Spoken
+from fedsvc_placement.capacity import fitting, reserve_ppm, settled, take
+from fedsvc_placement.columns import Column
+from fedsvc_placement.model import (
+    ClusterSnapshot,
+    Dataset,
+    Fleet,
+    Headroom,
+    PlacedUnit,
+    Placement,
+    Spoken,
+    SpreadConstraint,
+    UnitAffinity,
+)
+from fedsvc_placement.neighbourhood import Neighbourhood
 from fedsvc_placement.topology import group_of
 
 T = TypeVar("T")
@@ -23,17 +35,22 @@ class PreparedFleet:
 
     # Sorted by name.
     clusters: tuple[ClusterSnapshot, ...]
+    names: tuple[str, ...]
     clusters_by_name: Mapping[str, ClusterSnapshot]
     # Place of each cluster among `clusters`.
     places: Mapping[str, int]
-    # Sorted by key.
-    units: tuple[PlacedUnit, ...]
-    units_by_key: Mapping[str, PlacedUnit]
+    units_by_key: dict[str, PlacedUnit]
     datasets: Mapping[str, Dataset]
     distances_ms: Mapping[tuple[str, str], int]
     headroom: Headroom | None
     _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    # What depends on the units besides.
+    _kept_beside: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _placements: dict[int, tuple[Placement, int]] = field(default_factory=dict, repr=False, compare=False)
     _left: dict[str, tuple[ClusterSnapshot, int]] = field(default_factory=dict, repr=False, compare=False)
+    _neighbourhoods: dict[Hashable, Neighbourhood] = field(default_factory=dict, repr=False, compare=False)
+    # Places of clusters in which room was spoken for, one by one.
+    _changes: list[int] = field(default_factory=list, repr=False, compare=False)
     _spoken: list[Spoken] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -47,6 +64,30 @@ class PreparedFleet:
             self._kept[key] = make()
         found: T = self._kept[key]
         return found
+
+    def keep_beside(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `keep` does, for what depends on where other units are."""
+        if key not in self._kept_beside:
+            self._kept_beside[key] = make()
+        found: T = self._kept_beside[key]
+        return found
+
+    def number_of(self, placement: Placement) -> int:
+        """Return a number that equal placements have in common: to be hashed in their place, which costs far less."""
+        known = self._placements.get(id(placement))
+        if known is None:
+            number = self.keep(("placement", placement), lambda: len(self._kept))
+            # The placement is held, so that its id stays its own.
+            known = self._placements[id(placement)] = (placement, number)
+        return known[1]
+
+    def likeness(self) -> tuple[int, ...]:
+        """Return a number for each cluster that it has in common with those that differ in name and room alone."""
+        return self.keep(("likeness",), self._likeness)
+
+    def _likeness(self) -> tuple[int, ...]:
+        numbers: dict[Hashable, int] = {}
+        return tuple(numbers.setdefault(_traits(cluster), len(numbers)) for cluster in self.clusters)
 
     def distance_ms(self, one: str, other: str) -> int | None:
         """Return the milliseconds between two regions, None where they are not known."""
@@ -62,10 +103,35 @@ class PreparedFleet:
             lambda: {cluster.name: group_of(cluster, by, label_key) for cluster in self.clusters},
         )
 
+    def nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
+        """Tell whether the groups of each constraint lie within those of another, from the finest to the coarsest."""
+        return self.keep(("nests", spread), lambda: self._nests(spread))
+
+    def _nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
+        columns = [self.groups(entry.by, entry.label_key) for entry in spread]
+        # A cluster of which a group is not known is never chosen.
+        rows = [row for name in self.names if all(row := tuple([column[name] for column in columns]))]
+        counts = [len({row[index] for row in rows}) for index in range(len(spread))]
+        order = sorted(range(len(spread)), key=lambda index: counts[index])
+        return all(len({(row[fine], row[coarse]) for row in rows}) == counts[fine] for coarse, fine in pairwise(order))
+
     def reserve_ppm(self) -> int:
         """Return the part of each cluster's room, in millionths, that head-room keeps back."""
         headroom = self.headroom
         return 0 if headroom is None else self.keep(("reserve",), lambda: reserve_ppm(self.clusters, headroom))
+
+    def room(self, requests: Mapping[str, int]) -> Column:
+        """Return how many replicas fit into each cluster beside what is there; the same value until that changes."""
+        key = ("room", frozenset(requests.items()))
+
+        def count(place: int) -> int | None:
+            return fitting(self.left(self.clusters[place])[0].capacity, requests)
+
+        column = self.keep(
+            key, lambda: Column(values=[count(place) for place in range(len(self.clusters))], seen=len(self._changes))
+        )
+        column.refresh(self._changes, count)
+        return column
 
     def left(self, cluster: ClusterSnapshot) -> tuple[ClusterSnapshot, int]:
         """Return a cluster with the room that is left in it, and a number that changes whenever that does.
@@ -95,13 +161,39 @@ class PreparedFleet:
         assert free.capacity is not None, "what was settled has a capacity"
         self._spoken.append(Spoken(cluster=name, requests=requests, replicas=replicas))
         self._left[name] = (replace(free, capacity=take(free.capacity, requests, replicas)), version + 1)
+        self._changes.append(self.places[name])
 
     def beside(self, units: Iterable[PlacedUnit]) -> "PreparedFleet":
-        """Return the same fleet with other neighbours; what was spoken for stays so, in both."""
-        ordered = tuple(sorted(units, key=lambda unit: unit.key))
+        """Return the same fleet with other neighbours; what was spoken for stays so, in both.
+
+        Raises:
+            ValueError: a unit is given twice.
+        """
+        ordered = sorted(units, key=lambda unit: unit.key)
         refuse_twice("unit", [unit.key for unit in ordered])
         by_key = {unit.key: unit for unit in ordered}
-        return replace(self, units=ordered, units_by_key=by_key, _kept={}, _left=self._left, _spoken=self._spoken)
+        return replace(self, units_by_key=by_key, _kept_beside={}, _neighbourhoods={})
+
+    def move(self, unit: PlacedUnit) -> None:
+        """Tell where a unit is by now: decisions made on this fleet from now on find it there."""
+        before = self.units_by_key.get(unit.key)
+        if before == unit:
+            return
+        self.units_by_key[unit.key] = unit
+        self._kept_beside.clear()
+        for neighbourhood in self._neighbourhoods.values():
+            neighbourhood.move(unit)
+
+    def neighbourhood(self, affinity: UnitAffinity) -> Neighbourhood:
+        """Return where the units are that an affinity is about; kept up to date by `move`."""
+        key = (affinity.units, affinity.by, affinity.label_key)
+        found = self._neighbourhoods.get(key)
+        if found is None:
+            found = Neighbourhood(affinity=affinity, clusters=self.clusters_by_name)
+            for unit in self.units_by_key.values():
+                found.move(unit)
+            self._neighbourhoods[key] = found
+        return found
 
 
 def prepare_fleet(fleet: Fleet) -> PreparedFleet:
@@ -118,13 +210,28 @@ def prepare_fleet(fleet: Fleet) -> PreparedFleet:
     refuse_twice("dataset", [dataset.name for dataset in datasets])
     return PreparedFleet(
         clusters=clusters,
+        names=tuple(cluster.name for cluster in clusters),
         clusters_by_name={cluster.name: cluster for cluster in clusters},
         places={cluster.name: place for place, cluster in enumerate(clusters)},
-        units=units,
         units_by_key={unit.key: unit for unit in units},
         datasets={dataset.name: dataset for dataset in datasets},
         distances_ms=fleet.distances_ms,
         headroom=fleet.headroom,
+    )
+
+
+def _traits(cluster: ClusterSnapshot) -> Hashable:
+    return (
+        frozenset(cluster.labels.items()),
+        cluster.taints,
+        cluster.provider,
+        cluster.region,
+        cluster.zones,
+        cluster.jurisdiction,
+        cluster.deleting,
+        cluster.kubernetes_version,
+        cluster.kinds,
+        frozenset(cluster.conditions.items()),
     )
 
 

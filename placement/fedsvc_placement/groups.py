@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from fedsvc_placement.eligibility import Standing
-from fedsvc_placement.model import AffinityGroup, GroupReturn, Memory, Placement
+from fedsvc_placement.eligibility import Field
+from fedsvc_placement.fleet import PreparedFleet
+from fedsvc_placement.model import ClusterSnapshot, GroupReturn, Memory, Placement
 from fedsvc_placement.occasion import Occasion
-from fedsvc_placement.selecting import Pool, Selection
+from fedsvc_placement.selecting import Measures, Pool, Selection
 from fedsvc_placement.selectors import matches_cluster
 from fedsvc_placement.texts import count_text, instant_text
 
@@ -36,19 +37,35 @@ class GroupChoice:
     reconsider_at: datetime | None = None
 
 
-def pool_of(group: AffinityGroup, fitting: Sequence[Standing]) -> Pool:
+def pool_of(measures: Measures, field: Field, index: int) -> Pool:
     """Return what a group has to choose from: its clusters, and those of its overflow tiers that are not among them."""
-    tiers: dict[str, int] = {}
-    members: list[Standing] = []
-    for standing in fitting:
+    tier_of = tiers_of(measures.fleet, measures.unit.placement, index)
+    key = ("group", index) if field.usual else None
+
+    def places() -> tuple[list[int], dict[str, int]]:
+        members = [place for place, one in enumerate(field.fitting) if tier_of[one.place] is not None]
+        standings = [field.fitting[place] for place in members]
+        return members, {one.cluster.name: tier for one in standings if (tier := tier_of[one.place])}
+
+    members, tiers = measures.scores.points.keep(None if key is None else ("pool", *key), places)
+    standings = [field.fitting[place] for place in members]
+    bound = tuple(
+        one for place, one in sorted(field.own.items()) if one.bound and one.judged.fits and tier_of[place] is not None
+    )
+    return Pool(standings=standings, tiers=tiers, bound=bound, key=key)
+
+
+def tiers_of(fleet: PreparedFleet, placement: Placement, index: int) -> Sequence[int | None]:
+    """Return the tier in which each cluster of the fleet is for a group, 0 for its own; None where it is in none."""
+    group = placement.groups[index]
+
+    def tier(cluster: ClusterSnapshot) -> int | None:
         matchers = (group.clusters, *group.overflow)
-        tier = next((place for place, entry in enumerate(matchers) if matches_cluster(entry, standing.cluster)), None)
-        if tier is None:
-            continue
-        members.append(standing)
-        if tier:
-            tiers[standing.cluster.name] = tier
-    return Pool(standings=tuple(members), tiers=tiers)
+        return next((place for place, entry in enumerate(matchers) if matches_cluster(entry, cluster)), None)
+
+    return fleet.keep(
+        ("tiers", fleet.number_of(placement), index), lambda: [tier(cluster) for cluster in fleet.clusters]
+    )
 
 
 def choose_group(
@@ -87,13 +104,13 @@ def _current(placement: Placement, pools: Sequence[Pool], memory: Memory) -> int
     names = [group.name for group in placement.groups]
     if memory.group in names:
         index = names.index(memory.group)
-        return index if any(standing.bound for standing in pools[index].standings) else None
-    bound = {standing.cluster.name for pool in pools for standing in pool.standings if standing.bound}
+        return index if pools[index].bound else None
+    bound = {standing.cluster.name for pool in pools for standing in pool.bound}
     return next(
         (
             index
             for index, pool in enumerate(pools)
-            if bound and bound <= {standing.cluster.name for standing in pool.standings}
+            if bound and bound <= {standing.cluster.name for standing in pool.bound}
         ),
         None,
     )

@@ -1,17 +1,17 @@
 """What a decision changes against what was before, and whether it could have waited."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from fedsvc_placement.choosing import Choice
-from fedsvc_placement.eligibility import Standing
+from fedsvc_placement.eligibility import Field, Standing
+from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import Move, PreviousBinding, Target
 
 
 def moves_of(
     bindings: Mapping[str, PreviousBinding],
     targets: Sequence[Target],
-    standings: Sequence[Standing],
+    field: Field,
     choice: Choice,
 ) -> tuple[Move, ...]:
     """Return every change, sorted by cluster and workload; the whole unit that comes or goes is one change.
@@ -19,19 +19,20 @@ def moves_of(
     Args:
         bindings: where the unit was, by cluster.
         targets: where it shall be.
-        standings: of all clusters, sorted by name.
+        field: how all clusters stand.
         choice: what was chosen among those that fit.
     """
-    by_name = {standing.cluster.name: standing for standing in standings}
+    fleet = field.eligibility.fleet
     if not bindings and not choice.group:
-        return tuple([by_name[target.cluster].arrival for target in targets])
+        return tuple([_arriving(fleet, target.cluster, choice) for target in targets])
     after = {target.cluster: target for target in targets}
     found: list[Move] = []
     for name in sorted({*bindings, *after}):
         if name not in after:
-            found.append(_leaving(name, by_name.get(name), choice))
+            place = fleet.places.get(name)
+            found.append(_leaving(name, None if place is None else field.standings[place], choice))
         elif name not in bindings:
-            found.append(_arriving(by_name[name], choice))
+            found.append(_arriving(fleet, name, choice))
         else:
             found.extend(_changes(name, bindings[name], after[name]))
     return tuple(found)
@@ -41,8 +42,8 @@ def _leaving(name: str, standing: Standing | None, choice: Choice) -> Move:
     voluntary = False
     if standing is None:
         message = "it is not registered any more"
-    elif not standing.fits:
-        message = next(verdict.message for verdict in standing.verdicts if not verdict.passed)
+    elif not standing.judged.fits:
+        message = next(verdict.message for verdict in standing.judged.verdicts if not verdict.passed)
     elif choice.voluntary and name in choice.voluntary:
         voluntary, message = True, choice.voluntary[name]
     else:
@@ -50,10 +51,12 @@ def _leaving(name: str, standing: Standing | None, choice: Choice) -> Move:
     return Move(cluster=name, workload="", before=1, after=0, voluntary=voluntary, message=message)
 
 
-def _arriving(standing: Standing, choice: Choice) -> Move:
-    if not choice.group:
-        return standing.arrival
-    return replace(standing.arrival, message=f"it is taken in affinity group {choice.group}")
+def _arriving(fleet: PreparedFleet, name: str, choice: Choice) -> Move:
+    message = f"it is taken in affinity group {choice.group}" if choice.group else "it fits and is taken"
+    return fleet.keep(
+        ("arrival", name, message),
+        lambda: Move(cluster=name, workload="", before=0, after=1, voluntary=False, message=message),
+    )
 
 
 def _changes(name: str, before: PreviousBinding, after: Target) -> Iterator[Move]:

@@ -4,16 +4,19 @@ Every part goes from 0 to its weight: the best of the fitting clusters gets all 
 their part of the way between. Integers throughout, rounded down, so that no machine scores otherwise.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
 
-from fedsvc_placement.eligibility import Standing
+from fedsvc_placement.eligibility import Field, Standing
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import (
     AffinityMode,
     ClusterPreference,
     ClusterSnapshot,
+    Cost,
     ExternalScore,
     Placement,
     ScorePart,
@@ -26,6 +29,8 @@ from fedsvc_placement.rules.taints import avoided_taints
 from fedsvc_placement.selectors import matches_cluster
 from fedsvc_placement.texts import instant_text, list_text, taint_text, topology_text
 
+T = TypeVar("T")
+
 STICKINESS = "Stickiness"
 
 _GIB = 2**30
@@ -35,9 +40,9 @@ _MILLI = 1000
 _Figure = tuple[int, str] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """What speaks for and against the fitting clusters."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """What speaks for and against the fitting clusters, whichever unit asks."""
 
     # Parts by cluster, those that are not zero; clusters without any are left out.
     parts: Mapping[str, tuple[ScorePart, ...]]
@@ -45,33 +50,79 @@ class Scores:
     totals: Mapping[str, int]
     # The earliest instant at which a score that counts now counts no more.
     until: datetime | None
+    _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made for this key from these points, making it the first time; anew where it is None."""
+        if key is None:
+            return make()
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What speaks for and against the fitting clusters."""
+
+    # Of all units that ask the same.
+    points: Points
+    # What the unit gets for being there already, by cluster.
+    sticky: Mapping[str, ScorePart]
+
+    def parts(self, cluster: str) -> tuple[ScorePart, ...]:
+        """Return the parts of a cluster's score, those that are not zero."""
+        found = self.points.parts.get(cluster, ())
+        return (*found, self.sticky[cluster]) if cluster in self.sticky else found
 
     def total(self, cluster: str) -> int:
         """Return the sum of a cluster's parts."""
-        return self.totals.get(cluster, 0)
+        found = self.points.totals.get(cluster, 0)
+        return found + self.sticky[cluster].value if cluster in self.sticky else found
 
     def unbiased(self, cluster: str) -> int:
         """Return the sum of a cluster's parts without what it gets for being there already."""
-        return sum(part.value for part in self.parts.get(cluster, ()) if part.name != STICKINESS)
+        return self.points.totals.get(cluster, 0)
 
 
-def scores_of(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime) -> Scores:
+def scores_of(unit: UnitInput, fleet: PreparedFleet, standings: Field, now: datetime) -> Scores:
     """Score the clusters that fit.
 
     Stickiness is counted only where `placement.spread` leaves a choice: elsewhere all that fit are taken.
     """
+    placement = unit.placement
+    if standings.usual:
+        key = ("points", standings.eligibility, *_points_key(unit, now))
+        if any(affinity.weight is not None for affinity in placement.affinities):
+            points = fleet.keep_beside((*key, unit.key), lambda: _points(unit, fleet, standings.fitting, now))
+        else:
+            points = fleet.keep(key, lambda: _points(unit, fleet, standings.fitting, now))
+    else:
+        points = _points(unit, fleet, standings.fitting, now)
+    return Scores(points=points, sticky=_sticky(placement, standings))
+
+
+def _points_key(unit: UnitInput, now: datetime) -> tuple[Hashable, ...]:
+    preferences = unit.placement.preferences
+    needs = _needs(unit) if any(entry.cheap for entry in preferences) else None
+    return needs, now if any(entry.score for entry in preferences) else None
+
+
+def _points(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime) -> Points:
     placement = unit.placement
     found: dict[str, list[ScorePart]] = {}
     for name, part in (
         *_avoided(unit, fleet, fitting, now),
         *(part for entry in placement.preferences for part in _preferred(entry, unit, fleet, fitting, now)),
         *(part for entry in placement.affinities for part in _neighbours(entry, unit, fleet, fitting)),
-        *_sticky(placement, fitting),
     ):
         if part.value:
             found.setdefault(name, []).append(part)
-    return Scores(
-        parts={name: tuple(parts) for name, parts in found.items()},
+    # Clusters of which the same parts count share one value.
+    shared: dict[tuple[ScorePart, ...], tuple[ScorePart, ...]] = {}
+    return Points(
+        parts={name: shared.setdefault(parts, parts) for name, parts in ((n, tuple(p)) for n, p in found.items())},
         totals={name: sum(part.value for part in parts) for name, parts in found.items()},
         until=_first_expiry(placement, fitting, now),
     )
@@ -110,13 +161,13 @@ def _neighbours(
             yield standing.cluster.name, ScorePart(name="UnitAffinity", value=affinity.weight, message=text)
 
 
-def _sticky(placement: Placement, fitting: Sequence[Standing]) -> Iterator[tuple[str, ScorePart]]:
-    if not placement.spread:
-        return
+def _sticky(placement: Placement, standings: Field) -> Mapping[str, ScorePart]:
+    if not placement.spread or not placement.stability.stickiness:
+        return {}
     part = ScorePart(name=STICKINESS, value=placement.stability.stickiness, message="it is here already")
-    for standing in fitting:
-        if standing.bound:
-            yield standing.cluster.name, part
+    return {
+        standing.cluster.name: part for standing in standings.own.values() if standing.bound and standing.judged.fits
+    }
 
 
 def _preferred(
@@ -143,11 +194,15 @@ def _preferred(
     if not known:
         return
     best, worst = min(known), max(known)
+    # Many clusters are alike: in the same region, or of the same price.
+    shared: dict[tuple[int, str], ScorePart] = {}
     for cluster, found in figures:
         if found is None:
             continue
-        value = preference.weight if best == worst else preference.weight * (worst - found[0]) // (worst - best)
-        yield cluster, ScorePart(name=name, value=value, message=found[1])
+        if found not in shared:
+            value = preference.weight if best == worst else preference.weight * (worst - found[0]) // (worst - best)
+            shared[found] = ScorePart(name=name, value=value, message=found[1])
+        yield cluster, shared[found]
 
 
 def _distance_figure(preference: ClusterPreference, fleet: PreparedFleet) -> Callable[[ClusterSnapshot], _Figure]:
@@ -169,20 +224,24 @@ def _distance_figure(preference: ClusterPreference, fleet: PreparedFleet) -> Cal
 
 
 def _cost_figure(unit: UnitInput) -> Callable[[ClusterSnapshot], _Figure]:
-    cores = sum(workload.requests.get("cpu", 0) * workload.replicas for workload in unit.workloads)
-    memory = sum(workload.requests.get("memory", 0) * workload.replicas for workload in unit.workloads)
-    what = "the unit"
+    (cores, memory), what = _needs(unit), "the unit"
     if not cores and not memory:
         # Nothing tells what it needs: compare what a core and four GiB cost, as most machines are shaped.
         cores, memory, what = _MILLI, 4 * _GIB, "a core with 4 GiB"
 
-    def figure(cluster: ClusterSnapshot) -> _Figure:
-        if cluster.cost is None:
-            return None
-        price = cores * cluster.cost.micros_per_core * _GIB + memory * cluster.cost.micros_per_gib * _MILLI
+    @cache
+    def priced(cost: Cost) -> _Figure:
+        price = cores * cost.micros_per_core * _GIB + memory * cost.micros_per_gib * _MILLI
         return price, f"{what} costs {price // (_MILLI * _GIB)} millionths an hour"
 
-    return figure
+    return lambda cluster: None if cluster.cost is None else priced(cluster.cost)
+
+
+def _needs(unit: UnitInput) -> tuple[int, int]:
+    """Return the millicores and bytes that all replicas request together."""
+    cores = sum(workload.requests.get("cpu", 0) * workload.replicas for workload in unit.workloads)
+    memory = sum(workload.requests.get("memory", 0) * workload.replicas for workload in unit.workloads)
+    return cores, memory
 
 
 def _external_figure(preference: ClusterPreference, now: datetime) -> Callable[[ClusterSnapshot], _Figure]:

@@ -3,14 +3,14 @@
 Fields that have their default are left out: most of a fleet's verdicts say little, and are kept ten thousand times.
 """
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fedsvc_placement.model import Decision
+from fedsvc_placement.model import ClusterVerdicts, Decision
 
 T = TypeVar("T")
 
@@ -20,31 +20,24 @@ def to_dict(decision: Decision) -> dict[str, Any]:
     return to_plain(decision)
 
 
-def from_dict(data: Mapping[str, Any]) -> Decision:
-    """Return the decision that `to_dict` was given, of this release or an older one.
-
-    Raises:
-        TypeError: a field is missing that has no default, or one is not known.
-    """
-    return from_plain(Decision, data)
-
-
-def to_plain(value: Any) -> dict[str, Any]:
-    """Return one of the model's values as JSON types; mappings and sets are sorted."""
+def to_plain(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return one of the model's values as JSON types, but for some fields; mappings and sets are sorted."""
     return {
-        part.name: _plain(found) for part in fields(value) if (found := getattr(value, part.name)) != _default(part)
+        name: _plain(found)
+        for name, default in _defaults(type(value))  # type: ignore[arg-type]  # classes are hashable
+        if name not in without and (found := getattr(value, name)) != default
     }
 
 
 def _plain(value: object) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
         return _plain_mapping(value)
-    if isinstance(value, frozenset):
-        return [_plain(part) for part in sorted(value)]
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+    if isinstance(value, frozenset | tuple | ClusterVerdicts):
+        return [_plain(part) for part in (sorted(value) if isinstance(value, frozenset) else value)]
     if is_dataclass(value):
         return to_plain(value)
     return value
@@ -57,8 +50,13 @@ def _plain_mapping(value: Mapping[Any, Any]) -> Any:
     return {key: _plain(value[key]) for key in keys}
 
 
-def _default(part: Field[Any]) -> Any:
-    return part.default if part.default_factory is MISSING else part.default_factory()
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Return the fields of a class, each with its default."""
+    return tuple(
+        (part.name, part.default if part.default_factory is MISSING else part.default_factory())
+        for part in fields(kind)
+    )
 
 
 def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
@@ -86,6 +84,8 @@ def _read(hint: Any, value: Any) -> Any:
 def _read_many(origin: Any, parts: tuple[Any, ...], value: Any) -> Any:
     if origin is tuple:
         return _tuple(parts, value)
+    if origin is Sequence:
+        return tuple(_read(parts[0], part) for part in value)
     if origin is frozenset:
         return frozenset(_read(parts[0], part) for part in value)
     if origin is Mapping and get_origin(parts[0]) is tuple:

@@ -1,12 +1,12 @@
 """Why clusters that fit all rules are taken or not: the verdicts of rule `Select`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
 from fedsvc_placement.choosing import Choice
 from fedsvc_placement.eligibility import Standing
-from fedsvc_placement.groups import pool_of
-from fedsvc_placement.model import AffinityGroup, Placement, SpreadConstraint, Topology, Verdict
-from fedsvc_placement.selecting import Measures, suffices
+from fedsvc_placement.groups import tiers_of
+from fedsvc_placement.model import SpreadConstraint, Topology, Verdict
+from fedsvc_placement.selecting import Measures, Pool
 from fedsvc_placement.texts import count_text, groups_text, list_text, topology_text
 
 SELECT = "Select"
@@ -14,49 +14,64 @@ SELECT = "Select"
 _TAKEN = Verdict(rule=SELECT, passed=True, reason="Taken")
 
 
-def select_verdicts(measures: Measures, choice: Choice, fitting: Sequence[Standing]) -> Mapping[str, Verdict]:
-    """Return the verdict on each fitting cluster by name; none where a placement takes all that fit."""
+def refusals_of(measures: Measures, choice: Choice) -> "Refusals | None":
+    """Return what is to be said of fitting clusters; None where a placement takes all that fit."""
     placement = measures.unit.placement
     if not placement.groups and all(entry.max_groups is None for entry in placement.spread):
-        return {}
-    taken = set(choice.selection.names)
-    members = {standing.cluster.name for standing in choice.pool.standings}
-    limits = _Limits(measures, choice)
-    found: dict[str, Verdict] = {}
-    for standing in fitting:
-        name = standing.cluster.name
-        if name in taken:
-            found[name] = _taken(choice, name)
-        elif name not in members:
-            found[name] = _other_group(placement, choice, standing)
-        elif name in choice.pool.tiers and not choice.selection.lacking:
-            message = f"overflow tier {choice.pool.tiers[name]} of affinity group {choice.group} is not needed"
-            found[name] = _refused("OverflowNotNeeded", message)
-        else:
-            found[name] = limits.verdict(name)
-    return found
+        return None
+    return Refusals(measures, choice)
 
 
-def _taken(choice: Choice, name: str) -> Verdict:
-    if not choice.group:
-        return _TAKEN
-    tier = choice.selection.tiers.get(name)
+class Refusals:
+    """Why fitting clusters are taken or not; of those that are alike the same value is given."""
+
+    def __init__(self, measures: Measures, choice: Choice) -> None:
+        self._measures = measures
+        self._choice = choice
+        self._limits = _Limits(measures, choice)
+        placement = measures.unit.placement
+        self._tiers = [tiers_of(measures.fleet, placement, index) for index in range(len(placement.groups))]
+        self._said: dict[Hashable, Verdict] = {}
+
+    def verdict(self, standing: Standing, room: tuple[int, ...]) -> Verdict:
+        """Return why a cluster is not taken that fits; `room` is for how many replicas of each workload it has room."""
+        choice = self._choice
+        tiers = [tier[standing.place] for tier in self._tiers]
+        if tiers and tiers[choice.index] is None:
+            found = tuple([index for index, tier in enumerate(tiers) if tier is not None])
+            return self._once(found, lambda: self._other_group(found))
+        tier = tiers[choice.index] if tiers else None
+        if tier and not choice.selection.lacking:
+            message = f"overflow tier {tier} of affinity group {choice.group} is not needed"
+            return self._once(("spare", tier), lambda: _refused("OverflowNotNeeded", message))
+        return self._limits.verdict(standing.cluster.name, room)
+
+    def taken(self, name: str) -> Verdict:
+        """Return how a cluster was taken."""
+        choice = self._choice
+        if not choice.group:
+            return _TAKEN
+        tier = choice.selection.tiers.get(name)
+        return self._once(("taken", tier), lambda: _taken(choice.group, tier))
+
+    def _once(self, key: Hashable, make: Callable[[], Verdict]) -> Verdict:
+        if key not in self._said:
+            self._said[key] = make()
+        return self._said[key]
+
+    def _other_group(self, found: Sequence[int]) -> Verdict:
+        choice, groups = self._choice, self._measures.unit.placement.groups
+        used = f"affinity group {choice.group} is used" if choice.group else "no affinity group has a cluster that fits"
+        if not found:
+            return _refused("InNoGroup", f"it is in none of placement.groups; {used}")
+        return _refused("GroupNotUsed", f"it is in affinity group {list_text(groups[i].name for i in found)}; {used}")
+
+
+def _taken(group: str, tier: int | None) -> Verdict:
     if tier is None:
-        return Verdict(rule=SELECT, passed=True, reason="Taken", message=f"in affinity group {choice.group}")
-    message = f"overflow tier {tier} of affinity group {choice.group}, which has too little room itself"
+        return Verdict(rule=SELECT, passed=True, reason="Taken", message=f"in affinity group {group}")
+    message = f"overflow tier {tier} of affinity group {group}, which has too little room itself"
     return Verdict(rule=SELECT, passed=True, reason="Overflow", message=message)
-
-
-def _other_group(placement: Placement, choice: Choice, standing: Standing) -> Verdict:
-    groups = [group.name for group in placement.groups if _holds(group, standing)]
-    used = f"affinity group {choice.group} is used" if choice.group else "no affinity group has a cluster that fits"
-    if not groups:
-        return _refused("InNoGroup", f"it is in none of placement.groups; {used}")
-    return _refused("GroupNotUsed", f"it is in affinity group {list_text(groups)}; {used}")
-
-
-def _holds(group: AffinityGroup, standing: Standing) -> bool:
-    return bool(pool_of(group, [standing]).standings)
 
 
 class _Limits:
@@ -68,69 +83,86 @@ class _Limits:
     def __init__(self, measures: Measures, choice: Choice) -> None:
         self._measures = measures
         self._groups = measures.groups()
-        pool = [standing.cluster.name for standing in choice.pool.standings]
-        self._scores = {name: measures.scores.unbiased(name) for name in pool}
-        self._bound = {standing.cluster.name for standing in choice.pool.standings if standing.bound}
+        self._bound = {standing.cluster.name for standing in choice.pool.bound}
+        self._score = measures.scores.unbiased
         taken = choice.selection.names
         # The lowest of those taken is the one that the others are compared with.
-        self._last = min(taken, key=lambda name: (self._scores[name], name), default=None)
-        self._totals: list[dict[str, int]] = []
+        self._last = min(taken, key=lambda name: (self._score(name), name), default=None)
+        key = choice.pool.key
+        self._totals: Sequence[Mapping[str, int]] = measures.scores.points.keep(
+            None if key is None else ("totals", key), lambda: self._summed(choice.pool)
+        )
+        self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
+        # The one of them that scores least, empty where none is used.
+        self._lowest = [_lowest(used, totals) for used, totals in zip(self._used, self._totals, strict=True)]
+        # Many clusters are alike, and the same is to be said of them.
+        self._said: dict[tuple[tuple[str | None, ...], int, tuple[int, ...]], Verdict] = {}
+
+    def _summed(self, pool: Pool) -> Sequence[Mapping[str, int]]:
+        """Return what the groups under each constraint score in all."""
+        found: list[dict[str, int]] = []
         for groups in self._groups:
             totals: dict[str, int] = {}
-            for name in pool:
-                totals[groups[name]] = totals.get(groups[name], 0) + self._scores[name]
-            self._totals.append(totals)
-        self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
-        # Many clusters are alike, and the same is to be said of them.
-        self._said: dict[tuple[tuple[str, ...], int, tuple[int, ...]], Verdict] = {}
+            for standing in pool.standings:
+                name = standing.cluster.name
+                totals[groups[name]] = totals.get(groups[name], 0) + self._score(name)
+            found.append(totals)
+        return found
 
-    def verdict(self, name: str) -> Verdict:
+    def verdict(self, name: str, room: tuple[int, ...]) -> Verdict:
         """Return why a cluster is not taken that was there to be chosen."""
-        spread, rooms = self._measures.unit.placement.spread, self._measures.rooms
-        beyond = tuple(
-            ""
-            if entry.max_groups is None or len(used) < entry.max_groups or groups[name] in used
-            # Of a cluster that is a group by itself nothing more is said.
-            else "another"
-            if entry.by == Topology.CLUSTER
-            else groups[name]
-            for entry, groups, used in zip(spread, self._groups, self._used, strict=True)
-        )
-        room = rooms.by_cluster[name] if rooms is not None else ()
-        key = (beyond, self._scores[name], room)
+        spread = self._measures.unit.placement.spread
+        beyond = tuple([self._beyond(entry, index, self._groups[index][name]) for index, entry in enumerate(spread)])
+        key = (beyond, self._score(name), room)
         found = self._said.get(key)
         if found is None:
-            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group]
-            message = "; ".join([*full, self._compared(name)])
+            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
+            message = "; ".join([*full, self._compared(self._score(name), room)])
             found = self._said[key] = _refused("LimitReached" if full else "NotTaken", message)
         return found
+
+    def _beyond(self, entry: SpreadConstraint, index: int, group: str) -> str | None:
+        """Return the group of a cluster that was not taken if it would be one too many, else None.
+
+        It is left empty where nothing more is said of it: a cluster by itself, or one that scores like the lowest used.
+        """
+        used, totals = self._used[index], self._totals[index]
+        if entry.max_groups is None or len(used) < entry.max_groups:
+            return None
+        if entry.by == Topology.CLUSTER:
+            return ""
+        if group in used:
+            return None
+        return "" if totals[group] == totals[self._lowest[index]] else group
 
     def _full(self, entry: SpreadConstraint, index: int, group: str) -> str:
         used, totals = self._used[index], self._totals[index]
         most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
         text = f"the limit of {most} is reached by {list_text(sorted(used))}"
-        if entry.by == Topology.CLUSTER:
+        if not group:
             return text
-        lowest = min(used, key=lambda name: (totals[name], name))
-        if totals[group] == totals[lowest]:
-            return text
+        lowest = self._lowest[index]
         noun = topology_text(entry.by, entry.label_key)
         return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
 
-    def _compared(self, name: str) -> str:
-        last, rooms = self._last, self._measures.rooms
+    def _compared(self, mine: int, room: tuple[int, ...]) -> str:
+        last, needs = self._last, self._measures.needs
         if last is None:
             return "no set of clusters can be taken"
-        mine, theirs = self._scores[name], self._scores[last]
+        theirs = self._score(last)
         text = f"score {mine} against {theirs} of {last}, the last taken"
         if mine < theirs:
             return text
-        if rooms is not None and not suffices(rooms, name):
-            have = sum(rooms.by_cluster[name])
-            return f"{text}, which with the others has more room; here is room for {count_text(have, 'replica')}"
+        if room != needs:
+            here = count_text(sum(room), "replica")
+            return f"{text}, which with the others has more room; here is room for {here}"
         if mine == theirs:
             return f"{text}: no better"
         return f"{text}, which {'stays' if last in self._bound else 'serves the spread better'}"
+
+
+def _lowest(used: Collection[str], totals: Mapping[str, int]) -> str:
+    return min(used, key=lambda name: (totals[name], name), default="")
 
 
 def _refused(reason: str, message: str) -> Verdict:

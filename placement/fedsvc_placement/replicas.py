@@ -1,7 +1,7 @@
 """From a replica policy and the chosen clusters to the replicas of each workload of a unit."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -40,6 +40,7 @@ def divide_unit(
     reserve_ppm: int,
     now: datetime,
     rebalance: bool = False,
+    counted: Callable[[str], int | None] | None = None,
 ) -> UnitDivision:
     """Divide all workloads of a unit to the chosen clusters.
 
@@ -58,6 +59,8 @@ def divide_unit(
             `settled` already, as is worth while for many units on one fleet.
         now: time zone aware.
         rebalance: divide as if nothing ran, whatever the policy's movement.
+        counted: gives the room of a cluster by name, those before included, where that is known already; for a unit
+            of one workload.
 
     Raises:
         ValueError: a mode, strategy or movement that does not exist, or negative numbers; `validate` tells them with
@@ -71,7 +74,7 @@ def divide_unit(
     asks_room = policy.within_capacity or not _is_promise(policy)
     # What each cluster has left; what a workload is given now is taken off before the next is divided.
     capacities = [
-        None if capacity is None or not asks_room else settled(capacity, reserve_ppm)
+        None if capacity is None or not asks_room or counted is not None else settled(capacity, reserve_ppm)
         for capacity in (entry.chosen.cluster.capacity for entry in terms)
     ]
     weights: Sequence[int] | None = None
@@ -81,16 +84,20 @@ def divide_unit(
         befores = [_before(entry.chosen, workload) for entry in terms]
         rooms: list[int | None] = [None] * len(terms)
         if asks_room:
-            rooms = [
-                room_in(
-                    capacity,
-                    workload,
-                    before=before or 0,
-                    learned=known.get((entry.chosen.cluster.name, workload.key), ()),
-                    now=now,
-                )
-                for entry, capacity, before in zip(terms, capacities, befores, strict=True)
-            ]
+            rooms = (
+                [counted(entry.chosen.cluster.name) for entry in terms]
+                if counted is not None
+                else [
+                    room_in(
+                        capacity,
+                        workload,
+                        before=before or 0,
+                        learned=known.get((entry.chosen.cluster.name, workload.key), ()),
+                        now=now,
+                    )
+                    for entry, capacity, before in zip(terms, capacities, befores, strict=True)
+                ]
+            )
             if not _is_promise(policy):
                 rooms = [(before or 0) if room is None else room for room, before in zip(rooms, befores, strict=True)]
         if weights is None:

@@ -1,14 +1,13 @@
 """How many replicas of a unit's workloads clusters have room for, where a placement asks for that."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 
-from fedsvc_placement.capacity import room_of
+from fedsvc_placement.capacity import limited
+from fedsvc_placement.columns import Column
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import (
-    ClusterSnapshot,
     Learned,
     Memory,
     Mode,
@@ -30,10 +29,55 @@ class Rooms:
     needs: tuple[int, ...]
     # Whether each cluster has to hold all of them by itself.
     duplicated: bool
-    # Replicas of each workload by cluster, those before included, not more than needed.
-    by_cluster: Mapping[str, tuple[int, ...]]
-    # The same without that limit, as it is recorded.
-    recorded: Mapping[str, Mapping[str, int]]
+    # Whether a cluster of which nothing is known has any room, as where shares are fixed; elsewhere it has no more than
+    # runs there.
+    unknown_fits: bool
+    # Of each workload, by place in the fleet: room beside what runs there.
+    columns: tuple[Column, ...]
+    # Place of each cluster.
+    places: Mapping[str, int]
+    # Of clusters that differ, by name: the unit runs there, or something was learned. None where nothing is known.
+    own: Mapping[str, tuple[int | None, ...]]
+    # Replicas there before.
+    before: Mapping[str, tuple[int, ...]]
+    _capped: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def counted(self, name: str) -> tuple[int | None, ...]:
+        """Return the room of a cluster for each workload, those before included, as it is recorded."""
+        found = self.own.get(name)
+        if found is not None:
+            return found
+        place = self.places[name]
+        return tuple([column.values[place] for column in self.columns])
+
+    def room(self, name: str) -> tuple[int, ...]:
+        """Return the replicas of each workload a cluster can have, those before included, not more than needed."""
+        found = self._capped.get(name)
+        if found is None:
+            before = self.before.get(name) or (0,) * len(self.needs)
+            found = self._capped[name] = tuple(
+                [
+                    min(need if self.unknown_fits else was, need) if count is None else min(count, need)
+                    for count, need, was in zip(self.counted(name), self.needs, before, strict=True)
+                ]
+            )
+        return found
+
+    def all_counted(self) -> tuple[list[int | None], ...]:
+        """Return for each workload what `counted` says of every cluster, by place."""
+        found = tuple([list(column.values) for column in self.columns])
+        for name, counts in self.own.items():
+            place = self.places[name]
+            for values, count in zip(found, counts, strict=True):
+                values[place] = count
+        return found
+
+    def scarce(self) -> set[int]:
+        """Return the places of clusters that may have room for less than all; of others it is known that they have."""
+        found: set[int] = {self.places[name] for name in self.own}
+        for column, need in zip(self.columns, self.needs, strict=True):
+            found |= column.below(need)
+        return found
 
 
 def counts_capacity(policy: ReplicaPolicy | None) -> bool:
@@ -51,53 +95,43 @@ def wanted_replicas(policy: ReplicaPolicy | None, workload: WorkloadInput) -> in
 
 
 def rooms_of(
-    unit: UnitInput,
-    fleet: PreparedFleet,
-    clusters: Sequence[ClusterSnapshot],
-    bindings: Mapping[str, PreviousBinding],
-    *,
-    memory: Memory,
-    now: datetime,
+    unit: UnitInput, fleet: PreparedFleet, bindings: Mapping[str, PreviousBinding], *, memory: Memory, now: datetime
 ) -> Rooms | None:
     """Return the room of clusters for a unit; None where its placement does not ask."""
     policy = unit.placement.replicas
     if policy is None or not counts_capacity(policy) or not unit.workloads:
         return None
     workloads = tuple(sorted(unit.workloads, key=lambda workload: workload.key))
-    needs = tuple(wanted_replicas(policy, workload) for workload in workloads)
-    by_cluster: dict[str, tuple[int, ...]] = {}
-    recorded: dict[str, dict[str, int]] = {}
-    # A cluster of which nothing is known has any room where shares are fixed, and no more than runs there elsewhere.
-    fixed_shares = policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED
+    columns = tuple([fleet.room(workload.requests) for workload in workloads])
     learned: dict[tuple[str, str], list[Learned]] = {}
     for entry in memory.learned:
         learned.setdefault((entry.cluster, entry.workload), []).append(entry)
-    for snapshot in clusters:
-        cluster, version = fleet.left(snapshot)
-        binding = bindings.get(cluster.name)
-        found: list[int] = []
-        for workload, need in zip(workloads, needs, strict=True):
-            before = (binding.replicas or {}).get(workload.key, 0) if binding is not None else 0
-            seen = learned.get((cluster.name, workload.key), ())
-            ask = partial(room_of, cluster, workload, before=before, reserve_ppm=0, learned=seen, now=now)
-            room = ask() if before or seen else _kept_room(fleet, cluster, version, workload, ask)
-            if room is not None:
-                recorded.setdefault(cluster.name, {})[workload.key] = room
-            unknown = need if fixed_shares else before
-            found.append(min(unknown if room is None else room, need))
-        by_cluster[cluster.name] = tuple(found)
+    before = {
+        name: tuple([(binding.replicas or {}).get(workload.key, 0) for workload in workloads])
+        for name, binding in bindings.items()
+        if name in fleet.places
+    }
+    differing = {*before, *(entry.cluster for entry in memory.learned if entry.cluster in fleet.places)}
+    own: dict[str, tuple[int | None, ...]] = {}
+    for name in differing:
+        place, there = fleet.places[name], before.get(name) or (0,) * len(workloads)
+        own[name] = tuple(
+            [
+                _room(column.values[place], was, learned.get((name, workload.key), ()), now)
+                for column, workload, was in zip(columns, workloads, there, strict=True)
+            ]
+        )
     return Rooms(
         workloads=workloads,
-        needs=needs,
+        needs=tuple([wanted_replicas(policy, workload) for workload in workloads]),
         duplicated=policy.mode == Mode.DUPLICATED,
-        by_cluster=by_cluster,
-        recorded=recorded,
+        unknown_fits=policy.mode == Mode.DUPLICATED or policy.strategy == Strategy.WEIGHTED,
+        columns=columns,
+        places=fleet.places,
+        own=own,
+        before=before,
     )
 
 
-def _kept_room(
-    fleet: PreparedFleet, cluster: ClusterSnapshot, version: int, workload: WorkloadInput, ask: Callable[[], int | None]
-) -> int | None:
-    """Return the room for a workload of which nothing runs there: the same for all that request the same."""
-    requests = frozenset(workload.requests.items())
-    return fleet.keep(("room", cluster.name, version, requests, workload.completions is not None), ask)
+def _room(beside: int | None, before: int, learned: Sequence[Learned], now: datetime) -> int | None:
+    return limited(None if beside is None else beside + before, learned, now)

@@ -1,11 +1,13 @@
 """Which of the fitting clusters are taken: the spread constraints on the clusters of one affinity group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice, takewhile
 
 from fedsvc_placement.eligibility import Standing
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import SpreadResult, UnitInput
+from fedsvc_placement.model import SpreadResult, Topology, UnitInput
 from fedsvc_placement.preferences import Scores
 from fedsvc_placement.rooms import Rooms
 from fedsvc_placement.spread import Item, Limit, Problem
@@ -31,9 +33,13 @@ class Pool:
     """The clusters there are to choose from."""
 
     # Fitting clusters, sorted by name.
-    standings: tuple[Standing, ...]
+    standings: Sequence[Standing]
     # Overflow tier of each, from 1; those of the group itself are left out.
     tiers: Mapping[str, int]
+    # Those of them that the unit is on, sorted by name.
+    bound: tuple[Standing, ...]
+    # Names it among the pools of units that ask the same and have the same clusters in it; None where it is its own.
+    key: Hashable = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,16 @@ class Measures:
 
     def groups(self) -> tuple[Mapping[str, str], ...]:
         """Return the group of each cluster by name, under each spread constraint."""
-        return tuple(self.fleet.groups(entry.by, entry.label_key) for entry in self.unit.placement.spread)
+        return tuple([self.fleet.groups(entry.by, entry.label_key) for entry in self.unit.placement.spread])
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """Replicas wanted of each workload; none where room does not count."""
+        return () if self.rooms is None else self.rooms.needs
+
+    def room(self, name: str) -> tuple[int, ...]:
+        """Return how many of these a cluster has room for; none where room does not count."""
+        return () if self.rooms is None else self.rooms.room(name)
 
 
 def worth(score: int) -> int:
@@ -98,11 +113,15 @@ def select(measures: Measures, pool: Pool, *, keep: bool) -> Selection:
     """
     best: Selection | None = None
     for tier in range(max(pool.tiers.values(), default=0) + 1):
-        members = [
-            standing
-            for standing in pool.standings
-            if pool.tiers.get(standing.cluster.name, 0) <= tier or (keep and standing.bound)
-        ]
+        members = (
+            [
+                standing
+                for standing in pool.standings
+                if pool.tiers.get(standing.cluster.name, 0) <= tier or (keep and standing.bound)
+            ]
+            if pool.tiers
+            else pool.standings
+        )
         found = _select(measures, pool, members, keep=keep)
         if best is None or found.lacking < best.lacking:
             best = found
@@ -117,22 +136,24 @@ def lacking(rooms: Rooms | None, names: Sequence[str]) -> int:
     if rooms is None:
         return 0
     if rooms.duplicated:
-        return sum(
-            need - room for name in names for need, room in zip(rooms.needs, rooms.by_cluster[name], strict=True)
-        )
-    held = [sum(rooms.by_cluster[name][place] for name in names) for place in range(len(rooms.needs))]
+        return sum(need - room for name in names for need, room in zip(rooms.needs, rooms.room(name), strict=True))
+    held = [sum(rooms.room(name)[place] for name in names) for place in range(len(rooms.needs))]
     return sum(max(0, need - room) for need, room in zip(rooms.needs, held, strict=True))
 
 
 def suffices(rooms: Rooms, name: str) -> bool:
     """Tell whether a cluster has room for all replicas by itself."""
-    return rooms.by_cluster[name] == rooms.needs
+    return rooms.room(name) == rooms.needs
 
 
 def _select(measures: Measures, pool: Pool, members: Sequence[Standing], *, keep: bool) -> Selection:
     placement, rooms = measures.unit.placement, measures.rooms
     proven = True
     if any(entry.max_groups is not None for entry in placement.spread):
+        if not pool.tiers:
+            found = _clear_choice(measures, pool, keep=keep)
+            if found is not None:
+                return found
         by_sum = rooms is not None and not rooms.duplicated
         picked = pick(
             Problem(
@@ -159,6 +180,59 @@ def _selection(measures: Measures, pool: Pool, members: Sequence[Standing], *, p
     )
 
 
+def _clear_choice(measures: Measures, pool: Pool, *, keep: bool) -> Selection | None:
+    """Return the best so many clusters, each by itself, where they keep every limit together and have room; else None.
+
+    No other choice is better then: none has more clusters, and the worst of these is better than all others. So it is
+    with most units that are placed already, where each cluster would otherwise have to be weighed against all.
+    """
+    spread, rooms = measures.unit.placement.spread, measures.rooms
+    limits = [entry.max_groups for entry in spread if entry.by == Topology.CLUSTER and entry.max_groups is not None]
+    if not limits or not 0 < min(limits) < len(pool.standings) or not measures.fleet.nests(spread):
+        return None
+    members = _best(measures, pool, min(limits), keep=keep)
+    if rooms is not None and rooms.duplicated and not all(suffices(rooms, one.cluster.name) for one in members):
+        return None
+    for entry, by_name in zip(spread, measures.groups(), strict=True):
+        groups = len({by_name[standing.cluster.name] for standing in members})
+        if groups < entry.min_groups or (entry.max_groups is not None and groups > entry.max_groups):
+            return None
+    found = _selection(measures, pool, members, proven=True)
+    return None if found.lacking else found
+
+
+def _best(measures: Measures, pool: Pool, most: int, *, keep: bool) -> Sequence[Standing]:
+    """Return the best clusters each by itself, sorted by name; ties are looked at where they decide."""
+
+    def rank(standing: Standing) -> tuple[bool, int]:
+        return keep and standing.bound, worth(measures.scores.total(standing.cluster.name))
+
+    here = {standing.place for standing in pool.bound}
+    others = (standing for standing in _ranked(measures, pool) if standing.place not in here)
+    best = sorted([*pool.bound, *islice(others, most)], key=rank, reverse=True)
+    last = rank(best[most - 1])
+    sure = [standing for standing in best if rank(standing) > last]
+    tied = [standing for standing in best if rank(standing) == last]
+    tied += takewhile(lambda standing: rank(standing) == last, others)
+    if len(sure) + len(tied) > most:
+        unit = measures.unit.key
+        tied = nsmallest(
+            most - len(sure),
+            tied,
+            key=lambda one: (tie_break(unit, one.cluster.name)[0] >> (64 - _TIE_BITS), one.place),
+        )
+    return sorted([*sure, *tied], key=lambda standing: standing.place)
+
+
+def _ranked(measures: Measures, pool: Pool) -> Sequence[Standing]:
+    """Return the clusters of a pool from the highest score to the lowest, as they stand with units that are nowhere."""
+    points = measures.scores.points
+    return points.keep(
+        None if pool.key is None else ("ranked", pool.key),
+        lambda: sorted(pool.standings, key=lambda one: -worth(points.totals.get(one.cluster.name, 0))),
+    )
+
+
 def _items(
     measures: Measures, pool: Pool, members: Sequence[Standing], *, keep: bool, by_sum: bool
 ) -> tuple[Item, ...]:
@@ -178,7 +252,7 @@ def _items(
         found.append(
             Item(
                 groups=tuple([groups[name] for groups in by_name]),
-                rooms=rooms.by_cluster[name] if rooms is not None and by_sum else (),
+                rooms=rooms.room(name) if rooms is not None and by_sum else (),
                 value=value,
                 kept=keep and standing.bound,
             )
@@ -193,7 +267,7 @@ def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bo
         return found
     by_name = {standing.cluster.name: standing for standing in pool.standings}
     names = list(found.names)
-    order = sorted(found.tiers, key=lambda name: (-found.tiers[name], sum(rooms.by_cluster[name]), name))
+    order = sorted(found.tiers, key=lambda name: (-found.tiers[name], sum(rooms.room(name)), name))
     for name in order:
         others = [other for other in names if other != name]
         if not (keep and by_name[name].bound) and lacking(rooms, others) <= found.lacking:

@@ -13,6 +13,7 @@ from fedsvc.model.unit import UnitState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
 from fedsvc.store import clusters, decisions, units
+from fedsvc_placement import from_dict
 
 CRD = (CRD_GROUP, "v1", CRD_KIND)
 WIDGET = ("example.com", "v1", "Widget")
@@ -104,10 +105,10 @@ async def until_missing(world: Any) -> None:
         async with world.store.reader() as tx:
             unit = await units.get(tx, "shop", "objects")
             newest = (await decisions.newest(tx, [unit.uid])).get(unit.uid)
-        if newest is None or not newest.record["clusters"]:
+        if newest is None:
             return False
-        reasons = [{verdict["reason"] for verdict in entry["verdicts"]} for entry in newest.record["clusters"]]
-        return all("KindsMissing" in found for found in reasons)
+        judged = from_dict(newest.record).clusters
+        return all("KindsMissing" in {verdict.reason for verdict in entry.verdicts} for entry in judged)
 
     await world.until(decided)
 

@@ -31,6 +31,7 @@ from fedsvc_placement import (
     Trigger,
     UnitAffinity,
     UnitMatcher,
+    from_dict,
 )
 from fedsvc_placement.model import DataAccess, DataAnchor
 
@@ -163,7 +164,7 @@ async def test_a_cluster_that_joins_draws_those_that_ask_for_it(
     async def looked_at_c() -> bool:
         async with world.store.reader() as tx:
             (newest,) = (await decisions.newest(tx, [unit.uid])).values()
-        return len(newest.record["clusters"]) == 2
+        return len(from_dict(newest.record).clusters) == 2
 
     await world.until(looked_at_c)
     await until_on(world, "web", place)

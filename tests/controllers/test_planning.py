@@ -13,7 +13,6 @@ from fedsvc.controllers.planning import (
     plan_unit,
     removal_of,
     render_cluster,
-    same_result,
     with_decision,
 )
 from fedsvc.model.cluster import Cluster, Connection, ObjectDeletion
@@ -35,6 +34,7 @@ from fedsvc_placement import (
     ReplicaRule,
     UnitInput,
     prepare_fleet,
+    same_answer,
 )
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -139,7 +139,7 @@ def test_deciding_again_changes_nothing_and_says_the_same() -> None:
     second = plan_unit(given_input(previous=carried_out(first)))
     assert second.changed == ()
     assert second.gone == ()
-    assert same_result(decision_record(first.decision), decision_record(second.decision))
+    assert same_answer(decision_record(first.decision), decision_record(second.decision))
 
 
 def test_a_cluster_that_leaves_is_gone_and_the_others_are_untouched() -> None:

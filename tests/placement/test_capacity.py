@@ -200,7 +200,7 @@ def test_head_room_by_every_topology(headroom: Headroom, expected: int) -> None:
 
 
 def test_a_topology_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(ValueError, match="topology planet does not exist"):
+    with pytest.raises(ValueError, match="topology 'planet' is not one of"):
         reserve_ppm([in_region("a", "eu", 1)], Headroom(by="planet"))
 
 

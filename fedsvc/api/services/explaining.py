@@ -11,7 +11,7 @@ from fedsvc.rendering.workloads import looks_around
 from fedsvc.store import decisions, placing, units
 from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.store import Transaction
-from fedsvc_placement import Decision, decide, from_dict, to_dict
+from fedsvc_placement import Decision, decide, from_dict, to_record
 from fedsvc_placement.inputs import decide_on
 
 
@@ -61,7 +61,7 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
             raise NotFoundError(f"decisions/{decision_id} of {name}")
     decision = await _replay(tx, stored) if replay else from_dict(stored.record)
     # JSONB keeps no order of keys.
-    same = replay and canonical_json(to_dict(decision)) == canonical_json(stored.record)
+    same = replay and canonical_json(to_record(decision)) == canonical_json(to_record(from_dict(stored.record)))
     return Explained(
         unit=unit_name,
         revision=stored.revision,

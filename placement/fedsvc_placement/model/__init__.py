@@ -54,6 +54,7 @@ from fedsvc_placement.model.state import (
     UnitInput,
     WorkloadInput,
 )
+from fedsvc_placement.model.verdicts import ClusterVerdicts, VerdictKind
 from fedsvc_placement.model.words import (
     CORDON_TAINT,
     MAINTENANCE_TAINT,
@@ -83,6 +84,7 @@ __all__ = [
     "ClusterPreference",
     "ClusterSnapshot",
     "ClusterVerdict",
+    "ClusterVerdicts",
     "ConditionRequirement",
     "Cost",
     "DataAccess",
@@ -132,6 +134,7 @@ __all__ = [
     "UnitInput",
     "UnitMatcher",
     "Verdict",
+    "VerdictKind",
     "VersionRange",
     "WorkloadInput",
 ]

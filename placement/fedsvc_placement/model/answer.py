@@ -1,6 +1,6 @@
 """The answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -183,7 +183,7 @@ class Decision:
     # SHA-256 (hex) of what the answer depends on: equal digests, equal decisions.
     inputs_digest: str
     # One for each registered cluster, sorted by name.
-    clusters: tuple[ClusterVerdict, ...]
+    clusters: Sequence[ClusterVerdict]
     # Where the unit shall be, sorted by name.
     targets: tuple[Target, ...]
     # One for each workload, sorted by key.

@@ -39,6 +39,10 @@ class Rule:
     applies: Callable[[UnitInput], bool]
     # Its verdict on a cluster.
     judge: Callable[[Candidate], Verdict]
+    # Whether the verdict depends on which cluster it is: clusters that only differ in name may then be judged apart.
+    by_name: Callable[[UnitInput], bool] = lambda _unit: False
+    # Whether it depends on where other units are.
+    by_neighbours: bool = False
 
 
 def always(_unit: UnitInput) -> bool:

@@ -4,7 +4,7 @@ The first two hold for what runs already as well: no failover and no mistake kee
 """
 
 from fedsvc_placement.model import DataAccess, DataAnchor, Dataset, Topology, Verdict
-from fedsvc_placement.rules.candidate import Candidate, Rule
+from fedsvc_placement.rules.candidate import Candidate, Rule, always
 from fedsvc_placement.texts import list_text, topology_text
 from fedsvc_placement.topology import group_of
 
@@ -102,7 +102,7 @@ def _fresh(anchor: DataAnchor, lag_seconds: int | None) -> tuple[str, str]:
 JURISDICTION = Rule(
     name=_JURISDICTION, applies=lambda unit: unit.placement.jurisdictions is not None, judge=jurisdiction
 )
-DATA_ANCHOR = Rule(name=_DATA_ANCHOR, applies=lambda unit: bool(unit.placement.data), judge=data_anchor)
+DATA_ANCHOR = Rule(name=_DATA_ANCHOR, applies=lambda unit: bool(unit.placement.data), judge=data_anchor, by_name=always)
 TOPOLOGY = Rule(
     name=_TOPOLOGY,
     applies=lambda unit: any(entry.by != Topology.CLUSTER for entry in unit.placement.spread),

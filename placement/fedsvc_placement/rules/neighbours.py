@@ -4,11 +4,10 @@ A required affinity keeps new units away and moves nothing that runs: it is the 
 and one unit's move shall not set off another's. Followers do go: that is what following means.
 """
 
-from collections.abc import Mapping
-
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import AffinityMode, ClusterSnapshot, PlacedUnit, UnitAffinity, UnitInput, Verdict
-from fedsvc_placement.rules.candidate import Candidate, Rule, stays
+from fedsvc_placement.neighbourhood import Neighbourhood
+from fedsvc_placement.rules.candidate import Candidate, Rule, always, stays
 from fedsvc_placement.selectors import matches_unit
 from fedsvc_placement.texts import list_text, topology_text
 from fedsvc_placement.topology import domains
@@ -52,49 +51,33 @@ def unit_affinity(candidate: Candidate) -> Verdict:
 
 
 class Places:
-    """Where the units that an affinity is about are."""
+    """Where the units that an affinity is about are, as one unit sees it: itself is none of them."""
 
-    def __init__(
-        self, affinity: UnitAffinity, units: tuple[PlacedUnit, ...], fleet: Mapping[str, ClusterSnapshot]
-    ) -> None:
-        self._affinity = affinity
-        self._by_cluster: dict[str, list[str]] = {}
-        self._by_domain: dict[str, list[str]] = {}
-        for unit in units:
-            for name in unit.clusters:
-                self._by_cluster.setdefault(name, []).append(unit.key)
-                if name in fleet:
-                    for domain in domains(fleet[name], affinity.by, affinity.label_key):
-                        self._by_domain.setdefault(domain, []).append(unit.key)
-        self.nowhere = not self._by_cluster
+    def __init__(self, neighbourhood: Neighbourhood, own: str) -> None:
+        self._neighbourhood = neighbourhood
+        self._own = own
+        self._near: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
+        self.nowhere = neighbourhood.nowhere(own)
 
     def near(self, cluster: ClusterSnapshot) -> tuple[str, ...]:
-        """Return the keys of the units that are in the same place as a cluster, sorted.
-
-        A cluster is in the same place as itself, also where its region, say, is not known; of several zones one in
-        common is enough.
-        """
-        found = set(self._by_cluster.get(cluster.name, ()))
-        for domain in domains(cluster, self._affinity.by, self._affinity.label_key):
-            found.update(self._by_domain.get(domain, ()))
-        return tuple(sorted(found))
+        """Return the keys of the units that are in the same place as a cluster, sorted: see `Neighbourhood.near`."""
+        affinity, found = self._neighbourhood.affinity, self._neighbourhood
+        where = domains(cluster, affinity.by, affinity.label_key)
+        key = (where, cluster.name if found.is_at(cluster.name) or not where else "")
+        if key not in self._near:
+            self._near[key] = found.near(cluster, self._own)
+        return self._near[key]
 
 
 def matched_units(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> tuple[PlacedUnit, ...]:
     """Return the other units that an affinity is about, sorted by key."""
-    return tuple(
-        other
-        for other in fleet.units
-        if other.key != unit.key and matches_unit(affinity.units, other.key, other.labels)
-    )
+    found = fleet.neighbourhood(affinity).units
+    return tuple(found[key] for key in sorted(found) if key != unit.key)
 
 
 def places_of(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> Places:
     """Return where the units of an affinity are."""
-    return fleet.keep(
-        ("places", unit.key, affinity),
-        lambda: Places(affinity, matched_units(fleet, unit, affinity), fleet.clusters_by_name),
-    )
+    return fleet.keep_beside(("places", unit.key, affinity), lambda: Places(fleet.neighbourhood(affinity), unit.key))
 
 
 def is_first(candidate_unit: UnitInput, affinity: UnitAffinity, places: Places) -> bool:
@@ -120,9 +103,17 @@ def _judged(candidate: Candidate, affinity: UnitAffinity, places: Places) -> tup
     return "UnitsNotHere", f"none of the units it shall be together with is in {place}"
 
 
-FOLLOWS = Rule(name=_FOLLOWS, applies=lambda unit: bool(unit.placement.follows), judge=follows)
+FOLLOWS = Rule(
+    name=_FOLLOWS,
+    applies=lambda unit: bool(unit.placement.follows),
+    judge=follows,
+    by_name=always,
+    by_neighbours=True,
+)
 UNIT_AFFINITY = Rule(
     name=_UNIT_AFFINITY,
     applies=lambda unit: any(affinity.weight is None for affinity in unit.placement.affinities),
     judge=unit_affinity,
+    by_name=always,
+    by_neighbours=True,
 )

@@ -74,6 +74,13 @@ def _labels(selector: LabelSelector, candidate: Candidate) -> Verdict:
     return Verdict(rule=_SELECTION, passed=False, reason="LabelsDoNotMatch", message="; ".join(missing))
 
 
-SELECTION = Rule(name=_SELECTION, applies=always, judge=selection)
-EXCLUSION = Rule(name=_EXCLUSION, applies=always, judge=exclusion)
+SELECTION = Rule(
+    name=_SELECTION, applies=always, judge=selection, by_name=lambda unit: unit.placement.clusters is not None
+)
+EXCLUSION = Rule(
+    name=_EXCLUSION,
+    applies=always,
+    judge=exclusion,
+    by_name=lambda unit: unit.placement.exclude is not None and unit.placement.exclude.names is not None,
+)
 LEAVING = Rule(name=_LEAVING, applies=always, judge=leaving)

@@ -1,0 +1,222 @@
+"""Decisions as plain data in little room: what many clusters have in common is said once.
+
+`to_dict` says everything of every cluster, which for five hundred of them is a quarter of a megabyte; kept for ten
+thousand units that would be gigabytes. Here clusters are told by kind, and divisions by terms. Equal decisions give
+equal bytes, however they came about.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from fedsvc_placement.model import ClusterVerdict, ClusterVerdicts, Decision, ScorePart, Share, Verdict, VerdictKind
+from fedsvc_placement.record import from_plain, to_plain
+
+_CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+_CODE_OF = {code: index for index, code in enumerate(_CODES)}
+_TERMS = ("weight", "min", "max", "rule", "held", "tier")
+_NUMBERS = ("replicas", "before", "room", "completions")
+
+
+def to_record(decision: Decision) -> dict[str, Any]:
+    """Return a decision as JSON types, to be kept: as `to_dict` does, but for `clusters` and the shares of `divisions`.
+
+    clusters: `names` (separated by blanks, a list where a name has one), `verdicts` (each once), `kinds` (with indexes
+    of verdicts), `kindOf` (of each cluster: a digit, letter, - or _; a list of numbers where there are more than 64
+    kinds), and where room was asked for `workloads` and for each of these `rooms` by cluster. Replicas are those of
+    `targets`.
+
+    shares: `terms` (each once), `of` (the index of the terms of each share), and the other fields as lists.
+
+    Raises:
+        ValueError: what it says of clusters and of targets does not agree: it is not a decision of this engine.
+    """
+    record = to_plain(decision, without=("clusters", "divisions"))
+    record["clusters"] = _clusters(_by_kind(decision))
+    record["divisions"] = [
+        {**to_plain(division, without=("shares",)), "shares": _shares(division.shares)}
+        for division in decision.divisions
+    ]
+    return record
+
+
+def from_dict(data: Mapping[str, Any]) -> Decision:
+    """Return the decision that `to_record` or `to_dict` was given, of this release or an older one.
+
+    Raises:
+        TypeError: a field is missing that has no default, or one is not known.
+    """
+    clusters = data.get("clusters")
+    if not isinstance(clusters, Mapping):
+        return from_plain(Decision, data)
+    wide = {name: value for name, value in data.items() if name != "clusters"}
+    wide["divisions"] = [
+        {**division, "shares": list(_read_shares(division["shares"]))} for division in data["divisions"]
+    ]
+    decision = from_plain(Decision, {**wide, "clusters": []})
+    replicas = {target.cluster: target.replicas for target in decision.targets}
+    verdicts = [from_plain(Verdict, verdict) for verdict in clusters["verdicts"]]
+    kind_of = clusters["kindOf"]
+    read = ClusterVerdicts(
+        names=_names(clusters["names"]),
+        kinds=[
+            VerdictKind(
+                chosen=kind["chosen"],
+                bound=kind["bound"],
+                verdicts=tuple([verdicts[index] for index in kind["verdicts"]]),
+                score=tuple([from_plain(ScorePart, part) for part in kind.get("score", ())]),
+                fits=True,  # rooms of the others are not told
+            )
+            for kind in clusters["kinds"]
+        ],
+        kind_of=[_CODE_OF[code] for code in kind_of] if isinstance(kind_of, str) else kind_of,
+        workloads=tuple(clusters.get("workloads", ())),
+        rooms=tuple(clusters.get("rooms", ())),
+        replicas=replicas,
+    )
+    fields = {name: getattr(decision, name) for name in decision.__slots__}
+    return Decision(**{**fields, "clusters": read})
+
+
+def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two records, in either form, say the same of where a unit runs and why.
+
+    What they say of the run does not count: digest of inputs, moves, what was there before, scores, room, rules that
+    are met, and what was merely learned. A decision that was carried out and is made again is the same answer.
+    """
+    return bool(_answer(one) == _answer(other))
+
+
+def _answer(record: Mapping[str, Any]) -> Any:
+    skipped = {"inputs_digest", "moves", "divisions", "clusters", "memory"}
+    clusters = record["clusters"]
+    if isinstance(clusters, Mapping):
+        said = [
+            (kind["chosen"], _failing(clusters["verdicts"][index] for index in kind["verdicts"]))
+            for kind in clusters["kinds"]
+        ]
+        kind_of = clusters["kindOf"]
+        places = (_CODE_OF[code] for code in kind_of) if isinstance(kind_of, str) else kind_of
+        told = [(name, *said[index]) for name, index in zip(_names(clusters["names"]), places, strict=True)]
+    else:
+        told = [(entry["cluster"], entry["chosen"], _failing(entry["verdicts"])) for entry in clusters]
+    memory = {name: value for name, value in record.get("memory", {}).items() if name != "learned"}
+    return {name: value for name, value in record.items() if name not in skipped}, told, memory
+
+
+def _failing(verdicts: Iterable[Any]) -> list[Any]:
+    return [verdict for verdict in verdicts if not verdict["passed"]]
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    return tuple(given.split(" ") if isinstance(given, str) and given else given)
+
+
+def _by_kind(decision: Decision) -> ClusterVerdicts:
+    clusters = decision.clusters
+    if isinstance(clusters, ClusterVerdicts):
+        return clusters
+    replicas = {target.cluster: target.replicas for target in decision.targets}
+    if any(entry.replicas != (replicas.get(entry.cluster, {}) if entry.chosen else {}) for entry in clusters):
+        raise ValueError("the replicas of clusters are not those of targets")
+    workloads = tuple(sorted({key for entry in clusters for key in entry.room}))
+    kinds = {_kind_of(entry): index for index, entry in enumerate(clusters)}
+    numbers = {key: number for number, key in enumerate(kinds)}
+    return ClusterVerdicts(
+        names=tuple([entry.cluster for entry in clusters]),
+        kinds=[
+            VerdictKind(chosen=one.chosen, bound=one.bound, verdicts=one.verdicts, score=one.score, fits=True)
+            for one in (clusters[index] for index in kinds.values())
+        ],
+        kind_of=[numbers[_kind_of(entry)] for entry in clusters],
+        workloads=workloads,
+        rooms=tuple([[entry.room.get(key) for entry in clusters] for key in workloads]),
+        replicas=replicas,
+    )
+
+
+def _kind_of(entry: ClusterVerdict) -> Hashable:
+    return entry.chosen, entry.bound, entry.verdicts, entry.score
+
+
+def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
+    names = found.names
+    verdicts = _Numbered()
+    kinds: dict[Hashable, int] = {}
+    plain: list[dict[str, Any]] = []
+    number_of: dict[int, int] = {}
+    # In the order in which they come: the same, however the kinds were found.
+    for index in dict.fromkeys(found.kind_of):
+        kind = found.kinds[index]
+        indexes = tuple([verdicts.number(verdict) for verdict in kind.verdicts])
+        key = (kind.chosen, kind.bound, indexes, kind.score)
+        number = number_of[index] = kinds.setdefault(key, len(kinds))
+        if number == len(plain):
+            plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
+            if kind.score:
+                plain[-1]["score"] = [to_plain(part) for part in kind.score]
+    record: dict[str, Any] = {
+        "names": list(names) if any(" " in name or not name for name in names) else " ".join(names),
+        "verdicts": [to_plain(verdict) for verdict in verdicts.found],
+        "kinds": plain,
+        "kindOf": _codes(found.kind_of, number_of),
+    }
+    if found.workloads and (rooms := _rooms(found)):
+        record["workloads"] = list(rooms)
+        record["rooms"] = list(rooms.values())
+    return record
+
+
+def _codes(kind_of: Sequence[int], number_of: Mapping[int, int]) -> str | list[int]:
+    if len(set(number_of.values())) > len(_CODES):
+        return [number_of[index] for index in kind_of]
+    code_of = {index: _CODES[number] for index, number in number_of.items()}
+    return "".join([code_of[index] for index in kind_of])
+
+
+def _rooms(found: ClusterVerdicts) -> dict[str, list[int | None]]:
+    """Return the rooms that are told, by workload; those of which none is are left out."""
+    told = [kind.fits for kind in found.kinds]
+    rooms = {
+        key: [value if told[index] else None for value, index in zip(values, found.kind_of, strict=True)]
+        for key, values in zip(found.workloads, found.rooms, strict=True)
+    }
+    return {key: values for key, values in rooms.items() if any(value is not None for value in values)}
+
+
+class _Numbered:
+    """Numbers verdicts, equal ones alike; most are the same value, which is faster to tell."""
+
+    def __init__(self) -> None:
+        self.found: list[Verdict] = []
+        self._by_id: dict[int, int] = {}
+        self._by_value: dict[Verdict, int] = {}
+
+    def number(self, verdict: Verdict) -> int:
+        index = self._by_id.get(id(verdict))
+        if index is None:
+            index = self._by_value.setdefault(verdict, len(self.found))
+            if index == len(self.found):
+                self.found.append(verdict)
+            self._by_id[id(verdict)] = index
+        return index
+
+
+def _shares(shares: Sequence[Share]) -> dict[str, Any]:
+    terms: dict[tuple[Any, ...], int] = {}
+    of = [terms.setdefault((one.weight, one.min, one.max, one.rule, one.held, one.tier), len(terms)) for one in shares]
+    found: dict[str, Any] = {
+        "clusters": [share.cluster for share in shares],
+        "terms": [dict(zip(_TERMS, entry, strict=True)) for entry in terms],
+        "of": of,
+    }
+    for name in _NUMBERS:
+        values = [getattr(share, name) for share in shares]
+        if any(value is not None for value in values):
+            found[name] = values
+    return found
+
+
+def _read_shares(found: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for place, (cluster, terms) in enumerate(zip(found["clusters"], found["of"], strict=True)):
+        numbers = {name: found[name][place] for name in _NUMBERS if name in found}
+        yield {"cluster": cluster, **found["terms"][terms], **numbers}

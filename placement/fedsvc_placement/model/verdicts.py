@@ -1,0 +1,76 @@
+"""The verdicts on a whole fleet, of which most are the same: kept by kind, and told one by one only when asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from fedsvc_placement.model.answer import ClusterVerdict, ScorePart, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictKind:
+    """What is said of many clusters alike; fields as in `ClusterVerdict`."""
+
+    chosen: bool
+    bound: bool
+    verdicts: tuple[Verdict, ...]
+    score: tuple[ScorePart, ...] = ()
+    # Whether no rule but `Select` refuses them: the room of others is not told.
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClusterVerdicts(Sequence[ClusterVerdict]):
+    """One `ClusterVerdict` for each cluster, sorted by name; equal to a tuple of the same."""
+
+    # Of the clusters.
+    names: tuple[str, ...]
+    kinds: Sequence[VerdictKind]
+    # Index of the kind of each cluster.
+    kind_of: Sequence[int]
+    # Where room was asked for: keys of workloads, and of each the room of each cluster, None where it is not known.
+    workloads: tuple[str, ...] = ()
+    rooms: tuple[Sequence[int | None], ...] = ()
+    # Replicas by workload, of those that have any.
+    replicas: Mapping[str, Mapping[str, int]]
+    _made: list[ClusterVerdict] = field(default_factory=list, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> ClusterVerdict: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ClusterVerdict, ...]: ...
+    def __getitem__(self, index: int | slice) -> ClusterVerdict | tuple[ClusterVerdict, ...]:
+        made = self._all()
+        return tuple(made[index]) if isinstance(index, slice) else made[index]
+
+    def __iter__(self) -> Iterator[ClusterVerdict]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple | ClusterVerdicts):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+    def _all(self) -> Sequence[ClusterVerdict]:
+        if len(self._made) != len(self.names):
+            self._made[:] = [self._one(place, self.kinds[index]) for place, index in enumerate(self.kind_of)]
+        return self._made
+
+    def _one(self, place: int, kind: VerdictKind) -> ClusterVerdict:
+        name = self.names[place]
+        room = {key: values[place] for key, values in zip(self.workloads, self.rooms, strict=True)} if kind.fits else {}
+        return ClusterVerdict(
+            cluster=name,
+            chosen=kind.chosen,
+            bound=kind.bound,
+            verdicts=kind.verdicts,
+            score=kind.score,
+            replicas=self.replicas.get(name, {}) if kind.chosen else {},
+            room={key: value for key, value in room.items() if value is not None},
+        )

@@ -1,0 +1,123 @@
+"""Records in little room, and whether two of them say the same."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bench.placement_cases import fleet_of, units_of, without_region
+from fedsvc_placement import (
+    Decision,
+    Fleet,
+    Learned,
+    Memory,
+    PreviousBinding,
+    decide,
+    explain_lines,
+    from_dict,
+    same_answer,
+    to_dict,
+    to_record,
+)
+from fedsvc_placement.batch import Ask, decide_all
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+FLEET = fleet_of(60)
+
+
+def decided(fleet: Fleet = FLEET, before: dict[str, Decision] | None = None) -> dict[str, Decision]:
+    """Decide on one unit of every placement there is."""
+    asks = []
+    for unit in units_of(40):
+        old = (before or {}).get(unit.key)
+        targets = () if old is None else old.targets
+        previous = tuple(PreviousBinding(cluster=entry.cluster, replicas=entry.replicas) for entry in targets)
+        asks.append(Ask(unit=unit, previous=previous, memory=Memory() if old is None else old.memory))
+    return {decision.unit: decision for decision in decide_all(asks, fleet, NOW)}
+
+
+FIRST = decided()
+LATER = decided(without_region(FLEET, "r7"), FIRST)
+AGAIN = decided(without_region(FLEET, "r7"), LATER)
+ONCE_MORE = decided(without_region(FLEET, "r7"), AGAIN)
+DECISIONS = [*FIRST.values(), *LATER.values()]
+
+
+def through_json(decision: Decision) -> Decision:
+    return from_dict(json.loads(json.dumps(to_record(decision))))
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.unit)
+def test_a_record_in_little_room_says_all_that_the_wide_one_says(decision: Decision) -> None:
+    read = through_json(decision)
+
+    assert read == decision
+    assert json.dumps(to_dict(read)) == json.dumps(to_dict(decision))
+    assert explain_lines(read) == explain_lines(decision)
+
+
+def test_records_in_little_room_are_small() -> None:
+    wide, small = (sum(len(json.dumps(form(one))) for one in DECISIONS) for form in (to_dict, to_record))
+
+    assert small < wide / 5
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.unit)
+def test_equal_decisions_give_equal_bytes_however_they_came_about(decision: Decision) -> None:
+    record = json.dumps(to_record(decision))
+
+    assert json.dumps(to_record(through_json(decision))) == record
+    assert json.dumps(to_record(from_dict(to_dict(decision)))) == record
+
+
+def test_more_kinds_than_there_are_letters_are_numbered() -> None:
+    names = [f"team-{index}" for index in range(70)]
+    decision = next(iter(FIRST.values()))
+    first = decision.clusters[0]
+    clusters = tuple(
+        replace(first, cluster=name, verdicts=(replace(first.verdicts[0], message=name),), replicas={}, room={})
+        for name in names
+    )
+    many = replace(decision, clusters=clusters, targets=())
+
+    assert to_record(many)["clusters"]["kindOf"] == list(range(70))
+    assert through_json(many) == many
+
+
+def test_names_with_blanks_survive() -> None:
+    decision = next(iter(FIRST.values()))
+    clusters = (replace(decision.clusters[0], cluster="my cluster", chosen=False, replicas={}),)
+    odd = replace(decision, clusters=clusters, targets=())
+
+    assert through_json(odd) == odd
+    assert through_json(replace(odd, clusters=())) == replace(odd, clusters=())
+
+
+def test_what_disagrees_is_refused() -> None:
+    decision = next(found for found in FIRST.values() if any(target.replicas for target in found.targets))
+
+    with pytest.raises(ValueError, match="replicas of clusters"):
+        to_record(replace(decision, clusters=tuple(decision.clusters), targets=()))
+
+
+@pytest.mark.parametrize("key", LATER)
+def test_a_decision_that_was_carried_out_and_is_made_again_is_the_same_answer(key: str) -> None:
+    second, third = AGAIN[key], ONCE_MORE[key]
+
+    assert same_answer(to_record(third), to_record(second))
+    assert same_answer(to_dict(third), to_record(second))
+    assert same_answer(to_record(LATER[key]), to_record(FIRST[key])) <= (LATER[key].targets == FIRST[key].targets)
+
+
+def test_what_was_learned_anew_is_no_new_answer() -> None:
+    (unit,) = (one for one in units_of(40) if one.key == "team-0/unit-00000")
+    lesson = Learned(cluster="c00001", workload="w", wanted=4, running=2, at=NOW - timedelta(minutes=5))
+
+    one, other = (
+        to_record(decide(unit, FLEET, [], NOW, memory=Memory(learned=(entry,))))
+        for entry in (lesson, replace(lesson, at=NOW))
+    )
+
+    assert one != other
+    assert same_answer(one, other)
