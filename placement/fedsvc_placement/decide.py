@@ -48,7 +48,8 @@ def decide(
     """Decide on which clusters a unit runs, and with how many replicas.
 
     The answer depends on nothing but the arguments and not on the order of their parts. Deciding again with the answer
-    as `previous` and `memory` gives the same targets, until an input changes or `reconsider_at` has come.
+    as `previous` and `memory`, and with what it was given spoken for, gives the same targets, until an input changes or
+    `reconsider_at` has come.
 
     Args:
         unit: the unit, with policies resolved and validated.

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from fedctl import listing
 from fedctl.main import cli
-from fedctl.output import views
+from fedctl.output import placement_views, views
 from fedsvc.api.edge import Edge, EdgeSettings
 from fedsvc.controllers.runner import run_controllers
 from fedsvc.members.client import MemberClient
@@ -153,6 +153,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
         monkeypatch.setattr(views, name, _stopped(original))
     for kind, table in listing.TABLES.items():
         monkeypatch.setitem(listing.TABLES, kind, _stopped(table))
+    monkeypatch.setattr(placement_views, "decisions", _stopped(placement_views.decisions))
     monkeypatch.setattr(views, "utc_now", lambda: NOW)
     return NOW
 

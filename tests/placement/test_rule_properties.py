@@ -50,6 +50,7 @@ from fedsvc_placement import (
     touches_unit,
     validate,
 )
+from fedsvc_placement.batch import spoken_for
 from fedsvc_placement.topology import domains, group_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -379,8 +380,11 @@ def test_deciding_again_from_the_answer_moves_nothing(
     unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], memory: Memory, trigger: str
 ) -> None:
     first = decide(unit, fleet, previous, NOW, memory=memory, trigger=trigger)
+    around = prepare_fleet(fleet)
+    for spoken in spoken_for(unit, previous, first):  # what it was given is not free any more
+        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
     for again in (Trigger.OTHER, trigger):
-        second = decide(unit, fleet, bound(first), NOW, memory=first.memory, trigger=again)
+        second = decide(unit, around, bound(first), NOW, memory=first.memory, trigger=again)
         assert second.targets == first.targets
         assert second.group == first.group
         assert second.moves == ()

@@ -168,9 +168,9 @@ async def test_a_request_holds_workloads_kinds_bindings_and_memory(world: Any, m
         ApiKind(group="", version="v1", kind="ConfigMap"),
         ApiKind(group="apps", version="v1", kind="Deployment"),
     )
-    (bound,) = found.previous
-    assert bound == PreviousBinding(cluster="a", replicas={WEB: 3}, since=bound.since)
-    assert bound.since is not None
+    (was,) = found.previous
+    assert was == PreviousBinding(cluster="a", replicas={WEB: 3}, since=was.since)
+    assert was.since is not None
     assert found.memory == memory
     async with world.store.reader() as tx:
         assert await placing.memory_of(tx, unit.uid) == memory
