@@ -22,6 +22,13 @@ MIN_VERSION: Final = 140000
 
 # SQLSTATE classes and codes that mean "not now" (PostgreSQL, Appendix A).
 _UNAVAILABLE_CLASSES: Final = ("08", "53", "57P", "58")
+_NOT_ANSWERING: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    TargetServerAttributeNotMatched,
+)
 _READ_ONLY: Final = "25006"  # a standby that was the primary before
 _DISK_FULL: Final = "53100"
 _BAD_TEXT: Final = ("22021", "22P05")
@@ -178,8 +185,9 @@ def translated(shown: str) -> Iterator[None]:
         raise
     except PoolTimeoutError as error:
         raise StoreUnavailableError(f"PostgreSQL at {shown} is too busy: no connection became free in time") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        if _is_unavailable(error) or isinstance(error, asyncpg.InterfaceError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The driver calls its own state an internal error where a connection breaks between a request and its answer.
+        if _is_unavailable(error) or not isinstance(error, asyncpg.PostgresError):
             raise _unavailable(shown, error) from error
         raise
 
@@ -196,7 +204,7 @@ def talking(shown: str) -> Iterator[None]:
 def _is_unavailable(error: BaseException | None) -> bool:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError | TargetServerAttributeNotMatched):
+        if isinstance(cause, _NOT_ANSWERING):
             return True
         code = getattr(cause, "sqlstate", None) or ""
         if code == _READ_ONLY or code in _BROKEN_OFF or code.startswith(_UNAVAILABLE_CLASSES):
