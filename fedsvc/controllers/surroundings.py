@@ -1,6 +1,6 @@
 """What units are placed on: the fleet as it was last read, and the room that was given away since.
 
-The room of a member is read every few minutes. What was placed since, and what was placed so shortly before that its
+The room of a member is read about once a minute. What was placed since, and what was placed so shortly before that its
 pods may not have been there yet, is taken off it here; after a restart only what the members themselves report is.
 """
 

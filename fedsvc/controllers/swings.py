@@ -10,13 +10,15 @@ class Swings:
     """How often units moved of late; times are on the loop's clock."""
 
     def __init__(self) -> None:
-        self._moves: dict[str, list[float]] = {}
+        self._moves: dict[str, list[float]] = {}  # by uid, the one that moved last at the end
 
     def moved(self, uid: str, now: float) -> None:
         """A unit is elsewhere now."""
-        self._moves[uid] = [*self._recent(uid, now), now]
-        for other in [key for key, times in self._moves.items() if now - times[-1] >= WINDOW_SECONDS]:
-            del self._moves[other]
+        recent = self._recent(uid, now)
+        self._moves.pop(uid, None)
+        self._moves[uid] = [*recent, now]
+        while now - self._moves[oldest := next(iter(self._moves))][-1] >= WINDOW_SECONDS:
+            del self._moves[oldest]
 
     def wait_seconds(self, uid: str, now: float) -> float:
         """How long a unit whose neighbours moved shall wait: not at all, unless it moved too often already."""
