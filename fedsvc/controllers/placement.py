@@ -12,7 +12,8 @@ particular, which moves nothing that fits where it is.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import structlog
 
@@ -36,6 +37,9 @@ from fedsvc.store.store import Store, Transaction
 from fedsvc_placement import PlacedUnit, Trigger
 
 _log = structlog.get_logger(__name__)
+
+_FLEET_PAUSE: Final = 20
+"""After the fleet was read, it is not read again for so many times as long as that took."""
 
 
 class PlacementController:
@@ -66,10 +70,13 @@ class PlacementController:
         self._swings = Swings()
         self._surroundings = Surroundings()
         self._fleet_changed = True
-        self._policies: dict[tuple[str, str], tuple[str, int]] = {}  # versions, as read before the newest decisions
+        # Versions, as read before the newest decisions; None: never read.
+        self._policies: dict[tuple[str, str], tuple[str, int]] | None = None
         self._policies_changed = True
         self._failures: dict[str, int] = {}  # by uid
-        self._not_before: dict[str, float] = {}  # by uid, on the loop's clock
+        self._not_before: dict[str, float] = {}  # by uid, on the loop's clock: not to be decided before
+        self._resting: dict[str, float] = {}  # likewise, but new intent goes first
+        self._fleet_not_before = 0.0  # when the fleet may be read again, on the loop's clock
         self._reconsider = math.inf  # when the next decision may change by itself, on the loop's clock
         self.blocked: dict[str, str] = {}  # by uid: why a decision waits to be carried out
 
@@ -86,7 +93,8 @@ class PlacementController:
         # What changed while nobody led is not known: everything is looked at once, new intent before old.
         self._rescan()
         async with self._store.reader() as tx:
-            self._policies = await policies.versions(tx)
+            if self._policies is None:
+                self._policies = await policies.versions(tx)
             self._dirty.update(await units.list_uids(tx))
         while True:
             await self._signal.wait(timeout_seconds=self._sleep_seconds())
@@ -116,10 +124,10 @@ class PlacementController:
 
     def _sleep_seconds(self) -> float:
         now = asyncio.get_running_loop().time()
-        return max(
-            0.01,
-            min(self._settings.rescan_seconds, self._reconsider - now, *(at - now for at in self._not_before.values())),
-        )
+        times = [self._reconsider, *self._not_before.values(), *self._resting.values()]
+        if self._fleet_changed:
+            times.append(self._fleet_not_before)
+        return max(0.01, min(self._settings.rescan_seconds, *(at - now for at in times)))
 
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
@@ -127,15 +135,18 @@ class PlacementController:
         await self._read_policies()
         limit = self._settings.placement_batch_units
         now = asyncio.get_running_loop().time()
-        for uid in [uid for uid, at in self._not_before.items() if at <= now]:
-            del self._not_before[uid]
-            self._dirty.add(uid)
+        for waiting in (self._not_before, self._resting):
+            for uid in [uid for uid, at in waiting.items() if at <= now]:
+                del waiting[uid]
+                self._dirty.add(uid)
         again: tuple[str, ...] = ()
         async with self._store.reader() as tx:
             batch = await units.list_undecided(tx, limit=limit, exclude=sorted(self._not_before))
             if not batch:
                 again = self._dirty.take_now(limit=limit)
                 batch = await units.get_many(tx, again) if again else []
+                for uid in {*again} - {unit.uid for unit in batch}:
+                    self._triggers.pop(uid, None)  # it is gone
             if not batch:
                 at = await units.next_reconsider_time(tx)
                 self._reconsider = math.inf if at is None else now + max(1.0, (at - tx.now).total_seconds())
@@ -146,12 +157,17 @@ class PlacementController:
         return bool(batch or again)
 
     async def _read_fleet(self) -> None:
-        if not self._fleet_changed:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        if not self._fleet_changed or begin < self._fleet_not_before:
             return
         self._fleet_changed = False  # before the read: what changes from now on may not be in it
         before, members = self._surroundings.fleet, self._surroundings.members
         async with self._store.reader() as tx:
             await self._surroundings.read(tx)
+        now = loop.time()
+        # The room of some member changes all the time, and all are read: of a large fleet in bounded part of the time.
+        self._fleet_not_before = now + (now - begin) * _FLEET_PAUSE
         if members is None:
             return
         stuck_before = {name: stuck_workloads(member) for name, member in members.items()}
@@ -170,7 +186,7 @@ class PlacementController:
         for uid in self._notes.beside(key, before, after):
             wait = self._swings.wait_seconds(uid, now)
             if wait:
-                self._not_before[uid] = now + wait
+                self._resting[uid] = now + wait
             else:
                 self._dirty.add(uid)
 
@@ -182,13 +198,17 @@ class PlacementController:
             found.add(Trigger.REBALANCE)
         return found
 
+    def _keep_triggers(self, triggers: Mapping[str, set[str]]) -> None:
+        for uid, found in triggers.items():
+            self._triggers.setdefault(uid, set()).update(found)
+
     async def _read_policies(self) -> None:
         if not self._policies_changed:
             return
         self._policies_changed = False  # before the read, as above
         async with self._store.reader() as tx:
             after = await policies.versions(tx)
-        before, self._policies = self._policies, after
+        before, self._policies = self._policies or {}, after
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         if changed:
             self._wake(self._notes.using_policies(changed), [Trigger.INTENT])
@@ -207,10 +227,10 @@ class PlacementController:
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
                     await self._act(group)
         except StoreUnavailableError:
+            self._keep_triggers(triggers)
             raise
         except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
-            for uid, found in triggers.items():
-                self._triggers.setdefault(uid, set()).update(found)
+            self._keep_triggers(triggers)
             if len(batch) <= 1:
                 for unit in batch:
                     self._put_off(unit, error)

@@ -9,10 +9,12 @@ import pytest
 
 from fedsvc.api.services.explaining import explain_stored
 from fedsvc.controllers import health
+from fedsvc.controllers import placement as controller
+from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.room import Room, StuckWorkload
-from fedsvc.model.unit import UnitState
-from fedsvc.store import clusters, decisions, fleet, placing, units
+from fedsvc.model.unit import UnitSpec, UnitState
+from fedsvc.store import clusters, decisions, fleet, placing, policies, units
 from fedsvc_placement import (
     AffinityMode,
     ClusterMatcher,
@@ -168,6 +170,40 @@ async def test_a_cluster_that_joins_draws_those_that_ask_for_it(
 
     await world.until(looked_at_c)
     await until_on(world, "web", place)
+
+
+@pytest.mark.parametrize("lost_when", ["reading", "writing"])
+async def test_what_a_decision_is_made_for_outlasts_a_loss_of_the_database(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, lost_when: str
+) -> None:
+    def placement(*preferences: ClusterPreference) -> Placement:
+        calm = Stability(stickiness=0)  # and moved by a change of its intent
+        return Placement(cluster_selector=EVERYWHERE, spread=ONE, preferences=preferences, stability=calm)
+
+    async def put(spec: Placement) -> None:
+        async with world.store.transaction() as tx:
+            await policies.apply(tx, policies.PLACEMENT, name="p", labels={}, spec=spec)
+
+    rather_a = ClusterPreference(weight=100, clusters=ClusterMatcher(names=("a",)))
+    await put(placement(rather_a))
+    await world.apply("web", make_config_map(), spec=UnitSpec(placement_policy="p"))
+    await until_on(world, "web", "a")
+    name = {"reading": "prepare", "writing": "write"}[lost_when]
+    whole = getattr(controller, name)
+    lost: list[bool] = []
+
+    async def lost_once(*arguments: Any, **named: Any) -> Any:
+        if not lost:
+            lost.append(True)
+            raise StoreUnavailableError("PostgreSQL is away")
+        return await whole(*arguments, **named)
+
+    monkeypatch.setattr(controller, name, lost_once)
+
+    await put(placement(*RATHER_C))
+
+    await until_on(world, "web", "c")
+    assert lost
 
 
 async def test_units_of_one_batch_do_not_get_the_same_room(world: Any, make_deployment: Callable[..., Any]) -> None:
