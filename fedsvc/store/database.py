@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import asyncpg
 from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from fedsvc.errors import ConfigurationError, InvalidInputError, Problem, StoreUnavailableError
 from fedsvc.rendering.canonical import load_json
@@ -55,11 +57,11 @@ class Database:
             pool_size=pool_size,
             max_overflow=10,
             pool_timeout=10,
-            pool_pre_ping=True,
             pool_recycle=1800,
             json_serializer=storable_json,
             json_deserializer=lambda value: load_json(value.encode()),  # keeps integers beyond 64 bit
         )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_broken)
 
     @property
     def shown(self) -> str:
@@ -169,6 +171,21 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+def _refuse_broken(connection: Any, *_: Any) -> None:
+    """Have a connection that does not live any more replaced, before anything is said on it.
+
+    The dialect's own check (`pool_pre_ping`) begins a transaction, prepares an empty statement and rolls back before each
+    transaction of ours, which was a tenth of all work; a plain query tells the same in one exchange.
+
+    Raises:
+        DisconnectionError: the pool is to connect anew.
+    """
+    try:
+        await_only(connection.driver_connection.execute("SELECT 1"))
+    except (asyncpg.PostgresError, *_NOT_ANSWERING) as error:
+        raise DisconnectionError(str(error)) from error
 
 
 @contextlib.contextmanager
