@@ -23,7 +23,7 @@ class ControllerSettings:
     concurrency: int = 8
     concurrency_max: int = 16
     # Results wait so long for others while a member is busy; when it is idle they are written at once.
-    result_batch_seconds: float = 0.02
+    result_batch_seconds: float = 0.1
     result_batch_size: int = 100
     # No request to a member takes longer.
     request_timeout_seconds: float = 10.0
