@@ -103,6 +103,10 @@ class DeletingError(PreconditionError):
         super().__init__(f"{name} is being deleted: wait until it is gone, then create it anew")
 
 
+class ClusterGoneError(FedsvcError):
+    """A cluster that was decided on is registered no more: decide again."""
+
+
 class NotDecidedError(PreconditionError):
     """The unit is not decided on yet."""
 

@@ -22,14 +22,13 @@ from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Observed, Prepared, Stored, observe, prepare, store_prepared
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
-from fedsvc.controllers.learning import stuck_workloads
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
-from fedsvc.controllers.surroundings import Surroundings
+from fedsvc.controllers.surroundings import Surroundings, view_change
 from fedsvc.controllers.swings import Swings
-from fedsvc.controllers.touching import UnitNotes, fleet_change, note_of
+from fedsvc.controllers.touching import FleetChange, UnitNotes, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
-from fedsvc.errors import StoreUnavailableError
+from fedsvc.errors import ClusterGoneError, StoreUnavailableError
 from fedsvc.model.unit import Unit
 from fedsvc.store import policies, units
 from fedsvc.store.changes import Change
@@ -39,7 +38,10 @@ from fedsvc_placement import PlacedUnit, Trigger
 _log = structlog.get_logger(__name__)
 
 _FLEET_PAUSE: Final = 20
-"""After the fleet was read, it is not read again for so many times as long as that took."""
+"""After a change of the fleet was looked into, the next one waits for so many times as long as that took."""
+
+_FLEET_PAUSE_MAX_SECONDS: Final = 1.0
+"""At most so long: the loss of a region waits for nobody's arithmetic."""
 
 
 class PlacementController:
@@ -69,14 +71,16 @@ class PlacementController:
         self._triggers: dict[str, set[str]] = {}  # by uid: why those are
         self._swings = Swings()
         self._surroundings = Surroundings()
-        self._fleet_changed = True
+        self._fleet_changed = True  # some cluster, or the settings, since they were read
+        self._fleet_changes: list[FleetChange] = []  # that no unit was woken for yet
+        self._clusters_changed: set[str] | None = None  # names; None: all may have
         # Versions, as read before the newest decisions; None: never read.
         self._policies: dict[tuple[str, str], tuple[str, int]] | None = None
         self._policies_changed = True
         self._failures: dict[str, int] = {}  # by uid
         self._not_before: dict[str, float] = {}  # by uid, on the loop's clock: not to be decided before
         self._resting: dict[str, float] = {}  # likewise, but new intent goes first
-        self._fleet_not_before = 0.0  # when the fleet may be read again, on the loop's clock
+        self._fleet_not_before = 0.0  # when changes of the fleet may be looked into again, on the loop's clock
         self._reconsider = math.inf  # when the next decision may change by itself, on the loop's clock
         self.blocked: dict[str, str] = {}  # by uid: why a decision waits to be carried out
 
@@ -103,11 +107,16 @@ class PlacementController:
 
     def _rescan(self) -> None:
         self._fleet_changed = self._policies_changed = True
+        self._clusters_changed = None
         self._signal.set()
 
     def _changed(self, change: Change) -> None:
         match change.kind:
-            case "cluster" | "fleet":
+            case "cluster":
+                self._fleet_changed = True
+                if self._clusters_changed is not None:
+                    self._clusters_changed.add(change.name.rpartition("/")[2])
+            case "fleet":
                 self._fleet_changed = True
             case "placement_policy" | "override_policy":
                 # Which units use it is asked later: one that is being decided just now has no note of it yet.
@@ -125,13 +134,13 @@ class PlacementController:
     def _sleep_seconds(self) -> float:
         now = asyncio.get_running_loop().time()
         times = [self._reconsider, *self._not_before.values(), *self._resting.values()]
-        if self._fleet_changed:
+        if self._fleet_unfollowed:
             times.append(self._fleet_not_before)
         return max(0.01, min(self._settings.rescan_seconds, *(at - now for at in times)))
 
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
-        await self._read_fleet()
+        await self._follow_fleet()
         await self._read_policies()
         limit = self._settings.placement_batch_units
         now = asyncio.get_running_loop().time()
@@ -152,29 +161,44 @@ class PlacementController:
                 self._reconsider = math.inf if at is None else now + max(1.0, (at - tx.now).total_seconds())
             observed = await observe(tx, batch) if batch else None
         if observed is not None:
+            await self._read_fleet()
             await self._decide(batch, observed)
         metrics.UNDECIDED_UNITS.set(len(self._dirty))
         return bool(batch or again)
 
     async def _read_fleet(self) -> None:
+        if not self._fleet_changed:
+            return
+        # Before the read: what changes from now on may not be in it.
+        self._fleet_changed, changed = False, self._clusters_changed
+        self._clusters_changed = set()
+        before = self._surroundings.seen
+        async with self._store.reader() as tx:
+            await self._surroundings.read(tx, changed)
+        if before is not None:
+            # Each step by itself: of units that were decided in between the sum of two may hide what concerns them.
+            self._fleet_changes.append(view_change(before, self._surroundings.view))
+
+    async def _follow_fleet(self) -> None:
+        """Wake the units that a change of the fleet may touch.
+
+        The room of some member changes all the time: of a large fleet that is looked into in bounded part of the time.
+        """
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        if not self._fleet_changed or begin < self._fleet_not_before:
+        if not self._fleet_unfollowed or begin < self._fleet_not_before:
             return
-        self._fleet_changed = False  # before the read: what changes from now on may not be in it
-        before, members = self._surroundings.fleet, self._surroundings.members
-        async with self._store.reader() as tx:
-            await self._surroundings.read(tx)
+        await self._read_fleet()
+        changes, self._fleet_changes = self._fleet_changes, []
+        for change in changes:
+            for uid, triggers in (await self._notes.touched(change)).items():
+                self._wake([uid], triggers)
         now = loop.time()
-        # The room of some member changes all the time, and all are read: of a large fleet in bounded part of the time.
-        self._fleet_not_before = now + (now - begin) * _FLEET_PAUSE
-        if members is None:
-            return
-        stuck_before = {name: stuck_workloads(member) for name, member in members.items()}
-        stuck = {name: stuck_workloads(member) for name, member in self._surroundings.by_name.items()}
-        change = fleet_change(before, self._surroundings.fleet, stuck_before, stuck)
-        for uid, triggers in (await self._notes.touched(change)).items():
-            self._wake([uid], triggers)
+        self._fleet_not_before = now + min(_FLEET_PAUSE_MAX_SECONDS, (now - begin) * _FLEET_PAUSE)
+
+    @property
+    def _fleet_unfollowed(self) -> bool:
+        return self._fleet_changed or bool(self._fleet_changes)
 
     def _wake(self, uids: Iterable[str], triggers: Iterable[str]) -> None:
         for uid in uids:
@@ -221,7 +245,7 @@ class PlacementController:
                     self._store,
                     observed,
                     ground=self._surroundings.ground(),
-                    members=self._surroundings.by_name,
+                    members=self._surroundings.view.members,
                     triggers=triggers,
                 )
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
@@ -229,6 +253,11 @@ class PlacementController:
         except StoreUnavailableError:
             self._keep_triggers(triggers)
             raise
+        except ClusterGoneError as error:  # while it was decided
+            _log.info("decided_on_cluster_gone", error=str(error))
+            self._keep_triggers(triggers)
+            self._dirty.update(triggers)
+            self._rescan()
         except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
             self._keep_triggers(triggers)
             if len(batch) <= 1:

@@ -4,12 +4,14 @@ The room of a member is read about once a minute. What was placed since, and wha
 pods may not have been there yet, is taken off it here; after a restart only what the members themselves report is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from fedsvc.controllers.learning import stuck_workloads
+from fedsvc.controllers.touching import FleetChange, fleet_change
 from fedsvc.model.cluster import Cluster
 from fedsvc.store import clusters, placing
 from fedsvc.store.decisions import PackedFleet, pack_fleet
@@ -79,26 +81,61 @@ def _granting(cluster: ClusterSnapshot, grants: Sequence[Grant]) -> ClusterSnaps
     return replace(cluster, capacity=replace(cluster.capacity, grants=(*cluster.capacity.grants, *grants)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The fleet as it was read, without grants."""
+
+    fleet: Fleet
+    members: Mapping[str, Cluster]  # by name, in their order
+
+
+def view_change(before: View, after: View) -> FleetChange:
+    """What differs between two views."""
+    old, new = before.members, after.members
+    others = [name for name in old.keys() | new.keys() if old.get(name) is not new.get(name)]
+    stuck_before, stuck = ({name: stuck_workloads(of.get(name)) for name in others} for of in (old, new))
+    return fleet_change(before.fleet, after.fleet, stuck_before, stuck)
+
+
 class Surroundings:
     """The fleet, and what was granted on it."""
 
     def __init__(self) -> None:
-        self.members: Mapping[str, Cluster] | None = None  # None: never read
-        self.fleet = Fleet()  # without grants
+        self.seen: View | None = None  # None: never read
+        self._snapshots: dict[str, ClusterSnapshot] = {}
+        self._kinds: placing.KindSets = {}
         self._granted: list[Granted] = []
         self._ground: Ground | None = None  # None: to be prepared
 
     @property
-    def by_name(self) -> Mapping[str, Cluster]:
-        """All clusters by name, as they were last read."""
-        return self.members or {}
+    def view(self) -> View:
+        """The fleet as it was last read."""
+        assert self.seen is not None, "the fleet is read before anything is decided on it"
+        return self.seen
 
-    async def read(self, tx: Transaction) -> None:
-        """Read the fleet anew."""
-        found = await clusters.list_all(tx)
-        self.fleet = await placing.read_fleet(tx, members=found, with_units=False)
-        self.members = {cluster.name: cluster for cluster in found}
-        rooms = {cluster.name: cluster.room.read_time for cluster in found if cluster.room is not None}
+    async def read(self, tx: Transaction, changed: Collection[str] | None) -> None:
+        """Read the fleet anew.
+
+        Args:
+            tx: the transaction.
+            changed: names of the clusters that may be others than before; None: all may be.
+        """
+        kept: dict[str, Cluster] = {}
+        if changed is None or self.seen is None:
+            found = await clusters.list_all(tx)
+            self._kinds = {}
+        else:
+            found = await clusters.list_named(tx, changed) if changed else []
+            kept = {name: cluster for name, cluster in self.seen.members.items() if name not in changed}
+        snapshots = {one.name: one for one in await placing.snapshots_of(tx, found, self._kinds)} if found else {}
+        members = {**kept, **{cluster.name: cluster for cluster in found}}
+        names = sorted(members)
+        self._snapshots = {name: snapshots.get(name) or self._snapshots[name] for name in names}
+        self.seen = View(
+            fleet=await placing.read_fleet_of(tx, tuple(self._snapshots.values())),
+            members={name: members[name] for name in names},
+        )
+        rooms = {name: member.room.read_time for name, member in members.items() if member.room is not None}
         self._granted = outstanding(self._granted, rooms)
         self._ground = None
 
@@ -109,6 +146,6 @@ class Surroundings:
     def ground(self) -> Ground:
         """What the next batch is decided on: the same as before while that is true enough."""
         if self._ground is None or len(self._ground.prepared.spoken_for) > _MAX_SPOKEN:
-            fleet = with_grants(self.fleet, self._granted)
+            fleet = with_grants(self.view.fleet, self._granted)
             self._ground = Ground(fleet=fleet, prepared=prepare_fleet(fleet))
         return self._ground

@@ -57,11 +57,16 @@ class UnitNote:
         return self.input.placement
 
 
+ClusterChange = tuple[ClusterSnapshot | None, ClusterSnapshot | None]
+"""A cluster before and after; None where it was or is not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetChange:
     """What of the fleet is another than before."""
 
-    clusters: tuple[tuple[ClusterSnapshot | None, ClusterSnapshot | None], ...]  # before and after
+    clusters: tuple[ClusterChange, ...]
+    beside_room: tuple[ClusterChange, ...]  # those of them that differ in more than their room, without it
     stuck: frozenset[Workload]  # workloads of which more or fewer pods find no place
     datasets: frozenset[str]  # names
     distances: bool
@@ -106,10 +111,12 @@ def fleet_change(
     old = {cluster.name: cluster for cluster in before.clusters}
     new = {cluster.name: cluster for cluster in after.clusters}
     data_before, data = ({entry.name: entry for entry in fleet.datasets} for fleet in (before, after))
+    pairs = [(old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())]
+    clusters = tuple(pair for pair in pairs if pair[0] is not pair[1] and pair[0] != pair[1])
+    roomless = [_roomless(pair) for pair in clusters]
     return FleetChange(
-        clusters=tuple(
-            (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
-        ),
+        clusters=clusters,
+        beside_room=tuple(pair for pair in roomless if pair[0] != pair[1]),
         stuck=frozenset(
             workload
             for name in stuck_before.keys() | stuck.keys()
@@ -127,7 +134,9 @@ def fleet_change(
 def triggers_of(note: UnitNote, change: FleetChange) -> set[str]:
     """Why a change of the fleet asks for a unit to be decided again; empty: it does not."""
     placement = note.placement
-    found = {_trigger(before, after) for before, after in change.clusters if is_touched(note, before, after)}
+    # More or less room moves nothing that has its room, unless the unit asks for that.
+    pairs = change.clusters if note.wants_room else change.beside_room
+    found = {_trigger(before, after) for before, after in pairs if is_touched(note, before, after)}
     if (
         note.workloads & change.stuck
         or any(anchor.dataset in change.datasets for anchor in placement.data)
@@ -141,12 +150,7 @@ def triggers_of(note: UnitNote, change: FleetChange) -> set[str]:
 
 
 def is_touched(note: UnitNote, before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> bool:
-    """Whether the change of a cluster may change where the unit runs, or what it looks like there.
-
-    More or less room moves nothing that has its room, unless the unit asks for that.
-    """
-    if before is not None and after is not None and not note.wants_room:
-        before, after = replace(before, capacity=None), replace(after, capacity=None)
+    """Whether the change of a cluster may change where the unit runs, or what it looks like there."""
     if touches(note.placement, before, after, note.input.kinds):
         return True
     if before is None or after is None:
@@ -220,6 +224,13 @@ class UnitNotes:
             if triggers:
                 found[note.uid] = triggers
         return found
+
+
+def _roomless(pair: ClusterChange) -> ClusterChange:
+    before, after = pair
+    if before is None or after is None:
+        return pair
+    return replace(before, capacity=None), replace(after, capacity=None)
 
 
 def _trigger(before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> str:

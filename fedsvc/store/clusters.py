@@ -1,6 +1,6 @@
 """Member clusters: rows of `cluster`. Credentials are sealed and leave only inside `Connection`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -67,7 +67,9 @@ _RESOURCES = text(
 )
 _GET_ROOM = text("SELECT room FROM cluster WHERE name = :name")
 _SET_ROOM = text("UPDATE cluster SET room = CAST(:room AS jsonb) WHERE name = :name")
-_GET_RESOURCES = text("SELECT name, api_resources FROM cluster")
+_GET_RESOURCES = text(
+    "SELECT name, api_resources FROM cluster WHERE CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[]))"
+)
 _DELETE_MARK = text(
     "UPDATE cluster SET delete_time = coalesce(delete_time, now()), object_deletion = :deletion,"
     " generation = generation + 1, update_time = now() WHERE name = :name"
@@ -199,6 +201,11 @@ async def list_all(tx: Transaction) -> list[Cluster]:
     return [_from_row(tx, row) for row in await tx.execute(_ALL)]
 
 
+async def list_named(tx: Transaction, names: Iterable[str]) -> list[Cluster]:
+    """Those of the names that exist, in any order, without counts of works."""
+    return [_from_row(tx, row) for row in await tx.execute(_NAMED, {"names": list(names)})]
+
+
 async def follow(tx: Transaction, known: Mapping[str, Followed]) -> dict[str, Followed]:
     """The fleet by name, without counts of works; only what is not `known` as it is now is read.
 
@@ -206,8 +213,8 @@ async def follow(tx: Transaction, known: Mapping[str, Followed]) -> dict[str, Fo
     """
     versions = {row.name: row.version for row in await tx.execute(_VERSIONS)}
     differing = [name for name, version in versions.items() if name not in known or known[name].version != version]
-    rows = (await tx.execute(_NAMED, {"names": differing})).all() if differing else ()
-    read = {row.name: Followed(version=versions[row.name], cluster=_from_row(tx, row)) for row in rows}
+    clusters = await list_named(tx, differing) if differing else ()
+    read = {cluster.name: Followed(version=versions[cluster.name], cluster=cluster) for cluster in clusters}
     found = {**known, **read}
     return {name: found[name] for name in versions if name in found}
 
@@ -331,9 +338,12 @@ def _undated(room: Room | None) -> tuple[object, ...] | None:
     return None if room is None else (room.nodes, room.waiting, room.stuck)
 
 
-async def api_resources(tx: Transaction) -> dict[str, list[tuple[str, str, str, str, bool]]]:
-    """What each member serves, by cluster, as it was last seen."""
-    return {row.name: [tuple(entry) for entry in row.api_resources] for row in await tx.execute(_GET_RESOURCES)}
+async def api_resources(
+    tx: Transaction, names: Iterable[str] | None = None
+) -> dict[str, list[tuple[str, str, str, str, bool]]]:
+    """What members serve, by cluster, as it was last seen: of those of the names that exist, or of the whole fleet."""
+    rows = await tx.execute(_GET_RESOURCES, {"names": None if names is None else list(names)})
+    return {row.name: [tuple(entry) for entry in row.api_resources] for row in rows}
 
 
 async def mark_deleted(tx: Transaction, name: str, deletion: ObjectDeletion) -> Cluster:

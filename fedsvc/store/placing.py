@@ -28,6 +28,7 @@ from fedsvc.store.codec import from_json
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc_placement.model import (
+    ApiKind,
     ClusterSnapshot,
     Fleet,
     Memory,
@@ -36,6 +37,9 @@ from fedsvc_placement.model import (
     PreviousBinding,
     UnitInput,
 )
+
+KindSets = dict[tuple[tuple[str, str, str], ...], frozenset[ApiKind]]
+"""By (group, version, kind) of what a cluster serves: these and those that mean the same, one set for all clusters."""
 
 NO_PLACEMENT: Final = Placement()
 """Of a unit with neither placement nor policy: selects no cluster."""
@@ -71,38 +75,42 @@ class PlacementRequest:
         )
 
 
-async def read_fleet(tx: Transaction, *, members: Sequence[Cluster] | None = None, with_units: bool) -> Fleet:
+async def read_fleet(tx: Transaction, *, with_units: bool) -> Fleet:
     """Everything that units are placed on and next to.
 
     Args:
         tx: the transaction.
-        members: all clusters, where they are at hand.
         with_units: whether units count that others want to be near or far from.
     """
+    members = await clusters.list_all(tx)
+    found = await read_fleet_of(tx, await snapshots_of(tx, members, {}))
+    return replace(found, units=await placed_units(tx)) if with_units else found
+
+
+async def read_fleet_of(tx: Transaction, snapshots: Sequence[ClusterSnapshot]) -> Fleet:
+    """The fleet of these clusters, without units: what the settings say of it is read."""
     settings = (await fleet.get(tx)).spec
-    known = await clusters.list_all(tx) if members is None else members
-    served = await clusters.api_resources(tx)
     return Fleet(
-        clusters=_snapshots(known, served),
-        units=await placed_units(tx) if with_units else (),
+        clusters=tuple(snapshots),
         datasets=settings.datasets,
         distances_ms={(entry.region, entry.other): entry.milliseconds for entry in settings.distances},
         headroom=settings.headroom,
     )
 
 
-def _snapshots(
-    members: Sequence[Cluster], served: Mapping[str, Sequence[tuple[str, str, str, str, bool]]]
-) -> tuple[ClusterSnapshot, ...]:
-    # Most of a fleet serves the same kinds: each set is made once.
-    sets: dict[tuple[tuple[str, str, str], ...], Any] = {}
+async def snapshots_of(tx: Transaction, members: Sequence[Cluster], sets: KindSets) -> list[ClusterSnapshot]:
+    """The members as placement looks at them, in their order.
+
+    Most of a fleet serves the same kinds: `sets` holds each distinct set once, and takes up those that are new.
+    """
+    served = await clusters.api_resources(tx, [member.name for member in members])
     found: list[ClusterSnapshot] = []
     for member in members:
         rows = tuple((group, version, kind) for group, version, kind, *_ in served.get(member.name, ()))
         if rows and rows not in sets:
             sets[rows] = served_kinds(rows)
         found.append(replace(member.snapshot(), kinds=sets[rows] if rows else None))
-    return tuple(found)
+    return found
 
 
 async def placed_units(tx: Transaction) -> tuple[PlacedUnit, ...]:

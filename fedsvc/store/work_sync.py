@@ -5,7 +5,9 @@ from typing import Final
 
 import orjson
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
+from fedsvc.errors import ClusterGoneError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Binding, DesiredWork
@@ -91,6 +93,21 @@ async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Bi
     return found
 
 
+async def _put_bindings(tx: Transaction, unit: Unit, changed: Sequence[Binding]) -> None:
+    parameters = {
+        "uid": unit.uid,
+        "clusters": [binding.cluster for binding in changed],
+        "replicas": [orjson.dumps(binding.replicas).decode() for binding in changed],
+        "completions": [orjson.dumps(binding.completions).decode() for binding in changed],
+        "keys": [binding.render_key for binding in changed],
+        "decisions": [binding.decision for binding in changed],
+    }
+    try:
+        await tx.execute(_PUT_BINDINGS, parameters)
+    except IntegrityError as error:  # of the rows that it refers to, the unit's is locked and the decision's is new
+        raise ClusterGoneError(f"{unit.resource_name} was to run on a cluster that is registered no more") from error
+
+
 async def sync_unit(
     tx: Transaction,
     unit: Unit,
@@ -107,6 +124,9 @@ async def sync_unit(
         bindings: all of them, changed or not.
         desired: the works of the clusters whose binding is new or changed, by cluster.
         removal: what becomes of objects that are no longer wanted; a leaving cluster has its own say.
+
+    Raises:
+        ClusterGoneError: a cluster of the bindings is registered no more.
 
     Returns:
         Objects that cannot be had yet, since another unit's work still removes the same one there; the caller tries
@@ -127,17 +147,7 @@ async def sync_unit(
     }
     changed = [binding for binding in bindings if binding.cluster in desired]
     if changed:
-        await tx.execute(
-            _PUT_BINDINGS,
-            {
-                "uid": unit.uid,
-                "clusters": [binding.cluster for binding in changed],
-                "replicas": [orjson.dumps(binding.replicas).decode() for binding in changed],
-                "completions": [orjson.dumps(binding.completions).decode() for binding in changed],
-                "keys": [binding.render_key for binding in changed],
-                "decisions": [binding.decision for binding in changed],
-            },
-        )
+        await _put_bindings(tx, unit, changed)
     stay = [binding.cluster for binding in bindings]
     await tx.execute(_DROP_BINDINGS, {"uid": unit.uid, "clusters": stay})
     parameters = inputs | {"uid": unit.uid}

@@ -1,5 +1,6 @@
 """What moves units besides their own intent: other units, settings, room, and what was asked for."""
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedsvc.api.services.explaining import explain_stored
-from fedsvc.controllers import health
+from fedsvc.controllers import deciding, health
 from fedsvc.controllers import placement as controller
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.fleet import FleetSpec
@@ -42,6 +43,7 @@ ONE = (SpreadConstraint(by=Topology.CLUSTER, max_groups=1),)
 RATHER_C = (ClusterPreference(weight=100, clusters=ClusterMatcher(names=("c",))),)
 PACKED = ReplicaPolicy(mode=Mode.DIVIDED, strategy=Strategy.AGGREGATED)
 KEPT_FROM = Taint(key="kept", effect="NoSchedule")
+LOST = Taint(key="lost", effect="NoExecute")
 NEVER_SECONDS = 3_600.0
 GIB = 2**30
 
@@ -170,6 +172,62 @@ async def test_a_cluster_that_joins_draws_those_that_ask_for_it(
 
     await world.until(looked_at_c)
     await until_on(world, "web", place)
+
+
+async def test_a_fleet_that_is_slow_to_read_is_read_again_soon(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "_FLEET_PAUSE", 1_000_000)
+    await world.apply("web", make_config_map(), placement=Placement(cluster_selector=EVERYWHERE))
+    await until_on(world, "web", "a", "b", "c")
+    async with world.store.transaction() as tx:
+        stored = await clusters.lock(tx, "b")
+        await clusters.update(tx, dataclasses.replace(stored, taints=(LOST,)))
+    await until_on(world, "web", "a", "c")
+
+
+async def test_a_unit_that_was_decided_between_two_changes_of_the_fleet_is_woken_for_the_second(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def taint(*taints: Taint) -> None:
+        async with world.store.transaction() as tx:
+            stored = await clusters.lock(tx, "b")
+            await clusters.update(tx, dataclasses.replace(stored, taints=taints))
+
+    monkeypatch.setattr(controller, "_FLEET_PAUSE", 1_000_000)
+    monkeypatch.setattr(controller, "_FLEET_PAUSE_MAX_SECONDS", 3.0)
+    await world.apply("first", make_config_map(name="first"), placement=Placement(cluster_selector=EVERYWHERE))
+    await until_on(world, "first", "a", "b", "c")
+
+    await taint(KEPT_FROM)
+    await world.apply("web", make_config_map(), placement=Placement(cluster_selector=EVERYWHERE))
+    await until_on(world, "web", "a", "c")
+    await taint()
+
+    await until_on(world, "web", "a", "b", "c")
+
+
+async def test_a_cluster_that_is_forgotten_while_it_is_decided_on_is_decided_without_at_once(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = deciding.prepare
+    forgotten: list[bool] = []
+
+    async def forgetting(store: Any, *arguments: Any, **named: Any) -> Any:
+        prepared = await whole(store, *arguments, **named)
+        if not forgotten:
+            forgotten.append(True)
+            async with store.transaction() as tx:
+                await clusters.forget(tx, "b")
+        return prepared
+
+    put_off: list[Any] = []
+    monkeypatch.setattr(controller, "prepare", forgetting)
+    monkeypatch.setattr(controller.PlacementController, "_put_off", lambda *given: put_off.append(given))
+    await world.apply("web", make_config_map(), placement=Placement(cluster_selector=EVERYWHERE))
+    await until_on(world, "web", "a", "c")
+    assert forgotten
+    assert not put_off
 
 
 @pytest.mark.parametrize("lost_when", ["reading", "writing"])

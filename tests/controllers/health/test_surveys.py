@@ -155,6 +155,11 @@ async def test_a_room_that_cannot_be_read_any_more_counts_for_a_while_and_is_the
     await ward.grant(READS)
     ward.start()
     await room_where(ward, lambda room: bool(room.nodes))
+
+    async def counted() -> bool:
+        return (await ward.cluster()).observation.node_count > 0
+
+    await ward.world.until(counted)
     await ward.grant()
 
     async def not_counted() -> bool:
