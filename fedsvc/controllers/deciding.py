@@ -185,59 +185,109 @@ def _inputs(
     )
 
 
-async def store_prepared(tx: Transaction, given: Prepared) -> Stored | None:
-    """Write a decision and what follows from it, where anything does; None: the unit changed since it was read.
+async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[Stored | None]:
+    """Write decisions and what follows from them, where anything does; None: the unit changed since it was read.
 
     Raises:
+        ClusterGoneError: a cluster that was decided on is registered no more.
         StoreUnavailableError: PostgreSQL does not answer.
     """
+    outcomes = {given.unit.uid: _outcome(given) for given in prepared}
+    writing = [given for given in prepared if outcomes[given.unit.uid].writes]
+    if not writing:
+        return [Stored(wrote=False) for _ in prepared]
+    current = await units.lock_generations(tx, [given.unit.uid for given in writing])
+    writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
+    ids = await _add_decisions(tx, [given for given in writing if outcomes[given.unit.uid].news], outcomes)
+    occupied = await _sync(tx, [given for given in writing if outcomes[given.unit.uid].moved], ids)
+    await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
+    written = {given.unit.uid for given in writing}
+    return [
+        _stored(given, outcomes[given.unit.uid], occupied.get(given.unit.uid, ()))
+        if given.unit.uid in written
+        else (None if outcomes[given.unit.uid].writes else Stored(wrote=False))
+        for given in prepared
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What of a decision is another than before."""
+
+    record: dict[str, Any]
+    news: bool  # it chooses or refuses otherwise
+    moved: bool  # something is to be done in members
+    undecided: bool  # it is the first of this intent
+    noted: bool  # the unit's row changes besides
+
+    @property
+    def writes(self) -> bool:
+        return self.news or self.moved or self.undecided or self.noted
+
+
+def _outcome(given: Prepared) -> _Outcome:
     unit, plan, newest = given.unit, given.plan, given.newest
     record = planning.decision_record(plan.decision)
     deleting = unit.delete_time is not None
-    news = not deleting and (newest is None or not same_answer(newest.record, record))
     undecided = unit.decided_generation < unit.generation
-    moved = bool(plan.changed or plan.gone) or (deleting and undecided)
     timed = plan.decision.reconsider_at is not None or (
         newest is not None and newest.record["reconsider_at"] is not None
     )
-    remembers = plan.decision.memory != given.remembered
-    if not (news or undecided or moved or timed or remembers or unit.rebalance):
-        return Stored(wrote=False)
-    if await units.lock_generation(tx, unit.uid) != unit.generation:
-        return None
-    decision_id = newest.id if newest is not None else ""
-    if news:
-        digest = plan.decision.inputs_digest
-        decision_id = await decisions.add(
-            tx,
-            unit_uid=unit.uid,
-            revision=unit.revision,
-            inputs_digest=digest,
-            record=record,
+    return _Outcome(
+        record=record,
+        news=not deleting and (newest is None or not same_answer(newest.record, record)),
+        moved=bool(plan.changed or plan.gone) or (deleting and undecided),
+        undecided=undecided,
+        noted=timed or unit.rebalance or plan.decision.memory != given.remembered,
+    )
+
+
+async def _add_decisions(
+    tx: Transaction, prepared: Sequence[Prepared], outcomes: Mapping[str, _Outcome]
+) -> dict[str, str]:
+    """Store decisions; gives the ids of those in force by uid of the unit."""
+    if not prepared:
+        return {}
+    fleets: dict[int, bytes] = {}
+    for given in prepared:
+        if id(given.ground) not in fleets:
+            packed = await asyncio.to_thread(lambda ground=given.ground: ground.packed)  # type: ignore[misc]
+            fleets[id(given.ground)] = await decisions.put_fleet(tx, packed)
+    made = [
+        decisions.NewDecision(
+            unit=given.unit,
+            inputs_digest=given.plan.decision.inputs_digest,
+            record=outcomes[given.unit.uid].record,
             inputs=inputs_to_dict(given.inputs),
-            fleet_digest=await decisions.put_fleet(tx, await asyncio.to_thread(lambda: given.ground.packed)),
+            fleet_digest=fleets[id(given.ground)],
         )
-    occupied = await _sync(tx, given, decision_id) if moved else []
+        for given in prepared
+    ]
+    ids = await decisions.add(tx, made)
+    return {given.unit.uid: id_ for given, id_ in zip(prepared, ids, strict=True)}
+
+
+def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any]) -> units.DecidedUnit:
+    unit = given.unit
     # A unit that has to wait stays undecided, so that it is looked at again.
-    covered = replace(unit, generation=unit.decided_generation) if occupied else unit
-    await units.set_decided(
-        tx,
-        covered,
-        decision=decision_id if news else None,
-        reconsider_at=plan.decision.reconsider_at,
-        memory=plan.decision.memory,
+    covered = replace(unit, generation=unit.decided_generation) if unit.uid in occupied else unit
+    return units.DecidedUnit(
+        unit=covered,
+        decision=ids.get(unit.uid),
+        reconsider_at=given.plan.decision.reconsider_at,
+        memory=given.plan.decision.memory,
     )
+
+
+def _stored(given: Prepared, outcome: _Outcome, occupied: Sequence[tuple[str, ObjectKey]]) -> Stored:
+    # Of a unit that goes works may be left where there is no binding any more.
+    left = [line.cluster for line in given.unit.status.clusters] if given.unit.delete_time is not None else []
     return Stored(
-        wrote=news or undecided or moved,
-        clusters=tuple(sorted({*plan.changed, *plan.gone, *_all_clusters(given, deleting=deleting)})),
+        wrote=outcome.news or outcome.undecided or outcome.moved,
+        clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
         blocked=_blocked_text(occupied),
-        event=_event(plan) if news else None,
+        event=_event(given.plan) if outcome.news else None,
     )
-
-
-def _all_clusters(given: Prepared, *, deleting: bool) -> tuple[str, ...]:
-    # Works may be left where there is no binding any more.
-    return tuple(line.cluster for line in given.unit.status.clusters) if deleting else ()
 
 
 async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
@@ -246,16 +296,15 @@ async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
     overrides = await policies.get_many(
         tx, policies.OVERRIDE, sorted({name for unit in batch for name in unit.spec.override_policies})
     )
-    resources: dict[str, Sequence[Resource]] = {}
-    for unit in batch:
-        # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
-        resources[unit.uid] = await units.resources_of(tx, unit.uid, bodies=unit.decided_generation < unit.generation)
+    uids = [unit.uid for unit in batch]
+    # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
+    undecided = [unit.uid for unit in batch if unit.decided_generation < unit.generation]
     around = any(looks_around(request.input.placement) for request in requests)
     return Observed(
         requests=requests,
         overrides={name: policy.spec for name, policy in overrides.items()},
-        newest=await decisions.newest(tx, [unit.uid for unit in batch]),
-        resources=resources,
+        newest=await decisions.newest(tx, uids),
+        resources=await units.resources_by_unit(tx, uids, opened=undecided),
         placed=await placing.placed_units(tx) if around else (),
         now=tx.now,
     )
@@ -298,23 +347,43 @@ async def _render(
     return desired, tuple(bodies.values())
 
 
-async def _sync(tx: Transaction, given: Prepared, decision_id: str) -> list[tuple[str, ObjectKey]]:
-    unit, plan = given.unit, given.plan
-    keyed = {plain: tx.digest_for(key, body) for key, plain, body in given.bodies}
-    await manifests.put_many(tx, [(keyed[plain], body, is_secret(key)) for key, plain, body in given.bodies])
-    desired = {
-        cluster: [work if work.digest is None else replace(work, digest=keyed[work.digest]) for work in found]
-        for cluster, found in given.desired.items()
-    }
-    bindings = [planning.with_decision(entry, decision_id) for entry in plan.clusters]
-    removal = planning.removal_of(unit)
-    occupied = await works.sync_unit(tx, unit, bindings=bindings, desired=desired, removal=removal)
-    if occupied:
-        # Forget how these were rendered, so that the next look finds them changed and tries again.
-        waiting = {cluster for cluster, _ in occupied}
-        blank = [replace(entry, render_key=b"") if entry.cluster in waiting else entry for entry in bindings]
-        await works.sync_unit(tx, unit, bindings=blank, desired=desired, removal=removal)
+async def _sync(
+    tx: Transaction, prepared: Sequence[Prepared], ids: Mapping[str, str]
+) -> dict[str, list[tuple[str, ObjectKey]]]:
+    """Write bindings and works; gives the objects that cannot be had yet, by uid of the unit."""
+    keyed: dict[bytes, bytes] = {}
+    bodies: list[tuple[bytes, bytes, bool]] = []
+    for given in prepared:
+        for key, plain, body in given.bodies:
+            if plain not in keyed:
+                keyed[plain] = tx.digest_for(key, body)
+                bodies.append((keyed[plain], body, is_secret(key)))
+    await manifests.put_many(tx, bodies)
+    plans = [_unit_sync(given, keyed, ids) for given in prepared]
+    occupied = await works.sync_units(tx, plans)
+    # Forget how these were rendered, so that the next look finds them changed and tries again.
+    await works.sync_units(tx, [_blank(plan, occupied[plan.unit.uid]) for plan in plans if plan.unit.uid in occupied])
     return occupied
+
+
+def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, str]) -> works.UnitSync:
+    newest = given.newest.id if given.newest is not None else ""
+    decision_id = ids.get(given.unit.uid, newest)
+    return works.UnitSync(
+        unit=given.unit,
+        bindings=[planning.with_decision(entry, decision_id) for entry in given.plan.clusters],
+        desired={
+            cluster: [work if work.digest is None else replace(work, digest=keyed[work.digest]) for work in found]
+            for cluster, found in given.desired.items()
+        },
+        removal=planning.removal_of(given.unit),
+    )
+
+
+def _blank(plan: works.UnitSync, occupied: Sequence[tuple[str, ObjectKey]]) -> works.UnitSync:
+    waiting = {cluster for cluster, _ in occupied}
+    bindings = [replace(entry, render_key=b"") if entry.cluster in waiting else entry for entry in plan.bindings]
+    return replace(plan, bindings=bindings)
 
 
 def _blocked_text(occupied: Sequence[tuple[str, ObjectKey]]) -> str:

@@ -272,7 +272,7 @@ class PlacementController:
 
     async def _act(self, group: Sequence[Prepared]) -> None:
         async def store_all(tx: Transaction) -> list[Stored | None]:
-            return [await store_prepared(tx, given) for given in group]
+            return await store_prepared(tx, group)
 
         done = await write(self._store, store_all)
         for given, result in zip(group, done, strict=True):

@@ -12,13 +12,15 @@ import orjson
 from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
+from fedsvc.model.unit import Unit
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Fleet
 from fedsvc_placement.inputs import Inputs, fleet_from_json, fleet_to_json, inputs_from_dict
 
 _INSERT = text(
-    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest) VALUES (CAST(:id AS uuid),"
-    " CAST(:uid AS uuid), :revision, :digest, CAST(:record AS jsonb), CAST(:inputs AS jsonb), :fleet)"
+    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest)"
+    " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:uids AS uuid[]), CAST(:revisions AS bigint[]),"
+    " CAST(:digests AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]))"
 )
 # Found or put, it is locked and young: retention must not remove it before a decision refers to it.
 _YOUNG_FLEET = text(
@@ -60,6 +62,17 @@ class StoredDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewDecision:
+    """A decision that is to be stored."""
+
+    unit: Unit  # as it was decided on
+    inputs_digest: str  # from the decision
+    record: Mapping[str, Any]
+    inputs: Mapping[str, Any] | None = None  # what it was made from, but for the fleet, to be replayed; None: not kept
+    fleet_digest: bytes | None = None  # from `put_fleet`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackedFleet:
     """A fleet as it is kept; packed once for all decisions that are made on it."""
 
@@ -92,41 +105,22 @@ async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] |
     return await asyncio.to_thread(_read_inputs, row.inputs, row.body)
 
 
-async def add(
-    tx: Transaction,
-    *,
-    unit_uid: str,
-    revision: int,
-    inputs_digest: str,
-    record: Mapping[str, Any],
-    inputs: Mapping[str, Any] | None = None,
-    fleet_digest: bytes | None = None,
-) -> str:
-    """Store a decision; gives its id.
-
-    Args:
-        tx: the transaction.
-        unit_uid: the unit.
-        revision: of the unit.
-        inputs_digest: from the decision.
-        record: the decision.
-        inputs: what it was made from, but for the fleet, to be replayed; None: not kept.
-        fleet_digest: from `put_fleet`.
-    """
-    decision_id = str(uuid4())
+async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
+    """Store decisions; gives their ids, in their order."""
+    ids = [str(uuid4()) for _ in made]
     await tx.execute(
         _INSERT,
         {
-            "id": decision_id,
-            "uid": unit_uid,
-            "revision": revision,
-            "digest": bytes.fromhex(inputs_digest),
-            "record": orjson.dumps(record).decode(),
-            "inputs": None if inputs is None else orjson.dumps(inputs).decode(),
-            "fleet": fleet_digest,
+            "ids": ids,
+            "uids": [one.unit.uid for one in made],
+            "revisions": [one.unit.revision for one in made],
+            "digests": [bytes.fromhex(one.inputs_digest) for one in made],
+            "records": [orjson.dumps(one.record).decode() for one in made],
+            "inputs": [None if one.inputs is None else orjson.dumps(one.inputs).decode() for one in made],
+            "fleets": [one.fleet_digest for one in made],
         },
     )
-    return decision_id
+    return ids
 
 
 async def get(tx: Transaction, decision_id: str) -> tuple[str, StoredDecision]:

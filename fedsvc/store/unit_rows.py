@@ -1,6 +1,6 @@
 """Units as they are stored: rows of `unit` and `resource`, read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,8 +31,8 @@ _UNDECIDED = text(
 _ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
 _NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
 RESOURCES = text(
-    "SELECT r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
-    " FROM resource r WHERE r.unit_uid = CAST(:uid AS uuid) ORDER BY r.position"
+    "SELECT CAST(r.unit_uid AS text) AS unit_uid, r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
+    " FROM resource r WHERE r.unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY r.unit_uid, r.position"
 )
 
 
@@ -114,11 +114,20 @@ async def next_reconsider_time(tx: Transaction) -> Any:
 
 async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:
     """The templates of a unit in its order; with bodies opened, or without."""
-    found = [
-        Resource(key=key_from_row(row), digest=row.digest, labels=row.labels)
-        for row in await tx.execute(RESOURCES, {"uid": uid})
-    ]
-    return await with_bodies(tx, found) if bodies else found
+    return (await resources_by_unit(tx, [uid], opened=[uid] if bodies else []))[uid]
+
+
+async def resources_by_unit(
+    tx: Transaction, uids: Sequence[str], *, opened: Collection[str]
+) -> dict[str, list[Resource]]:
+    """The templates of units by uid, each in its order; with their bodies for those that are to be `opened`."""
+    found: dict[str, list[Resource]] = {uid: [] for uid in uids}
+    for row in await tx.execute(RESOURCES, {"uids": list(uids)}):
+        found[row.unit_uid].append(Resource(key=key_from_row(row), digest=row.digest, labels=row.labels))
+    bodies = await manifests.open_many(tx, [one.digest for uid in opened for one in found[uid]])
+    for uid in opened:
+        found[uid] = [replace(resource, body=bodies.get(resource.digest)) for resource in found[uid]]
+    return found
 
 
 async def with_bodies(tx: Transaction, resources: Sequence[Resource]) -> list[Resource]:

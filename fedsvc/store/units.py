@@ -1,7 +1,7 @@
 """Units, their resources and revisions: rows of `unit`, `resource`, `unit_revision`, written; `unit_rows` reads them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -28,6 +28,7 @@ from fedsvc.store.unit_rows import (
     list_undecided,
     next_reconsider_time,
     resource_name,
+    resources_by_unit,
     resources_of,
     with_bodies,
 )
@@ -35,6 +36,7 @@ from fedsvc_placement.model import Memory
 
 __all__ = [
     "AppliedUnit",
+    "DecidedUnit",
     "apply",
     "find",
     "get",
@@ -43,11 +45,12 @@ __all__ = [
     "list_page",
     "list_uids",
     "list_undecided",
-    "lock_generation",
+    "lock_generations",
     "mark_deleted",
     "next_reconsider_time",
     "remove_finished",
     "resource_name",
+    "resources_by_unit",
     "resources_of",
     "set_decided",
     "set_status",
@@ -55,7 +58,9 @@ __all__ = [
 ]
 
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
-_LOCK_ROW = text("SELECT generation FROM unit WHERE uid = CAST(:uid AS uuid) FOR UPDATE")
+_LOCK_ROWS = text(
+    "SELECT CAST(uid AS text) AS uid, generation FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR UPDATE"
+)
 _INSERT = text(
     "INSERT INTO unit (uid, namespace, name, labels, annotations, spec, placement_policy, override_policies, revision,"
     " resource_count, status) VALUES (CAST(:uid AS uuid), :namespace, :name, CAST(:labels AS jsonb),"
@@ -111,10 +116,22 @@ _STATUS = text(
     "UPDATE unit SET status = CAST(:status AS jsonb) WHERE uid = CAST(:uid AS uuid) AND status <> CAST(:status AS jsonb)"
 )
 _DECIDED = text(
-    "UPDATE unit SET decided_generation = :generation, decision_id = coalesce(CAST(:decision AS uuid), decision_id),"
-    " reconsider_time = CAST(:reconsider AS timestamptz), memory = CAST(:memory AS jsonb),"
-    " rebalance = rebalance AND NOT :rebalanced WHERE uid = CAST(:uid AS uuid)"
+    "UPDATE unit SET decided_generation = i.generation, decision_id = coalesce(i.decision, decision_id),"
+    " reconsider_time = i.reconsider, memory = i.memory, rebalance = rebalance AND NOT i.rebalanced"
+    " FROM unnest(CAST(:uids AS uuid[]), CAST(:generations AS bigint[]), CAST(:decisions AS uuid[]),"
+    " CAST(:reconsider AS timestamptz[]), CAST(:memories AS jsonb[]), CAST(:rebalanced AS boolean[]))"
+    " AS i (uid, generation, decision, reconsider, memory, rebalanced) WHERE unit.uid = i.uid"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedUnit:
+    """The newest decision covers this generation of a unit, and the rebalance that was asked of it."""
+
+    unit: Unit  # as it was decided on
+    decision: str | None = None  # its id; None: the stored decision stays
+    reconsider_at: datetime | None = None  # when it may change by itself; None: never
+    memory: Memory = field(default_factory=Memory)  # what the next decision remembers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +173,12 @@ async def apply(
     if etag and before is None:
         raise NotFoundError(full_name)
     if before is not None:
-        await tx.execute(_LOCK_ROW, {"uid": before.uid})
+        await tx.execute(_LOCK_ROWS, {"uids": [before.uid]})
         if before.delete_time is not None:
             raise DeletingError(full_name)
         if etag and etag != before.etag:
             raise EtagMismatchError(full_name, stored=before.etag)
-    stored = [] if before is None else (await tx.execute(RESOURCES, {"uid": before.uid})).all()
+    stored = [] if before is None else (await tx.execute(RESOURCES, {"uids": [before.uid]})).all()
     outcomes = _outcomes(stored, resources)
     same_resources = [(key_from_row(row), row.digest) for row in stored] == [(r.key, r.digest) for r in resources]
     same_spec = before is not None and before.spec == spec
@@ -294,31 +311,20 @@ async def request_rebalance(tx: Transaction, uids: Sequence[str]) -> int:
     return len(rows)
 
 
-async def lock_generation(tx: Transaction, uid: str) -> int | None:
-    """The generation of a unit, nobody else changing it until the transaction ends; None: it is gone."""
-    value = (await tx.execute(_LOCK_ROW, {"uid": uid})).scalar_one_or_none()
-    return None if value is None else int(value)
+async def lock_generations(tx: Transaction, uids: Sequence[str]) -> dict[str, int]:
+    """The generation of each unit that exists, nobody else changing it until the transaction ends."""
+    return {row.uid: row.generation for row in await tx.execute(_LOCK_ROWS, {"uids": list(uids)})}
 
 
-async def set_decided(
-    tx: Transaction, unit: Unit, *, decision: str | None, reconsider_at: datetime | None, memory: Memory
-) -> None:
-    """The newest decision covers this generation of the unit, and the rebalance that was asked of it.
-
-    Args:
-        tx: the transaction, which holds the unit's row lock.
-        unit: the unit as it was decided on.
-        decision: its id; None: the stored decision stays.
-        reconsider_at: when it may change by itself; None: never.
-        memory: what the next decision remembers.
-    """
+async def set_decided(tx: Transaction, decided: Sequence[DecidedUnit]) -> None:
+    """Note that units were decided, in a transaction that holds their row locks."""
     parameters = {
-        "uid": unit.uid,
-        "generation": unit.generation,
-        "decision": decision,
-        "reconsider": reconsider_at,
-        "memory": _json(to_json(Memory, memory)),
-        "rebalanced": unit.rebalance,
+        "uids": [one.unit.uid for one in decided],
+        "generations": [one.unit.generation for one in decided],
+        "decisions": [one.decision for one in decided],
+        "reconsider": [one.reconsider_at for one in decided],
+        "memories": [_json(to_json(Memory, one.memory)) for one in decided],
+        "rebalanced": [one.unit.rebalance for one in decided],
     }
     await tx.execute(_DECIDED, parameters)
 

@@ -15,12 +15,6 @@ LOCK: Final = "SELECT id FROM work WHERE {} ORDER BY id FOR UPDATE"
 LOCK_IDS = text(LOCK.format("id = ANY(CAST(:ids AS bigint[]))"))
 
 
-def record_ids(tx: Transaction, rows: Iterable[Any], unit_name: str) -> None:
-    """Note that the works of one unit changed."""
-    for row in rows:
-        tx.record("work", f"works/{row.id}", subject=unit_name)
-
-
 def record_rows(tx: Transaction, rows: Iterable[Any], *, deleted: bool = False) -> int:
     """Note that works changed, whose rows name their units; gives how many."""
     count = 0

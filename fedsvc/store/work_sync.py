@@ -1,7 +1,8 @@
 """Works as a decision wants them: bindings, and the works of those that are new or changed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import text
@@ -14,9 +15,9 @@ from fedsvc.model.work import Binding, DesiredWork
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
-from fedsvc.store.work_rows import LOCK, record_ids
+from fedsvc.store.work_rows import LOCK
 
-_LOCK_UNIT = text(LOCK.format("unit_uid = CAST(:uid AS uuid)"))
+_LOCK_UNITS = text(LOCK.format("unit_uid = ANY(CAST(:uids AS uuid[]))"))
 _BINDINGS = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, replicas, completions, render_key,"
     " CAST(decision_id AS text) AS decision_id, update_time"
@@ -24,25 +25,32 @@ _BINDINGS = text(
 )
 _PUT_BINDINGS = text(
     "INSERT INTO binding (unit_uid, cluster, replicas, completions, render_key, decision_id)"
-    " SELECT CAST(:uid AS uuid), i.* FROM unnest(CAST(:clusters AS text[]), CAST(:replicas AS jsonb[]),"
-    " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[])) AS i"
+    " SELECT * FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:replicas AS jsonb[]),"
+    " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[]))"
     " ON CONFLICT (unit_uid, cluster) DO UPDATE SET replicas = EXCLUDED.replicas,"
     " completions = EXCLUDED.completions, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, update_time = now()"
 )
+_STAY: Final = (
+    "unnest(CAST(:stay_uids AS uuid[]), CAST(:stay_clusters AS text[]), CAST(:stay_changed AS boolean[]))"
+    " AS s (unit_uid, cluster, changed)"
+)
 _DROP_BINDINGS = text(
-    "DELETE FROM binding WHERE unit_uid = CAST(:uid AS uuid) AND NOT cluster = ANY(CAST(:clusters AS text[]))"
+    f"DELETE FROM binding b USING (SELECT o.unit_uid, o.cluster FROM binding o LEFT JOIN {_STAY} USING (unit_uid, cluster)"
+    " WHERE o.unit_uid = ANY(CAST(:uids AS uuid[])) AND s.changed IS NULL) AS gone"
+    " WHERE b.unit_uid = gone.unit_uid AND b.cluster = gone.cluster"
 )
 _INPUT: Final = (
-    "unnest(CAST(:clusters AS text[]), CAST(:groups AS text[]), CAST(:versions AS text[]), CAST(:kinds AS text[]),"
-    " CAST(:namespaces AS text[]), CAST(:names AS text[]), CAST(:waves AS smallint[]), CAST(:digests AS bytea[]),"
-    " CAST(:reasons AS text[]), CAST(:messages AS text[]))"
-    " AS i (cluster, group_, version, kind, namespace, name, wave, digest, reason, message)"
+    "unnest(CAST(:work_uids AS uuid[]), CAST(:clusters AS text[]), CAST(:groups AS text[]), CAST(:versions AS text[]),"
+    " CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]), CAST(:waves AS smallint[]),"
+    " CAST(:digests AS bytea[]), CAST(:conflicts AS text[]), CAST(:drifts AS text[]), CAST(:reasons AS text[]),"
+    " CAST(:messages AS text[]))"
+    " AS i (unit_uid, cluster, group_, version, kind, namespace, name, wave, digest, conflict, drift, reason, message)"
 )
 _PUT_WORKS = text(
     "INSERT INTO work (unit_uid, cluster, group_, version, kind, namespace, name, wave, desired_digest, conflict, drift,"
     " dirty, state, reason, message)"
-    " SELECT CAST(:uid AS uuid), i.cluster, i.group_, i.version, i.kind, i.namespace, i.name, i.wave, i.digest, :conflict,"
-    " :drift, i.digest IS NOT NULL, CASE WHEN i.digest IS NULL THEN 'Failed' ELSE 'Pending' END, i.reason, i.message"
+    " SELECT i.unit_uid, i.cluster, i.group_, i.version, i.kind, i.namespace, i.name, i.wave, i.digest, i.conflict,"
+    " i.drift, i.digest IS NOT NULL, CASE WHEN i.digest IS NULL THEN 'Failed' ELSE 'Pending' END, i.reason, i.message"
     f" FROM {_INPUT} ON CONFLICT (cluster, group_, kind, namespace, name) DO UPDATE SET version = EXCLUDED.version,"
     " wave = EXCLUDED.wave, conflict = EXCLUDED.conflict, drift = EXCLUDED.drift, removal = NULL, attempts = 0,"
     " desired_digest = coalesce(EXCLUDED.desired_digest, work.applied_digest),"
@@ -58,21 +66,36 @@ _PUT_WORKS = text(
     " WHERE work.unit_uid = EXCLUDED.unit_uid AND (work.removal IS NOT NULL OR work.wave <> EXCLUDED.wave"
     " OR work.version <> EXCLUDED.version OR work.desired_digest IS DISTINCT FROM EXCLUDED.desired_digest"
     " OR work.conflict <> EXCLUDED.conflict OR work.drift <> EXCLUDED.drift OR EXCLUDED.reason <> ''"
-    " OR work.reason IN ('OverrideFailed', 'RenderingFailed')) RETURNING id"
+    " OR work.reason IN ('OverrideFailed', 'RenderingFailed')) RETURNING id, CAST(unit_uid AS text) AS unit_uid"
 )
 _OCCUPIED = text(
-    f"SELECT i.cluster, i.group_, i.version, i.kind, i.namespace, i.name FROM {_INPUT}"
-    " JOIN work w USING (cluster, group_, kind, namespace, name) WHERE w.unit_uid <> CAST(:uid AS uuid) ORDER BY 1, 2, 4, 5, 6"
+    "SELECT CAST(i.unit_uid AS text) AS unit_uid, i.cluster, i.group_, i.version, i.kind, i.namespace, i.name"
+    f" FROM {_INPUT} JOIN work w USING (cluster, group_, kind, namespace, name) WHERE w.unit_uid <> i.unit_uid"
+    " ORDER BY 1, 2, 3, 5, 6, 7"
 )
 _REMOVE_WORKS = text(
-    "UPDATE work SET removal = coalesce(c.object_deletion, :removal), desired_digest = NULL, dirty = TRUE,"
+    "UPDATE work SET removal = gone.removal, desired_digest = NULL, dirty = TRUE,"
     " state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(), update_time = now(),"
-    " generation = work.generation + 1 FROM cluster c WHERE c.name = work.cluster AND work.unit_uid = CAST(:uid AS uuid)"
-    " AND work.removal IS DISTINCT FROM coalesce(c.object_deletion, :removal)"
-    " AND (NOT work.cluster = ANY(CAST(:stay AS text[])) OR (work.cluster = ANY(CAST(:changed AS text[]))"
-    f" AND NOT EXISTS (SELECT 1 FROM {_INPUT} WHERE i.cluster = work.cluster AND i.group_ = work.group_"
-    " AND i.kind = work.kind AND i.namespace = work.namespace AND i.name = work.name))) RETURNING work.id"
+    " generation = work.generation + 1 FROM (SELECT w.id, coalesce(c.object_deletion, u.removal) AS removal"
+    "   FROM unnest(CAST(:uids AS uuid[]), CAST(:removals AS text[])) AS u (unit_uid, removal)"
+    "   JOIN work w USING (unit_uid) JOIN cluster c ON c.name = w.cluster"
+    f"  LEFT JOIN {_STAY} ON s.unit_uid = w.unit_uid AND s.cluster = w.cluster"
+    f"  LEFT JOIN {_INPUT} ON i.unit_uid = w.unit_uid AND i.cluster = w.cluster AND i.group_ = w.group_"
+    "     AND i.kind = w.kind AND i.namespace = w.namespace AND i.name = w.name"
+    "   WHERE w.removal IS DISTINCT FROM coalesce(c.object_deletion, u.removal)"
+    "     AND (s.changed IS NULL OR (s.changed AND i.cluster IS NULL))) AS gone"
+    " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSync:
+    """What was decided of a unit: all its bindings, and the works of those that are new or changed."""
+
+    unit: Unit
+    bindings: Sequence[Binding]  # changed or not
+    desired: Mapping[str, Sequence[DesiredWork]]  # by cluster: those of the clusters whose binding is new or changed
+    removal: ObjectDeletion  # what becomes of objects that are no longer wanted; a leaving cluster has its own say
 
 
 async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Binding]]:
@@ -93,72 +116,85 @@ async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Bi
     return found
 
 
-async def _put_bindings(tx: Transaction, unit: Unit, changed: Sequence[Binding]) -> None:
-    parameters = {
-        "uid": unit.uid,
-        "clusters": [binding.cluster for binding in changed],
-        "replicas": [orjson.dumps(binding.replicas).decode() for binding in changed],
-        "completions": [orjson.dumps(binding.completions).decode() for binding in changed],
-        "keys": [binding.render_key for binding in changed],
-        "decisions": [binding.decision for binding in changed],
-    }
-    try:
-        await tx.execute(_PUT_BINDINGS, parameters)
-    except IntegrityError as error:  # of the rows that it refers to, the unit's is locked and the decision's is new
-        raise ClusterGoneError(f"{unit.resource_name} was to run on a cluster that is registered no more") from error
-
-
-async def sync_unit(
-    tx: Transaction,
-    unit: Unit,
-    *,
-    bindings: Sequence[Binding],
-    desired: Mapping[str, Sequence[DesiredWork]],
-    removal: ObjectDeletion,
-) -> list[tuple[str, ObjectKey]]:
-    """Make bindings and works what was decided.
+async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, list[tuple[str, ObjectKey]]]:
+    """Make bindings and works what was decided, of many units at once.
 
     Args:
-        tx: the transaction, which holds the unit's row lock.
-        unit: the unit.
-        bindings: all of them, changed or not.
-        desired: the works of the clusters whose binding is new or changed, by cluster.
-        removal: what becomes of objects that are no longer wanted; a leaving cluster has its own say.
+        tx: the transaction, which holds the row locks of the units.
+        plans: one for each unit.
 
     Raises:
         ClusterGoneError: a cluster of the bindings is registered no more.
 
     Returns:
-        Objects that cannot be had yet, since another unit's work still removes the same one there; the caller tries
-        again when it is gone.
+        By uid of the unit, objects that cannot be had yet, since another unit's work still removes the same one there;
+        the caller tries again when it is gone.
     """
-    works = [work for name in sorted(desired) for work in sorted(desired[name], key=lambda work: work.key)]
-    inputs = {
-        "clusters": [work.cluster for work in works],
-        "groups": [work.key.group for work in works],
-        "versions": [work.key.version for work in works],
-        "kinds": [work.key.kind for work in works],
-        "namespaces": [work.key.namespace for work in works],
-        "names": [work.key.name for work in works],
-        "waves": [work.wave for work in works],
-        "digests": [work.digest for work in works],
-        "reasons": [work.error[0] if work.error else "" for work in works],
-        "messages": [work.error[1] if work.error else "" for work in works],
+    if not plans:
+        return {}
+    names = {plan.unit.uid: plan.unit.resource_name for plan in plans}
+    await _put_bindings(tx, plans)
+    stay = [(plan.unit.uid, one.cluster, one.cluster in plan.desired) for plan in plans for one in plan.bindings]
+    staying = {
+        "uids": list(names),
+        "stay_uids": [uid for uid, _, _ in stay],
+        "stay_clusters": [cluster for _, cluster, _ in stay],
+        "stay_changed": [changed for _, _, changed in stay],
     }
-    changed = [binding for binding in bindings if binding.cluster in desired]
-    if changed:
-        await _put_bindings(tx, unit, changed)
-    stay = [binding.cluster for binding in bindings]
-    await tx.execute(_DROP_BINDINGS, {"uid": unit.uid, "clusters": stay})
-    parameters = inputs | {"uid": unit.uid}
-    await tx.execute(_LOCK_UNIT, {"uid": unit.uid})
-    removing = await tx.execute(
-        _REMOVE_WORKS, parameters | {"removal": removal.value, "stay": stay, "changed": sorted(desired)}
+    await tx.execute(_DROP_BINDINGS, staying)
+    await tx.execute(_LOCK_UNITS, {"uids": list(names)})
+    works = _work_parameters(plans)
+    removals = {"removals": [plan.removal.value for plan in plans]}
+    _record(tx, await tx.execute(_REMOVE_WORKS, staying | works | removals), names)
+    occupied: dict[str, list[tuple[str, ObjectKey]]] = {}
+    if works["work_uids"]:
+        _record(tx, await tx.execute(_PUT_WORKS, works), names)
+        for row in await tx.execute(_OCCUPIED, works):
+            occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
+    return occupied
+
+
+async def _put_bindings(tx: Transaction, plans: Sequence[UnitSync]) -> None:
+    changed = [(plan.unit.uid, one) for plan in plans for one in plan.bindings if one.cluster in plan.desired]
+    if not changed:
+        return
+    parameters = {
+        "uids": [uid for uid, _ in changed],
+        "clusters": [binding.cluster for _, binding in changed],
+        "replicas": [orjson.dumps(binding.replicas).decode() for _, binding in changed],
+        "completions": [orjson.dumps(binding.completions).decode() for _, binding in changed],
+        "keys": [binding.render_key for _, binding in changed],
+        "decisions": [binding.decision for _, binding in changed],
+    }
+    try:
+        await tx.execute(_PUT_BINDINGS, parameters)
+    except IntegrityError as error:  # of the rows that it refers to, the units' are locked and the decisions' are new
+        raise ClusterGoneError("a cluster that was decided on is registered no more") from error
+
+
+def _work_parameters(plans: Sequence[UnitSync]) -> dict[str, list[Any]]:
+    # In the order of their keys, so that two transactions rarely wait for each other.
+    works = sorted(
+        ((plan.unit, work) for plan in plans for given in plan.desired.values() for work in given),
+        key=lambda pair: (pair[1].cluster, pair[1].key),
     )
-    record_ids(tx, removing.all(), unit.resource_name)
-    if not works:
-        return []
-    propagation = unit.spec.propagation
-    modes = {"conflict": propagation.conflict.value, "drift": propagation.drift.value}
-    record_ids(tx, (await tx.execute(_PUT_WORKS, parameters | modes)).all(), unit.resource_name)
-    return [(row.cluster, key_from_row(row)) for row in await tx.execute(_OCCUPIED, parameters)]
+    return {
+        "work_uids": [unit.uid for unit, _ in works],
+        "clusters": [work.cluster for _, work in works],
+        "groups": [work.key.group for _, work in works],
+        "versions": [work.key.version for _, work in works],
+        "kinds": [work.key.kind for _, work in works],
+        "namespaces": [work.key.namespace for _, work in works],
+        "names": [work.key.name for _, work in works],
+        "waves": [work.wave for _, work in works],
+        "digests": [work.digest for _, work in works],
+        "conflicts": [unit.spec.propagation.conflict.value for unit, _ in works],
+        "drifts": [unit.spec.propagation.drift.value for unit, _ in works],
+        "reasons": [work.error[0] if work.error else "" for _, work in works],
+        "messages": [work.error[1] if work.error else "" for _, work in works],
+    }
+
+
+def _record(tx: Transaction, rows: Iterable[Any], names: Mapping[str, str]) -> None:
+    for row in rows:
+        tx.record("work", f"works/{row.id}", subject=names[row.unit_uid])

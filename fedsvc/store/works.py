@@ -26,9 +26,10 @@ from fedsvc.store.work_queue import (
     write_results,
 )
 from fedsvc.store.work_rows import UNIT_NAME
-from fedsvc.store.work_sync import bindings_of, sync_unit
+from fedsvc.store.work_sync import UnitSync, bindings_of, sync_units
 
 __all__ = [
+    "UnitSync",
     "bindings_of",
     "claim_dirty",
     "get_many",
@@ -38,7 +39,7 @@ __all__ = [
     "next_attempt_time",
     "of_units",
     "set_state",
-    "sync_unit",
+    "sync_units",
     "wake_cluster",
     "wake_kinds",
     "write_observations",

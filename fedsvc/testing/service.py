@@ -90,11 +90,11 @@ class Service:
         """CPU and memory of the service and of its embedded PostgreSQL, its children included (Linux)."""
         assert self._child is not None
         own = self._child.pid
-        postgres = _descendants(own)
+        postgres = descendants(own)
         return Usage(
-            cpu_seconds=_cpu_seconds(own),
+            cpu_seconds=cpu_seconds(own),
             rss_bytes=_pss_bytes(own),
-            postgres_cpu_seconds=sum(_cpu_seconds(pid) for pid in postgres),
+            postgres_cpu_seconds=sum(cpu_seconds(pid) for pid in postgres),
             postgres_rss_bytes=sum(_pss_bytes(pid) for pid in postgres),
         )
 
@@ -155,7 +155,8 @@ async def fedctl(
     )
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
+    """The processes that a process started, and those that they started (Linux)."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -173,7 +174,7 @@ def _descendants(root: int) -> list[int]:
     return found
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system time; for a PostgreSQL postmaster that of ended backends, too."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -236,15 +236,14 @@ class Town:
             fleet = await placing.read_fleet(tx, with_units=False)
             inputs = Inputs(unit=asked.input, previous=asked.previous, memory=asked.memory, now=tx.now)
             decision = decide_on(inputs, fleet)
-            decision_id = await decisions.add(
-                tx,
-                unit_uid=unit.uid,
-                revision=unit.revision,
+            made = decisions.NewDecision(
+                unit=unit,
                 inputs_digest=decision.inputs_digest,
                 record=to_dict(decision),
                 inputs=inputs_to_dict(inputs),
                 fleet_digest=await decisions.put_fleet(tx, decisions.pack_fleet(fleet)),
             )
+            (decision_id,) = await decisions.add(tx, [made])
             bindings = [
                 Binding(
                     unit_uid=unit.uid,
@@ -255,17 +254,18 @@ class Town:
                 )
                 for target in decision.targets
             ]
-            await units.lock_generation(tx, unit.uid)
-            await works.sync_unit(
-                tx,
-                unit,
+            await units.lock_generations(tx, [unit.uid])
+            plan = works.UnitSync(
+                unit=unit,
                 bindings=bindings,
                 desired={binding.cluster: [] for binding in bindings},
                 removal=ObjectDeletion.BACKGROUND,
             )
-            await units.set_decided(
-                tx, unit, decision=decision_id, reconsider_at=decision.reconsider_at, memory=decision.memory
+            await works.sync_units(tx, [plan])
+            done = units.DecidedUnit(
+                unit=unit, decision=decision_id, reconsider_at=decision.reconsider_at, memory=decision.memory
             )
+            await units.set_decided(tx, [done])
         return decision_id
 
     async def tables(self) -> dict[str, list[Any]]:

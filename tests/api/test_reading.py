@@ -24,9 +24,8 @@ async def place(store: Store, unit_name: str, *clusters: str) -> None:
         for resource in resources:
             assert resource.body is not None
             await manifests.put_many(tx, [(resource.digest, resource.body, False)])
-        await works.sync_unit(
-            tx,
-            unit,
+        plan = works.UnitSync(
+            unit=unit,
             bindings=[
                 Binding(unit_uid=unit.uid, cluster=name, replicas={}, render_key=b"x", decision=unit.uid)
                 for name in clusters
@@ -40,6 +39,7 @@ async def place(store: Store, unit_name: str, *clusters: str) -> None:
             },
             removal=ObjectDeletion.BACKGROUND,
         )
+        await works.sync_units(tx, [plan])
 
 
 async def test_resources_are_listed_by_unit_kind_and_name_without_bytes(api: Any, helpers: Any) -> None:

@@ -94,9 +94,10 @@ class World:
             for name in sorted({*on, *kept})
         ]
         async with self.store.transaction() as tx:
-            await units.lock_generation(tx, unit.uid)
+            await units.lock_generations(tx, [unit.uid])
             await manifests.put_many(tx, stored)
-            return await works.sync_unit(tx, unit, bindings=bindings, desired=desired, removal=removal)
+            plan = works.UnitSync(unit=unit, bindings=bindings, desired=desired, removal=removal)
+            return (await works.sync_units(tx, [plan])).get(unit.uid, [])
 
     async def claim(self, cluster: str = "a", *, limit: int = 100, exclude: Sequence[int] = ()) -> list[DirtyWork]:
         async with self.store.reader() as tx:

@@ -11,7 +11,7 @@ from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Unit
 from fedsvc.store import decisions, retention, units
 from fedsvc.store.retention import DECISIONS_KEPT
-from fedsvc_placement import ClusterSnapshot, Fleet, LabelSelector, Memory, PlacedUnit, Placement, UnitInput, to_dict
+from fedsvc_placement import ClusterSnapshot, Fleet, LabelSelector, PlacedUnit, Placement, UnitInput, to_dict
 from fedsvc_placement.inputs import Inputs, decide_on, inputs_to_dict
 
 pytestmark = pytest.mark.postgres
@@ -25,15 +25,15 @@ INPUTS = Inputs(unit=UnitInput(key="shop/web", placement=Placement(cluster_selec
 async def decided(world: Any, unit: Unit, fleet: Fleet = FLEET) -> str:
     decision = decide_on(INPUTS, fleet)
     async with world.store.transaction() as tx:
-        return await decisions.add(
-            tx,
-            unit_uid=unit.uid,
-            revision=unit.revision,
+        made = decisions.NewDecision(
+            unit=unit,
             inputs_digest=decision.inputs_digest,
             record=to_dict(decision),
             inputs=inputs_to_dict(INPUTS),
             fleet_digest=await decisions.put_fleet(tx, decisions.pack_fleet(fleet)),
         )
+        (decision_id,) = await decisions.add(tx, [made])
+        return decision_id
 
 
 async def execute(world: Any, statement: str, **parameters: Any) -> Any:
@@ -75,7 +75,8 @@ async def test_an_equal_fleet_is_kept_once(world: Any) -> None:
 async def test_a_decision_without_its_inputs_says_so(world: Any) -> None:
     unit = await world.unit()
     async with world.store.transaction() as tx:
-        bare = await decisions.add(tx, unit_uid=unit.uid, revision=1, inputs_digest="ab" * 32, record={"unit": "x"})
+        made = decisions.NewDecision(unit=unit, inputs_digest="ab" * 32, record={"unit": "x"})
+        (bare,) = await decisions.add(tx, [made])
 
     assert await world.run(decisions.inputs_of, bare) is None
     assert await world.run(decisions.inputs_of, str(uuid4())) is None
@@ -113,7 +114,7 @@ async def test_the_newest_is_the_one_in_force(world: Any) -> None:
     unit, undecided = await world.unit(), await world.unit(name="other")
     in_force = await decided(world, unit)
     async with world.store.transaction() as tx:
-        await units.set_decided(tx, unit, decision=in_force, reconsider_at=None, memory=Memory())
+        await units.set_decided(tx, [units.DecidedUnit(unit=unit, decision=in_force)])
     await decided(world, unit)
 
     newest = await world.run(decisions.newest, [unit.uid, undecided.uid])
@@ -125,7 +126,7 @@ async def test_old_decisions_go_but_for_the_one_in_force(world: Any) -> None:
     unit = await world.unit()
     made = [await decided(world, unit) for _ in range(DECISIONS_KEPT + 3)]
     async with world.store.transaction() as tx:
-        await units.set_decided(tx, unit, decision=made[0], reconsider_at=None, memory=Memory())
+        await units.set_decided(tx, [units.DecidedUnit(unit=unit, decision=made[0])])
 
     await world.run(retention.trim)
 

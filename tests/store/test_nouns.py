@@ -35,7 +35,7 @@ from fedsvc.store.events import NORMAL, WARNING, NewEvent
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.policies import OVERRIDE, PLACEMENT
 from fedsvc.store.store import Store
-from fedsvc_placement.model import Capacity, DataCopy, Dataset, Grant, Headroom, Memory, NodeShape, Placement
+from fedsvc_placement.model import Capacity, DataCopy, Dataset, Grant, Headroom, NodeShape, Placement
 
 pytestmark = pytest.mark.postgres
 
@@ -379,6 +379,6 @@ async def test_a_message_of_a_member_that_postgresql_cannot_keep_is_no_obstacle_
 async def test_the_object_of_a_unit_that_is_gone_is_free(world: Any, manifest: Manifest) -> None:
     await world.unit(manifest("x"))
     deleted = await world.run(units.mark_deleted, "shop", "web", cascade=None)
-    await world.run(units.set_decided, deleted, decision=None, reconsider_at=None, memory=Memory())
+    await world.run(units.set_decided, [units.DecidedUnit(unit=deleted)])
     await world.run(units.remove_finished)
     assert (await world.apply(manifest("x"), name="two")).outcome is ApplyOutcome.CREATED

@@ -57,10 +57,10 @@ async def bound(world: Any, unit: Unit, **replicas: dict[str, int]) -> None:
             Binding(unit_uid=unit.uid, cluster=name, replicas=given, render_key=b"r", decision=unit.uid)
             for name, given in replicas.items()
         ]
-        await units.lock_generation(tx, unit.uid)
-        await works.sync_unit(
-            tx, unit, bindings=bindings, desired={name: [] for name in replicas}, removal=ObjectDeletion.BACKGROUND
-        )
+        await units.lock_generations(tx, [unit.uid])
+        desired: dict[str, list[Any]] = {name: [] for name in replicas}
+        plan = works.UnitSync(unit=unit, bindings=bindings, desired=desired, removal=ObjectDeletion.BACKGROUND)
+        await works.sync_units(tx, [plan])
 
 
 async def read_fleet(world: Any, **arguments: Any) -> Any:
@@ -134,14 +134,6 @@ async def test_neighbours_are_all_units_that_stay_with_their_places(world: Any) 
     ]
     assert gone.name == "old"
     assert (await read_fleet(world, with_units=False)).units == ()
-
-
-async def test_clusters_at_hand_are_not_read_again(world: Any) -> None:
-    await world.cluster("a")
-    await world.cluster("b")
-    members = [await world.run(clusters.get, "a")]
-
-    assert [entry.name for entry in (await read_fleet(world, members=members)).clusters] == ["a"]
 
 
 async def test_a_request_holds_workloads_kinds_bindings_and_memory(world: Any, manifest: Manifest) -> None:

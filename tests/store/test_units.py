@@ -13,7 +13,7 @@ from fedsvc.rendering.patch import PatchOperation
 from fedsvc.store import units
 from fedsvc.store.changes import Change
 from fedsvc.store.outcome import ApplyOutcome
-from fedsvc_placement.model import Memory, Placement
+from fedsvc_placement.model import Placement
 
 pytestmark = pytest.mark.postgres
 
@@ -119,7 +119,7 @@ async def test_a_unit_that_is_being_removed_takes_no_change_and_goes_when_nothin
     with pytest.raises(DeletingError):
         await world.apply(manifest("b"))
     assert await world.run(units.remove_finished) == [], "nobody decided on the deletion yet"
-    await world.run(units.set_decided, deleted, decision=None, reconsider_at=None, memory=Memory())
+    await world.run(units.set_decided, [units.DecidedUnit(unit=deleted)])
     assert await world.run(units.remove_finished) == [unit.resource_name]
     assert (await world.apply(manifest("a"))).unit.uid != unit.uid
 
@@ -127,7 +127,7 @@ async def test_a_unit_that_is_being_removed_takes_no_change_and_goes_when_nothin
 async def test_a_new_generation_is_undecided_until_decided(world: Any, manifest: Manifest) -> None:
     unit = await world.unit(manifest("a"))
     assert await world.run(units.list_undecided, limit=10) == [unit]
-    await world.run(units.set_decided, unit, decision=None, reconsider_at=None, memory=Memory())
+    await world.run(units.set_decided, [units.DecidedUnit(unit=unit)])
     assert await world.run(units.list_undecided, limit=10) == []
     await world.unit(manifest("b"))
     assert len(await world.run(units.list_undecided, limit=10)) == 1
