@@ -22,11 +22,12 @@ from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Observed, Prepared, Stored, observe, prepare, store_prepared
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.surroundings import Surroundings, view_change
 from fedsvc.controllers.swings import Swings
-from fedsvc.controllers.touching import FleetChange, UnitNotes, note_of
+from fedsvc.controllers.touching import FleetChange, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import ClusterGoneError, StoreUnavailableError
 from fedsvc.model.unit import Unit

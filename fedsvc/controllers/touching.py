@@ -1,7 +1,6 @@
 """Which units a change of clusters, policies, settings or other units may touch, from what was noted of them."""
 
-import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,12 +18,9 @@ from fedsvc_placement import (
     UnitInput,
     matches_cluster,
     touches,
-    touches_unit,
 )
+from fedsvc_placement.bystanders import got_worse, minds_others
 from fedsvc_placement.rooms import counts_capacity
-
-_YIELD_EACH: Final = 200
-"""Notes looked at before others may run: about 2 ms."""
 
 FOREMOST: Final = (
     Trigger.REBALANCE,
@@ -55,6 +51,11 @@ class UnitNote:
     def placement(self) -> Placement:
         """Its placement, policies resolved."""
         return self.input.placement
+
+    @property
+    def demands(self) -> Hashable:
+        """What it asks of clusters: units of equal demands are touched by the same changes."""
+        return self.placement, self.input.kinds, self.wants_room, self.override_clusters
 
 
 ClusterChange = tuple[ClusterSnapshot | None, ClusterSnapshot | None]
@@ -131,12 +132,40 @@ def fleet_change(
     )
 
 
-def triggers_of(note: UnitNote, change: FleetChange) -> set[str]:
-    """Why a change of the fleet asks for a unit to be decided again; empty: it does not."""
-    placement = note.placement
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """A change of a cluster that may touch units of the same demands."""
+
+    cluster: str
+    trigger: str
+    only_there: bool  # it touches those alone that are on the cluster
+
+
+def touches_of(note: UnitNote, change: FleetChange) -> tuple[Touch, ...]:
+    """The changes of clusters that may touch a unit, wherever it is: the same for all units of its `demands`."""
     # More or less room moves nothing that has its room, unless the unit asks for that.
     pairs = change.clusters if note.wants_room else change.beside_room
-    found = {_trigger(before, after) for before, after in pairs if is_touched(note, before, after)}
+    alone = not minds_others(note.placement)
+    found: list[Touch] = []
+    for before, after in pairs:
+        cluster = before or after
+        if cluster is not None and is_touched(note, before, after):
+            only_there = alone and got_worse(before, after)
+            found.append(Touch(cluster=cluster.name, trigger=_trigger(before, after), only_there=only_there))
+    return tuple(found)
+
+
+def triggers_of(note: UnitNote, change: FleetChange, touching: Iterable[Touch]) -> set[str]:
+    """Why a change of the fleet asks for a unit to be decided again; empty: it does not.
+
+    Args:
+        note: of the unit.
+        change: of the fleet.
+        touching: what `touches_of` says of it.
+    """
+    placement = note.placement
+    there = note.placed.clusters if note.placed is not None else ()
+    found = {touch.trigger for touch in touching if not touch.only_there or touch.cluster in there}
     if (
         note.workloads & change.stuck
         or any(anchor.dataset in change.datasets for anchor in placement.data)
@@ -165,65 +194,6 @@ def foremost(triggers: Collection[str], placement: Placement) -> str:
     ordered = [trigger for trigger in FOREMOST if trigger in triggers]
     moving = [trigger for trigger in ordered if trigger in placement.stability.replace_on]
     return (moving or ordered or [Trigger.OTHER])[0]
-
-
-class UnitNotes:
-    """The notes of all units that were decided by this process."""
-
-    def __init__(self) -> None:
-        self._by_uid: dict[str, UnitNote] = {}
-        self._uids: dict[str, str] = {}  # by name
-        self._looking: set[str] = set()  # uids of those that mind where others are
-
-    def put(self, note: UnitNote) -> UnitNote | None:
-        """Keep a note; gives the one it takes the place of."""
-        before = self._by_uid.get(note.uid)
-        self._by_uid[note.uid] = note
-        self._uids[note.name] = note.uid
-        if note.placement.follows or note.placement.affinities:
-            self._looking.add(note.uid)
-        else:
-            self._looking.discard(note.uid)
-        return before
-
-    def forget(self, name: str) -> None:
-        """The unit is gone."""
-        uid = self._uids.pop(name, "")
-        self._by_uid.pop(uid, None)
-        self._looking.discard(uid)
-
-    def using_policies(self, changed: Collection[tuple[str, str]]) -> list[str]:
-        """The uids of the units that refer to any of the policies, each given by kind of change and name."""
-        return [
-            note.uid
-            for note in self._by_uid.values()
-            if ("placement_policy", note.placement_policy) in changed
-            or any(("override_policy", name) in changed for name in note.override_policies)
-        ]
-
-    def beside(self, key: str, before: PlacedUnit | None, after: PlacedUnit | None) -> list[str]:
-        """The uids of the units that mind that another one is elsewhere now, or has other labels."""
-        if before == after:
-            return []
-        notes = (self._by_uid[uid] for uid in self._looking)
-        return [
-            note.uid
-            for note in notes
-            if note.input.key != key and touches_unit(note.placement, note.input.key, before, after)
-        ]
-
-    async def touched(self, change: FleetChange) -> dict[str, set[str]]:
-        """The uids of the units that a change of the fleet may touch, and why."""
-        found: dict[str, set[str]] = {}
-        if not change:
-            return found
-        for position, note in enumerate(tuple(self._by_uid.values())):
-            if position % _YIELD_EACH == _YIELD_EACH - 1:
-                await asyncio.sleep(0)
-            triggers = triggers_of(note, change)
-            if triggers:
-                found[note.uid] = triggers
-        return found
 
 
 def _roomless(pair: ClusterChange) -> ClusterChange:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from fedsvc.controllers.learning import learned, observations, workload_of_key
+from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.surroundings import SETTLING, Granted, outstanding, with_grants
 from fedsvc.controllers.swings import MAX_MOVES, WINDOW_SECONDS, Swings
-from fedsvc.controllers.touching import FleetChange, UnitNote, fleet_change, foremost, triggers_of
+from fedsvc.controllers.touching import FleetChange, UnitNote, fleet_change, foremost, touches_of, triggers_of
 from fedsvc.model.cluster import Cluster, Connection
 from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.model.work import Binding
@@ -72,6 +73,7 @@ def room(cpu: int) -> Capacity:
 
 
 A = ClusterSnapshot(name="a")
+TAINTED = replace(A, taints=(Taint(key="k", effect="NoSchedule"),))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,18 @@ A = ClusterSnapshot(name="a")
             id="label-that-selects",
         ),
         pytest.param(
-            note(), changed(A, replace(A, taints=(Taint(key="k", effect="NoSchedule"),))), {Trigger.OTHER}, id="taint"
+            note(placed=PlacedUnit(key="shop/web", clusters=("a",))),
+            changed(A, TAINTED),
+            {Trigger.OTHER},
+            id="taint-where-it-is",
+        ),
+        pytest.param(note(), changed(A, TAINTED), set(), id="taint-where-it-is-not"),
+        pytest.param(note(), changed(TAINTED, A), {Trigger.OTHER}, id="taint-that-goes"),
+        pytest.param(
+            note(replace(ALL, stability=Stability(replace_on=(Trigger.OTHER,)))),
+            changed(A, TAINTED),
+            {Trigger.OTHER},
+            id="taint-elsewhere-of-one-that-is-moved-for-anything",
         ),
         pytest.param(
             note(COUNTING), changed(replace(A, capacity=room(1)), replace(A, capacity=room(2))), set(), id="room"
@@ -144,13 +157,33 @@ A = ClusterSnapshot(name="a")
 def test_a_change_of_the_fleet_wakes_those_it_concerns_and_says_why(
     given_note: UnitNote, change: FleetChange, triggers: set[str]
 ) -> None:
-    assert triggers_of(given_note, change) == triggers
+    assert triggers_of(given_note, change, touches_of(given_note, change)) == triggers
+
+
+async def test_of_many_units_those_are_woken_that_a_change_concerns() -> None:
+    notes = UnitNotes()
+    on_a = PlacedUnit(key="shop/web", clusters=("a",))
+    by_label = replace(ALL, cluster_selector=LabelSelector(match_labels=(("x", "y"),)))
+    for uid, made in {
+        "there": note(placed=on_a),
+        "elsewhere": note(),
+        "gone": note(placed=on_a),
+        "selecting": note(by_label),
+        "changed": note(by_label),
+    }.items():
+        notes.put(replace(made, uid=uid, name=uid))
+    notes.forget("gone")
+    notes.put(note(placed=on_a, uid="changed", name="changed"))
+
+    assert await notes.touched(changed(A, TAINTED)) == {"there": {Trigger.OTHER}, "changed": {Trigger.OTHER}}
+    assert await notes.touched(changed(A, replace(A, labels={"x": "y"}))) == {"selecting": {Trigger.LABELS}}
+    assert await notes.touched(changed(A, A)) == {}
 
 
 def test_a_cluster_that_joins_is_told_as_such() -> None:
     two = Fleet(clusters=(ClusterSnapshot(name="z"), A))
     joined = fleet_change(Fleet(clusters=(ClusterSnapshot(name="z"),)), two, {}, {})
-    assert triggers_of(note(), joined) == {Trigger.CLUSTER_JOINED}
+    assert triggers_of(note(), joined, touches_of(note(), joined)) == {Trigger.CLUSTER_JOINED}
 
 
 @pytest.mark.parametrize(

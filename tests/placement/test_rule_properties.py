@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
+from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -32,6 +34,7 @@ from fedsvc_placement import (
     Placement,
     PreviousBinding,
     ReplicaPolicy,
+    ReplicaRule,
     SpreadConstraint,
     Stability,
     Taint,
@@ -51,6 +54,7 @@ from fedsvc_placement import (
     validate,
 )
 from fedsvc_placement.batch import spoken_for
+from fedsvc_placement.bystanders import got_worse, minds_others
 from fedsvc_placement.topology import domains, group_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -402,6 +406,78 @@ def test_without_an_unrelated_cluster_nothing_moves(
     second = decide(unit, less, bound(first), NOW, memory=first.memory)
     kept = {target.cluster for target in second.targets}
     assert {target.cluster for target in first.targets} <= kept or first.group != second.group
+
+
+policies = st.none() | st.builds(
+    ReplicaPolicy,
+    mode=st.just("Divided"),
+    strategy=st.sampled_from(("Weighted", "Capacity", "Aggregated", "Overflow")),
+    movement=st.sampled_from((None, "Steady")),
+    within_capacity=st.none() | st.booleans(),
+    clusters=st.lists(
+        st.builds(
+            ReplicaRule,
+            clusters=matchers,
+            weight=st.none() | st.integers(0, 3),
+            min=st.integers(0, 1),
+            max=st.none() | st.integers(1, 5),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+@given(units, policies, fleets, bindings, st.data())
+def test_a_unit_stays_where_it_is_when_a_cluster_gets_worse_that_it_is_not_on(
+    unit: UnitInput, policy: ReplicaPolicy | None, fleet: Fleet, previous: list[PreviousBinding], data: st.DataObject
+) -> None:
+    placement = replace(
+        unit.placement,
+        cluster_selector=LabelSelector(),
+        groups=(),
+        group_return=GroupReturnPolicy(),
+        follows=(),
+        affinities=(),
+        replicas=data.draw(st.sampled_from((unit.placement.replicas, policy))),
+        stability=replace(unit.placement.stability, replace_on=()),
+    )
+    assume(not validate(placement))
+    assert not minds_others(placement)
+    unit = replace(unit, placement=placement)
+    first = decide(unit, fleet, previous, NOW)
+    targets = {target.cluster for target in first.targets}
+    elsewhere = [cluster for cluster in fleet.clusters if cluster.name not in targets]
+    assume(elsewhere)
+    before = data.draw(st.sampled_from(elsewhere))
+    lost = Taint(key="lost", effect=data.draw(st.sampled_from(("NoExecute", "NoSchedule", "PreferNoSchedule"))))
+    after = replace(before, taints=(*before.taints, lost))
+    assert got_worse(before, after)
+    changed = replace(fleet, clusters=(*(cluster for cluster in fleet.clusters if cluster is not before), after))
+    around = prepare_fleet(changed)
+    for spoken in spoken_for(unit, previous, first):
+        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
+    assert decide(unit, around, bound(first), NOW, memory=first.memory).targets == first.targets
+
+
+@pytest.mark.parametrize(
+    ("change", "worse"),
+    [
+        pytest.param({"taints": (Taint(key="lost", effect="NoExecute"),)}, True, id="taint"),
+        pytest.param(
+            {"taints": (Taint(key="lost", effect="NoExecute"),), "capacity": Capacity(nodes=())}, False, id="and-room"
+        ),
+        pytest.param({"taints": (Taint(key="lost", effect="NoExecute"),), "region": "us"}, False, id="and-region"),
+        pytest.param({"deleting": True}, False, id="leaves"),
+        pytest.param({"labels": {"rack": "r1"}}, False, id="label"),
+    ],
+)
+def test_a_cluster_gets_worse_by_taints_alone(change: dict[str, Any], *, worse: bool) -> None:
+    before = ClusterSnapshot(name="a", region="eu")
+    after = replace(before, **change)
+    assert got_worse(before, after) is worse
+    assert not got_worse(after, before)
+    assert not got_worse(before, None)
+    assert not got_worse(None, before)
 
 
 @given(units, fleets, bindings, memories, triggers)

@@ -1,0 +1,30 @@
+"""Who stays where it is when a cluster gets worse: units that are on others. Most of a fleet, when a region is lost."""
+
+from dataclasses import replace
+
+from fedsvc_placement.model import ClusterSnapshot, Movement, Placement, Trigger
+
+
+def got_worse(before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> bool:
+    """Tell whether a cluster is as it was but for taints that came."""
+    if before is None or after is None or not set(before.taints) < set(after.taints):
+        return False
+    return replace(before, taints=()) == replace(after, taints=())
+
+
+def minds_others(placement: Placement) -> bool:
+    """Tell whether a unit may move because a cluster got worse that it is not on.
+
+    Where it does not, `decide` gives the targets that it gave before: a place that was not the best one with the unit's
+    own at hand is not the best one for being worse. What may change that is another affinity group that falls back or
+    returns, a leader or neighbour that moves, and points, which go by the best and worst of what fits, where they may
+    move something: when places are chosen anew for any reason, or when replicas are divided afresh.
+    """
+    replicas = placement.replicas
+    return bool(
+        placement.groups
+        or placement.follows
+        or placement.affinities
+        or Trigger.OTHER in placement.stability.replace_on
+        or (replicas is not None and replicas.movement == Movement.FRESH)
+    )
