@@ -5,10 +5,25 @@ from collections.abc import Collection, Hashable
 from typing import Final
 
 from fedsvc.controllers.touching import FleetChange, Touch, UnitNote, touches_of, triggers_of
-from fedsvc_placement import PlacedUnit, touches_unit
+from fedsvc_placement import PlacedUnit, Placement, touches_unit
 
 _YIELD_EACH: Final = 50
 """Notes looked at before others may run: a few milliseconds, where each asks for something else."""
+
+
+_ANY: Final = None
+
+
+def _minded(placement: Placement) -> set[Hashable]:
+    """Whom a placement minds: keys of units, a label that they have, or any."""
+    found: set[Hashable] = set(placement.follows)
+    for affinity in placement.affinities:
+        names, selector = affinity.units.names, affinity.units.selector
+        if names is not None:
+            found.update(names)
+        elif selector is not None:
+            found.add(selector.match_labels[0] if selector.match_labels else _ANY)
+    return found
 
 
 class UnitNotes:
@@ -17,7 +32,7 @@ class UnitNotes:
     def __init__(self) -> None:
         self._by_uid: dict[str, UnitNote] = {}
         self._uids: dict[str, str] = {}  # by name
-        self._looking: set[str] = set()  # uids of those that mind where others are
+        self._looking: dict[Hashable, set[str]] = {}  # uids of those that mind where others are, by whom they mind
         self._demands: dict[Hashable, list[int]] = {}  # each once: its number, and how many units have it
         self._numbers: dict[str, tuple[int, Hashable]] = {}  # by uid: those of its demands
         self._count = 0
@@ -25,20 +40,19 @@ class UnitNotes:
     def put(self, note: UnitNote) -> UnitNote | None:
         """Keep a note; gives the one it takes the place of."""
         before = self._by_uid.get(note.uid)
+        self._look_away(note.uid)
         self._by_uid[note.uid] = note
         self._number(note)
         self._uids[note.name] = note.uid
-        if note.placement.follows or note.placement.affinities:
-            self._looking.add(note.uid)
-        else:
-            self._looking.discard(note.uid)
+        for whom in _minded(note.placement):
+            self._looking.setdefault(whom, set()).add(note.uid)
         return before
 
     def forget(self, name: str) -> None:
         """The unit is gone."""
         uid = self._uids.pop(name, "")
+        self._look_away(uid)
         self._by_uid.pop(uid, None)
-        self._looking.discard(uid)
         self._unnumber(uid)
 
     def _number(self, note: UnitNote) -> None:
@@ -73,12 +87,24 @@ class UnitNotes:
         """The uids of the units that mind that another one is elsewhere now, or has other labels."""
         if before == after:
             return []
-        notes = (self._by_uid[uid] for uid in self._looking)
+        labels = {label for unit in (before, after) if unit is not None for label in unit.labels.items()}
+        found: set[str] = set()
+        for whom in (_ANY, key, *labels):
+            found |= self._looking.get(whom, set())
+        notes = (self._by_uid[uid] for uid in sorted(found))
         return [
             note.uid
             for note in notes
             if note.input.key != key and touches_unit(note.placement, note.input.key, before, after)
         ]
+
+    def _look_away(self, uid: str) -> None:
+        note = self._by_uid.get(uid)
+        for whom in () if note is None else _minded(note.placement):
+            uids = self._looking[whom]
+            uids.discard(uid)
+            if not uids:
+                del self._looking[whom]
 
     async def touched(self, change: FleetChange) -> dict[str, set[str]]:
         """The uids of the units that a change of the fleet may touch, and why."""

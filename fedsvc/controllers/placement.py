@@ -19,10 +19,12 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
-from fedsvc.controllers.deciding import Observed, Prepared, Stored, observe, prepare, store_prepared
+from fedsvc.controllers.deciding import Observed, Prepared, observe, prepare
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notes import UnitNotes
+from fedsvc.controllers.places import Places
+from fedsvc.controllers.recording import Stored, store_prepared
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.surroundings import Surroundings, view_change
@@ -31,7 +33,7 @@ from fedsvc.controllers.touching import FleetChange, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import ClusterGoneError, StoreUnavailableError
 from fedsvc.model.unit import Unit
-from fedsvc.store import policies, units
+from fedsvc.store import placing, policies, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store, Transaction
 from fedsvc_placement import PlacedUnit, Trigger
@@ -69,6 +71,7 @@ class PlacementController:
         self._signal = Signal()
         self._dirty: Wakeups[str] = Wakeups()  # uids of units to be decided again, though their intent is the same
         self._notes = UnitNotes()
+        self._places: Places | None = None  # None: to be read
         self._triggers: dict[str, set[str]] = {}  # by uid: why those are
         self._swings = Swings()
         self._surroundings = Surroundings()
@@ -97,6 +100,7 @@ class PlacementController:
         """
         # What changed while nobody led is not known: everything is looked at once, new intent before old.
         self._rescan()
+        self._places = None
         async with self._store.reader() as tx:
             if self._policies is None:
                 self._policies = await policies.versions(tx)
@@ -125,6 +129,9 @@ class PlacementController:
             case "unit":
                 if change.deleted:
                     self._notes.forget(change.name)
+                    if self._places is not None:
+                        _, namespace, _, name = change.name.split("/")
+                        self._places.drop(f"{namespace}/{name}")
             case "work" if change.deleted and self.blocked:
                 for uid in self.blocked:
                     self._not_before.pop(uid, None)
@@ -248,19 +255,23 @@ class PlacementController:
                     ground=self._surroundings.ground(),
                     members=self._surroundings.view.members,
                     triggers=triggers,
+                    places=await self._read_places(),
                 )
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
                     await self._act(group)
         except StoreUnavailableError:
             self._keep_triggers(triggers)
+            self._places = None  # not all is where it was put
             raise
         except ClusterGoneError as error:  # while it was decided
             _log.info("decided_on_cluster_gone", error=str(error))
             self._keep_triggers(triggers)
+            self._places = None
             self._dirty.update(triggers)
             self._rescan()
         except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
             self._keep_triggers(triggers)
+            self._places = None
             if len(batch) <= 1:
                 for unit in batch:
                     self._put_off(unit, error)
@@ -271,6 +282,12 @@ class PlacementController:
                     seen = await observe(tx, fresh)
                 await self._decide(fresh, seen)
 
+    async def _read_places(self) -> Places:
+        if self._places is None:
+            async with self._store.reader() as tx:
+                self._places = Places(await placing.placed_units(tx))
+        return self._places
+
     async def _act(self, group: Sequence[Prepared]) -> None:
         async def store_all(tx: Transaction) -> list[Stored | None]:
             return await store_prepared(tx, group)
@@ -279,6 +296,7 @@ class PlacementController:
         for given, result in zip(group, done, strict=True):
             uid = given.unit.uid
             if result is None:  # changed meanwhile: it is undecided still, or gone
+                self._places = None
                 self._signal.set()
                 continue
             self._surroundings.granted(given.spoken_for, given.inputs.now)

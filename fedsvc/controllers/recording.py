@@ -1,0 +1,189 @@
+"""Writes what was decided of a batch of units: decisions, bindings, works and the units' own rows."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fedsvc.controllers import planning
+from fedsvc.controllers.deciding import Prepared
+from fedsvc.controllers.planning import UnitPlan
+from fedsvc.rendering.keys import ObjectKey
+from fedsvc.store import decisions, manifests, units, works
+from fedsvc.store.store import Transaction, is_secret
+from fedsvc_placement import same_answer
+from fedsvc_placement.inputs import inputs_to_dict
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What storing a decision did."""
+
+    wrote: bool
+    clusters: tuple[str, ...] = ()  # whose works changed
+    blocked: str = ""  # why some works have to wait; empty: none has
+    event: tuple[str, str, bool] | None = None  # reason, message, whether it is a warning
+
+
+async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[Stored | None]:
+    """Write decisions and what follows from them, where anything does; None: the unit changed since it was read.
+
+    Raises:
+        ClusterGoneError: a cluster that was decided on is registered no more.
+        StoreUnavailableError: PostgreSQL does not answer.
+    """
+    outcomes = {given.unit.uid: _outcome(given) for given in prepared}
+    writing = [given for given in prepared if outcomes[given.unit.uid].writes]
+    if not writing:
+        return [Stored(wrote=False) for _ in prepared]
+    current = await units.lock_generations(tx, [given.unit.uid for given in writing])
+    writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
+    ids = await _add_decisions(tx, [given for given in writing if outcomes[given.unit.uid].news], outcomes)
+    occupied = await _sync(tx, [given for given in writing if outcomes[given.unit.uid].moved], ids)
+    await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
+    written = {given.unit.uid for given in writing}
+    return [
+        _stored(given, outcomes[given.unit.uid], occupied.get(given.unit.uid, ()))
+        if given.unit.uid in written
+        else (None if outcomes[given.unit.uid].writes else Stored(wrote=False))
+        for given in prepared
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What of a decision is another than before."""
+
+    record: dict[str, Any]
+    news: bool  # it chooses or refuses otherwise
+    moved: bool  # something is to be done in members
+    undecided: bool  # it is the first of this intent
+    noted: bool  # the unit's row changes besides
+
+    @property
+    def writes(self) -> bool:
+        return self.news or self.moved or self.undecided or self.noted
+
+
+def _outcome(given: Prepared) -> _Outcome:
+    unit, plan, newest = given.unit, given.plan, given.newest
+    record = planning.decision_record(plan.decision)
+    deleting = unit.delete_time is not None
+    undecided = unit.decided_generation < unit.generation
+    timed = plan.decision.reconsider_at is not None or (
+        newest is not None and newest.record["reconsider_at"] is not None
+    )
+    return _Outcome(
+        record=record,
+        news=not deleting and (newest is None or not same_answer(newest.record, record)),
+        moved=bool(plan.changed or plan.gone) or (deleting and undecided),
+        undecided=undecided,
+        noted=timed or unit.rebalance or plan.decision.memory != given.remembered,
+    )
+
+
+async def _add_decisions(
+    tx: Transaction, prepared: Sequence[Prepared], outcomes: Mapping[str, _Outcome]
+) -> dict[str, str]:
+    """Store decisions; gives the ids of those in force by uid of the unit."""
+    if not prepared:
+        return {}
+    fleets: dict[int, bytes] = {}
+    for given in prepared:
+        if id(given.ground) not in fleets:
+            packed = await asyncio.to_thread(lambda ground=given.ground: ground.packed)  # type: ignore[misc]
+            fleets[id(given.ground)] = await decisions.put_fleet(tx, packed)
+    made = [
+        decisions.NewDecision(
+            unit=given.unit,
+            inputs_digest=given.plan.decision.inputs_digest,
+            record=outcomes[given.unit.uid].record,
+            inputs=inputs_to_dict(given.inputs),
+            fleet_digest=fleets[id(given.ground)],
+        )
+        for given in prepared
+    ]
+    ids = await decisions.add(tx, made)
+    return {given.unit.uid: id_ for given, id_ in zip(prepared, ids, strict=True)}
+
+
+def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any]) -> units.DecidedUnit:
+    unit = given.unit
+    # A unit that has to wait stays undecided, so that it is looked at again.
+    covered = replace(unit, generation=unit.decided_generation) if unit.uid in occupied else unit
+    return units.DecidedUnit(
+        unit=covered,
+        decision=ids.get(unit.uid),
+        reconsider_at=given.plan.decision.reconsider_at,
+        memory=given.plan.decision.memory,
+    )
+
+
+def _stored(given: Prepared, outcome: _Outcome, occupied: Sequence[tuple[str, ObjectKey]]) -> Stored:
+    # Of a unit that goes works may be left where there is no binding any more.
+    left = [line.cluster for line in given.unit.status.clusters] if given.unit.delete_time is not None else []
+    return Stored(
+        wrote=outcome.news or outcome.undecided or outcome.moved,
+        clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
+        blocked=_blocked_text(occupied),
+        event=_event(given.plan) if outcome.news else None,
+    )
+
+
+async def _sync(
+    tx: Transaction, prepared: Sequence[Prepared], ids: Mapping[str, str]
+) -> dict[str, list[tuple[str, ObjectKey]]]:
+    """Write bindings and works; gives the objects that cannot be had yet, by uid of the unit."""
+    keyed: dict[bytes, bytes] = {}
+    bodies: list[tuple[bytes, bytes, bool]] = []
+    for given in prepared:
+        for key, plain, body in given.bodies:
+            if plain not in keyed:
+                keyed[plain] = tx.digest_for(key, body)
+                bodies.append((keyed[plain], body, is_secret(key)))
+    await manifests.put_many(tx, bodies)
+    plans = [_unit_sync(given, keyed, ids) for given in prepared]
+    occupied = await works.sync_units(tx, plans)
+    # Forget how these were rendered, so that the next look finds them changed and tries again.
+    await works.sync_units(tx, [_blank(plan, occupied[plan.unit.uid]) for plan in plans if plan.unit.uid in occupied])
+    return occupied
+
+
+def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, str]) -> works.UnitSync:
+    newest = given.newest.id if given.newest is not None else ""
+    decision_id = ids.get(given.unit.uid, newest)
+    return works.UnitSync(
+        unit=given.unit,
+        bindings=[planning.with_decision(entry, decision_id) for entry in given.plan.clusters],
+        desired={
+            cluster: [work if work.digest is None else replace(work, digest=keyed[work.digest]) for work in found]
+            for cluster, found in given.desired.items()
+        },
+        removal=planning.removal_of(given.unit),
+    )
+
+
+def _blank(plan: works.UnitSync, occupied: Sequence[tuple[str, ObjectKey]]) -> works.UnitSync:
+    waiting = {cluster for cluster, _ in occupied}
+    bindings = [replace(entry, render_key=b"") if entry.cluster in waiting else entry for entry in plan.bindings]
+    return replace(plan, bindings=bindings)
+
+
+def _blocked_text(occupied: Sequence[tuple[str, ObjectKey]]) -> str:
+    if not occupied:
+        return ""
+    shown = ", ".join(f"{key} on {cluster}" for cluster, key in occupied[:_SHOWN])
+    more = f" and {len(occupied) - _SHOWN} more" if len(occupied) > _SHOWN else ""
+    return f"another unit's objects are still being removed: {shown}{more}"
+
+
+def _event(plan: UnitPlan) -> tuple[str, str, bool]:
+    decision: Any = plan.decision
+    names = [target.cluster for target in decision.targets]
+    notes = [*(entry.message for entry in decision.shortfall), *(entry.message for entry in decision.warnings)]
+    if not names:
+        return "Unplaced", "; ".join((decision.message, *notes)), True
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return "Placed", "; ".join((f"on {shown}", *notes)), bool(decision.shortfall)
