@@ -37,7 +37,11 @@ async def test_a_token_is_renewed_after_a_day_and_used_from_then_on(ward: Any) -
     # A revoked old token shows that the new one is in use.
     ward.world.member("a").authority._verify(after.token, datetime.now(UTC).timestamp())
     assert member is not None
-    assert member.client._transport._authorization == {"Authorization": f"Bearer {after.token}"}
+
+    async def used() -> bool:
+        return bool(member.client._transport._authorization == {"Authorization": f"Bearer {after.token}"})
+
+    await ward.world.until(used)
 
 
 async def _sealed(world: Any) -> bytes:
