@@ -18,7 +18,7 @@ from fedsvc.model.work import DesiredWork
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.overrides import Override
 from fedsvc.store import decisions, placing, policies, units
-from fedsvc.store.decisions import StoredDecision
+from fedsvc.store.decisions import InForce
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Store, Transaction
 from fedsvc_placement import ClusterSnapshot, PlacedUnit, PreparedFleet
@@ -40,7 +40,7 @@ class Prepared:
     plan: UnitPlan
     inputs: Inputs  # what it was decided from, but for the fleet
     ground: Ground
-    newest: StoredDecision | None  # in force before
+    in_force: InForce | None  # before
     desired: dict[str, list[DesiredWork]]  # of changed clusters
     bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
 
@@ -74,7 +74,7 @@ class Observed:
 
     requests: tuple[PlacementRequest, ...]
     overrides: Mapping[str, tuple[Override, ...]]  # of policies, by name
-    newest: Mapping[str, StoredDecision]
+    in_force: Mapping[str, InForce]  # by uid
     resources: Mapping[str, Sequence[Resource]]  # by uid
     now: datetime
 
@@ -141,7 +141,7 @@ async def prepare(
             plan=plan,
             inputs=inputs,
             ground=ground,
-            newest=read.newest.get(unit.uid),
+            in_force=read.in_force.get(unit.uid),
             desired=desired,
             bodies=rendered,
         )
@@ -193,7 +193,7 @@ async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
     return Observed(
         requests=requests,
         overrides={name: policy.spec for name, policy in overrides.items()},
-        newest=await decisions.newest(tx, uids),
+        in_force=await decisions.in_force(tx, uids),
         resources=await units.resources_by_unit(tx, uids, opened=undecided),
         now=tx.now,
     )

@@ -11,7 +11,7 @@ from fedsvc.controllers.planning import UnitPlan
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store import decisions, manifests, units, works
 from fedsvc.store.store import Transaction, is_secret
-from fedsvc_placement import same_answer
+from fedsvc_placement import answer_digest
 from fedsvc_placement.inputs import inputs_to_dict
 
 _SHOWN: Final = 5
@@ -57,6 +57,7 @@ class _Outcome:
     """What of a decision is another than before."""
 
     record: dict[str, Any]
+    answer: bytes
     news: bool  # it chooses or refuses otherwise
     moved: bool  # something is to be done in members
     undecided: bool  # it is the first of this intent
@@ -68,16 +69,18 @@ class _Outcome:
 
 
 def _outcome(given: Prepared) -> _Outcome:
-    unit, plan, newest = given.unit, given.plan, given.newest
+    unit, plan, before = given.unit, given.plan, given.in_force
     record = planning.decision_record(plan.decision)
+    answer = answer_digest(record)
     deleting = unit.delete_time is not None
     undecided = unit.decided_generation < unit.generation
     timed = plan.decision.reconsider_at is not None or (
-        newest is not None and newest.record["reconsider_at"] is not None
+        before is not None and before.words["reconsider_at"] is not None
     )
     return _Outcome(
         record=record,
-        news=not deleting and (newest is None or not same_answer(newest.record, record)),
+        answer=answer,
+        news=not deleting and (before is None or before.answer_digest != answer),
         moved=bool(plan.changed or plan.gone) or (deleting and undecided),
         undecided=undecided,
         noted=timed or unit.rebalance or plan.decision.memory != given.remembered,
@@ -100,6 +103,7 @@ async def _add_decisions(
             unit=given.unit,
             inputs_digest=given.plan.decision.inputs_digest,
             record=outcomes[given.unit.uid].record,
+            answer_digest=outcomes[given.unit.uid].answer,
             inputs=inputs_to_dict(given.inputs),
             fleet_digest=fleets[id(given.ground)],
         )
@@ -152,8 +156,8 @@ async def _sync(
 
 
 def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, str]) -> works.UnitSync:
-    newest = given.newest.id if given.newest is not None else ""
-    decision_id = ids.get(given.unit.uid, newest)
+    before = given.in_force.id if given.in_force is not None else ""
+    decision_id = ids.get(given.unit.uid, before)
     return works.UnitSync(
         unit=given.unit,
         bindings=[planning.with_decision(entry, decision_id) for entry in given.plan.clusters],

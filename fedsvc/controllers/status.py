@@ -133,14 +133,14 @@ class StatusController:
         async with self._store.reader() as tx:
             uids = await summaries.uids_of(tx, [_pair(name) for name in names])
             found = await units.get_many(tx, uids)
-            newest = await decisions.newest(tx, uids)
+            decided = await decisions.in_force(tx, uids)
             sums = await summaries.of_units(tx, uids)
             now = tx.now
         blocked = self._blocked()
         changed = []
         for unit in found:
-            stored = newest.get(unit.uid)
-            info = None if stored is None else decision_info(stored.id, stored.record)
+            stored = decided.get(unit.uid)
+            info = None if stored is None else decision_info(stored.id, stored.words)
             status = summarise(
                 unit, info, sums[unit.uid], silent=self._silent, blocked=blocked.get(unit.uid, ""), now=now
             )

@@ -18,9 +18,9 @@ from fedsvc_placement import Fleet
 from fedsvc_placement.inputs import Inputs, fleet_from_json, fleet_to_json, inputs_from_dict
 
 _INSERT = text(
-    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs, fleet_digest)"
+    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, answer_digest, record, inputs, fleet_digest)"
     " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:uids AS uuid[]), CAST(:revisions AS bigint[]),"
-    " CAST(:digests AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]))"
+    " CAST(:digests AS bytea[]), CAST(:answers AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]))"
 )
 # Found or put, it is locked and young: retention must not remove it before a decision refers to it.
 _YOUNG_FLEET = text(
@@ -45,6 +45,11 @@ _PAGE = text(
     " OR (d.create_time, d.id) < (CAST(:after_time AS timestamptz), CAST(:after_id AS uuid)))"
     " ORDER BY d.create_time DESC, d.id DESC LIMIT :limit"
 )
+_IN_FORCE = text(
+    "SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.answer_digest,"
+    " d.record - CAST('{clusters,divisions,moves}' AS text[]) AS words"
+    " FROM unit u JOIN decision d ON d.id = u.decision_id WHERE u.uid = ANY(CAST(:uids AS uuid[]))"
+)
 _NEWEST = text(
     "SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.revision, d.record, d.create_time"
     " FROM unit u JOIN decision d ON d.id = u.decision_id WHERE u.uid = ANY(CAST(:uids AS uuid[]))"
@@ -62,12 +67,22 @@ class StoredDecision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A decision in force, without what it says of each cluster, which is most of it."""
+
+    id: str
+    answer_digest: bytes | None  # None: of a decision from before there was one
+    words: dict[str, Any]  # its record without clusters, divisions and moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewDecision:
     """A decision that is to be stored."""
 
     unit: Unit  # as it was decided on
     inputs_digest: str  # from the decision
     record: Mapping[str, Any]
+    answer_digest: bytes | None = None  # of the record
     inputs: Mapping[str, Any] | None = None  # what it was made from, but for the fleet, to be replayed; None: not kept
     fleet_digest: bytes | None = None  # from `put_fleet`
 
@@ -115,6 +130,7 @@ async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
             "uids": [one.unit.uid for one in made],
             "revisions": [one.unit.revision for one in made],
             "digests": [bytes.fromhex(one.inputs_digest) for one in made],
+            "answers": [one.answer_digest for one in made],
             "records": [orjson.dumps(one.record).decode() for one in made],
             "inputs": [None if one.inputs is None else orjson.dumps(one.inputs).decode() for one in made],
             "fleets": [one.fleet_digest for one in made],
@@ -148,6 +164,12 @@ async def newest(tx: Transaction, unit_uids: Sequence[str]) -> dict[str, StoredD
     """The decision in force of each unit that has one, by uid."""
     rows = await tx.execute(_NEWEST, {"uids": list(unit_uids)})
     return {row.uid: _from_row(row) for row in rows}
+
+
+async def in_force(tx: Transaction, unit_uids: Sequence[str]) -> dict[str, InForce]:
+    """The decision in force of each unit that has one, by uid, in brief."""
+    rows = await tx.execute(_IN_FORCE, {"uids": list(unit_uids)})
+    return {row.uid: InForce(id=row.id, answer_digest=row.answer_digest, words=row.words) for row in rows}
 
 
 def _read_inputs(inputs: dict[str, Any], body: bytes) -> tuple[Inputs, Fleet]:

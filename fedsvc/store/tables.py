@@ -178,6 +178,7 @@ decision = Table(
     Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("inputs_digest", LargeBinary, nullable=False),
+    Column("answer_digest", LargeBinary),  # of what it answers; null: of a decision from before there was one
     _json("record"),
     Column("inputs", JSONB),  # what it was made from, but for the fleet; null: not kept
     Column("fleet_digest", LargeBinary, ForeignKey("decision_fleet.digest")),

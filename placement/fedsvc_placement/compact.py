@@ -5,7 +5,9 @@ thousand units that would be gigabytes. Here clusters are told by kind, and divi
 equal bytes, however they came about.
 """
 
+import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from fedsvc_placement.model import ClusterVerdict, ClusterVerdicts, Decision, ScorePart, Share, Verdict, VerdictKind
@@ -84,6 +86,21 @@ def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     are met, and what was merely learned. A decision that was carried out and is made again is the same answer.
     """
     return bool(_answer(one) == _answer(other))
+
+
+def answer_digest(record: Mapping[str, Any]) -> bytes:
+    """Return a digest that records have in common just when they give the `same_answer`."""
+    rest, told, memory = _answer(record)
+    said: dict[str, int] = {}
+    known: dict[tuple[bool, int], int] = {}  # by identity of what fails: clusters of a kind share it
+    numbers = []
+    for _, chosen, failing in told:
+        key = (chosen, id(failing))
+        if key not in known:
+            known[key] = said.setdefault(json.dumps([chosen, failing], sort_keys=True), len(said))
+        numbers.append(known[key])
+    plain = [rest, memory, [name for name, *_ in told], list(said), numbers]
+    return sha256(json.dumps(plain, ensure_ascii=False, sort_keys=True).encode()).digest()
 
 
 def _answer(record: Mapping[str, Any]) -> Any:

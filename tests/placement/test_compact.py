@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 
 import pytest
 
@@ -13,6 +14,7 @@ from fedsvc_placement import (
     Learned,
     Memory,
     PreviousBinding,
+    answer_digest,
     decide,
     explain_lines,
     from_dict,
@@ -108,6 +110,13 @@ def test_a_decision_that_was_carried_out_and_is_made_again_is_the_same_answer(ke
     assert same_answer(to_record(third), to_record(second))
     assert same_answer(to_dict(third), to_record(second))
     assert same_answer(to_record(LATER[key]), to_record(FIRST[key])) <= (LATER[key].targets == FIRST[key].targets)
+
+
+@pytest.mark.parametrize("key", LATER)
+def test_a_digest_tells_the_same_answer_from_others(key: str) -> None:
+    records = [form(found[key]) for found in (FIRST, LATER, AGAIN, ONCE_MORE) for form in (to_dict, to_record)]
+    for one, other in combinations(records, 2):
+        assert (answer_digest(one) == answer_digest(other)) == same_answer(one, other)
 
 
 def test_what_was_learned_anew_is_no_new_answer() -> None:
