@@ -6,6 +6,7 @@ equal bytes, however they came about.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from fedsvc_placement.model import ClusterVerdict, ClusterVerdicts, Decision, ScorePart, Share, Verdict, VerdictKind
@@ -62,9 +63,8 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
             VerdictKind(
                 chosen=kind["chosen"],
                 bound=kind["bound"],
-                verdicts=tuple([verdicts[index] for index in kind["verdicts"]]),
+                rules=tuple([verdicts[index] for index in kind["verdicts"]]),
                 score=tuple([from_plain(ScorePart, part) for part in kind.get("score", ())]),
-                fits=True,  # rooms of the others are not told
             )
             for kind in clusters["kinds"]
         ],
@@ -124,7 +124,7 @@ def _by_kind(decision: Decision) -> ClusterVerdicts:
     return ClusterVerdicts(
         names=tuple([entry.cluster for entry in clusters]),
         kinds=[
-            VerdictKind(chosen=one.chosen, bound=one.bound, verdicts=one.verdicts, score=one.score, fits=True)
+            VerdictKind(chosen=one.chosen, bound=one.bound, rules=one.verdicts, score=one.score)
             for one in (clusters[index] for index in kinds.values())
         ],
         kind_of=[numbers[_kind_of(entry)] for entry in clusters],
@@ -139,48 +139,53 @@ def _kind_of(entry: ClusterVerdict) -> Hashable:
 
 
 def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
-    names = found.names
     verdicts = _Numbered()
     kinds: dict[Hashable, int] = {}
     plain: list[dict[str, Any]] = []
     number_of: dict[int, int] = {}
     # In the order in which they come: the same, however the kinds were found.
-    for index in dict.fromkeys(found.kind_of):
+    for index in sorted(set(found.kind_of), key=found.kind_of.index):
         kind = found.kinds[index]
-        indexes = tuple([verdicts.number(verdict) for verdict in kind.verdicts])
-        key = (kind.chosen, kind.bound, indexes, kind.score)
-        number = number_of[index] = kinds.setdefault(key, len(kinds))
+        indexes = verdicts.numbers(kind.rules)
+        if kind.select is not None:
+            indexes = (*indexes, verdicts.number(kind.select))
+        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, kind.score), len(kinds))
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
             if kind.score:
-                plain[-1]["score"] = [to_plain(part) for part in kind.score]
+                plain[-1]["score"] = [
+                    {"name": part.name, "value": part.value, "message": part.message} for part in kind.score
+                ]
     record: dict[str, Any] = {
-        "names": list(names) if any(" " in name or not name for name in names) else " ".join(names),
+        "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],
         "kinds": plain,
-        "kindOf": _codes(found.kind_of, number_of),
+        "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
-    if found.workloads and (rooms := _rooms(found)):
+    rooms = {key: values for key, values in zip(found.workloads, found.rooms, strict=True) if _any_known(values)}
+    if rooms:
         record["workloads"] = list(rooms)
-        record["rooms"] = list(rooms.values())
+        record["rooms"] = [list(values) for values in rooms.values()]
     return record
 
 
-def _codes(kind_of: Sequence[int], number_of: Mapping[int, int]) -> str | list[int]:
-    if len(set(number_of.values())) > len(_CODES):
+@lru_cache(maxsize=4)
+def _names_text(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return the names as they are recorded; most decisions are on one fleet."""
+    return names if any(" " in name or not name for name in names) else " ".join(names)
+
+
+def _any_known(values: Sequence[int | None]) -> bool:
+    return any(value is not None for value in values)
+
+
+def _codes(kind_of: Sequence[int], number_of: Mapping[int, int], count: int) -> str | list[int]:
+    if count > len(_CODES):
         return [number_of[index] for index in kind_of]
     code_of = {index: _CODES[number] for index, number in number_of.items()}
+    if isinstance(kind_of, bytes):
+        return kind_of.translate(bytes([ord(code_of.get(index, " ")) for index in range(256)])).decode()
     return "".join([code_of[index] for index in kind_of])
-
-
-def _rooms(found: ClusterVerdicts) -> dict[str, list[int | None]]:
-    """Return the rooms that are told, by workload; those of which none is are left out."""
-    told = [kind.fits for kind in found.kinds]
-    rooms = {
-        key: [value if told[index] else None for value, index in zip(values, found.kind_of, strict=True)]
-        for key, values in zip(found.workloads, found.rooms, strict=True)
-    }
-    return {key: values for key, values in rooms.items() if any(value is not None for value in values)}
 
 
 class _Numbered:
@@ -188,8 +193,15 @@ class _Numbered:
 
     def __init__(self) -> None:
         self.found: list[Verdict] = []
+        self._of_rules: dict[int, tuple[int, ...]] = {}
         self._by_id: dict[int, int] = {}
         self._by_value: dict[Verdict, int] = {}
+
+    def numbers(self, rules: tuple[Verdict, ...]) -> tuple[int, ...]:
+        found = self._of_rules.get(id(rules))
+        if found is None:
+            found = self._of_rules[id(rules)] = tuple([self.number(verdict) for verdict in rules])
+        return found
 
     def number(self, verdict: Verdict) -> int:
         index = self._by_id.get(id(verdict))

@@ -155,12 +155,19 @@ def _judged(candidate: Candidate, place: int) -> Judged:
 
 def _made(candidate: Candidate, verdicts: tuple[Verdict, ...]) -> Judged:
     tainted = bool(candidate.cluster.taints)
-    return Judged(
-        fits=all(verdict.passed for verdict in verdicts),
-        verdicts=verdicts,
-        holds=tainted and holds_replicas(candidate),
-        ends=toleration_ends(candidate) if tainted else (),
-        timeless=tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else (),
+    holds = tainted and holds_replicas(candidate)
+    ends = toleration_ends(candidate) if tainted else ()
+    timeless = tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else ()
+    # Most clusters that differ are told the same all the same.
+    return candidate.fleet.keep(
+        ("judged", verdicts, holds, ends, timeless),
+        lambda: Judged(
+            fits=all(verdict.passed for verdict in verdicts),
+            verdicts=verdicts,
+            holds=holds,
+            ends=ends,
+            timeless=timeless,
+        ),
     )
 
 
