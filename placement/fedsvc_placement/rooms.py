@@ -81,9 +81,11 @@ class Rooms:
         return found
 
     def scarce(self) -> AbstractSet[int]:
-        """Return the places of clusters that may have room for less than all; not to be changed."""
+        """Return the places of clusters that have too little room where the unit is not; not to be changed."""
         below = [column.below(need) for column, need in zip(self.columns, self.needs, strict=True)]
-        return below[0] if len(below) == 1 else set().union(*below)
+        found = below[0] if len(below) == 1 else set[int]().union(*below)
+        # Of all columns the same clusters are not known.
+        return found - self.columns[0].unknown if self.unknown_fits and self.columns[0].unknown else found
 
 
 def counts_capacity(policy: ReplicaPolicy | None) -> bool:

@@ -141,7 +141,7 @@ def test_the_record_of_a_small_decision() -> None:
     unit = UnitInput(key="u", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=2),))
     assert json.loads(json.dumps(to_dict(decide(unit, Fleet(clusters=(ClusterSnapshot(name="a"),)), [], NOW)))) == {
         "unit": "u",
-        "inputs_digest": "b55e72d86859e6213147bf3d6d2fca9277c79d0e012ec45ad08a9d43979d2675",
+        "inputs_digest": "d664f1931e993f6c3c6016e602a1bfdb8fc93591921b5325ecfdd24bfb5dfb52",
         "clusters": [
             {
                 "cluster": "a",
