@@ -6,10 +6,20 @@ equal bytes, however they came about.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from fedsvc_placement.model import ClusterVerdict, ClusterVerdicts, Decision, ScorePart, Share, Verdict, VerdictKind
+from fedsvc_placement.model import (
+    ClusterVerdict,
+    ClusterVerdicts,
+    Decision,
+    ScorePart,
+    Shares,
+    Verdict,
+    VerdictKind,
+    in_columns,
+)
 from fedsvc_placement.record import from_plain, to_plain
 
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
@@ -34,7 +44,7 @@ def to_record(decision: Decision) -> dict[str, Any]:
     record = to_plain(decision, without=("clusters", "divisions"))
     record["clusters"] = _clusters(_by_kind(decision))
     record["divisions"] = [
-        {**to_plain(division, without=("shares",)), "shares": _shares(division.shares)}
+        {**to_plain(division, without=("shares",)), "shares": _shares(in_columns(division.shares))}
         for division in decision.divisions
     ]
     return record
@@ -50,10 +60,12 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
     if not isinstance(clusters, Mapping):
         return from_plain(Decision, data)
     wide = {name: value for name, value in data.items() if name != "clusters"}
-    wide["divisions"] = [
-        {**division, "shares": list(_read_shares(division["shares"]))} for division in data["divisions"]
-    ]
+    wide["divisions"] = [{**division, "shares": []} for division in data["divisions"]]
     decision = from_plain(Decision, {**wide, "clusters": []})
+    divisions = [
+        replace(division, shares=_read_shares(given["shares"]))
+        for division, given in zip(decision.divisions, data["divisions"], strict=True)
+    ]
     replicas = {target.cluster: target.replicas for target in decision.targets}
     verdicts = [from_plain(Verdict, verdict) for verdict in clusters["verdicts"]]
     kind_of = clusters["kindOf"]
@@ -73,8 +85,7 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
         rooms=tuple(clusters.get("rooms", ())),
         replicas=replicas,
     )
-    fields = {name: getattr(decision, name) for name in decision.__slots__}
-    return Decision(**{**fields, "clusters": read})
+    return replace(decision, clusters=read, divisions=tuple(divisions))
 
 
 def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -213,22 +224,33 @@ class _Numbered:
         return index
 
 
-def _shares(shares: Sequence[Share]) -> dict[str, Any]:
-    terms: dict[tuple[Any, ...], int] = {}
-    of = [terms.setdefault((one.weight, one.min, one.max, one.rule, one.held, one.tier), len(terms)) for one in shares]
+def _shares(shares: Shares) -> dict[str, Any]:
+    rows = list(zip(shares.weights, shares.mins, shares.maxs, shares.rules, shares.held, shares.tiers, strict=True))
+    terms = {row: index for index, row in enumerate(dict.fromkeys(rows))}
     found: dict[str, Any] = {
-        "clusters": [share.cluster for share in shares],
-        "terms": [dict(zip(_TERMS, entry, strict=True)) for entry in terms],
-        "of": of,
+        "clusters": list(shares.clusters),
+        "terms": [dict(zip(_TERMS, row, strict=True)) for row in terms],
+        "of": [terms[row] for row in rows],
     }
-    for name in _NUMBERS:
-        values = [getattr(share, name) for share in shares]
+    for name, values in zip(_NUMBERS, (shares.replicas, shares.befores, shares.rooms, shares.completions), strict=True):
         if any(value is not None for value in values):
-            found[name] = values
+            found[name] = list(values)
     return found
 
 
-def _read_shares(found: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    for place, (cluster, terms) in enumerate(zip(found["clusters"], found["of"], strict=True)):
-        numbers = {name: found[name][place] for name in _NUMBERS if name in found}
-        yield {"cluster": cluster, **found["terms"][terms], **numbers}
+def _read_shares(found: Mapping[str, Any]) -> Shares:
+    terms = [found["terms"][index] for index in found["of"]]
+    unknown = [None] * len(terms)
+    return Shares(
+        clusters=found["clusters"],
+        weights=[entry["weight"] for entry in terms],
+        mins=[entry["min"] for entry in terms],
+        maxs=[entry["max"] for entry in terms],
+        rules=[entry["rule"] for entry in terms],
+        held=[entry["held"] for entry in terms],
+        replicas=found.get("replicas", ()),
+        befores=found.get("before", unknown),
+        rooms=found.get("room", unknown),
+        tiers=[entry["tier"] for entry in terms],
+        completions=found.get("completions", unknown),
+    )

@@ -10,9 +10,12 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fedsvc_placement.model import ClusterVerdicts, Decision
+from fedsvc_placement.model import ClusterVerdicts, Decision, Shares
 
 T = TypeVar("T")
+
+_ATOMS = (str, int, bool)
+_MANY = (frozenset, tuple, ClusterVerdicts, Shares)
 
 
 def to_dict(decision: Decision) -> dict[str, Any]:
@@ -23,20 +26,20 @@ def to_dict(decision: Decision) -> dict[str, Any]:
 def to_plain(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """Return one of the model's values as JSON types, but for some fields; mappings and sets are sorted."""
     return {
-        name: _plain(found)
+        name: found if found is None or type(found) in _ATOMS else _plain(found)
         for name, default in _defaults(type(value))  # type: ignore[arg-type]  # classes are hashable
         if name not in without and (found := getattr(value, name)) != default
     }
 
 
 def _plain(value: object) -> Any:
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, _ATOMS):
         return value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
         return _plain_mapping(value)
-    if isinstance(value, frozenset | tuple | ClusterVerdicts):
+    if isinstance(value, _MANY):
         return [_plain(part) for part in (sorted(value) if isinstance(value, frozenset) else value)]
     if is_dataclass(value):
         return to_plain(value)
