@@ -96,11 +96,11 @@ def _rooms(rooms: Rooms, field: Field) -> Any:
 def _column_digest(workload: str, column: Column, field: Field) -> list[str]:
     eligibility = field.eligibility
     key = ("digest", id(column))
-    kept = eligibility.kept.get(key)
+    kept = eligibility.room_digests.get(key)
     if kept is None or kept[0] != column.version:
         values = column.values
         sha = _sha([values[standing.place] for standing in eligibility.fitting])
-        kept = eligibility.kept[key] = (column.version, sha)
+        kept = eligibility.room_digests[key] = (column.version, sha)
     return [workload, kept[1]]
 
 

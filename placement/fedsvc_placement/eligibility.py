@@ -1,14 +1,17 @@
 """The verdicts of the rules on a whole fleet, made once for all units that ask the same."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import ClusterSnapshot, UnitInput, Verdict
 from fedsvc_placement.rules import RULES, Candidate, Rule
 from fedsvc_placement.rules.taints import holds_replicas, timeless_taints, toleration_ends
 from fedsvc_placement.texts import taint_text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +76,15 @@ class Eligibility:
     # Of clusters a unit was found bound to, by place, where time does not count.
     _bound: dict[int, Standing] = field(default_factory=dict)
     # Digests of room in the clusters that fit, with the version of the column they are of.
-    kept: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    room_digests: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made for this key beside this eligibility, making it the first time."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
 
     def field(self, bound: Collection[str], now: datetime) -> Field:
         """Return how each cluster stands with a unit that is bound to some."""

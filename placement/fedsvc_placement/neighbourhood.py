@@ -44,10 +44,6 @@ class Neighbourhood:
         found.discard(own)
         return tuple(sorted(found))
 
-    def is_at(self, cluster: str) -> bool:
-        """Tell whether any unit is on that very cluster."""
-        return cluster in self._by_cluster
-
     def _count(self, unit: PlacedUnit, step: int) -> None:
         for name in unit.clusters:
             _add(self._by_cluster, name, unit.key, step)

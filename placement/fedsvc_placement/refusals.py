@@ -38,8 +38,10 @@ class Look:
 def looks_of(measures: Measures) -> Callable[[Standing], Look]:
     """Return what tells the look of clusters that fit."""
     placement, totals = measures.unit.placement, measures.scores.points.totals
-    limited = [entry.max_groups is not None and entry.by != Topology.CLUSTER for entry in placement.spread]
-    groups = [by_name if limits else None for by_name, limits in zip(measures.groups(), limited, strict=True)]
+    groups = [
+        by_name if _compares(entry) else None
+        for by_name, entry in zip(measures.groups(), placement.spread, strict=True)
+    ]
     tiers = [tiers_of(measures.fleet, placement, index) for index in range(len(placement.groups))]
 
     def look(standing: Standing) -> Look:
@@ -125,11 +127,11 @@ class _Limits:
         self._said: dict[tuple[tuple[str | None, ...], int, tuple[int, ...]], Verdict] = {}
 
     def _summed(self, pool: Pool) -> Sequence[Mapping[str, int]]:
-        """Return what the groups under each constraint score in all."""
+        """Return what the groups score in all, under each constraint of which one may be told to score too little."""
         found: list[dict[str, int]] = []
-        for groups in self._groups:
+        for entry, groups in zip(self._measures.unit.placement.spread, self._groups, strict=True):
             totals: dict[str, int] = {}
-            for standing in pool.standings:
+            for standing in pool.standings if _compares(entry) else ():
                 name = standing.cluster.name
                 totals[groups[name]] = totals.get(groups[name], 0) + self._score(name)
             found.append(totals)
@@ -190,8 +192,13 @@ class _Limits:
         return f"{text}, which {'stays' if last in self._bound else 'serves the spread better'}"
 
 
+def _compares(entry: SpreadConstraint) -> bool:
+    """Tell whether groups of several clusters are weighed against each other."""
+    return entry.max_groups is not None and entry.by != Topology.CLUSTER
+
+
 def _lowest(used: Collection[str], totals: Mapping[str, int]) -> str:
-    return min(used, key=lambda name: (totals[name], name), default="")
+    return min(used, key=lambda name: (totals[name], name), default="") if totals else ""
 
 
 def _refused(reason: str, message: str) -> Verdict:

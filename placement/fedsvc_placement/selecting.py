@@ -157,15 +157,15 @@ class _Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Usual:
-    """What of that is the same for all units that ask the same, as long as they are nowhere."""
+    """What of that is the same for all units that ask the same, wherever they and others are."""
 
     names: Sequence[str]
     # What stands for the names in ties.
     numbers: Sequence[int]
     # Place in the pool by place in the fleet.
     at: Mapping[int, int]
-    # Values without ties and room.
-    bases: Sequence[int]
+    # What the tier adds to the value.
+    ranks: Sequence[int]
     groups: tuple[Sequence[str], ...]
 
 
@@ -206,15 +206,16 @@ def _selection(measures: Measures, pool: Pool, members: Sequence[int], *, proven
 
 def _columns(measures: Measures, pool: Pool, bound: AbstractSet[int]) -> _Columns:
     """Return what choosing looks at; all but ties and room is kept for units that ask the same."""
-    points = measures.scores.points
-    usual = points.keep(None if pool.key is None else ("columns", pool.key), lambda: _usual(measures, pool))
+    scores, key = measures.scores, pool.key
+    usual = scores.points.lasting.keep(None if key is None else ("columns", key), lambda: _usual(measures, pool))
+    bases = scores.points.keep(None if key is None else ("bases", key), lambda: _bases(scores, usual))
     ties = ties_of(measures.unit.key, usual.numbers)
-    values = [base - (tie >> _TIE_CUT) for base, tie in zip(usual.bases, ties, strict=True)]
+    values = [base - (tie >> _TIE_CUT) for base, tie in zip(bases, ties, strict=True)]
     at = usual.at
-    if measures.scores.sticky:
+    if scores.sticky:
         for standing in pool.bound:
             name = standing.cluster.name
-            sticks = _worth(measures.scores.total(name)) - _worth(measures.scores.unbiased(name))
+            sticks = _worth(scores.total(name)) - _worth(scores.unbiased(name))
             values[at[standing.place]] += sticks << _SCORE_SHIFT
     rooms = measures.rooms
     if rooms is not None and rooms.duplicated:
@@ -233,15 +234,17 @@ def _usual(measures: Measures, pool: Pool) -> _Usual:
         names=names,
         numbers=[name_number(name) for name in names],
         at={standing.place: index for index, standing in enumerate(pool.standings)},
-        bases=[
-            (1 << _TIE_BITS)
-            - 1
-            + (_worth(measures.scores.unbiased(name)) << _SCORE_SHIFT)
-            + ((last + 1 - pool.tiers.get(name, 0)) << _TIER_SHIFT if last else 0)
-            for name in names
-        ],
+        ranks=[(last + 1 - pool.tiers.get(name, 0)) << _TIER_SHIFT if last else 0 for name in names],
         groups=tuple([[by_name[name] for name in names] for by_name in measures.groups()]),
     )
+
+
+def _bases(scores: Scores, usual: _Usual) -> Sequence[int]:
+    """Return what clusters are worth without ties and room, to units that are nowhere."""
+    ties = (1 << _TIE_BITS) - 1
+    totals = scores.points.totals
+    worths = {total: (_worth(total) << _SCORE_SHIFT) + ties for total in {0, *totals.values()}}
+    return [worths[totals.get(name, 0)] + rank for name, rank in zip(usual.names, usual.ranks, strict=True)]
 
 
 def _worth(score: int) -> int:

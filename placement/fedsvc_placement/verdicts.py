@@ -22,6 +22,19 @@ _BYTES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Grain:
+    """The clusters of a fleet by class, for units that ask the same, wherever others are."""
+
+    # Index of the class of each cluster.
+    class_of: Sequence[int]
+    # A cluster of each class.
+    examples: Sequence[Standing]
+    # Places of clusters that fit, and of those that do not.
+    fitting: frozenset[int]
+    unfit: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Class:
     """Clusters of which all the same is said as long as room does not count."""
 
@@ -29,20 +42,16 @@ class _Class:
     score: tuple[ScorePart, ...]
     # None where rules refuse them.
     look: Look | None
+    # What is said where neither selecting nor dividing adds anything.
+    plain: VerdictKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Partition:
-    """The clusters of a fleet by class, for units that ask the same."""
+    """What is said of the clusters class by class, before any is taken."""
 
-    # Index of the class of each cluster.
-    class_of: Sequence[int]
+    grain: _Grain
     classes: Sequence[_Class]
-    # Of each class, the kind where neither selecting nor dividing adds anything.
-    plain: Sequence[VerdictKind]
-    # Places of clusters that fit, and of those that do not.
-    fitting: frozenset[int]
-    unfit: Sequence[int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,16 +87,18 @@ def verdicts_of(
         targets: names of the clusters that were taken and stay after dividing.
         replicas: by cluster and workload.
     """
-    partition = measures.scores.points.keep(
-        ("partition",) if field_.usual else None,
-        lambda: _partition(measures, field_.eligibility.unbound if field_.usual else field_.standings),
+    points, usual = measures.scores.points, field_.usual
+    grain = points.lasting.keep(
+        ("grain",) if usual else None,
+        lambda: _grain(measures, field_.eligibility.unbound if usual else field_.standings),
     )
+    partition = points.keep(("partition",) if usual else None, lambda: _partition(measures, grain))
     refusals = refusals_of(measures, choice)
     rooms, places = measures.rooms, measures.fleet.places
     taken = {places[name] for name in choice.selection.names}
     kept = {places[name] for name in targets}
-    kinds = _Kinds(found=list(partition.plain) if refusals is None else [])
-    kind_of = list(partition.class_of)
+    kinds = _Kinds(found=[one.plain for one in partition.classes] if refusals is None else [])
+    kind_of = list(grain.class_of)
     if refusals is not None:
         # Classes that differ in what selecting looked at, and of which it says the same, are of one kind again.
         kind_of = _with_refusals(kinds, partition, refusals, measures.needs)
@@ -109,7 +120,7 @@ def verdicts_of(
         kinds=kinds.found,
         kind_of=bytes(kind_of) if len(kinds.found) <= _BYTES else kind_of,
         workloads=() if rooms is None else tuple([entry.key for entry in rooms.workloads]),
-        rooms=() if rooms is None else _told(rooms, partition, field_),
+        rooms=() if rooms is None else _told(rooms, grain.unfit, field_),
         replicas=replicas,
     )
 
@@ -120,16 +131,17 @@ def _with_refusals(kinds: _Kinds, partition: _Partition, refusals: Refusals, nee
         kinds.index(one.judged, None if one.look is None else refusals.verdict(one.look, needs), one.score, bound=False)
         for one in partition.classes
     ]
-    if isinstance(partition.class_of, bytes) and len(kinds.found) <= _BYTES:
-        return list(partition.class_of.translate(bytes(numbers).ljust(_BYTES)))
-    return [numbers[index] for index in partition.class_of]
+    class_of = partition.grain.class_of
+    if isinstance(class_of, bytes) and len(kinds.found) <= _BYTES:
+        return list(class_of.translate(bytes(numbers).ljust(_BYTES)))
+    return [numbers[index] for index in class_of]
 
 
 def _tell_scarce(kinds: _Kinds, kind_of: list[int], partition: _Partition, refusals: Refusals, rooms: Rooms) -> None:
     """Say of clusters with less room than needed what is to be said of these."""
-    class_of, columns = partition.class_of, [column.values for column in rooms.columns]
+    class_of, columns = partition.grain.class_of, [column.values for column in rooms.columns]
     known: dict[tuple[int | None, ...], int] = {}
-    for place in rooms.scarce() & partition.fitting:
+    for place in rooms.scarce() & partition.grain.fitting:
         key = (class_of[place], *[values[place] for values in columns])
         index = known.get(key)
         if index is None:
@@ -140,12 +152,12 @@ def _tell_scarce(kinds: _Kinds, kind_of: list[int], partition: _Partition, refus
         kind_of[place] = index
 
 
-def _told(rooms: Rooms, partition: _Partition, field_: Field) -> tuple[Sequence[int | None], ...]:
+def _told(rooms: Rooms, unfit: Sequence[int], field_: Field) -> tuple[Sequence[int | None], ...]:
     """Return the rooms that are told: those of clusters that fit."""
     found = rooms.all_counted()
-    unfit = [*partition.unfit, *(place for place, one in field_.own.items() if not one.judged.fits)]
+    own = [place for place, one in field_.own.items() if not one.judged.fits]
     for values in found:
-        for place in unfit:
+        for place in (*unfit, *own):
             values[place] = None
     return found
 
@@ -164,23 +176,34 @@ def _kind(judged: Judged, select: Verdict | None, score: tuple[ScorePart, ...], 
     )
 
 
-def _partition(measures: Measures, standings: Sequence[Standing]) -> _Partition:
-    parts, look_of = measures.scores.points.parts, looks_of(measures)
+def _grain(measures: Measures, standings: Sequence[Standing]) -> _Grain:
+    points, look_of = measures.scores.points, looks_of(measures)
+    parts, spots = points.lasting.parts, points.spots
     numbers: dict[Hashable, int] = {}
-    classes: list[_Class] = []
+    examples: list[Standing] = []
     class_of: list[int] = []
     for standing in standings:
-        judged = standing.judged
-        look = look_of(standing) if judged.fits else None
-        score = parts.get(standing.cluster.name, ())
-        index = numbers.setdefault((id(judged), id(score) if judged.fits else 0, look), len(numbers))
-        if index == len(classes):
-            classes.append(_Class(judged=judged, score=score, look=look))
+        key: Hashable = id(standing.judged)
+        if standing.judged.fits:
+            name, look = standing.cluster.name, look_of(standing)
+            key = (key, id(parts.get(name)), spots.get(name), look.tiers, look.groups)
+        index = numbers.setdefault(key, len(numbers))
+        if index == len(examples):
+            examples.append(standing)
         class_of.append(index)
-    return _Partition(
-        class_of=bytes(class_of) if len(classes) <= _BYTES else class_of,
-        classes=classes,
-        plain=[_kind(one.judged, None, one.score, bound=False) for one in classes],
+    return _Grain(
+        class_of=bytes(class_of) if len(examples) <= _BYTES else class_of,
+        examples=examples,
         fitting=frozenset(standing.place for standing in standings if standing.judged.fits),
         unfit=[standing.place for standing in standings if not standing.judged.fits],
     )
+
+
+def _partition(measures: Measures, grain: _Grain) -> _Partition:
+    parts, look_of = measures.scores.points.parts, looks_of(measures)
+    classes: list[_Class] = []
+    for one in grain.examples:
+        judged, score = one.judged, parts.get(one.cluster.name, ())
+        plain = _kind(judged, None, score, bound=False)
+        classes.append(_Class(judged=judged, score=score, look=look_of(one) if judged.fits else None, plain=plain))
+    return _Partition(grain=grain, classes=classes)

@@ -56,16 +56,15 @@ class Places:
     def __init__(self, neighbourhood: Neighbourhood, own: str) -> None:
         self._neighbourhood = neighbourhood
         self._own = own
-        self._near: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
+        self._near: dict[tuple[str, ...] | str, tuple[str, ...]] = {}
         self.nowhere = neighbourhood.nowhere(own)
 
     def near(self, cluster: ClusterSnapshot) -> tuple[str, ...]:
         """Return the keys of the units that are in the same place as a cluster, sorted: see `Neighbourhood.near`."""
-        affinity, found = self._neighbourhood.affinity, self._neighbourhood
-        where = domains(cluster, affinity.by, affinity.label_key)
-        key = (where, cluster.name if found.is_at(cluster.name) or not where else "")
+        affinity = self._neighbourhood.affinity
+        key = domains(cluster, affinity.by, affinity.label_key) or cluster.name
         if key not in self._near:
-            self._near[key] = found.near(cluster, self._own)
+            self._near[key] = self._neighbourhood.near(cluster, self._own)
         return self._near[key]
 
 
