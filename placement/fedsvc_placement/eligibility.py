@@ -86,6 +86,10 @@ class Eligibility:
         found: T = self._kept[key]
         return found
 
+    def among_fitting(self, values: Sequence[int | None]) -> Sequence[int | None]:
+        """Return those of some values by place that are of clusters that fit."""
+        return [values[place] for place in self.places]
+
     def field(self, bound: Collection[str], now: datetime) -> Field:
         """Return how each cluster stands with a unit that is bound to some."""
         places = self.fleet.places

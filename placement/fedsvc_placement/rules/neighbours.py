@@ -5,7 +5,7 @@ and one unit's move shall not set off another's. Followers do go: that is what f
 """
 
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import AffinityMode, ClusterSnapshot, PlacedUnit, UnitAffinity, UnitInput, Verdict
+from fedsvc_placement.model import AffinityMode, ClusterSnapshot, UnitAffinity, UnitInput, Verdict
 from fedsvc_placement.neighbourhood import Neighbourhood
 from fedsvc_placement.rules.candidate import Candidate, Rule, always, stays
 from fedsvc_placement.selectors import matches_unit
@@ -66,12 +66,6 @@ class Places:
         if key not in self._near:
             self._near[key] = self._neighbourhood.near(cluster, self._own)
         return self._near[key]
-
-
-def matched_units(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> tuple[PlacedUnit, ...]:
-    """Return the other units that an affinity is about, sorted by key."""
-    found = fleet.neighbourhood(affinity).units
-    return tuple(found[key] for key in sorted(found) if key != unit.key)
 
 
 def places_of(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> Places:
