@@ -31,10 +31,10 @@ _NUMBERS = ("replicas", "before", "room", "completions")
 def to_record(decision: Decision) -> dict[str, Any]:
     """Return a decision as JSON types, to be kept: as `to_dict` does, but for `clusters` and the shares of `divisions`.
 
-    clusters: `names` (separated by blanks, a list where a name has one), `verdicts` (each once), `kinds` (with indexes
-    of verdicts), `kindOf` (of each cluster: a digit, letter, - or _; a list of numbers where there are more than 64
-    kinds), and where room was asked for `workloads` and for each of these `rooms` by cluster. Replicas are those of
-    `targets`.
+    clusters: `names` (separated by blanks, a list where a name has one), `verdicts` and `scores` (each once), `kinds`
+    (with indexes of these), `kindOf` (of each cluster: a digit, letter, - or _; a list of numbers where there are more
+    than 64 kinds), and where room was asked for `workloads` and for each of these `rooms` by cluster. Replicas are
+    those of `targets`.
 
     shares: `terms` (each once), `of` (the index of the terms of each share), and the other fields as lists.
 
@@ -68,6 +68,7 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
     ]
     replicas = {target.cluster: target.replicas for target in decision.targets}
     verdicts = [from_plain(Verdict, verdict) for verdict in clusters["verdicts"]]
+    scores = [from_plain(ScorePart, part) for part in clusters.get("scores", ())]
     kind_of = clusters["kindOf"]
     read = ClusterVerdicts(
         names=_names(clusters["names"]),
@@ -76,7 +77,13 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
                 chosen=kind["chosen"],
                 bound=kind["bound"],
                 rules=tuple([verdicts[index] for index in kind["verdicts"]]),
-                score=tuple([from_plain(ScorePart, part) for part in kind.get("score", ())]),
+                # Records of engine 3 and before have the parts themselves.
+                score=tuple(
+                    [
+                        scores[part] if isinstance(part, int) else from_plain(ScorePart, part)
+                        for part in kind.get("score", ())
+                    ]
+                ),
             )
             for kind in clusters["kinds"]
         ],
@@ -151,6 +158,7 @@ def _kind_of(entry: ClusterVerdict) -> Hashable:
 
 def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
     verdicts = _Numbered()
+    scores: dict[ScorePart, int] = {}
     kinds: dict[Hashable, int] = {}
     plain: list[dict[str, Any]] = []
     number_of: dict[int, int] = {}
@@ -164,15 +172,15 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
             if kind.score:
-                plain[-1]["score"] = [
-                    {"name": part.name, "value": part.value, "message": part.message} for part in kind.score
-                ]
+                plain[-1]["score"] = [scores.setdefault(part, len(scores)) for part in kind.score]
     record: dict[str, Any] = {
         "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],
         "kinds": plain,
         "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
+    if scores:
+        record["scores"] = [to_plain(part) for part in scores]
     rooms = {key: values for key, values in zip(found.workloads, found.rooms, strict=True) if _any_known(values)}
     if rooms:
         record["workloads"] = list(rooms)
@@ -195,7 +203,10 @@ def _codes(kind_of: Sequence[int], number_of: Mapping[int, int], count: int) -> 
         return [number_of[index] for index in kind_of]
     code_of = {index: _CODES[number] for index, number in number_of.items()}
     if isinstance(kind_of, bytes):
-        return kind_of.translate(bytes([ord(code_of.get(index, " ")) for index in range(256)])).decode()
+        table = bytearray(256)
+        for index, code in code_of.items():
+            table[index] = ord(code)
+        return kind_of.translate(table).decode()
     return "".join([code_of[index] for index in kind_of])
 
 

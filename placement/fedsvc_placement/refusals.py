@@ -122,6 +122,8 @@ class _Limits:
         self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
         # The one of them that scores least, empty where none is used.
         self._lowest = [_lowest(used, totals) for used, totals in zip(self._used, self._totals, strict=True)]
+        # What is said of each limit that is reached.
+        self._limits = [""] * len(self._groups)
         # Many clusters are alike, and the same is to be said of them.
         self._beyond: dict[tuple[str, ...], tuple[str | None, ...]] = {}
         self._said: dict[tuple[tuple[str | None, ...], int, tuple[int, ...]], Verdict] = {}
@@ -147,8 +149,10 @@ class _Limits:
         key = (beyond, look.score, room)
         found = self._said.get(key)
         if found is None:
-            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
-            message = "; ".join([*full, self._compared(look.score, room)])
+            full = "".join(
+                [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
+            )
+            message = full + self._compared(look.score, room)
             found = self._said[key] = _refused("LimitReached" if full else "NotTaken", message)
         return found
 
@@ -168,13 +172,15 @@ class _Limits:
 
     def _full(self, entry: SpreadConstraint, index: int, group: str) -> str:
         used, totals = self._used[index], self._totals[index]
-        most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
-        text = f"the limit of {most} is reached by {list_text(sorted(used))}"
+        text = self._limits[index]
+        if not text:
+            most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
+            text = self._limits[index] = f"the limit of {most} is reached by {list_text(sorted(used))}; "
         if not group:
             return text
         lowest = self._lowest[index]
         noun = topology_text(entry.by, entry.label_key)
-        return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
+        return f"{text}{noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}; "
 
     def _compared(self, mine: int, room: tuple[int, ...]) -> str:
         last, needs = self._last, self._measures.needs

@@ -177,7 +177,7 @@ def _select(measures: Measures, pool: Pool, members: Sequence[int], columns: _Co
     problem = Problem(
         values=columns.values if whole else [columns.values[at] for at in members],
         groups=columns.groups if whole else tuple([[column[at] for at in members] for column in columns.groups]),
-        kept=frozenset([index for index, at in enumerate(members) if at in columns.kept]),
+        kept=columns.kept if whole else frozenset([index for index, at in enumerate(members) if at in columns.kept]),
         limits=tuple(
             [Limit(min_groups=one.min_groups, max_groups=one.max_groups) for one in measures.unit.placement.spread]
         ),

@@ -11,7 +11,7 @@ would take more than `MAX_STEPS` is left to the bounded search.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappush, heapreplace
+from heapq import heappush, heapreplace, nlargest
 from itertools import pairwise
 
 from fedsvc_placement.spread import Limit, Problem
@@ -100,10 +100,29 @@ def _table(work: _Work, indexes: list[int], depth: int) -> _Table:
     if depth == len(work.chain) - 1 and len(groups) == len(indexes):
         return _singles(work, indexes, depth)
     table: _Table = {zero: [((0,) * len(work.problem.needs), 0, None)]}
-    for members in groups.values():
-        used = _counted(_table(work, members, depth + 1), depth)
+    tables = [_counted(_table(work, members, depth + 1), depth) for members in groups.values()]
+    for used in _undominated_tables(work, tables, depth):
         table = _joined(work, table, {zero: [((0,) * len(work.problem.needs), 0, None)], **used})
     return table
+
+
+def _undominated_tables(work: _Work, tables: list[_Table], depth: int) -> list[_Table]:
+    """Leave out choices for which there are as many better ones, each in another group, as groups can be used.
+
+    One of those is free in their place, and counts the same. Where room counts too, all stay.
+    """
+    most = work.limit(depth).max_groups
+    if work.problem.needs or most is None or most >= len(tables):
+        return tables
+    places: dict[_Counts, list[int]] = {}
+    for place, table in enumerate(tables):
+        for counts in table:
+            places.setdefault(counts, []).append(place)
+    left: list[_Table] = [{} for _ in tables]
+    for counts, found in places.items():
+        for place in nlargest(most, found, key=lambda place: tables[place][counts][0][1]):
+            left[place][counts] = tables[place][counts]
+    return [table for table in left if table]
 
 
 def _singles(work: _Work, indexes: list[int], depth: int) -> _Table:
