@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from fedsvc_placement.divide import Party, bounds, divide
+from fedsvc_placement.divide import Parties, bounds, divide
 
 
-def aggregate(total: int, parties: Sequence[Party], preference: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def aggregate(total: int, parties: Parties, preference: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """Return each party's part, with as few parties above 0 as hold the total; inside, weights divide.
 
     Parties with a minimum take part in any case; where there is not enough for all minimums, nobody gets more than its
@@ -26,22 +26,22 @@ def aggregate(total: int, parties: Sequence[Party], preference: Sequence[tuple[i
     forced = [index for index, low in enumerate(lows) if low]
     need = total - sum(highs[index] for index in forced)
     others = [index for index, high in enumerate(highs) if high and not lows[index]]
-    others.sort(key=lambda index: (preference[index], parties[index].order))
+    others.sort(key=lambda index: (preference[index], parties.orders[index]))
     chosen = sorted([*forced, *_fewest(need, others, highs)])
-    parts = [0] * len(parties)
-    for index, part in zip(chosen, divide(total, [parties[index] for index in chosen]), strict=True):
+    parts = [0] * len(lows)
+    for index, part in zip(chosen, divide(total, parties.among(chosen)), strict=True):
         parts[index] = part
     return tuple(parts)
 
 
 def _minimums(
-    total: int, parties: Sequence[Party], preference: Sequence[tuple[int, ...]], lows: Sequence[int]
+    total: int, parties: Parties, preference: Sequence[tuple[int, ...]], lows: Sequence[int]
 ) -> tuple[int, ...]:
-    parts = [0] * len(parties)
+    parts = [0] * len(lows)
     left = total
     by_weight = sorted(
         (index for index, low in enumerate(lows) if low),
-        key=lambda index: (-parties[index].weight, preference[index], parties[index].order),
+        key=lambda index: (-parties.weights[index], preference[index], parties.orders[index]),
     )
     for index in _fewest(total, by_weight, lows):
         parts[index] = min(lows[index], left)

@@ -22,6 +22,9 @@ from fedsvc_placement.topology import group_of
 # Parts are told in millionths.
 WHOLE_PPM = 1_000_000
 
+# What a replica takes of each resource, but for those of which it takes nothing.
+Demand = Sequence[tuple[str, int]]
+
 _PODS = "pods"
 # What headroom is measured on: a rare resource that only one group has would otherwise keep everything back.
 _MEASURED = ("cpu", "memory")
@@ -64,9 +67,16 @@ def room_in(
 
 def fitting(capacity: Capacity | None, requests: Mapping[str, int]) -> int | None:
     """Return how many replicas fit onto the nodes beside what is there; None where these are not known."""
-    if capacity is None:
-        return None
-    demand = _demand(requests)
+    return None if capacity is None else fitting_demand(capacity, demand_of(requests))
+
+
+def demand_of(requests: Mapping[str, int]) -> Demand:
+    """Return what a replica that requests these takes, one of `pods` included."""
+    return [(_PODS, 1), *sorted(entry for entry in requests.items() if entry[1] > 0 and entry[0] != _PODS)]
+
+
+def fitting_demand(capacity: Capacity, demand: Demand) -> int:
+    """Return what `fitting` does, for what `demand_of` gave."""
     return sum([shape.count * _fits(shape.free, demand) for shape in capacity.nodes])
 
 
@@ -94,7 +104,7 @@ def settled(capacity: Capacity, reserve_ppm: int) -> Capacity:
     if not capacity.grants and not reserve_ppm:
         return capacity
     nodes = [_unreserved(shape, reserve_ppm) for shape in capacity.nodes if shape.count > 0]
-    grants = [(_demand(grant.requests), grant.replicas) for grant in capacity.grants if grant.replicas > 0]
+    grants = [(demand_of(grant.requests), grant.replicas) for grant in capacity.grants if grant.replicas > 0]
     if len(grants) > 1:
         offered: dict[str, int] = defaultdict(int)
         for shape in capacity.nodes:
@@ -113,7 +123,7 @@ def take(capacity: Capacity, requests: Mapping[str, int], replicas: int) -> Capa
     """
     if replicas <= 0:
         return capacity
-    return Capacity(nodes=tuple(_placed(settled(capacity, 0).nodes, _demand(requests), replicas)))
+    return Capacity(nodes=tuple(_placed(settled(capacity, 0).nodes, demand_of(requests), replicas)))
 
 
 def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
@@ -148,12 +158,7 @@ def reserve_ppm(clusters: Iterable[ClusterSnapshot], headroom: Headroom) -> int:
     return max(parts)
 
 
-def _demand(requests: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return what a replica takes, without what it asks nothing of."""
-    return [(_PODS, 1), *sorted(entry for entry in requests.items() if entry[1] > 0 and entry[0] != _PODS)]
-
-
-def _fits(free: Mapping[str, int], demand: Sequence[tuple[str, int]]) -> int:
+def _fits(free: Mapping[str, int], demand: Demand) -> int:
     most: int | None = None
     for resource, amount in demand:
         fits = free.get(resource, 0) // amount
@@ -174,12 +179,12 @@ def _unreserved(shape: NodeShape, kept_ppm: int) -> NodeShape:
     return NodeShape(count=shape.count, allocatable=shape.allocatable, free=free)
 
 
-def _size(demand: Sequence[tuple[str, int]], offered: Mapping[str, int]) -> int:
+def _size(demand: Demand, offered: Mapping[str, int]) -> int:
     """Return the largest part of what the cluster offers that one replica takes, in millionths."""
     return max(amount * WHOLE_PPM // max(1, offered.get(resource, 0)) for resource, amount in demand)
 
 
-def _placed(nodes: Sequence[NodeShape], demand: Sequence[tuple[str, int]], replicas: int) -> list[NodeShape]:
+def _placed(nodes: Sequence[NodeShape], demand: Demand, replicas: int) -> list[NodeShape]:
     """Return the nodes after as many of the replicas as fit were placed on them."""
     after = list(nodes)
     sized = [
@@ -206,7 +211,7 @@ def _placed(nodes: Sequence[NodeShape], demand: Sequence[tuple[str, int]], repli
     return after
 
 
-def _less(shape: NodeShape, count: int, demand: Sequence[tuple[str, int]], replicas: int) -> NodeShape:
+def _less(shape: NodeShape, count: int, demand: Demand, replicas: int) -> NodeShape:
     free = dict(shape.free)
     for resource, amount in demand:
         free[resource] -= replicas * amount

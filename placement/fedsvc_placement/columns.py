@@ -14,7 +14,12 @@ class Column:
     version: int = 0
     # How many changes of the fleet are in it.
     seen: int = 0
+    # The places of which nothing is known, now or later.
+    unknown: frozenset[int] = field(init=False)
     _below: dict[int, set[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unknown = frozenset([place for place, value in enumerate(self.values) if value is None])
 
     def below(self, need: int) -> set[int]:
         """Return the places that have room for fewer than `need`, or of which nothing is known; not to be changed."""

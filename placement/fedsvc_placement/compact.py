@@ -7,10 +7,21 @@ equal bytes, however they came about.
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from fedsvc_placement.model import ClusterVerdict, ClusterVerdicts, Decision, ScorePart, Share, Verdict, VerdictKind
+from fedsvc_placement.model import (
+    ClusterVerdict,
+    ClusterVerdicts,
+    Decision,
+    ScorePart,
+    Shares,
+    Verdict,
+    VerdictKind,
+    in_columns,
+)
 from fedsvc_placement.record import from_plain, to_plain
 
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
@@ -22,10 +33,10 @@ _NUMBERS = ("replicas", "before", "room", "completions")
 def to_record(decision: Decision) -> dict[str, Any]:
     """Return a decision as JSON types, to be kept: as `to_dict` does, but for `clusters` and the shares of `divisions`.
 
-    clusters: `names` (separated by blanks, a list where a name has one), `verdicts` (each once), `kinds` (with indexes
-    of verdicts), `kindOf` (of each cluster: a digit, letter, - or _; a list of numbers where there are more than 64
-    kinds), and where room was asked for `workloads` and for each of these `rooms` by cluster. Replicas are those of
-    `targets`.
+    clusters: `names` (separated by blanks, a list where a name has one), `verdicts` and `scores` (each once), `kinds`
+    (with indexes of these), `kindOf` (of each cluster: a digit, letter, - or _; a list of numbers where there are more
+    than 64 kinds), and where room was asked for `workloads` and for each of these `rooms` by cluster. Replicas are
+    those of `targets`.
 
     shares: `terms` (each once), `of` (the index of the terms of each share), and the other fields as lists.
 
@@ -35,7 +46,7 @@ def to_record(decision: Decision) -> dict[str, Any]:
     record = to_plain(decision, without=("clusters", "divisions"))
     record["clusters"] = _clusters(_by_kind(decision))
     record["divisions"] = [
-        {**to_plain(division, without=("shares",)), "shares": _shares(division.shares)}
+        {**to_plain(division, without=("shares",)), "shares": _shares(in_columns(division.shares))}
         for division in decision.divisions
     ]
     return record
@@ -51,12 +62,15 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
     if not isinstance(clusters, Mapping):
         return from_plain(Decision, data)
     wide = {name: value for name, value in data.items() if name != "clusters"}
-    wide["divisions"] = [
-        {**division, "shares": list(_read_shares(division["shares"]))} for division in data["divisions"]
-    ]
+    wide["divisions"] = [{**division, "shares": []} for division in data["divisions"]]
     decision = from_plain(Decision, {**wide, "clusters": []})
+    divisions = [
+        replace(division, shares=_read_shares(given["shares"]))
+        for division, given in zip(decision.divisions, data["divisions"], strict=True)
+    ]
     replicas = {target.cluster: target.replicas for target in decision.targets}
     verdicts = [from_plain(Verdict, verdict) for verdict in clusters["verdicts"]]
+    scores = [from_plain(ScorePart, part) for part in clusters.get("scores", ())]
     kind_of = clusters["kindOf"]
     read = ClusterVerdicts(
         names=_names(clusters["names"]),
@@ -64,9 +78,14 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
             VerdictKind(
                 chosen=kind["chosen"],
                 bound=kind["bound"],
-                verdicts=tuple([verdicts[index] for index in kind["verdicts"]]),
-                score=tuple([from_plain(ScorePart, part) for part in kind.get("score", ())]),
-                fits=True,  # rooms of the others are not told
+                rules=tuple([verdicts[index] for index in kind["verdicts"]]),
+                # Records of engine 3 and before have the parts themselves.
+                score=tuple(
+                    [
+                        scores[part] if isinstance(part, int) else from_plain(ScorePart, part)
+                        for part in kind.get("score", ())
+                    ]
+                ),
             )
             for kind in clusters["kinds"]
         ],
@@ -75,8 +94,7 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
         rooms=tuple(clusters.get("rooms", ())),
         replicas=replicas,
     )
-    fields = {name: getattr(decision, name) for name in decision.__slots__}
-    return Decision(**{**fields, "clusters": read})
+    return replace(decision, clusters=read, divisions=tuple(divisions))
 
 
 def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -141,7 +159,7 @@ def _by_kind(decision: Decision) -> ClusterVerdicts:
     return ClusterVerdicts(
         names=tuple([entry.cluster for entry in clusters]),
         kinds=[
-            VerdictKind(chosen=one.chosen, bound=one.bound, verdicts=one.verdicts, score=one.score, fits=True)
+            VerdictKind(chosen=one.chosen, bound=one.bound, rules=one.verdicts, score=one.score)
             for one in (clusters[index] for index in kinds.values())
         ],
         kind_of=[numbers[_kind_of(entry)] for entry in clusters],
@@ -156,48 +174,57 @@ def _kind_of(entry: ClusterVerdict) -> Hashable:
 
 
 def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
-    names = found.names
     verdicts = _Numbered()
+    scores: dict[ScorePart, int] = {}
     kinds: dict[Hashable, int] = {}
     plain: list[dict[str, Any]] = []
     number_of: dict[int, int] = {}
     # In the order in which they come: the same, however the kinds were found.
-    for index in dict.fromkeys(found.kind_of):
+    for index in sorted(set(found.kind_of), key=found.kind_of.index):
         kind = found.kinds[index]
-        indexes = tuple([verdicts.number(verdict) for verdict in kind.verdicts])
-        key = (kind.chosen, kind.bound, indexes, kind.score)
-        number = number_of[index] = kinds.setdefault(key, len(kinds))
+        indexes = verdicts.numbers(kind.rules)
+        if kind.select is not None:
+            indexes = (*indexes, verdicts.number(kind.select))
+        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, kind.score), len(kinds))
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
             if kind.score:
-                plain[-1]["score"] = [to_plain(part) for part in kind.score]
+                plain[-1]["score"] = [scores.setdefault(part, len(scores)) for part in kind.score]
     record: dict[str, Any] = {
-        "names": list(names) if any(" " in name or not name for name in names) else " ".join(names),
+        "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],
         "kinds": plain,
-        "kindOf": _codes(found.kind_of, number_of),
+        "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
-    if found.workloads and (rooms := _rooms(found)):
+    if scores:
+        record["scores"] = [to_plain(part) for part in scores]
+    rooms = {key: values for key, values in zip(found.workloads, found.rooms, strict=True) if _any_known(values)}
+    if rooms:
         record["workloads"] = list(rooms)
-        record["rooms"] = list(rooms.values())
+        record["rooms"] = [list(values) for values in rooms.values()]
     return record
 
 
-def _codes(kind_of: Sequence[int], number_of: Mapping[int, int]) -> str | list[int]:
-    if len(set(number_of.values())) > len(_CODES):
+@lru_cache(maxsize=4)
+def _names_text(names: tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return the names as they are recorded; most decisions are on one fleet."""
+    return names if any(" " in name or not name for name in names) else " ".join(names)
+
+
+def _any_known(values: Sequence[int | None]) -> bool:
+    return any(value is not None for value in values)
+
+
+def _codes(kind_of: Sequence[int], number_of: Mapping[int, int], count: int) -> str | list[int]:
+    if count > len(_CODES):
         return [number_of[index] for index in kind_of]
     code_of = {index: _CODES[number] for index, number in number_of.items()}
+    if isinstance(kind_of, bytes):
+        table = bytearray(256)
+        for index, code in code_of.items():
+            table[index] = ord(code)
+        return kind_of.translate(table).decode()
     return "".join([code_of[index] for index in kind_of])
-
-
-def _rooms(found: ClusterVerdicts) -> dict[str, list[int | None]]:
-    """Return the rooms that are told, by workload; those of which none is are left out."""
-    told = [kind.fits for kind in found.kinds]
-    rooms = {
-        key: [value if told[index] else None for value, index in zip(values, found.kind_of, strict=True)]
-        for key, values in zip(found.workloads, found.rooms, strict=True)
-    }
-    return {key: values for key, values in rooms.items() if any(value is not None for value in values)}
 
 
 class _Numbered:
@@ -205,8 +232,15 @@ class _Numbered:
 
     def __init__(self) -> None:
         self.found: list[Verdict] = []
+        self._of_rules: dict[int, tuple[int, ...]] = {}
         self._by_id: dict[int, int] = {}
         self._by_value: dict[Verdict, int] = {}
+
+    def numbers(self, rules: tuple[Verdict, ...]) -> tuple[int, ...]:
+        found = self._of_rules.get(id(rules))
+        if found is None:
+            found = self._of_rules[id(rules)] = tuple([self.number(verdict) for verdict in rules])
+        return found
 
     def number(self, verdict: Verdict) -> int:
         index = self._by_id.get(id(verdict))
@@ -218,22 +252,33 @@ class _Numbered:
         return index
 
 
-def _shares(shares: Sequence[Share]) -> dict[str, Any]:
-    terms: dict[tuple[Any, ...], int] = {}
-    of = [terms.setdefault((one.weight, one.min, one.max, one.rule, one.held, one.tier), len(terms)) for one in shares]
+def _shares(shares: Shares) -> dict[str, Any]:
+    rows = list(zip(shares.weights, shares.mins, shares.maxs, shares.rules, shares.held, shares.tiers, strict=True))
+    terms = {row: index for index, row in enumerate(dict.fromkeys(rows))}
     found: dict[str, Any] = {
-        "clusters": [share.cluster for share in shares],
-        "terms": [dict(zip(_TERMS, entry, strict=True)) for entry in terms],
-        "of": of,
+        "clusters": list(shares.clusters),
+        "terms": [dict(zip(_TERMS, row, strict=True)) for row in terms],
+        "of": [terms[row] for row in rows],
     }
-    for name in _NUMBERS:
-        values = [getattr(share, name) for share in shares]
+    for name, values in zip(_NUMBERS, (shares.replicas, shares.befores, shares.rooms, shares.completions), strict=True):
         if any(value is not None for value in values):
-            found[name] = values
+            found[name] = list(values)
     return found
 
 
-def _read_shares(found: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    for place, (cluster, terms) in enumerate(zip(found["clusters"], found["of"], strict=True)):
-        numbers = {name: found[name][place] for name in _NUMBERS if name in found}
-        yield {"cluster": cluster, **found["terms"][terms], **numbers}
+def _read_shares(found: Mapping[str, Any]) -> Shares:
+    terms = [found["terms"][index] for index in found["of"]]
+    unknown = [None] * len(terms)
+    return Shares(
+        clusters=found["clusters"],
+        weights=[entry["weight"] for entry in terms],
+        mins=[entry["min"] for entry in terms],
+        maxs=[entry["max"] for entry in terms],
+        rules=[entry["rule"] for entry in terms],
+        held=[entry["held"] for entry in terms],
+        replicas=found.get("replicas", ()),
+        befores=found.get("before", unknown),
+        rooms=found.get("room", unknown),
+        tiers=[entry["tier"] for entry in terms],
+        completions=found.get("completions", unknown),
+    )

@@ -14,7 +14,6 @@ from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
 from fedsvc_placement.learning import next_change
 from fedsvc_placement.model import (
     Decision,
-    Division,
     Fleet,
     Memory,
     Placement,
@@ -79,7 +78,7 @@ def decide(
     divided = divide_chosen(measures, taken, choice.selection, bindings, occasion)
     divisions = divided.divisions
     taken = [standing for standing in taken if standing.cluster.name in divided.targets]
-    replicas, completions = _by_cluster(divisions)
+    replicas, completions = divided.replicas, divided.completions
     targets = tuple([_target(around, standing.cluster.name, replicas, completions) for standing in taken])
     reason, message = ("", "") if targets else _why_none(unit.placement, around)
     course = Course(
@@ -115,17 +114,6 @@ def decide(
         held_back=choice.held_back,
         memory=choice.memory,
     )
-
-
-def _by_cluster(divisions: Sequence[Division]) -> tuple[Mapping[str, dict[str, int]], Mapping[str, dict[str, int]]]:
-    replicas: dict[str, dict[str, int]] = {}
-    completions: dict[str, dict[str, int]] = {}
-    for division in divisions:
-        for share in division.shares:
-            replicas.setdefault(share.cluster, {})[division.workload] = share.replicas
-            if share.completions is not None:
-                completions.setdefault(share.cluster, {})[division.workload] = share.completions
-    return replicas, completions
 
 
 def _target(

@@ -15,16 +15,17 @@ from typing import Any
 from fedsvc_placement.columns import Column
 from fedsvc_placement.eligibility import Field
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import ClusterSnapshot, Memory, Placement, PreviousBinding, UnitInput
+from fedsvc_placement.model import ClusterSnapshot, Memory, Placement, PreviousBinding, UnitInput, WorkloadInput
 from fedsvc_placement.rooms import Rooms
-from fedsvc_placement.rules.neighbours import matched_units
 from fedsvc_placement.rules.platform import condition_status
 
 # Raised when the same inputs get another answer than in the release before.
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 
 # Lists of names in which order means nothing, by the name of their field.
 _SETS = frozenset({"clusters", "names", "jurisdictions", "follows", "near_regions", "replace_on", "match_labels"})
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_FORGOTTEN = Memory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def inputs_digest(
             unit.key,
             sorted(unit.labels.items()) if placement.affinities else [],
             fleet.keep(("digest", fleet.number_of(placement)), lambda: _sha(_plain(placement))),
-            sorted([_plain(workload) for workload in unit.workloads], key=lambda entry: str(entry[0])),
+            [_workload(workload) for workload in sorted(unit.workloads, key=lambda workload: workload.key)],
             [_plain(kind) for kind in sorted(unit.kinds)],
             _fleet_digest(unit, fleet, now),
             _others(unit, fleet),
@@ -73,8 +74,8 @@ def inputs_digest(
             ],
             [[cluster, [_plain(end) for end in ends]] for cluster, ends in sorted(course.ended.items()) if ends],
             [] if rooms is None else _rooms(rooms, course.field),
-            _plain(course.before),
-            _plain(course.after),
+            [] if course.before == _FORGOTTEN else _plain(course.before),
+            [] if course.after == _FORGOTTEN else _plain(course.after),
             course.trigger if _minds_trigger(placement) else "",
         ]
     )
@@ -96,12 +97,15 @@ def _rooms(rooms: Rooms, field: Field) -> Any:
 def _column_digest(workload: str, column: Column, field: Field) -> list[str]:
     eligibility = field.eligibility
     key = ("digest", id(column))
-    kept = eligibility.kept.get(key)
+    kept = eligibility.room_digests.get(key)
     if kept is None or kept[0] != column.version:
-        values = column.values
-        sha = _sha([values[standing.place] for standing in eligibility.fitting])
-        kept = eligibility.kept[key] = (column.version, sha)
+        sha = sha256(repr(eligibility.among_fitting(column.values)).encode()).hexdigest()
+        kept = eligibility.room_digests[key] = (column.version, sha)
     return [workload, kept[1]]
+
+
+def _workload(workload: WorkloadInput) -> Any:
+    return [workload.key, workload.replicas, workload.completions, sorted(workload.requests.items())]
 
 
 def _minds_trigger(placement: Placement) -> bool:
@@ -176,10 +180,7 @@ def _others(unit: UnitInput, fleet: PreparedFleet) -> Any:
         [key, sorted(fleet.units_by_key[key].clusters) if key in fleet.units_by_key else None]
         for key in sorted(set(placement.follows))
     ]
-    near = [
-        [[other.key, sorted(other.clusters)] for other in matched_units(fleet, unit, affinity)]
-        for affinity in placement.affinities
-    ]
+    near = [fleet.neighbourhood(affinity).told(unit.key) for affinity in placement.affinities]
     data = []
     for name in sorted({anchor.dataset for anchor in placement.data}):
         dataset = fleet.datasets.get(name)
@@ -212,4 +213,4 @@ def _field(name: str, value: Any) -> Any:
 
 
 def _sha(value: Any) -> str:
-    return sha256(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_JSON.encode(value).encode()).hexdigest()

@@ -10,39 +10,61 @@ does): a minimum is what makes replicas there worth having, and some kept are wo
 """
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
-    """One that gets a part."""
+class Parties:
+    """Those that get a part, in columns."""
 
-    # Relative share, 0 or more; 0 gets no more than `min`.
-    weight: int
+    # Relative shares, 0 or more; 0 gets no more than the minimum.
+    weights: Sequence[int]
     # Given before weights count.
-    min: int
-    # Upper bound, None for none; where it is below `min`, it wins.
-    max: int | None
-    # Place in ties, lower wins. Must differ between parties for the result not to depend on their sequence.
-    order: tuple[int, str]
+    mins: Sequence[int]
+    # Upper bounds, None for none; where one is below the minimum, it wins.
+    maxs: Sequence[int | None]
+    # Places in ties, lower wins. Must differ for the result not to depend on the sequence of the parties.
+    orders: Sequence[tuple[int, str]]
+
+    def among(self, indices: Sequence[int]) -> "Parties":
+        """Return some of them, in the sequence of the indices."""
+        if len(indices) == len(self.weights) and isinstance(indices, range):
+            return self
+        return Parties(
+            weights=[self.weights[index] for index in indices],
+            mins=[self.mins[index] for index in indices],
+            maxs=[self.maxs[index] for index in indices],
+            orders=[self.orders[index] for index in indices],
+        )
+
+    def bounded(self, mins: Sequence[int], maxs: Sequence[int | None]) -> "Parties":
+        """Return the same with other bounds."""
+        return Parties(weights=self.weights, mins=mins, maxs=maxs, orders=self.orders)
 
 
-def bounds(total: int, parties: Sequence[Party]) -> tuple[list[int], list[int]]:
+# Weight, least and most of a party: parties that have all of them in common get the same until single replicas count.
+_Class = tuple[int, int, int]
+
+
+def bounds(total: int, parties: Parties) -> tuple[list[int], list[int]]:
     """Return the least and the most each party may get of a total, whatever the others get.
 
     Raises:
         ValueError: total, a weight or a bound is negative.
     """
-    if total < 0 or any(party.weight < 0 or party.min < 0 or (party.max or 0) < 0 for party in parties):
+    smallest = min([total, *parties.weights, *parties.mins, *(most for most in parties.maxs if most is not None)])
+    if smallest < 0:
         raise ValueError("replicas, weights, minimums and maximums must be 0 or more")
-    caps = [total if party.max is None else min(party.max, total) for party in parties]
-    lows = [min(party.min, cap) for party, cap in zip(parties, caps, strict=True)]
-    highs = [cap if party.weight else low for party, low, cap in zip(parties, lows, caps, strict=True)]
+    caps = [total if most is None or most > total else most for most in parties.maxs]
+    lows = [min(cap, low) for low, cap in zip(parties.mins, caps, strict=True)]
+    highs = [cap if weight else low for weight, low, cap in zip(parties.weights, lows, caps, strict=True)]
     return lows, highs
 
 
-def divide(total: int, parties: Sequence[Party]) -> tuple[int, ...]:
+def divide(total: int, parties: Parties) -> tuple[int, ...]:
     """Return each party's part, in the sequence of the parties; they sum to total unless the bounds allow no more.
 
     Starts from the real-valued solution rounded, which is off by at most half a replica a party, and corrects that by
@@ -56,65 +78,70 @@ def divide(total: int, parties: Sequence[Party]) -> tuple[int, ...]:
         return _minimums(total, parties, lows)
     if total >= sum(highs):
         return tuple(highs)
-    weights = [party.weight for party in parties]
-    numerator, denominator = _replicas_per_weight(total, weights, lows, highs)
-    parts = [
-        # Rounding half up takes in exactly the bids of 1 / (2 * ratio) and higher: a prefix of the auction.
-        min(max((2 * weight * numerator + denominator) // (2 * denominator), low), high)
-        for weight, low, high in zip(weights, lows, highs, strict=True)
-    ]
-    ranks = _ranks(parties)
+    weights, orders = parties.weights, parties.orders
+    rows = list(zip(weights, lows, highs, strict=True))
+    classes = Counter(rows)
+    numerator, denominator = _replicas_per_weight(total, classes)
+    # Rounding half up takes in exactly the bids of 1 / (2 * ratio) and higher: a prefix of the auction.
+    rounded = {
+        row: min(max((2 * row[0] * numerator + denominator) // (2 * denominator), row[1]), row[2]) for row in classes
+    }
+    parts = [rounded[row] for row in rows]
     # Bids are compared as integers: two different fractions with denominators below d differ by more than 1 / d**2.
     scale = (2 * total + 3) ** 2
     missing = total - sum(parts)
     if missing > 0:
-        _auction(missing, 1, parts, highs, lambda i: (-(weights[i] * scale // (2 * parts[i] + 1)), ranks[i], i))
-    else:
+        _auction(missing, 1, parts, highs, lambda i: (-(weights[i] * scale // (2 * parts[i] + 1)), orders[i], i))
+    elif missing < 0:
+        ranks = _ranks(orders)
         _auction(-missing, -1, parts, lows, lambda i: (weights[i] * scale // (2 * parts[i] - 1), -ranks[i], i))
     return tuple(parts)
 
 
-def _minimums(total: int, parties: Sequence[Party], lows: list[int]) -> tuple[int, ...]:
-    parts = [0] * len(parties)
+def _minimums(total: int, parties: Parties, lows: list[int]) -> tuple[int, ...]:
+    parts = [0] * len(lows)
     left = total
-    for index in sorted(range(len(parties)), key=lambda i: (-parties[i].weight, parties[i].order)):
+    for index in sorted(range(len(lows)), key=lambda i: (-parties.weights[i], parties.orders[i])) if left else ():
         parts[index] = min(lows[index], left)
         left -= parts[index]
     return tuple(parts)
 
 
-def _ranks(parties: Sequence[Party]) -> list[int]:
-    ranks = [0] * len(parties)
-    for rank, index in enumerate(sorted(range(len(parties)), key=lambda i: parties[i].order)):
+def _ranks(orders: Sequence[tuple[int, str]]) -> list[int]:
+    ranks = [0] * len(orders)
+    for rank, index in enumerate(sorted(range(len(orders)), key=orders.__getitem__)):
         ranks[index] = rank
     return ranks
 
 
-def _replicas_per_weight(total: int, weights: list[int], lows: list[int], highs: list[int]) -> tuple[int, int]:
+def _replicas_per_weight(total: int, classes: Mapping[_Class, int]) -> tuple[int, int]:
     """Return the ratio r for which the sum of w * r, each cut to its bounds, is the total; as a fraction.
 
     Parties beyond a bound are fixed there and the rest is shared anew. Of those below their minimum and those above
     their maximum, the side that is further off is fixed: the final ratio lies on that side, so they stay beyond it.
+
+    Args:
+        total: what is divided.
+        classes: how many parties there are of each class.
     """
-    free = [index for index, weight in enumerate(weights) if weight]
-    left = total - sum(low for low, weight in zip(lows, weights, strict=True) if not weight)
-    weight_sum = sum(weights)
+    free = [(weight, low, high, count) for (weight, low, high), count in classes.items() if weight]
+    left = total - sum([low * count for (weight, low, _), count in classes.items() if not weight])
+    weight_sum = sum([weight * count for weight, _, _, count in free])
     while True:
-        below = [i for i in free if weights[i] * left < lows[i] * weight_sum]
-        above = [i for i in free if weights[i] * left > highs[i] * weight_sum]
-        deficit = sum(lows[i] * weight_sum - weights[i] * left for i in below)
-        excess = sum(weights[i] * left - highs[i] * weight_sum for i in above)
-        bounds, fixed = (lows, below) if deficit >= excess else (highs, above)
+        below = {row for row in free if row[0] * left < row[1] * weight_sum}
+        above = {row for row in free if row[0] * left > row[2] * weight_sum}
+        deficit = sum([(low * weight_sum - weight * left) * count for weight, low, _, count in below])
+        excess = sum([(weight * left - high * weight_sum) * count for weight, _, high, count in above])
+        bound, fixed = (1, below) if deficit >= excess else (2, above)
         if not fixed or len(fixed) == len(free):
             return left, weight_sum
-        left -= sum(bounds[i] for i in fixed)
-        weight_sum -= sum(weights[i] for i in fixed)
-        gone = set(fixed)
-        free = [i for i in free if i not in gone]
+        left -= sum([row[bound] * row[3] for row in fixed])
+        weight_sum -= sum([row[0] * row[3] for row in fixed])
+        free = [row for row in free if row not in fixed]
 
 
 def _auction(
-    count: int, step: int, parts: list[int], bounds: list[int], bid: Callable[[int], tuple[int, int, int]]
+    count: int, step: int, parts: list[int], bounds: list[int], bid: Callable[[int], tuple[int, Any, int]]
 ) -> None:
     """Give (step 1) or take back (step -1) `count` replicas one by one, the lowest bid first; changes `parts`."""
     heap = [bid(index) for index, bound in enumerate(bounds) if parts[index] != bound]

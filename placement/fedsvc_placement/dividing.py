@@ -1,13 +1,13 @@
 """From the taken clusters to the replicas of each workload: hands the chosen half over to the dividing half."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fedsvc_placement.eligibility import Standing
-from fedsvc_placement.model import PreviousBinding
+from fedsvc_placement.model import ClusterSnapshot, PreviousBinding
 from fedsvc_placement.occasion import Occasion
 from fedsvc_placement.replicas import UnitDivision, divide_unit
 from fedsvc_placement.selecting import Measures, Selection
-from fedsvc_placement.terms import Chosen
+from fedsvc_placement.terms import Chosen, rule_index
 
 
 def divide_chosen(
@@ -18,17 +18,21 @@ def divide_chosen(
     occasion: Occasion,
 ) -> UnitDivision:
     """Divide the workloads of a unit to the taken clusters, sorted by name."""
-    rooms = measures.rooms
+    rooms, fleet, scores = measures.rooms, measures.fleet, measures.scores
+    alone = rooms is not None and len(rooms.workloads) == 1
+    # Of several workloads each takes room that the next then lacks, which is counted from what the cluster has left.
+    left = rooms is not None and not alone
+    tiers = selection.tiers
     return divide_unit(
         measures.unit,
         [
             Chosen(
-                cluster=measures.fleet.left(standing.cluster)[0] if rooms is not None else standing.cluster,
+                cluster=fleet.left(standing.cluster)[0] if left else standing.cluster,
                 bound=standing.bound,
                 before=bindings[standing.cluster.name].replicas if standing.bound else None,
                 held=standing.judged.holds,
-                score=measures.scores.total(standing.cluster.name),
-                tier=selection.tiers.get(standing.cluster.name, 0),
+                score=scores.total(standing.cluster.name),
+                tier=tiers.get(standing.cluster.name, 0) if tiers else 0,
             )
             for standing in taken
         ],
@@ -36,5 +40,23 @@ def divide_chosen(
         reserve_ppm=0,  # what is left is without it
         now=occasion.now,
         rebalance=occasion.anew and occasion.free,
-        counted=(lambda name: rooms.counted(name)[0]) if rooms is not None and len(rooms.workloads) == 1 else None,
+        counted=(lambda name: rooms.counted(name)[0]) if rooms is not None and alone else None,
+        rule_of=_rules_of(measures),
     )
+
+
+def _rules_of(measures: Measures) -> Callable[[ClusterSnapshot], int | None] | None:
+    """Return what gives the replica rule of a cluster, found once for all units of a placement."""
+    placement = measures.unit.placement
+    policy = placement.replicas
+    if policy is None or not policy.clusters:
+        return None
+    number = measures.fleet.number_of(placement)
+    known: dict[str, int | None] = measures.fleet.keep(("replica rules", number), dict)
+
+    def rule_of(cluster: ClusterSnapshot) -> int | None:
+        if cluster.name not in known:
+            known[cluster.name] = rule_index(policy, cluster)
+        return known[cluster.name]
+
+    return rule_of

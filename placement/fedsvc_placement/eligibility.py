@@ -1,14 +1,17 @@
 """The verdicts of the rules on a whole fleet, made once for all units that ask the same."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.model import ClusterSnapshot, UnitInput, Verdict
 from fedsvc_placement.rules import RULES, Candidate, Rule
 from fedsvc_placement.rules.taints import holds_replicas, timeless_taints, toleration_ends
 from fedsvc_placement.texts import taint_text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +76,19 @@ class Eligibility:
     # Of clusters a unit was found bound to, by place, where time does not count.
     _bound: dict[int, Standing] = field(default_factory=dict)
     # Digests of room in the clusters that fit, with the version of the column they are of.
-    kept: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    room_digests: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made for this key beside this eligibility, making it the first time."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+    def among_fitting(self, values: Sequence[int | None]) -> Sequence[int | None]:
+        """Return those of some values by place that are of clusters that fit."""
+        return [values[place] for place in self.places]
 
     def field(self, bound: Collection[str], now: datetime) -> Field:
         """Return how each cluster stands with a unit that is bound to some."""
@@ -155,12 +170,19 @@ def _judged(candidate: Candidate, place: int) -> Judged:
 
 def _made(candidate: Candidate, verdicts: tuple[Verdict, ...]) -> Judged:
     tainted = bool(candidate.cluster.taints)
-    return Judged(
-        fits=all(verdict.passed for verdict in verdicts),
-        verdicts=verdicts,
-        holds=tainted and holds_replicas(candidate),
-        ends=toleration_ends(candidate) if tainted else (),
-        timeless=tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else (),
+    holds = tainted and holds_replicas(candidate)
+    ends = toleration_ends(candidate) if tainted else ()
+    timeless = tuple(taint_text(taint) for taint in timeless_taints(candidate)) if tainted else ()
+    # Most clusters that differ are told the same all the same.
+    return candidate.fleet.keep(
+        ("judged", verdicts, holds, ends, timeless),
+        lambda: Judged(
+            fits=all(verdict.passed for verdict in verdicts),
+            verdicts=verdicts,
+            holds=holds,
+            ends=ends,
+            timeless=timeless,
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from fedsvc_placement.capacity import fitting, reserve_ppm, settled, take
+from fedsvc_placement.capacity import demand_of, fitting_demand, reserve_ppm, settled, take
 from fedsvc_placement.columns import Column
 from fedsvc_placement.model import (
     ClusterSnapshot,
@@ -122,13 +122,15 @@ class PreparedFleet:
 
     def room(self, requests: Mapping[str, int]) -> Column:
         """Return how many replicas fit into each cluster beside what is there; the same value until that changes."""
-        key = ("room", frozenset(requests.items()))
+        demand = tuple(demand_of(requests))
 
         def count(place: int) -> int | None:
-            return fitting(self.left(self.clusters[place])[0].capacity, requests)
+            capacity = self.left(self.clusters[place])[0].capacity
+            return None if capacity is None else fitting_demand(capacity, demand)
 
         column = self.keep(
-            key, lambda: Column(values=[count(place) for place in range(len(self.clusters))], seen=len(self._changes))
+            ("room", demand),
+            lambda: Column(values=[count(place) for place in range(len(self.clusters))], seen=len(self._changes)),
         )
         column.refresh(self._changes, count)
         return column

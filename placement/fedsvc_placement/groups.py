@@ -47,7 +47,7 @@ def pool_of(measures: Measures, field: Field, index: int) -> Pool:
         standings = [field.fitting[place] for place in members]
         return members, {one.cluster.name: tier for one in standings if (tier := tier_of[one.place])}
 
-    members, tiers = measures.scores.points.keep(None if key is None else ("pool", *key), places)
+    members, tiers = measures.scores.points.lasting.keep(None if key is None else ("pool", *key), places)
     standings = [field.fitting[place] for place in members]
     bound = tuple(
         one for place, one in sorted(field.own.items()) if one.bound and one.judged.fits and tier_of[place] is not None

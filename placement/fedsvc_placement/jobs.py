@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fedsvc_placement.divide import Party, divide
+from fedsvc_placement.divide import Parties, divide
 
 
 def parallelism(replicas: int, completions: int | None) -> int:
@@ -22,12 +22,9 @@ def divide_completions(completions: int, parts: Sequence[int], orders: Sequence[
     Args:
         completions: of the whole Job.
         parts: parallelism of each.
-        orders: breaks ties, as in `Party`.
+        orders: break ties, as in `Parties`.
     """
     return divide(
         completions,
-        [
-            Party(weight=part, min=1 if part else 0, max=None, order=order)
-            for part, order in zip(parts, orders, strict=True)
-        ],
+        Parties(weights=parts, mins=[1 if part else 0 for part in parts], maxs=[None] * len(parts), orders=orders),
     )

@@ -15,6 +15,8 @@ class Neighbourhood:
     affinity: UnitAffinity
     clusters: Mapping[str, ClusterSnapshot]
     units: dict[str, PlacedUnit] = field(default_factory=dict)
+    # Where each is, as text.
+    _told: dict[str, str] = field(default_factory=dict)
     # On how many clusters each unit is, by name of the cluster, and by domain.
     _by_cluster: dict[str, dict[str, int]] = field(default_factory=dict)
     _by_domain: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -23,10 +25,16 @@ class Neighbourhood:
         """Take a unit from where it was, and note where it is, if the affinity is about it."""
         before = self.units.pop(unit.key, None)
         if before is not None:
+            del self._told[unit.key]
             self._count(before, -1)
         if matches_unit(self.affinity.units, unit.key, unit.labels):
             self.units[unit.key] = unit
+            self._told[unit.key] = repr((unit.key, sorted(unit.clusters)))
             self._count(unit, 1)
+
+    def told(self, own: str) -> list[str]:
+        """Return where the units are as text, sorted, but for the one of key `own`: equal texts, equal places."""
+        return sorted([text for key, text in self._told.items() if key != own])
 
     def nowhere(self, own: str) -> bool:
         """Tell whether none of the units is anywhere, but for the one of key `own`."""
@@ -43,10 +51,6 @@ class Neighbourhood:
             found.update(self._by_domain.get(domain, ()))
         found.discard(own)
         return tuple(sorted(found))
-
-    def is_at(self, cluster: str) -> bool:
-        """Tell whether any unit is on that very cluster."""
-        return cluster in self._by_cluster
 
     def _count(self, unit: PlacedUnit, step: int) -> None:
         for name in unit.clusters:

@@ -28,6 +28,7 @@ from fedsvc_placement.rules.neighbours import Places, places_of
 from fedsvc_placement.rules.taints import avoided_taints
 from fedsvc_placement.selectors import matches_cluster
 from fedsvc_placement.texts import instant_text, list_text, taint_text, topology_text
+from fedsvc_placement.topology import domains
 
 T = TypeVar("T")
 
@@ -50,7 +51,16 @@ class Points:
     totals: Mapping[str, int]
     # The earliest instant at which a score that counts now counts no more.
     until: datetime | None
+    # What of them is the same wherever other units are; None where all is.
+    base: "Points | None" = None
+    # Number of the spot of each cluster, by name: those of one are near to the same units. Empty without `base`.
+    spots: Mapping[str, int] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def lasting(self) -> "Points":
+        """What of them is the same wherever other units are."""
+        return self if self.base is None else self.base
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for this key from these points, making it the first time; anew where it is None."""
@@ -92,14 +102,17 @@ def scores_of(unit: UnitInput, fleet: PreparedFleet, standings: Field, now: date
     Stickiness is counted only where `placement.spread` leaves a choice: elsewhere all that fit are taken.
     """
     placement = unit.placement
+    weighted = any(affinity.weight is not None for affinity in placement.affinities)
+    key = ("points", *_points_key(unit, now))
     if standings.usual:
-        key = ("points", standings.eligibility, *_points_key(unit, now))
-        if any(affinity.weight is not None for affinity in placement.affinities):
-            points = fleet.keep_beside((*key, unit.key), lambda: _points(unit, fleet, standings.fitting, now))
-        else:
-            points = fleet.keep(key, lambda: _points(unit, fleet, standings.fitting, now))
+        points = standings.eligibility.keep(key, lambda: _points(unit, fleet, standings.fitting, now))
     else:
         points = _points(unit, fleet, standings.fitting, now)
+    if weighted and standings.usual:
+        beside = ("points", points, unit.key)
+        points = fleet.keep_beside(beside, lambda: _beside_others(points, unit, fleet, standings.fitting))
+    elif weighted:
+        points = _beside_others(points, unit, fleet, standings.fitting)
     return Scores(points=points, sticky=_sticky(placement, standings))
 
 
@@ -110,12 +123,12 @@ def _points_key(unit: UnitInput, now: datetime) -> tuple[Hashable, ...]:
 
 
 def _points(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], now: datetime) -> Points:
+    """Return what speaks for and against clusters wherever other units are."""
     placement = unit.placement
     found: dict[str, list[ScorePart]] = {}
     for name, part in (
         *_avoided(unit, fleet, fitting, now),
         *(part for entry in placement.preferences for part in _preferred(entry, unit, fleet, fitting, now)),
-        *(part for entry in placement.affinities for part in _neighbours(entry, unit, fleet, fitting)),
     ):
         if part.value:
             found.setdefault(name, []).append(part)
@@ -126,6 +139,59 @@ def _points(unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing], 
         totals={name: sum(part.value for part in parts) for name, parts in found.items()},
         until=_first_expiry(placement, fitting, now),
     )
+
+
+def _beside_others(base: Points, unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing]) -> Points:
+    """Add what other units count for, found once for all clusters that are at the same spot."""
+    affinities = [entry for entry in unit.placement.affinities if entry.weight is not None]
+    spots, examples = base.keep(("spots",), lambda: _spots(affinities, fitting))
+    extras = [_neighbour_parts(affinities, unit, fleet, cluster) for cluster in examples]
+    shared: dict[tuple[int, int], tuple[ScorePart, ...]] = {}
+    parts: dict[str, tuple[ScorePart, ...]] = {}
+    nothing: tuple[ScorePart, ...] = ()
+    for name, spot in spots.items():
+        own = base.parts.get(name, nothing)
+        both = shared.get((id(own), spot))
+        if both is None:
+            both = shared[id(own), spot] = (*own, *extras[spot])
+        if both:
+            parts[name] = both
+    sums = {id(both): sum([part.value for part in both]) for both in shared.values()}
+    return Points(
+        parts=parts,
+        totals={name: sums[id(both)] for name, both in parts.items()},
+        until=base.until,
+        base=base,
+        spots=spots,
+    )
+
+
+def _spots(
+    affinities: Sequence[UnitAffinity], fitting: Sequence[Standing]
+) -> tuple[Mapping[str, int], Sequence[ClusterSnapshot]]:
+    """Number the spots of clusters, by name, and return a cluster of each."""
+    numbers: dict[Hashable, int] = {}
+    examples: list[ClusterSnapshot] = []
+    found: dict[str, int] = {}
+    for standing in fitting:
+        cluster = standing.cluster
+        key = tuple([domains(cluster, entry.by, entry.label_key) or cluster.name for entry in affinities])
+        number = found[cluster.name] = numbers.setdefault(key, len(numbers))
+        if number == len(examples):
+            examples.append(cluster)
+    return found, examples
+
+
+def _neighbour_parts(
+    affinities: Sequence[UnitAffinity], unit: UnitInput, fleet: PreparedFleet, cluster: ClusterSnapshot
+) -> tuple[ScorePart, ...]:
+    found: list[ScorePart] = []
+    for affinity in affinities:
+        by = topology_text(affinity.by, affinity.label_key)
+        text = _affinity_text(affinity.mode, places_of(fleet, unit, affinity), cluster, by)
+        if text and affinity.weight:
+            found.append(ScorePart(name="UnitAffinity", value=affinity.weight, message=text))
+    return tuple(found)
 
 
 def external_score(cluster: ClusterSnapshot, name: str, now: datetime) -> ExternalScore | None:
@@ -146,19 +212,6 @@ def _avoided(
         avoided = avoided_taints(candidate)
         message = ", ".join(f"taint {taint_text(taint)}" for taint in avoided)
         yield standing.cluster.name, ScorePart(name="PreferNoSchedule", value=-len(avoided), message=message)
-
-
-def _neighbours(
-    affinity: UnitAffinity, unit: UnitInput, fleet: PreparedFleet, fitting: Sequence[Standing]
-) -> Iterator[tuple[str, ScorePart]]:
-    if affinity.weight is None:
-        return
-    places = places_of(fleet, unit, affinity)
-    by = topology_text(affinity.by, affinity.label_key)
-    for standing in fitting:
-        text = _affinity_text(affinity.mode, places, standing.cluster, by)
-        if text:
-            yield standing.cluster.name, ScorePart(name="UnitAffinity", value=affinity.weight, message=text)
 
 
 def _sticky(placement: Placement, standings: Field) -> Mapping[str, ScorePart]:

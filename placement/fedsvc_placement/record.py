@@ -3,16 +3,19 @@
 Fields that have their default are left out: most of a fleet's verdicts say little, and are kept ten thousand times.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fedsvc_placement.model import ClusterVerdicts, Decision
+from fedsvc_placement.model import Decision
 
 T = TypeVar("T")
+
+_ATOMS = (str, int, bool)
 
 
 def to_dict(decision: Decision) -> dict[str, Any]:
@@ -22,41 +25,49 @@ def to_dict(decision: Decision) -> dict[str, Any]:
 
 def to_plain(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
     """Return one of the model's values as JSON types, but for some fields; mappings and sets are sorted."""
+    names, defaults, get = _form(type(value))  # type: ignore[arg-type]  # classes are hashable
     return {
-        name: _plain(found)
-        for name, default in _defaults(type(value))  # type: ignore[arg-type]  # classes are hashable
-        if name not in without and (found := getattr(value, name)) != default
+        name: found if found is None or type(found) in _ATOMS else _plain(found)
+        for name, default, found in zip(names, defaults, get(value), strict=True)
+        if found != default and name not in without
     }
 
 
 def _plain(value: object) -> Any:
-    if value is None or isinstance(value, str | int):
+    if value is None or type(value) in _ATOMS:
         return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return _plain_mapping(value)
-    if isinstance(value, frozenset | tuple | ClusterVerdicts):
-        return [_plain(part) for part in (sorted(value) if isinstance(value, frozenset) else value)]
-    if is_dataclass(value):
-        return to_plain(value)
-    return value
+    return _way(type(value))(value)  # type: ignore[arg-type]  # classes are hashable
+
+
+@cache
+def _way(kind: type) -> Callable[[Any], Any]:
+    """Return what makes JSON types of the values of a class."""
+    if issubclass(kind, datetime):
+        return kind.isoformat
+    if issubclass(kind, Mapping):
+        return _plain_mapping
+    if issubclass(kind, frozenset):
+        return lambda value: [_plain(part) for part in sorted(value)]
+    if issubclass(kind, Sequence) and not issubclass(kind, str):
+        return lambda value: [_plain(part) for part in value]
+    return to_plain if is_dataclass(kind) else lambda value: value
 
 
 def _plain_mapping(value: Mapping[Any, Any]) -> Any:
-    keys = sorted(value)
+    keys = sorted(value) if len(value) > 1 else list(value)
     if keys and isinstance(keys[0], tuple):  # JSON has no such keys: a list of the key's parts and the value
         return [[*key, _plain(value[key])] for key in keys]
     return {key: _plain(value[key]) for key in keys}
 
 
 @cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
-    """Return the fields of a class, each with its default."""
-    return tuple(
-        (part.name, part.default if part.default_factory is MISSING else part.default_factory())
-        for part in fields(kind)
-    )
+def _form(kind: type) -> tuple[tuple[str, ...], tuple[Any, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Return the names of a class's fields, their defaults, and what reads them all at once."""
+    parts = fields(kind)
+    names = tuple(part.name for part in parts)
+    defaults = tuple(part.default if part.default_factory is MISSING else part.default_factory() for part in parts)
+    get = attrgetter(*names)
+    return names, defaults, get if len(names) > 1 else lambda value: (get(value),)
 
 
 def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:

@@ -1,6 +1,7 @@
 """Why clusters that fit all rules are taken or not: the verdicts of rule `Select`."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 from fedsvc_placement.choosing import Choice
 from fedsvc_placement.eligibility import Standing
@@ -22,6 +23,38 @@ def refusals_of(measures: Measures, choice: Choice) -> "Refusals | None":
     return Refusals(measures, choice)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What selecting sees of a cluster, its room aside: of two that look the same it says the same."""
+
+    # In which tier it is of each affinity group, None where in none.
+    tiers: tuple[int | None, ...]
+    # Its group under each spread constraint, empty where all are the same to that.
+    groups: tuple[str, ...]
+    # Its score, without stickiness: what is said of it then does not change with the decision's own effect.
+    score: int
+
+
+def looks_of(measures: Measures) -> Callable[[Standing], Look]:
+    """Return what tells the look of clusters that fit."""
+    placement, totals = measures.unit.placement, measures.scores.points.totals
+    groups = [
+        by_name if _compares(entry) else None
+        for by_name, entry in zip(measures.groups(), placement.spread, strict=True)
+    ]
+    tiers = [tiers_of(measures.fleet, placement, index) for index in range(len(placement.groups))]
+
+    def look(standing: Standing) -> Look:
+        name = standing.cluster.name
+        return Look(
+            tiers=tuple([tier[standing.place] for tier in tiers]),
+            groups=tuple(["" if by_name is None else by_name[name] for by_name in groups]),
+            score=totals.get(name, 0),
+        )
+
+    return look
+
+
 class Refusals:
     """Why fitting clusters are taken or not; of those that are alike the same value is given."""
 
@@ -29,14 +62,11 @@ class Refusals:
         self._measures = measures
         self._choice = choice
         self._limits = _Limits(measures, choice)
-        placement = measures.unit.placement
-        self._tiers = [tiers_of(measures.fleet, placement, index) for index in range(len(placement.groups))]
         self._said: dict[Hashable, Verdict] = {}
 
-    def verdict(self, standing: Standing, room: tuple[int, ...]) -> Verdict:
+    def verdict(self, look: Look, room: tuple[int, ...]) -> Verdict:
         """Return why a cluster is not taken that fits; `room` is for how many replicas of each workload it has room."""
-        choice = self._choice
-        tiers = [tier[standing.place] for tier in self._tiers]
+        choice, tiers = self._choice, look.tiers
         if tiers and tiers[choice.index] is None:
             found = tuple([index for index, tier in enumerate(tiers) if tier is not None])
             return self._once(found, lambda: self._other_group(found))
@@ -44,7 +74,7 @@ class Refusals:
         if tier and not choice.selection.lacking:
             message = f"overflow tier {tier} of affinity group {choice.group} is not needed"
             return self._once(("spare", tier), lambda: _refused("OverflowNotNeeded", message))
-        return self._limits.verdict(standing.cluster.name, room)
+        return self._limits.verdict(look, room)
 
     def taken(self, name: str) -> Verdict:
         """Return how a cluster was taken."""
@@ -75,10 +105,7 @@ def _taken(group: str, tier: int | None) -> Verdict:
 
 
 class _Limits:
-    """What the taken clusters leave to the others.
-
-    Scores are told without stickiness: what is said of a cluster then does not change with the decision's own effect.
-    """
+    """What the taken clusters leave to the others."""
 
     def __init__(self, measures: Measures, choice: Choice) -> None:
         self._measures = measures
@@ -95,33 +122,41 @@ class _Limits:
         self._used = [frozenset(groups[name] for name in taken) for groups in self._groups]
         # The one of them that scores least, empty where none is used.
         self._lowest = [_lowest(used, totals) for used, totals in zip(self._used, self._totals, strict=True)]
+        # What is said of each limit that is reached.
+        self._limits = [""] * len(self._groups)
         # Many clusters are alike, and the same is to be said of them.
+        self._beyond: dict[tuple[str, ...], tuple[str | None, ...]] = {}
         self._said: dict[tuple[tuple[str | None, ...], int, tuple[int, ...]], Verdict] = {}
 
     def _summed(self, pool: Pool) -> Sequence[Mapping[str, int]]:
-        """Return what the groups under each constraint score in all."""
+        """Return what the groups score in all, under each constraint of which one may be told to score too little."""
         found: list[dict[str, int]] = []
-        for groups in self._groups:
+        for entry, groups in zip(self._measures.unit.placement.spread, self._groups, strict=True):
             totals: dict[str, int] = {}
-            for standing in pool.standings:
+            for standing in pool.standings if _compares(entry) else ():
                 name = standing.cluster.name
                 totals[groups[name]] = totals.get(groups[name], 0) + self._score(name)
             found.append(totals)
         return found
 
-    def verdict(self, name: str, room: tuple[int, ...]) -> Verdict:
+    def verdict(self, look: Look, room: tuple[int, ...]) -> Verdict:
         """Return why a cluster is not taken that was there to be chosen."""
         spread = self._measures.unit.placement.spread
-        beyond = tuple([self._beyond(entry, index, self._groups[index][name]) for index, entry in enumerate(spread)])
-        key = (beyond, self._score(name), room)
+        beyond = self._beyond.get(look.groups)
+        if beyond is None:
+            beyond = tuple([self._above(spread[index], index, group) for index, group in enumerate(look.groups)])
+            self._beyond[look.groups] = beyond
+        key = (beyond, look.score, room)
         found = self._said.get(key)
         if found is None:
-            full = [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
-            message = "; ".join([*full, self._compared(self._score(name), room)])
+            full = "".join(
+                [self._full(spread[index], index, group) for index, group in enumerate(beyond) if group is not None]
+            )
+            message = full + self._compared(look.score, room)
             found = self._said[key] = _refused("LimitReached" if full else "NotTaken", message)
         return found
 
-    def _beyond(self, entry: SpreadConstraint, index: int, group: str) -> str | None:
+    def _above(self, entry: SpreadConstraint, index: int, group: str) -> str | None:
         """Return the group of a cluster that was not taken if it would be one too many, else None.
 
         It is left empty where nothing more is said of it: a cluster by itself, or one that scores like the lowest used.
@@ -137,13 +172,15 @@ class _Limits:
 
     def _full(self, entry: SpreadConstraint, index: int, group: str) -> str:
         used, totals = self._used[index], self._totals[index]
-        most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
-        text = f"the limit of {most} is reached by {list_text(sorted(used))}"
+        text = self._limits[index]
+        if not text:
+            most = groups_text(entry.max_groups or 0, entry.by, entry.label_key)
+            text = self._limits[index] = f"the limit of {most} is reached by {list_text(sorted(used))}; "
         if not group:
             return text
         lowest = self._lowest[index]
         noun = topology_text(entry.by, entry.label_key)
-        return f"{text}; {noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}"
+        return f"{text}{noun} {group} scores {totals[group]} in all against {totals[lowest]} of {lowest}; "
 
     def _compared(self, mine: int, room: tuple[int, ...]) -> str:
         last, needs = self._last, self._measures.needs
@@ -161,8 +198,13 @@ class _Limits:
         return f"{text}, which {'stays' if last in self._bound else 'serves the spread better'}"
 
 
+def _compares(entry: SpreadConstraint) -> bool:
+    """Tell whether groups of several clusters are weighed against each other."""
+    return entry.max_groups is not None and entry.by != Topology.CLUSTER
+
+
 def _lowest(used: Collection[str], totals: Mapping[str, int]) -> str:
-    return min(used, key=lambda name: (totals[name], name), default="")
+    return min(used, key=lambda name: (totals[name], name), default="") if totals else ""
 
 
 def _refused(reason: str, message: str) -> Verdict:

@@ -1,23 +1,27 @@
 """From a replica policy and the chosen clusters to the replicas of each workload of a unit."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from fedsvc_placement.capacity import room_in, settled, take
-from fedsvc_placement.division import Seat, divide_workload, wanted_of
+from fedsvc_placement.division import Seats, divide_workload, wanted_of
 from fedsvc_placement.model import (
+    Capacity,
+    ClusterSnapshot,
     Division,
     Learned,
     Mode,
     Movement,
     ReplicaPolicy,
+    Shares,
     Strategy,
     UnitInput,
-    WorkloadInput,
 )
-from fedsvc_placement.terms import Chosen, Terms, terms_of
+from fedsvc_placement.terms import Chosen, Terms, rule_index, terms_of
 
 _DUPLICATED = ReplicaPolicy()
 
@@ -30,6 +34,9 @@ class UnitDivision:
     divisions: tuple[Division, ...]
     # Names of the clusters the unit shall be on: the chosen ones but those that are left for lack of replicas.
     targets: frozenset[str]
+    # Replicas, and completions of Jobs, by cluster and workload.
+    replicas: Mapping[str, dict[str, int]]
+    completions: Mapping[str, dict[str, int]]
 
 
 def divide_unit(
@@ -41,6 +48,7 @@ def divide_unit(
     now: datetime,
     rebalance: bool = False,
     counted: Callable[[str], int | None] | None = None,
+    rule_of: Callable[[ClusterSnapshot], int | None] | None = None,
 ) -> UnitDivision:
     """Divide all workloads of a unit to the chosen clusters.
 
@@ -61,63 +69,73 @@ def divide_unit(
         rebalance: divide as if nothing ran, whatever the policy's movement.
         counted: gives the room of a cluster by name, those before included, where that is known already; for a unit
             of one workload.
+        rule_of: gives the index of the replica rule that a cluster takes, where that is known already.
 
     Raises:
         ValueError: a mode, strategy or movement that does not exist, or negative numbers; `validate` tells them with
             their path.
     """
     policy = _defaulted(unit.placement.replicas or _DUPLICATED, rebalance=rebalance)
-    terms = [terms_of(unit.key, policy, entry) for entry in chosen]
     if policy.mode == Mode.DUPLICATED:
-        terms = [entry for entry in terms if not entry.chosen.tier]
+        chosen = [entry for entry in chosen if not entry.tier]
+    terms = terms_of(unit.key, policy, chosen, rule_of or partial(rule_index, policy))
     known = _by_place(learned)
     asks_room = policy.within_capacity or not _is_promise(policy)
     # What each cluster has left; what a workload is given now is taken off before the next is divided.
-    capacities = [
-        None if capacity is None or not asks_room or counted is not None else settled(capacity, reserve_ppm)
-        for capacity in (entry.chosen.cluster.capacity for entry in terms)
-    ]
+    capacities: Sequence[Capacity | None] = []
+    if asks_room and counted is None:
+        capacities = [
+            None if capacity is None else settled(capacity, reserve_ppm)
+            for capacity in (entry.cluster.capacity for entry in chosen)
+        ]
     weights: Sequence[int] | None = None
     divisions: list[Division] = []
-    used: set[str] = set()
+    results: list[tuple[str, Shares]] = []
+    used: AbstractSet[str] = set()
     for workload in sorted(unit.workloads, key=lambda workload: (-wanted_of(policy, workload), workload.key)):
-        befores = [_before(entry.chosen, workload) for entry in terms]
-        rooms: list[int | None] = [None] * len(terms)
-        if asks_room:
-            rooms = (
-                [counted(entry.chosen.cluster.name) for entry in terms]
-                if counted is not None
-                else [
-                    room_in(
-                        capacity,
-                        workload,
-                        before=before or 0,
-                        learned=known.get((entry.chosen.cluster.name, workload.key), ()),
-                        now=now,
-                    )
-                    for entry, capacity, before in zip(terms, capacities, befores, strict=True)
-                ]
-            )
-            if not _is_promise(policy):
-                rooms = [(before or 0) if room is None else room for room, before in zip(rooms, befores, strict=True)]
+        befores = [None if entry.before is None else entry.before.get(workload.key, 0) for entry in chosen]
+        rooms: Sequence[int | None] = [None] * len(chosen)
+        if counted is not None:
+            rooms = [counted(name) for name in terms.names]
+        elif asks_room:
+            rooms = [
+                room_in(capacity, workload, before=before or 0, learned=known.get((name, workload.key), ()), now=now)
+                for name, capacity, before in zip(terms.names, capacities, befores, strict=True)
+            ]
+        if asks_room and not _is_promise(policy):
+            rooms = [(before or 0) if room is None else room for room, before in zip(rooms, befores, strict=True)]
         if weights is None:
             weights = [room or 0 for room in rooms]
-        seats = [
-            _seat(policy, entry, before, room, weight, used=entry.chosen.cluster.name in used)
-            for entry, before, room, weight in zip(terms, befores, rooms, weights, strict=True)
-        ]
-        division = divide_workload(workload, policy, seats)
+        division, shares = divide_workload(
+            workload, policy, _seats(policy, terms, befores, rooms, common=weights, used=used)
+        )
         divisions.append(division)
-        used.update(share.cluster for share in division.shares if share.replicas)
+        results.append((workload.key, shares))
+        used |= {name for name, count in zip(shares.clusters, shares.replicas, strict=True) if count}
         if asks_room and len(unit.workloads) > 1:
             capacities = [
-                None if capacity is None else take(capacity, workload.requests, share.replicas - (before or 0))
-                for capacity, share, before in zip(capacities, division.shares, befores, strict=True)
+                None if capacity is None else take(capacity, workload.requests, count - (before or 0))
+                for capacity, count, before in zip(capacities, shares.replicas, befores, strict=True)
             ]
+    results.sort(key=lambda result: result[0])
     return UnitDivision(
         divisions=tuple(sorted(divisions, key=lambda division: division.workload)),
         targets=_targets(policy, terms, used, divided=bool(divisions)),
+        replicas=_by_cluster((key, shares.clusters, shares.replicas) for key, shares in results),
+        completions=_by_cluster((key, shares.clusters, shares.completions) for key, shares in results),
     )
+
+
+def _by_cluster(
+    columns: Iterable[tuple[str, Sequence[str], Sequence[int | None]]],
+) -> Mapping[str, dict[str, int]]:
+    """Return numbers by cluster and workload, given by workload in columns; None stands for none."""
+    found: dict[str, dict[str, int]] = {}
+    for key, names, numbers in columns:
+        for name, number in zip(names, numbers, strict=True):
+            if number is not None:
+                found.setdefault(name, {})[key] = number
+    return found
 
 
 def _is_promise(policy: ReplicaPolicy) -> bool:
@@ -142,32 +160,41 @@ def _by_place(learned: Sequence[Learned]) -> Mapping[tuple[str, str], Sequence[L
     return found
 
 
-def _before(chosen: Chosen, workload: WorkloadInput) -> int | None:
-    return None if chosen.before is None else chosen.before.get(workload.key, 0)
+def _seats(
+    policy: ReplicaPolicy,
+    terms: Terms,
+    befores: Sequence[int | None],
+    rooms: Sequence[int | None],
+    *,
+    common: Sequence[int],
+    used: AbstractSet[str],
+) -> Seats:
+    """Return how the clusters take part; `common` is their room for the largest workload."""
+    weights, spares, bounds = terms.weights, [False] * len(terms.names), terms.maxs
+    if policy.mode == Mode.DIVIDED and policy.strategy == Strategy.CAPACITY:
+        # Room for this workload, none for the largest: it has no weight beside the others and comes after them.
+        spares = [not size and bool(room) for size, room in zip(common, rooms, strict=True)]
+        weights = [
+            weight * ((room or 0) if spare else size)
+            for weight, room, spare, size in zip(weights, rooms, spares, common, strict=True)
+        ]
+    if any(entry.held for entry in terms.chosen):
+        bounds = [
+            most if before is None or not entry.held else before if most is None else min(most, before)
+            for entry, before, most in zip(terms.chosen, befores, terms.maxs, strict=True)
+        ]
+    return Seats(terms=terms, weights=weights, befores=befores, rooms=rooms, spares=spares, used=used, bounds=bounds)
 
 
-def _seat(
-    policy: ReplicaPolicy, terms: Terms, before: int | None, room: int | None, common: int, *, used: bool
-) -> Seat:
-    by_room = policy.mode == Mode.DIVIDED and policy.strategy == Strategy.CAPACITY
-    # Room for this workload, none for the largest: it has no weight beside the others and comes after them.
-    spare = by_room and not common and bool(room)
-    factor = ((room or 0) if spare else common) if by_room else 1
-    bound = terms.max
-    if terms.chosen.held and before is not None:
-        bound = before if bound is None else min(bound, before)
-    return Seat(
-        terms=terms, weight=terms.weight * factor, before=before, room=room, spare=spare, used=used, bound=bound
-    )
-
-
-def _targets(policy: ReplicaPolicy, terms: Sequence[Terms], used: set[str], *, divided: bool) -> frozenset[str]:
-    own = [entry for entry in terms if not entry.chosen.tier]
+def _targets(policy: ReplicaPolicy, terms: Terms, used: AbstractSet[str], *, divided: bool) -> frozenset[str]:
+    own = [index for index, entry in enumerate(terms.chosen) if not entry.tier]
     if not divided or policy.mode == Mode.DUPLICATED or policy.strategy != Strategy.AGGREGATED:
-        return frozenset({*used, *(entry.chosen.cluster.name for entry in own)})
-    if used or not terms:
+        return frozenset([*used, *(terms.names[index] for index in own)])
+    if used or not terms.names:
         return frozenset(used)
-    first = min(
-        own or terms, key=lambda entry: (not entry.weight, not entry.chosen.bound, -entry.chosen.score, entry.order)
-    )
-    return frozenset({first.chosen.cluster.name})
+
+    def preference(index: int) -> tuple[bool, bool, int, tuple[int, str]]:
+        entry = terms.chosen[index]
+        return not terms.weights[index], not entry.bound, -entry.score, terms.orders[index]
+
+    return frozenset({terms.names[min(own or range(len(terms.names)), key=preference)]})

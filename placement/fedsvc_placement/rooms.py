@@ -1,6 +1,7 @@
 """How many replicas of a unit's workloads clusters have room for, where a placement asks for that."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -55,13 +56,20 @@ class Rooms:
         found = self._capped.get(name)
         if found is None:
             before = self.before.get(name) or (0,) * len(self.needs)
-            found = self._capped[name] = tuple(
-                [
-                    min(need if self.unknown_fits else was, need) if count is None else min(count, need)
-                    for count, need, was in zip(self.counted(name), self.needs, before, strict=True)
-                ]
-            )
+            found = self._capped[name] = self._within_needs(self.counted(name), before)
         return found
+
+    def beside(self, place: int) -> tuple[int, ...]:
+        """Return what `room` does for the cluster at a place where the unit is not and nothing was learned."""
+        return self._within_needs([column.values[place] for column in self.columns], (0,) * len(self.needs))
+
+    def _within_needs(self, counts: Sequence[int | None], before: Sequence[int]) -> tuple[int, ...]:
+        return tuple(
+            [
+                min(need if self.unknown_fits else was, need) if count is None else min(count, need)
+                for count, need, was in zip(counts, self.needs, before, strict=True)
+            ]
+        )
 
     def all_counted(self) -> tuple[list[int | None], ...]:
         """Return for each workload what `counted` says of every cluster, by place."""
@@ -72,12 +80,12 @@ class Rooms:
                 values[place] = count
         return found
 
-    def scarce(self) -> set[int]:
-        """Return the places of clusters that may have room for less than all; of others it is known that they have."""
-        found: set[int] = {self.places[name] for name in self.own}
-        for column, need in zip(self.columns, self.needs, strict=True):
-            found |= column.below(need)
-        return found
+    def scarce(self) -> AbstractSet[int]:
+        """Return the places of clusters that have too little room where the unit is not; not to be changed."""
+        below = [column.below(need) for column, need in zip(self.columns, self.needs, strict=True)]
+        found = below[0] if len(below) == 1 else set[int]().union(*below)
+        # Of all columns the same clusters are not known.
+        return found - self.columns[0].unknown if self.unknown_fits and self.columns[0].unknown else found
 
 
 def counts_capacity(policy: ReplicaPolicy | None) -> bool:

@@ -1,22 +1,22 @@
 """Which of the fitting clusters are taken: the spread constraints on the clusters of one affinity group."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import nsmallest
-from itertools import islice, takewhile
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
 from fedsvc_placement.eligibility import Standing
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import SpreadResult, Topology, UnitInput
+from fedsvc_placement.model import SpreadResult, UnitInput
 from fedsvc_placement.preferences import Scores
 from fedsvc_placement.rooms import Rooms
-from fedsvc_placement.spread import Item, Limit, Problem
+from fedsvc_placement.spread import Limit, Problem
 from fedsvc_placement.spread_solve import pick
-from fedsvc_placement.terms import tie_break
+from fedsvc_placement.terms import name_number, ties_of
 from fedsvc_placement.texts import groups_text, list_text
 
 # What a cluster is worth, from its lowest bits: a hash for ties, its score, its tier, whether it holds all replicas.
 _TIE_BITS = 32
+_TIE_CUT = 64 - _TIE_BITS
 _SUM_BITS = 16  # room for sums over 65,536 clusters
 _SCORE_BITS = 32
 _TIER_BITS = 16
@@ -112,17 +112,15 @@ def select(measures: Measures, pool: Pool, *, keep: bool) -> Selection:
         keep: whether clusters that the unit is on come before better ones.
     """
     best: Selection | None = None
+    bound = {standing.place for standing in pool.bound} if keep else frozenset[int]()
+    limited = any(entry.max_groups is not None for entry in measures.unit.placement.spread)
+    columns = _columns(measures, pool, bound) if limited else None
     for tier in range(max(pool.tiers.values(), default=0) + 1):
-        members = (
-            [
-                standing
-                for standing in pool.standings
-                if pool.tiers.get(standing.cluster.name, 0) <= tier or (keep and standing.bound)
-            ]
-            if pool.tiers
-            else pool.standings
-        )
-        found = _select(measures, pool, members, keep=keep)
+        members: Sequence[int] = range(len(pool.standings))
+        if pool.tiers:
+            tiers = [pool.tiers.get(standing.cluster.name, 0) for standing in pool.standings]
+            members = [at for at in members if tiers[at] <= tier or pool.standings[at].place in bound]
+        found = _select(measures, pool, members, columns)
         if best is None or found.lacking < best.lacking:
             best = found
         if not best.lacking:
@@ -146,118 +144,111 @@ def suffices(rooms: Rooms, name: str) -> bool:
     return rooms.room(name) == rooms.needs
 
 
-def _select(measures: Measures, pool: Pool, members: Sequence[Standing], *, keep: bool) -> Selection:
-    placement, rooms = measures.unit.placement, measures.rooms
-    proven = True
-    if any(entry.max_groups is not None for entry in placement.spread):
-        if not pool.tiers:
-            found = _clear_choice(measures, pool, keep=keep)
-            if found is not None:
-                return found
-        by_sum = rooms is not None and not rooms.duplicated
-        picked = pick(
-            Problem(
-                items=_items(measures, pool, members, keep=keep, by_sum=by_sum),
-                limits=tuple(
-                    Limit(min_groups=entry.min_groups, max_groups=entry.max_groups) for entry in placement.spread
-                ),
-                needs=rooms.needs if rooms is not None and by_sum else (),
-            )
-        )
-        members = [members[index] for index in picked.indexes]
-        proven = picked.proven
-    return _selection(measures, pool, members, proven=proven)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """What choosing looks at, of each cluster of a pool in its order."""
+
+    values: Sequence[int]
+    # Under each spread constraint.
+    groups: tuple[Sequence[str], ...]
+    # Those that are kept before better ones, by place in the pool.
+    kept: frozenset[int]
 
 
-def _selection(measures: Measures, pool: Pool, members: Sequence[Standing], *, proven: bool) -> Selection:
-    names = tuple(standing.cluster.name for standing in members)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Usual:
+    """What of that is the same for all units that ask the same, wherever they and others are."""
+
+    names: Sequence[str]
+    # What stands for the names in ties.
+    numbers: Sequence[int]
+    # Place in the pool by place in the fleet.
+    at: Mapping[int, int]
+    # What the tier adds to the value.
+    ranks: Sequence[int]
+    groups: tuple[Sequence[str], ...]
+
+
+def _select(measures: Measures, pool: Pool, members: Sequence[int], columns: _Columns | None) -> Selection:
+    """Take the best of some members of a pool, given by place in it; all where no limit asks to choose."""
+    if columns is None:
+        return _selection(measures, pool, members, proven=True)
+    rooms, whole = measures.rooms, len(members) == len(pool.standings)
+    problem = Problem(
+        values=columns.values if whole else [columns.values[at] for at in members],
+        groups=columns.groups if whole else tuple([[column[at] for at in members] for column in columns.groups]),
+        kept=columns.kept if whole else frozenset([index for index, at in enumerate(members) if at in columns.kept]),
+        limits=tuple(
+            [Limit(min_groups=one.min_groups, max_groups=one.max_groups) for one in measures.unit.placement.spread]
+        ),
+    )
+    picked = pick(problem)
+    found = _selection(measures, pool, [members[index] for index in picked.indexes], proven=picked.proven)
+    if rooms is None or rooms.duplicated or not found.lacking:
+        return found
+    # Most often values alone lead to enough room, and then no choice is better; only where they do not, room is
+    # weighed against value.
+    held = [rooms.room(pool.standings[at].cluster.name) for at in members]
+    picked = pick(replace(problem, needs=rooms.needs, rooms=held))
+    return _selection(measures, pool, [members[index] for index in picked.indexes], proven=picked.proven)
+
+
+def _selection(measures: Measures, pool: Pool, members: Sequence[int], *, proven: bool) -> Selection:
+    names = tuple([pool.standings[at].cluster.name for at in members])
     return Selection(
         names=names,
-        tiers={name: pool.tiers[name] for name in names if name in pool.tiers},
-        spread=_results(measures, members, proven=proven),
+        tiers={name: pool.tiers[name] for name in names if name in pool.tiers} if pool.tiers else {},
+        spread=_results(measures, names, proven=proven),
         lacking=lacking(measures.rooms, names),
         proven=proven,
     )
 
 
-def _clear_choice(measures: Measures, pool: Pool, *, keep: bool) -> Selection | None:
-    """Return the best so many clusters, each by itself, where they keep every limit together and have room; else None.
-
-    No other choice is better then: none has more clusters, and the worst of these is better than all others. So it is
-    with most units that are placed already, where each cluster would otherwise have to be weighed against all.
-    """
-    spread, rooms = measures.unit.placement.spread, measures.rooms
-    limits = [entry.max_groups for entry in spread if entry.by == Topology.CLUSTER and entry.max_groups is not None]
-    if not limits or not 0 < min(limits) < len(pool.standings) or not measures.fleet.nests(spread):
-        return None
-    members = _best(measures, pool, min(limits), keep=keep)
-    if rooms is not None and rooms.duplicated and not all(suffices(rooms, one.cluster.name) for one in members):
-        return None
-    for entry, by_name in zip(spread, measures.groups(), strict=True):
-        groups = len({by_name[standing.cluster.name] for standing in members})
-        if groups < entry.min_groups or (entry.max_groups is not None and groups > entry.max_groups):
-            return None
-    found = _selection(measures, pool, members, proven=True)
-    return None if found.lacking else found
-
-
-def _best(measures: Measures, pool: Pool, most: int, *, keep: bool) -> Sequence[Standing]:
-    """Return the best clusters each by itself, sorted by name; ties are looked at where they decide."""
-
-    def rank(standing: Standing) -> tuple[bool, int]:
-        return keep and standing.bound, worth(measures.scores.total(standing.cluster.name))
-
-    here = {standing.place for standing in pool.bound}
-    others = (standing for standing in _ranked(measures, pool) if standing.place not in here)
-    best = sorted([*pool.bound, *islice(others, most)], key=rank, reverse=True)
-    last = rank(best[most - 1])
-    sure = [standing for standing in best if rank(standing) > last]
-    tied = [standing for standing in best if rank(standing) == last]
-    tied += takewhile(lambda standing: rank(standing) == last, others)
-    if len(sure) + len(tied) > most:
-        unit = measures.unit.key
-        tied = nsmallest(
-            most - len(sure),
-            tied,
-            key=lambda one: (tie_break(unit, one.cluster.name)[0] >> (64 - _TIE_BITS), one.place),
-        )
-    return sorted([*sure, *tied], key=lambda standing: standing.place)
+def _columns(measures: Measures, pool: Pool, bound: AbstractSet[int]) -> _Columns:
+    """Return what choosing looks at; all but ties and room is kept for units that ask the same."""
+    scores, key = measures.scores, pool.key
+    usual = scores.points.lasting.keep(None if key is None else ("columns", key), lambda: _usual(measures, pool))
+    bases = scores.points.keep(None if key is None else ("bases", key), lambda: _bases(scores, usual))
+    ties = ties_of(measures.unit.key, usual.numbers)
+    values = [base - (tie >> _TIE_CUT) for base, tie in zip(bases, ties, strict=True)]
+    at = usual.at
+    if scores.sticky:
+        for standing in pool.bound:
+            name = standing.cluster.name
+            sticks = _worth(scores.total(name)) - _worth(scores.unbiased(name))
+            values[at[standing.place]] += sticks << _SCORE_SHIFT
+    rooms = measures.rooms
+    if rooms is not None and rooms.duplicated:
+        scarce, differ = rooms.scarce(), {rooms.places[name] for name in rooms.own}
+        for place, index in at.items():
+            if suffices(rooms, usual.names[index]) if place in differ else place not in scarce:
+                values[index] += 1 << _SUFFICES_SHIFT
+    return _Columns(values=values, groups=usual.groups, kept=frozenset([at[place] for place in bound]))
 
 
-def _ranked(measures: Measures, pool: Pool) -> Sequence[Standing]:
-    """Return the clusters of a pool from the highest score to the lowest, as they stand with units that are nowhere."""
-    points = measures.scores.points
-    return points.keep(
-        None if pool.key is None else ("ranked", pool.key),
-        lambda: sorted(pool.standings, key=lambda one: -worth(points.totals.get(one.cluster.name, 0))),
+def _usual(measures: Measures, pool: Pool) -> _Usual:
+    names = [standing.cluster.name for standing in pool.standings]
+    # Of overflow clusters as few as possible, and the lower tiers before the higher.
+    last = max(pool.tiers.values(), default=0)
+    return _Usual(
+        names=names,
+        numbers=[name_number(name) for name in names],
+        at={standing.place: index for index, standing in enumerate(pool.standings)},
+        ranks=[(last + 1 - pool.tiers.get(name, 0)) << _TIER_SHIFT if last else 0 for name in names],
+        groups=tuple([[by_name[name] for name in names] for by_name in measures.groups()]),
     )
 
 
-def _items(
-    measures: Measures, pool: Pool, members: Sequence[Standing], *, keep: bool, by_sum: bool
-) -> tuple[Item, ...]:
-    rooms, by_name = measures.rooms, measures.groups()
-    # Of overflow clusters as few as possible, and the lower tiers before the higher.
-    last = max(pool.tiers.values(), default=0)
-    found: list[Item] = []
-    for standing in members:
-        name = standing.cluster.name
-        tie, _ = tie_break(measures.unit.key, name)
-        value = (1 << _TIE_BITS) - 1 - (tie >> (64 - _TIE_BITS))
-        value += min(worth(measures.scores.total(name)), (1 << _SCORE_BITS) - 1) << _SCORE_SHIFT
-        if last:
-            value += (last + 1 - pool.tiers.get(name, 0)) << _TIER_SHIFT
-        if rooms is not None and rooms.duplicated and suffices(rooms, name):
-            value += 1 << _SUFFICES_SHIFT
-        found.append(
-            Item(
-                groups=tuple([groups[name] for groups in by_name]),
-                rooms=rooms.room(name) if rooms is not None and by_sum else (),
-                value=value,
-                kept=keep and standing.bound,
-            )
-        )
-    return tuple(found)
+def _bases(scores: Scores, usual: _Usual) -> Sequence[int]:
+    """Return what clusters are worth without ties and room, to units that are nowhere."""
+    ties = (1 << _TIE_BITS) - 1
+    totals = scores.points.totals
+    worths = {total: (_worth(total) << _SCORE_SHIFT) + ties for total in {0, *totals.values()}}
+    return [worths[totals.get(name, 0)] + rank for name, rank in zip(usual.names, usual.ranks, strict=True)]
+
+
+def _worth(score: int) -> int:
+    return min(worth(score), (1 << _SCORE_BITS) - 1)
 
 
 def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bool) -> Selection:
@@ -272,14 +263,15 @@ def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bo
         others = [other for other in names if other != name]
         if not (keep and by_name[name].bound) and lacking(rooms, others) <= found.lacking:
             names = others
-    members = [by_name[name] for name in names]
+    left = set(names)
+    members = [at for at, standing in enumerate(pool.standings) if standing.cluster.name in left]
     return _selection(measures, pool, members, proven=found.proven)
 
 
-def _results(measures: Measures, members: Sequence[Standing], *, proven: bool) -> tuple[SpreadResult, ...]:
+def _results(measures: Measures, names: Sequence[str], *, proven: bool) -> tuple[SpreadResult, ...]:
     found: list[SpreadResult] = []
     for index, (entry, by_name) in enumerate(zip(measures.unit.placement.spread, measures.groups(), strict=True)):
-        groups = tuple(sorted({by_name[standing.cluster.name] for standing in members}))
+        groups = tuple(sorted({by_name[name] for name in names}))
         missing = max(0, entry.min_groups - len(groups))
         bounds = [f"at least {entry.min_groups}"] if entry.min_groups > 1 or missing else []
         bounds += [f"at most {entry.max_groups}"] if entry.max_groups is not None else []

@@ -15,20 +15,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A cluster to choose or not."""
-
-    # Its group under each limit.
-    groups: tuple[str, ...]
-    # How many replicas of each workload it can hold, not more than are needed.
-    rooms: tuple[int, ...]
-    # What it is worth, above 0.
-    value: int
-    # Whether the unit runs there and shall stay.
-    kept: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """How many groups may and shall be used."""
 
@@ -38,11 +24,19 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Items, the limits on them, and how many replicas of each workload need room."""
+    """Items (clusters to choose or not) in columns, the limits on them, and how many replicas need room."""
 
-    items: tuple[Item, ...]
+    # What each is worth, above 0.
+    values: Sequence[int]
+    # Under each limit, the group of each item.
+    groups: tuple[Sequence[str], ...]
     limits: tuple[Limit, ...]
-    needs: tuple[int, ...]
+    # Items where the unit runs and shall stay.
+    kept: frozenset[int] = frozenset()
+    # How many replicas of each workload need room; none where room does not count.
+    needs: tuple[int, ...] = ()
+    # Of each item how many of these it can hold, not more than are needed; empty where room does not count.
+    rooms: Sequence[tuple[int, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +55,34 @@ Rank = tuple[int, int, int, int]
 
 def rank_of(problem: Problem, indexes: Sequence[int]) -> Rank:
     """Return how good a choice is."""
-    items = [problem.items[index] for index in indexes]
-    missing = sum(missing_groups(problem, indexes))
-    rooms = [sum(item.rooms[place] for item in items) for place in range(len(problem.needs))]
-    lacking = sum(max(0, need - room) for need, room in zip(problem.needs, rooms, strict=True))
-    return sum(item.kept for item in items), -missing, -lacking, sum(item.value for item in items)
+    kept = len(problem.kept.intersection(indexes))
+    value = sum([problem.values[index] for index in indexes])
+    return kept, -sum(missing_groups(problem, indexes)), -lacking_rooms(problem, indexes), value
 
 
 def missing_groups(problem: Problem, indexes: Sequence[int]) -> tuple[int, ...]:
     """Return how many groups a choice has too few, by limit."""
     return tuple(
-        max(0, limit.min_groups - len({problem.items[index].groups[place] for index in indexes}))
-        for place, limit in enumerate(problem.limits)
+        [
+            max(0, limit.min_groups - _used(groups, indexes))
+            for limit, groups in zip(problem.limits, problem.groups, strict=True)
+        ]
     )
+
+
+def lacking_rooms(problem: Problem, indexes: Sequence[int]) -> int:
+    """Return for how many replicas a choice has no room."""
+    held = [sum([problem.rooms[index][place] for index in indexes]) for place in range(len(problem.needs))]
+    return sum([max(0, need - room) for need, room in zip(problem.needs, held, strict=True)])
 
 
 def exceeds(problem: Problem, indexes: Sequence[int]) -> bool:
     """Tell whether a choice has more groups than a limit allows."""
     return any(
-        limit.max_groups is not None
-        and len({problem.items[index].groups[place] for index in indexes}) > limit.max_groups
-        for place, limit in enumerate(problem.limits)
+        limit.max_groups is not None and _used(groups, indexes) > limit.max_groups
+        for limit, groups in zip(problem.limits, problem.groups, strict=True)
     )
+
+
+def _used(groups: Sequence[str], indexes: Sequence[int]) -> int:
+    return len({groups[index] for index in indexes})

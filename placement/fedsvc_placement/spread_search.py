@@ -31,21 +31,15 @@ class _Search:
 def best_by_search(problem: Problem) -> tuple[tuple[int, ...], bool]:
     """Return a choice that exceeds no maximum, and whether it is the best for sure."""
     start = _greedy(problem)
-    singles = [
-        place
-        for place in range(len(problem.limits))
-        if len({item.groups[place] for item in problem.items}) == len(problem.items)
-    ]
+    singles = [place for place in range(len(problem.limits)) if len(set(problem.groups[place])) == len(problem.values)]
     single = singles[0] if singles else None
     classes: dict[tuple[str, ...], list[int]] = {}
-    for index, item in enumerate(problem.items):
-        signature = tuple(group for place, group in enumerate(item.groups) if place not in singles)
-        classes.setdefault(signature, []).append(index)
+    shared = [groups for place, groups in enumerate(problem.groups) if place not in singles]
+    for index in range(len(problem.values)):
+        classes.setdefault(tuple([groups[index] for groups in shared]), []).append(index)
     for members in classes.values():
-        members.sort(key=lambda index: (not problem.items[index].kept, -problem.items[index].value, index))
-    ordered = sorted(
-        classes.values(), key=lambda members: (-sum(problem.items[index].value for index in members), members)
-    )
+        members.sort(key=lambda index: (index not in problem.kept, -problem.values[index], index))
+    ordered = sorted(classes.values(), key=lambda members: (-sum(problem.values[index] for index in members), members))
     search = _Search(problem=problem, classes=ordered, single=single, best=start, best_rank=rank_of(problem, start))
     _descend(search, 0, [])
     # The best of a class first is right for value; where rooms decide, another selection may hold more.
@@ -56,7 +50,7 @@ def best_by_search(problem: Problem) -> tuple[tuple[int, ...], bool]:
 def _filled(problem: Problem, chosen: tuple[int, ...]) -> list[int]:
     """Take what else exceeds no maximum: a search that stopped early may have left something out."""
     found = list(chosen)
-    for index in sorted(set(range(len(problem.items))) - set(chosen)):
+    for index in sorted(set(range(len(problem.values))) - set(chosen)):
         if not exceeds(problem, [*found, index]):
             found.append(index)
     return found
@@ -93,13 +87,13 @@ def _greedy(problem: Problem) -> tuple[int, ...]:
     """Take one item after the other, the one that makes the choice best; none that exceeds a maximum."""
     chosen: list[int] = []
     groups: list[set[str]] = [set() for _ in problem.limits]
-    left = set(range(len(problem.items)))
+    left = set(range(len(problem.values)))
     rooms = [0] * len(problem.needs)
+    held = problem.rooms if problem.needs else ()
     while left:
         best: tuple[tuple[int, int, int, int, int], int] | None = None
         for index in list(left):
-            item = problem.items[index]
-            new = [group not in used for group, used in zip(item.groups, groups, strict=True)]
+            new = [column[index] not in used for column, used in zip(problem.groups, groups, strict=True)]
             if any(
                 fresh and limit.max_groups is not None and len(used) >= limit.max_groups
                 for fresh, limit, used in zip(new, problem.limits, groups, strict=True)
@@ -112,9 +106,9 @@ def _greedy(problem: Problem) -> tuple[int, ...]:
             )
             fits = sum(
                 min(room, max(0, need - have))
-                for room, need, have in zip(item.rooms, problem.needs, rooms, strict=True)
+                for room, need, have in zip(held[index] if held else (), problem.needs, rooms, strict=True)
             )
-            rank = (int(item.kept), gained, fits, item.value, -index)
+            rank = (int(index in problem.kept), gained, fits, problem.values[index], -index)
             if best is None or rank > best[0]:
                 best = rank, index
         if best is None:
@@ -122,7 +116,7 @@ def _greedy(problem: Problem) -> tuple[int, ...]:
         index = best[1]
         left.discard(index)
         chosen.append(index)
-        for group, used in zip(problem.items[index].groups, groups, strict=True):
-            used.add(group)
-        rooms = [have + room for have, room in zip(rooms, problem.items[index].rooms, strict=True)]
+        for column, used in zip(problem.groups, groups, strict=True):
+            used.add(column[index])
+        rooms = [have + room for have, room in zip(rooms, held[index] if held else (), strict=True)]
     return tuple(sorted(chosen))

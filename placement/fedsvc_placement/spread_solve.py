@@ -1,36 +1,56 @@
-"""Pick the way to choose: all, by the tree, or by search."""
+"""Pick the way to choose: all, the best one by one, by the tree, or by search."""
 
-from fedsvc_placement.spread import Item, Limit, Picked, Problem, rank_of
+from dataclasses import replace
+from heapq import nlargest
+
+from fedsvc_placement.spread import Limit, Picked, Problem, exceeds, lacking_rooms, missing_groups
 from fedsvc_placement.spread_search import best_by_search
 from fedsvc_placement.spread_tree import TooWideError, best_in_tree, chain_of
 
 
 def pick(problem: Problem) -> Picked:
-    """Choose the best items that exceed no limit.
-
-    Most often values alone lead to enough room, and then no choice is better; only where they do not, room is weighed
-    against value.
-    """
-    everything = tuple(range(len(problem.items)))
+    """Choose the best items that exceed no limit."""
     slim = _slim(problem)
     if all(limit.max_groups is None for limit in slim.limits):
-        return Picked(indexes=everything, proven=True)
-    roomless = _pick(_without_rooms(slim))
-    if not slim.needs or not rank_of(slim, roomless.indexes)[2]:
-        return roomless
-    return _pick(slim)
-
-
-def _pick(problem: Problem) -> Picked:
-    chain = chain_of(problem)
+        return Picked(indexes=tuple(range(len(problem.values))), proven=True)
+    clear = clear_choice(slim)
+    if clear is not None:
+        return Picked(indexes=clear, proven=True)
+    chain = chain_of(slim)
     if chain is not None:
         try:
-            return Picked(indexes=best_in_tree(problem, chain), proven=True)
+            return Picked(indexes=best_in_tree(slim, chain), proven=True)
         except TooWideError:
-            indexes, _ = best_by_search(problem)
+            indexes, _ = best_by_search(slim)
             return Picked(indexes=indexes, proven=False)
-    indexes, proven = best_by_search(problem)
+    indexes, proven = best_by_search(slim)
     return Picked(indexes=indexes, proven=proven)
+
+
+def clear_choice(problem: Problem) -> tuple[int, ...] | None:
+    """Return the best so many items, each by itself, where they keep every limit together and have room; else None.
+
+    No other choice is better then: none has more items, and the worst of these is better than all others. So it is
+    with most units that are placed already, where each item would otherwise have to be weighed against all.
+    """
+    count = len(problem.values)
+    most = min(
+        (
+            limit.max_groups
+            for limit, groups in zip(problem.limits, problem.groups, strict=True)
+            if limit.max_groups is not None and len(set(groups)) == count
+        ),
+        default=0,
+    )
+    if not most:
+        return None
+    kept, values = problem.kept, problem.values
+    # The first of equals comes first, as elsewhere.
+    best = [*kept] if len(kept) >= most else [*kept, *nlargest(most, range(count), key=values.__getitem__)]
+    best = sorted(dict.fromkeys(best), key=lambda index: (index not in kept, -values[index], index))[:most]
+    if exceeds(problem, best) or any(missing_groups(problem, best)) or lacking_rooms(problem, best):
+        return None
+    return tuple(sorted(best))
 
 
 def _slim(problem: Problem) -> Problem:
@@ -39,25 +59,12 @@ def _slim(problem: Problem) -> Problem:
     A minimum counts beside a maximum only: where nothing is limited, everything is taken, which has the most groups.
     """
     limits: list[Limit] = []
-    places: list[int] = []
-    for place, limit in enumerate(problem.limits):
-        groups = len({item.groups[place] for item in problem.items})
+    columns = []
+    for limit, column in zip(problem.limits, problem.groups, strict=True):
+        groups = len(set(column))
         most = None if limit.max_groups is None or limit.max_groups >= groups else limit.max_groups
         least = min(limit.min_groups, groups)
         if most is not None or least > 1:
             limits.append(Limit(min_groups=least, max_groups=most))
-            places.append(place)
-    if len(places) == len(problem.limits):
-        return Problem(items=problem.items, limits=tuple(limits), needs=problem.needs)
-    items = tuple(
-        Item(groups=tuple([item.groups[place] for place in places]), rooms=item.rooms, value=item.value, kept=item.kept)
-        for item in problem.items
-    )
-    return Problem(items=items, limits=tuple(limits), needs=problem.needs)
-
-
-def _without_rooms(problem: Problem) -> Problem:
-    if not problem.needs:
-        return problem
-    items = tuple(Item(groups=item.groups, rooms=(), value=item.value, kept=item.kept) for item in problem.items)
-    return Problem(items=items, limits=problem.limits, needs=())
+            columns.append(column)
+    return replace(problem, limits=tuple(limits), groups=tuple(columns))

@@ -11,7 +11,7 @@ would take more than `MAX_STEPS` is left to the bounded search.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappush, heapreplace
+from heapq import heappush, heapreplace, nlargest
 from itertools import pairwise
 
 from fedsvc_placement.spread import Limit, Problem
@@ -45,8 +45,7 @@ class _Work:
     steps: int = field(default=0)
 
     def value(self, index: int) -> int:
-        item = self.problem.items[index]
-        return item.value + (self.kept_value if item.kept else 0)
+        return self.problem.values[index] + (self.kept_value if index in self.problem.kept else 0)
 
     def limit(self, depth: int) -> Limit:
         return self.problem.limits[self.chain[depth]]
@@ -59,13 +58,11 @@ class _Work:
 
 def chain_of(problem: Problem) -> tuple[int, ...] | None:
     """Return the limits from coarse to fine so that each one's groups lie within those of the one before, else None."""
-    counts = [len({item.groups[place] for item in problem.items}) for place in range(len(problem.limits))]
-    chain = tuple(sorted(range(len(problem.limits)), key=lambda place: (counts[place], place)))
+    counts = [len(set(groups)) for groups in problem.groups]
+    chain = tuple(sorted(range(len(counts)), key=lambda place: (counts[place], place)))
     for coarse, fine in pairwise(chain):
-        within: dict[str, str] = {}
-        for item in problem.items:
-            if within.setdefault(item.groups[fine], item.groups[coarse]) != item.groups[coarse]:
-                return None
+        if len(set(zip(problem.groups[fine], problem.groups[coarse], strict=True))) != counts[fine]:
+            return None
     return chain
 
 
@@ -75,10 +72,10 @@ def best_in_tree(problem: Problem, chain: tuple[int, ...]) -> tuple[int, ...]:
     Raises:
         TooWideError: it would take more than `MAX_STEPS`.
     """
-    whole = sum(item.value for item in problem.items) + 1
+    whole = sum(problem.values) + 1
     bounds = tuple((problem.limits[place].max_groups, problem.limits[place].min_groups) for place in chain)
     work = _Work(problem=problem, chain=chain, kept_value=whole, bounds=bounds)
-    table = _table(work, list(range(len(problem.items))), 0)
+    table = _table(work, list(range(len(problem.values))), 0)
     best: tuple[tuple[int, int, int, int], _Trace] | None = None
     for counts, points in table.items():
         missing = sum(
@@ -96,17 +93,36 @@ def _table(work: _Work, indexes: list[int], depth: int) -> _Table:
     zero = (0,) * len(work.chain)
     if depth == len(work.chain):
         return {zero: [_all(work, indexes)]}
-    place = work.chain[depth]
+    column = work.problem.groups[work.chain[depth]]
     groups: dict[str, list[int]] = {}
     for index in indexes:
-        groups.setdefault(work.problem.items[index].groups[place], []).append(index)
+        groups.setdefault(column[index], []).append(index)
     if depth == len(work.chain) - 1 and len(groups) == len(indexes):
         return _singles(work, indexes, depth)
     table: _Table = {zero: [((0,) * len(work.problem.needs), 0, None)]}
-    for members in groups.values():
-        used = _counted(_table(work, members, depth + 1), depth)
+    tables = [_counted(_table(work, members, depth + 1), depth) for members in groups.values()]
+    for used in _undominated_tables(work, tables, depth):
         table = _joined(work, table, {zero: [((0,) * len(work.problem.needs), 0, None)], **used})
     return table
+
+
+def _undominated_tables(work: _Work, tables: list[_Table], depth: int) -> list[_Table]:
+    """Leave out choices for which there are as many better ones, each in another group, as groups can be used.
+
+    One of those is free in their place, and counts the same. Where room counts too, all stay.
+    """
+    most = work.limit(depth).max_groups
+    if work.problem.needs or most is None or most >= len(tables):
+        return tables
+    places: dict[_Counts, list[int]] = {}
+    for place, table in enumerate(tables):
+        for counts in table:
+            places.setdefault(counts, []).append(place)
+    left: list[_Table] = [{} for _ in tables]
+    for counts, found in places.items():
+        for place in nlargest(most, found, key=lambda place: tables[place][counts][0][1]):
+            left[place][counts] = tables[place][counts]
+    return [table for table in left if table]
 
 
 def _singles(work: _Work, indexes: list[int], depth: int) -> _Table:
@@ -131,7 +147,7 @@ def _knapsack(work: _Work, indexes: list[int], depth: int, most: int) -> _Table:
     layers: list[list[_Point]] = [[] for _ in range(most + 1)]
     layers[0].append(((0,) * len(work.problem.needs), 0, None))
     for index in indexes:
-        item: _Point = (work.problem.items[index].rooms, work.value(index), index)
+        item: _Point = (work.problem.rooms[index], work.value(index), index)
         for number in range(most, 0, -1):
             work.spend(len(layers[number - 1]))
             more = [_sum(work, point, item) for point in layers[number - 1]]
@@ -150,7 +166,7 @@ def _undominated(work: _Work, ordered: list[int], most: int) -> list[int]:
     if len(work.problem.needs) == 1:
         largest: list[int] = []
         for index in ordered:
-            room = work.problem.items[index].rooms[0]
+            room = work.problem.rooms[index][0]
             if len(largest) < most:
                 heappush(largest, room)
             elif largest[0] >= room:
@@ -160,9 +176,9 @@ def _undominated(work: _Work, ordered: list[int], most: int) -> list[int]:
             found.append(index)
         return found
     for index in ordered:
-        rooms = work.problem.items[index].rooms
+        rooms = work.problem.rooms[index]
         work.spend(len(found))
-        better = sum(1 for other in found if _covers(work.problem.items[other].rooms, rooms))
+        better = sum(1 for other in found if _covers(work.problem.rooms[other], rooms))
         if better < most:
             found.append(index)
     return found
@@ -211,9 +227,10 @@ def _at(counts: _Counts, depth: int, count: int) -> _Counts:
 
 
 def _all(work: _Work, indexes: Sequence[int]) -> _Point:
+    rooms = work.problem.rooms if work.problem.needs else [()] * len(work.problem.values)
     point: _Point = ((0,) * len(work.problem.needs), 0, None)
     for index in indexes:
-        point = _sum(work, point, (work.problem.items[index].rooms, work.value(index), index))
+        point = _sum(work, point, (rooms[index], work.value(index), index))
     return point
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from fedsvc_placement.divide import Party, bounds
+from fedsvc_placement.divide import Parties, bounds
 
 # Divides a number of replicas among parties by their bounds: returns their parts, in their sequence.
-Rule = Callable[[int, Sequence[Party]], tuple[int, ...]]
+Rule = Callable[[int, Parties], tuple[int, ...]]
 
 
-def steady(total: int, parties: Sequence[Party], before: Sequence[int], fresh: Rule) -> tuple[int, ...]:
+def steady(total: int, parties: Parties, before: Sequence[int], fresh: Rule) -> tuple[int, ...]:
     """Return each party's part so that as few replicas as possible leave from where they are.
 
     What is before, cut to the bounds, is a floor where replicas are added and a ceiling where they are taken; between
@@ -27,27 +27,21 @@ def steady(total: int, parties: Sequence[Party], before: Sequence[int], fresh: R
         return _minimums(total, parties, [min(low, was) for low, was in zip(lows, before, strict=True)], lows, fresh)
     kept = [min(max(was, low), high) for was, low, high in zip(before, lows, highs, strict=True)]
     if sum(kept) <= total:
-        return fresh(total, [_bounded(party, floor, party.max) for party, floor in zip(parties, kept, strict=True)])
-    return fresh(total, [_bounded(party, party.min, most) for party, most in zip(parties, kept, strict=True)])
+        return fresh(total, parties.bounded(kept, parties.maxs))
+    return fresh(total, parties.bounded(parties.mins, kept))
 
 
-def _minimums(
-    total: int, parties: Sequence[Party], kept: Sequence[int], lows: Sequence[int], fresh: Rule
-) -> tuple[int, ...]:
+def _minimums(total: int, parties: Parties, kept: Sequence[int], lows: Sequence[int], fresh: Rule) -> tuple[int, ...]:
     """Divide what is not enough for all minimums: nobody gets more than its own, and what is there stays.
 
     Minimums that are met in part are completed before others are begun.
     """
     if sum(kept) >= total:
-        return fresh(total, [_bounded(party, part, part) for party, part in zip(parties, kept, strict=True)])
+        return fresh(total, parties.bounded(kept, kept))
     parts = list(kept)
     for begun in (True, False):
         missing = [low - part if bool(was) == begun else 0 for low, part, was in zip(lows, parts, kept, strict=True)]
         amount = min(total - sum(parts), sum(missing))
-        added = fresh(amount, [_bounded(party, gap, gap) for party, gap in zip(parties, missing, strict=True)])
+        added = fresh(amount, parties.bounded(missing, missing))
         parts = [part + more for part, more in zip(parts, added, strict=True)]
     return tuple(parts)
-
-
-def _bounded(party: Party, low: int, high: int | None) -> Party:
-    return Party(weight=party.weight, min=low, max=high, order=party.order)

@@ -1,11 +1,14 @@
 """On which terms the chosen clusters take part in the divisions of a unit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from fedsvc_placement.model import ClusterSnapshot, Mode, ReplicaPolicy, Strategy
 from fedsvc_placement.selectors import matches_cluster
+
+_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +31,21 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What holds of one chosen cluster in every division of the unit."""
+    """What holds of the chosen clusters in every division of the unit, in columns."""
 
-    # The cluster.
-    chosen: Chosen
-    # Index of the replica rule that it takes, None for none.
-    rule: int | None
+    # The clusters, and their names.
+    chosen: Sequence[Chosen]
+    names: Sequence[str]
+    # Index of the replica rule that each takes, None for none.
+    rules: Sequence[int | None]
     # What that rule says.
-    weight: int
-    min: int
-    max: int | None
+    weights: Sequence[int]
+    mins: Sequence[int]
+    maxs: Sequence[int | None]
     # Lower is filled first.
-    tier: int
-    # Its place among equals.
-    order: tuple[int, str]
+    tiers: Sequence[int]
+    # Places among equals.
+    orders: Sequence[tuple[int, str]]
 
 
 def rule_index(policy: ReplicaPolicy, cluster: ClusterSnapshot) -> int | None:
@@ -49,25 +53,43 @@ def rule_index(policy: ReplicaPolicy, cluster: ClusterSnapshot) -> int | None:
     return next((i for i, rule in enumerate(policy.clusters) if matches_cluster(rule.clusters, cluster)), None)
 
 
-def terms_of(unit: str, policy: ReplicaPolicy, chosen: Chosen) -> Terms:
-    """Return the terms of one cluster.
+def terms_of(
+    unit: str, policy: ReplicaPolicy, chosen: Sequence[Chosen], rule_of: Callable[[ClusterSnapshot], int | None]
+) -> Terms:
+    """Return the terms of the chosen clusters.
 
     The overflow tiers of an affinity group come after all tiers of the rules: whatever the rules say of a cluster that
     is only there for the overflow, it is used last.
+
+    Args:
+        unit: its key, which breaks ties.
+        policy: how replicas are divided.
+        chosen: the clusters.
+        rule_of: gives the `rule_index` of a cluster.
     """
-    order = tie_break(unit, chosen.cluster.name)
+    count = len(chosen)
+    names = [entry.cluster.name for entry in chosen]
+    orders = list(zip(ties_of(unit, [name_number(name) for name in names]), names, strict=True))
+    tiers = [entry.tier for entry in chosen]
+    rules: list[int | None] = [None] * count
     if policy.mode == Mode.DUPLICATED or not policy.clusters:
-        return Terms(chosen=chosen, rule=None, weight=1, min=0, max=None, tier=chosen.tier, order=order)
-    index = rule_index(policy, chosen.cluster)
-    last = 0
-    if policy.strategy == Strategy.OVERFLOW:
-        last = max(tier_of(policy, entry) for entry in range(len(policy.clusters)))
-    if index is None:
-        return Terms(chosen=chosen, rule=None, weight=0, min=0, max=None, tier=last + chosen.tier, order=order)
-    rule = policy.clusters[index]
-    tier = tier_of(policy, index) if policy.strategy == Strategy.OVERFLOW and not chosen.tier else last + chosen.tier
-    weight = 1 if rule.weight is None else rule.weight
-    return Terms(chosen=chosen, rule=index, weight=weight, min=rule.min, max=rule.max, tier=tier, order=order)
+        weights, mins = [1] * count, [0] * count
+        maxs: list[int | None] = [None] * count
+    else:
+        rules = [rule_of(entry.cluster) for entry in chosen]
+        found = [None if rule is None else policy.clusters[rule] for rule in rules]
+        weights = [0 if rule is None else 1 if rule.weight is None else rule.weight for rule in found]
+        mins = [0 if rule is None else rule.min for rule in found]
+        maxs = [None if rule is None else rule.max for rule in found]
+        if policy.strategy == Strategy.OVERFLOW:
+            of_rule = [tier_of(policy, rule) for rule in range(len(policy.clusters))]
+            last = max(of_rule)
+            tiers = [
+                last + tier if tier or rule is None else of_rule[rule] for tier, rule in zip(tiers, rules, strict=True)
+            ]
+    return Terms(
+        chosen=chosen, names=names, rules=rules, weights=weights, mins=mins, maxs=maxs, tiers=tiers, orders=orders
+    )
 
 
 def tier_of(policy: ReplicaPolicy, rule: int) -> int:
@@ -82,5 +104,20 @@ def tie_break(unit: str, cluster: str) -> tuple[int, str]:
     With the unit's key in it, single replicas of many units spread over the clusters, while the workloads of one unit
     stay together.
     """
-    digest = sha256(f"{unit}\0{cluster}".encode()).digest()
-    return int.from_bytes(digest[:8]), cluster
+    return ties_of(unit, [name_number(cluster)])[0], cluster
+
+
+def ties_of(unit: str, numbers: Sequence[int]) -> list[int]:
+    """Return the hashes of `tie_break` for many clusters, given the `name_number` of each.
+
+    The product of two hashes, modulo 2**64: as evenly spread as a hash of both, at a tenth of the time. An odd factor
+    maps different numbers to different ones.
+    """
+    factor = name_number(unit) | 1
+    return [number * factor & _MASK for number in numbers]
+
+
+@lru_cache(maxsize=1 << 15)
+def name_number(name: str) -> int:
+    """Return 64 bits that stand for a name."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8])

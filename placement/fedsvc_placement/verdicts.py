@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from fedsvc_placement.choosing import Choice
 from fedsvc_placement.eligibility import Field, Judged, Standing
-from fedsvc_placement.groups import tiers_of
-from fedsvc_placement.model import ClusterVerdicts, ScorePart, Topology, Verdict, VerdictKind
-from fedsvc_placement.refusals import Refusals, refusals_of
+from fedsvc_placement.model import ClusterVerdicts, ScorePart, Verdict, VerdictKind
+from fedsvc_placement.refusals import Look, Refusals, looks_of, refusals_of
+from fedsvc_placement.rooms import Rooms
 from fedsvc_placement.selecting import Measures
 
 _WITHOUT_REPLICAS = Verdict(
@@ -17,36 +17,57 @@ _WITHOUT_REPLICAS = Verdict(
     reason="NoReplicas",
     message="it could be used, and the division gives it no replicas",
 )
+# So many kinds can be told in a byte for each cluster.
+_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grain:
+    """The clusters of a fleet by class, for units that ask the same, wherever others are."""
+
+    # Index of the class of each cluster.
+    class_of: Sequence[int]
+    # A cluster of each class.
+    examples: Sequence[Standing]
+    # Places of clusters that fit, and of those that do not.
+    fitting: frozenset[int]
+    unfit: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Class:
+    """Clusters of which all the same is said as long as room does not count."""
+
+    judged: Judged
+    score: tuple[ScorePart, ...]
+    # None where rules refuse them.
+    look: Look | None
+    # What is said where neither selecting nor dividing adds anything.
+    plain: VerdictKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Partition:
-    """The clusters of a fleet by kind, for units that ask the same."""
+    """What is said of the clusters class by class, before any is taken."""
 
-    # Index of the kind of each cluster.
-    kind_of: Sequence[int]
-    # A cluster of each kind.
-    examples: Sequence[Standing]
-    # The kinds where neither selecting nor dividing adds anything.
-    plain: Sequence[VerdictKind]
-    # Places of clusters that fit.
-    fitting: frozenset[int]
+    grain: _Grain
+    classes: Sequence[_Class]
 
 
 @dataclass(slots=True, kw_only=True)
 class _Kinds:
     """The kinds of one decision."""
 
-    found: list[VerdictKind]
+    found: list[VerdictKind] = field(default_factory=list)
     _known: dict[Hashable, int] = field(default_factory=dict)
 
-    def index(self, judged: Judged, select: Verdict | None, parts: tuple[ScorePart, ...], *, bound: bool) -> int:
-        # What is compared by identity is shared by all that are alike.
-        key = (id(judged), id(select), parts, bound)
+    def index(self, judged: Judged, select: Verdict | None, score: tuple[ScorePart, ...], *, bound: bool) -> int:
+        # What is compared by identity is shared by all that are alike, and held by the kinds.
+        key = (id(judged.verdicts), id(select), id(score), bound)
         index = self._known.get(key)
         if index is None:
             index = self._known[key] = len(self.found)
-            self.found.append(_kind(judged, select, parts, bound=bound))
+            self.found.append(_kind(judged, select, score, bound=bound))
         return index
 
 
@@ -66,90 +87,123 @@ def verdicts_of(
         targets: names of the clusters that were taken and stay after dividing.
         replicas: by cluster and workload.
     """
-    points = measures.scores.points
-    partition = points.keep(
-        ("partition",) if field_.usual else None,
-        lambda: _partition(measures, field_.eligibility.unbound if field_.usual else field_.standings, points.parts),
+    points, usual = measures.scores.points, field_.usual
+    grain = points.lasting.keep(
+        ("grain",) if usual else None,
+        lambda: _grain(measures, field_.eligibility.unbound if usual else field_.standings),
     )
+    partition = points.keep(("partition",) if usual else None, lambda: _partition(measures, grain))
     refusals = refusals_of(measures, choice)
-    places, taken = measures.fleet.places, frozenset(choice.selection.names)
-    own = {*field_.own, *(places[name] for name in taken - targets)}
-    kinds = _Kinds(found=list(partition.plain))
-    kind_of = list(partition.kind_of)
+    rooms, places = measures.rooms, measures.fleet.places
+    taken = {places[name] for name in choice.selection.names}
+    kept = {places[name] for name in targets}
+    kinds = _Kinds(found=[one.plain for one in partition.classes] if refusals is None else [])
+    kind_of = list(grain.class_of)
     if refusals is not None:
-        # Clusters that differ in what selecting looked at, and of which it says the same, are of one kind again.
-        kinds = _Kinds(found=[])
-        renumbered = [
-            kinds.index(
-                one.judged, refusals.verdict(one, measures.needs) if plain.fits else None, plain.score, bound=False
-            )
-            for one, plain in zip(partition.examples, partition.plain, strict=True)
-        ]
-        kind_of = [renumbered[index] for index in kind_of]
-        own.update(places[name] for name in taken)
-        if measures.rooms is not None:
-            own |= measures.rooms.scarce() & partition.fitting
-    for place in sorted(own):
+        # Classes that differ in what selecting looked at, and of which it says the same, are of one kind again.
+        kind_of = _with_refusals(kinds, partition, refusals, measures.needs)
+        if rooms is not None:
+            _tell_scarce(kinds, kind_of, partition, refusals, rooms)
+    look_of = looks_of(measures)
+    for place in {*field_.own, *(taken if refusals is not None else taken - kept)}:
         standing = field_.standings[place]
-        name = standing.cluster.name
+        judged, name = standing.judged, standing.cluster.name
         select = None
-        if standing.judged.fits and name in taken:
-            select = _taken(refusals, name) if name in targets else _WITHOUT_REPLICAS
-        elif standing.judged.fits and refusals is not None:
-            select = refusals.verdict(standing, measures.room(name))
-        kind_of[place] = kinds.index(standing.judged, select, measures.scores.parts(name), bound=standing.bound)
-    rooms = measures.rooms
+        if judged.fits:
+            if place in taken:
+                select = _taken(refusals, name) if place in kept else _WITHOUT_REPLICAS
+            elif refusals is not None:
+                select = refusals.verdict(look_of(standing), measures.room(name))
+        kind_of[place] = kinds.index(judged, select, measures.scores.parts(name), bound=standing.bound)
     return ClusterVerdicts(
         names=measures.fleet.names,
         kinds=kinds.found,
-        kind_of=kind_of,
+        kind_of=bytes(kind_of) if len(kinds.found) <= _BYTES else kind_of,
         workloads=() if rooms is None else tuple([entry.key for entry in rooms.workloads]),
-        rooms=() if rooms is None else rooms.all_counted(),
+        rooms=() if rooms is None else _told(rooms, grain.unfit, field_),
         replicas=replicas,
     )
+
+
+def _with_refusals(kinds: _Kinds, partition: _Partition, refusals: Refusals, needs: tuple[int, ...]) -> list[int]:
+    """Return the kind of each cluster if none is taken, and each that fits has room for all."""
+    numbers = [
+        kinds.index(one.judged, None if one.look is None else refusals.verdict(one.look, needs), one.score, bound=False)
+        for one in partition.classes
+    ]
+    class_of = partition.grain.class_of
+    if isinstance(class_of, bytes) and len(kinds.found) <= _BYTES:
+        return list(class_of.translate(bytes(numbers).ljust(_BYTES)))
+    return [numbers[index] for index in class_of]
+
+
+def _tell_scarce(kinds: _Kinds, kind_of: list[int], partition: _Partition, refusals: Refusals, rooms: Rooms) -> None:
+    """Say of clusters with less room than needed what is to be said of these."""
+    class_of, columns = partition.grain.class_of, [column.values for column in rooms.columns]
+    known: dict[tuple[int | None, ...], int] = {}
+    for place in rooms.scarce() & partition.grain.fitting:
+        key = (class_of[place], *[values[place] for values in columns])
+        index = known.get(key)
+        if index is None:
+            one = partition.classes[class_of[place]]
+            assert one.look is not None, "it fits"
+            verdict = refusals.verdict(one.look, rooms.beside(place))
+            index = known[key] = kinds.index(one.judged, verdict, one.score, bound=False)
+        kind_of[place] = index
+
+
+def _told(rooms: Rooms, unfit: Sequence[int], field_: Field) -> tuple[Sequence[int | None], ...]:
+    """Return the rooms that are told: those of clusters that fit."""
+    found = rooms.all_counted()
+    own = [place for place, one in field_.own.items() if not one.judged.fits]
+    for values in found:
+        for place in (*unfit, *own):
+            values[place] = None
+    return found
 
 
 def _taken(refusals: Refusals | None, name: str) -> Verdict | None:
     return None if refusals is None else refusals.taken(name)
 
 
-def _kind(judged: Judged, select: Verdict | None, parts: tuple[ScorePart, ...], *, bound: bool) -> VerdictKind:
+def _kind(judged: Judged, select: Verdict | None, score: tuple[ScorePart, ...], *, bound: bool) -> VerdictKind:
     return VerdictKind(
         chosen=judged.fits and (select is None or select.passed),
         bound=bound,
-        verdicts=judged.verdicts if select is None else (*judged.verdicts, select),
-        score=parts,
-        fits=judged.fits,
+        rules=judged.verdicts,
+        select=select,
+        score=score,
     )
 
 
-def _partition(
-    measures: Measures, standings: Sequence[Standing], parts: Mapping[str, tuple[ScorePart, ...]]
-) -> _Partition:
-    placement, fleet = measures.unit.placement, measures.fleet
-    limits = [entry.max_groups is not None and entry.by != Topology.CLUSTER for entry in placement.spread]
-    groups = [by_name for by_name, limited in zip(measures.groups(), limits, strict=True) if limited]
-    tiers = [tiers_of(fleet, placement, index) for index in range(len(placement.groups))]
+def _grain(measures: Measures, standings: Sequence[Standing]) -> _Grain:
+    points, look_of = measures.scores.points, looks_of(measures)
+    parts, spots = points.lasting.parts, points.spots
     numbers: dict[Hashable, int] = {}
     examples: list[Standing] = []
-    kind_of: list[int] = []
+    class_of: list[int] = []
     for standing in standings:
-        name, judged = standing.cluster.name, standing.judged
-        key: Hashable = id(judged)
-        if judged.fits:
-            key = (
-                id(judged),
-                id(parts.get(name)),
-                tuple([by_name[name] for by_name in groups]),
-                tuple([tier[standing.place] for tier in tiers]),
-            )
+        key: Hashable = id(standing.judged)
+        if standing.judged.fits:
+            name, look = standing.cluster.name, look_of(standing)
+            key = (key, id(parts.get(name)), spots.get(name), look.tiers, look.groups)
         index = numbers.setdefault(key, len(numbers))
         if index == len(examples):
             examples.append(standing)
-        kind_of.append(index)
-    return _Partition(
-        kind_of=kind_of,
+        class_of.append(index)
+    return _Grain(
+        class_of=bytes(class_of) if len(examples) <= _BYTES else class_of,
         examples=examples,
-        plain=[_kind(one.judged, None, parts.get(one.cluster.name, ()), bound=False) for one in examples],
         fitting=frozenset(standing.place for standing in standings if standing.judged.fits),
+        unfit=[standing.place for standing in standings if not standing.judged.fits],
     )
+
+
+def _partition(measures: Measures, grain: _Grain) -> _Partition:
+    parts, look_of = measures.scores.points.parts, looks_of(measures)
+    classes: list[_Class] = []
+    for one in grain.examples:
+        judged, score = one.judged, parts.get(one.cluster.name, ())
+        plain = _kind(judged, None, score, bound=False)
+        classes.append(_Class(judged=judged, score=score, look=look_of(one) if judged.fits else None, plain=plain))
+    return _Partition(grain=grain, classes=classes)

@@ -1,15 +1,34 @@
 """Webster division: against a naive auction, and its properties."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsvc_placement.divide import Party, divide
+from fedsvc_placement.divide import Parties, divide
 
 TOTALS = st.integers(0, 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    weight: int
+    min: int
+    max: int | None
+    order: tuple[int, str]
+
+
+def in_columns(parties: Sequence[Party]) -> Parties:
+    return Parties(
+        weights=[party.weight for party in parties],
+        mins=[party.min for party in parties],
+        maxs=[party.max for party in parties],
+        orders=[party.order for party in parties],
+    )
 
 
 @st.composite
@@ -49,12 +68,12 @@ def by_auction(total: int, given_parties: list[Party]) -> tuple[int, ...]:
 
 @given(TOTALS, parties())
 def test_equals_the_auction_that_defines_it(total: int, given_parties: list[Party]) -> None:
-    assert divide(total, given_parties) == by_auction(total, given_parties)
+    assert divide(total, in_columns(given_parties)) == by_auction(total, given_parties)
 
 
 @given(TOTALS, parties())
 def test_one_more_replica_takes_none_from_anyone(total: int, given_parties: list[Party]) -> None:
-    before, after = divide(total, given_parties), divide(total + 1, given_parties)
+    before, after = divide(total, in_columns(given_parties)), divide(total + 1, in_columns(given_parties))
     gains = Counter(new - old for old, new in zip(before, after, strict=True))
     assert set(gains) <= {0, 1}
     assert gains[1] <= 1
@@ -62,7 +81,7 @@ def test_one_more_replica_takes_none_from_anyone(total: int, given_parties: list
 
 @given(TOTALS, parties())
 def test_bounds_hold_and_the_sum_is_the_total_unless_bounds_forbid(total: int, given_parties: list[Party]) -> None:
-    parts = divide(total, given_parties)
+    parts = divide(total, in_columns(given_parties))
     for part, party in zip(parts, given_parties, strict=True):
         assert part >= 0
         assert party.max is None or part <= party.max
@@ -77,7 +96,7 @@ def test_bounds_hold_and_the_sum_is_the_total_unless_bounds_forbid(total: int, g
 @given(TOTALS, parties())
 def test_the_sequence_of_the_parties_does_not_matter(total: int, given_parties: list[Party]) -> None:
     backwards = given_parties[::-1]
-    assert divide(total, backwards) == divide(total, given_parties)[::-1]
+    assert divide(total, in_columns(backwards)) == divide(total, in_columns(given_parties))[::-1]
 
 
 @given(TOTALS, parties(), st.data())
@@ -87,8 +106,8 @@ def test_taking_a_party_away_only_gives_to_the_others(
     if not given_parties:
         return
     gone = data.draw(st.integers(0, len(given_parties) - 1))
-    before = divide(total, given_parties)
-    after = divide(total, [*given_parties[:gone], *given_parties[gone + 1 :]])
+    before = divide(total, in_columns(given_parties))
+    after = divide(total, in_columns([*given_parties[:gone], *given_parties[gone + 1 :]]))
     others = [*before[:gone], *before[gone + 1 :]]
     assert all(new >= old for old, new in zip(others, after, strict=True))
     assert sum(after) <= sum(others) + before[gone]
@@ -97,7 +116,7 @@ def test_taking_a_party_away_only_gives_to_the_others(
 @given(st.integers(1, 400), st.lists(st.integers(1, 50), min_size=1, max_size=10))
 def test_without_bounds_no_part_is_far_from_its_quota(total: int, weights: list[int]) -> None:
     """Webster may leave the quota's floor and ceiling, but moves no part by a whole replica against another."""
-    parts = divide(total, [Party(weight=w, min=0, max=None, order=(i, "")) for i, w in enumerate(weights)])
+    parts = divide(total, in_columns([Party(weight=w, min=0, max=None, order=(i, "")) for i, w in enumerate(weights)]))
     assert sum(parts) == total
     for w_one, one in zip(weights, parts, strict=True):
         for w_two, two in zip(weights, parts, strict=True):
@@ -111,7 +130,7 @@ def test_large_numbers_are_divided_without_walking_through_them(total: int) -> N
         Party(weight=i % 97 + 1, min=i % 5, max=2_000 if i % 3 == 0 else None, order=(i * 7919 % 1000, str(i)))
         for i in range(1000)
     ]
-    assert sum(divide(total, given_parties)) == total
+    assert sum(divide(total, in_columns(given_parties))) == total
 
 
 @pytest.mark.parametrize(
@@ -124,9 +143,9 @@ def test_large_numbers_are_divided_without_walking_through_them(total: int) -> N
 )
 def test_negative_numbers_are_an_error(party: Party) -> None:
     with pytest.raises(ValueError, match="must be 0 or more"):
-        divide(1, [party])
+        divide(1, in_columns([party]))
 
 
 def test_a_negative_total_is_an_error() -> None:
     with pytest.raises(ValueError, match="must be 0 or more"):
-        divide(-1, [])
+        divide(-1, in_columns([]))

@@ -31,7 +31,7 @@ from fedsvc_placement import (
 )
 from fedsvc_placement.aggregated import aggregate
 from fedsvc_placement.capacity import room_of, take
-from fedsvc_placement.divide import Party, divide
+from fedsvc_placement.divide import Parties, divide
 from fedsvc_placement.replicas import divide_unit
 from fedsvc_placement.terms import Chosen
 
@@ -113,7 +113,7 @@ def capacity(site: Site) -> Capacity:
     )
 
 
-def shares(total: int, given_sites: Sequence[Site], strategy: str, movement: str) -> tuple[Share, ...]:
+def shares(total: int, given_sites: Sequence[Site], strategy: str, movement: str) -> Sequence[Share]:
     names = [f"c{index}" for index in range(len(given_sites))]
     rules = tuple(
         ReplicaRule(
@@ -246,6 +246,23 @@ def test_overflow_fills_each_tier_before_the_next(total: int, given_sites: list[
         model.program.require(None, members, -most)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Party:
+    weight: int
+    min: int
+    max: int | None
+    order: tuple[int, str]
+
+
+def in_columns(parties: Sequence[Party]) -> Parties:
+    return Parties(
+        weights=[party.weight for party in parties],
+        mins=[party.min for party in parties],
+        maxs=[party.max for party in parties],
+        orders=[party.order for party in parties],
+    )
+
+
 parties = st.lists(
     st.builds(
         lambda weight, low, extra: (weight, low, None if extra is None else low + extra),
@@ -265,7 +282,7 @@ def test_webster_is_the_optimum_of_its_index(total: int, given_parties: list[Par
 
     A. Sainte-Laguë, La représentation proportionnelle et la méthode des moindres carrés, 1910.
     """
-    parts = divide(total, given_parties)
+    parts = divide(total, in_columns(given_parties))
     if not any(parts) or sum(party.min for party in given_parties) > total:
         return
     scale = lcm(*(party.weight for party in given_parties))
@@ -290,7 +307,7 @@ def test_of_equally_few_clusters_the_preferred_are_used(total: int, rows: list[t
         Party(weight=1, min=min(low, high), max=high, order=(index, "")) for index, (high, low, _) in enumerate(rows)
     ]
     preference = [(preferred,) for _, _, preferred in rows]
-    result = aggregate(total, given_parties, preference)
+    result = aggregate(total, in_columns(given_parties), preference)
     used = {index for index, part in enumerate(result) if part}
     forced = {index for index, party in enumerate(given_parties) if party.min}
     if sum(party.min for party in given_parties) > total:

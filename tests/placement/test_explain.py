@@ -141,7 +141,7 @@ def test_the_record_of_a_small_decision() -> None:
     unit = UnitInput(key="u", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=2),))
     assert json.loads(json.dumps(to_dict(decide(unit, Fleet(clusters=(ClusterSnapshot(name="a"),)), [], NOW)))) == {
         "unit": "u",
-        "inputs_digest": "b55e72d86859e6213147bf3d6d2fca9277c79d0e012ec45ad08a9d43979d2675",
+        "inputs_digest": "a474db09a2af3fb0dafa7e4f4f0c369db623c2a4df7f8b63beeb7ea64d5fa141",
         "clusters": [
             {
                 "cluster": "a",

@@ -41,7 +41,7 @@ def test_a_clear_choice_is_the_one_that_weighing_all_clusters_makes(
     previous = [PreviousBinding(cluster=f"c{place:05}", replicas=None) for place in bound]
     found = decide(unit, FLEETS[size], previous, NOW, trigger=trigger)
 
-    with patch("fedsvc_placement.selecting._clear_choice", return_value=None):
+    with patch("fedsvc_placement.spread_solve.clear_choice", return_value=None):
         weighed = decide(unit, FLEETS[size], previous, NOW, trigger=trigger)
 
     assert json.dumps(to_dict(found)) == json.dumps(to_dict(weighed))

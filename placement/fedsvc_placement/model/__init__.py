@@ -34,6 +34,7 @@ from fedsvc_placement.model.request import (
     UnitMatcher,
     VersionRange,
 )
+from fedsvc_placement.model.shares import Shares, in_columns
 from fedsvc_placement.model.state import (
     ApiKind,
     Capacity,
@@ -118,6 +119,7 @@ __all__ = [
     "ReplicaRule",
     "ScorePart",
     "Share",
+    "Shares",
     "Shortfall",
     "Spoken",
     "SpreadConstraint",
@@ -137,4 +139,5 @@ __all__ = [
     "VerdictKind",
     "VersionRange",
     "WorkloadInput",
+    "in_columns",
 ]

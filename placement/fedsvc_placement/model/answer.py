@@ -102,7 +102,7 @@ class Division:
     # What was done, in order, a sentence each.
     steps: tuple[str, ...]
     # Sorted by cluster.
-    shares: tuple[Share, ...]
+    shares: Sequence[Share]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

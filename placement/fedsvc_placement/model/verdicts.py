@@ -13,10 +13,15 @@ class VerdictKind:
 
     chosen: bool
     bound: bool
-    verdicts: tuple[Verdict, ...]
+    # Of the rules, and of `Select` where it has something to say: many kinds differ in that alone.
+    rules: tuple[Verdict, ...]
+    select: Verdict | None = None
     score: tuple[ScorePart, ...] = ()
-    # Whether no rule but `Select` refuses them: the room of others is not told.
-    fits: bool
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """All verdicts, that of `Select` last."""
+        return self.rules if self.select is None else (*self.rules, self.select)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,9 +31,10 @@ class ClusterVerdicts(Sequence[ClusterVerdict]):
     # Of the clusters.
     names: tuple[str, ...]
     kinds: Sequence[VerdictKind]
-    # Index of the kind of each cluster.
+    # Index of the kind of each cluster; bytes where there are few kinds.
     kind_of: Sequence[int]
-    # Where room was asked for: keys of workloads, and of each the room of each cluster, None where it is not known.
+    # Where room was asked for: keys of workloads, and of each the room of each cluster, None where it is not known, or
+    # not told since a rule refuses the cluster.
     workloads: tuple[str, ...] = ()
     rooms: tuple[Sequence[int | None], ...] = ()
     # Replicas by workload, of those that have any.
@@ -59,17 +65,18 @@ class ClusterVerdicts(Sequence[ClusterVerdict]):
 
     def _all(self) -> Sequence[ClusterVerdict]:
         if len(self._made) != len(self.names):
-            self._made[:] = [self._one(place, self.kinds[index]) for place, index in enumerate(self.kind_of)]
+            verdicts = [kind.verdicts for kind in self.kinds]
+            self._made[:] = [self._one(place, index, verdicts[index]) for place, index in enumerate(self.kind_of)]
         return self._made
 
-    def _one(self, place: int, kind: VerdictKind) -> ClusterVerdict:
-        name = self.names[place]
-        room = {key: values[place] for key, values in zip(self.workloads, self.rooms, strict=True)} if kind.fits else {}
+    def _one(self, place: int, index: int, verdicts: tuple[Verdict, ...]) -> ClusterVerdict:
+        name, kind = self.names[place], self.kinds[index]
+        room = {key: values[place] for key, values in zip(self.workloads, self.rooms, strict=True)}
         return ClusterVerdict(
             cluster=name,
             chosen=kind.chosen,
             bound=kind.bound,
-            verdicts=kind.verdicts,
+            verdicts=verdicts,
             score=kind.score,
             replicas=self.replicas.get(name, {}) if kind.chosen else {},
             room={key: value for key, value in room.items() if value is not None},

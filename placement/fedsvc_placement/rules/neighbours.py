@@ -5,7 +5,7 @@ and one unit's move shall not set off another's. Followers do go: that is what f
 """
 
 from fedsvc_placement.fleet import PreparedFleet
-from fedsvc_placement.model import AffinityMode, ClusterSnapshot, PlacedUnit, UnitAffinity, UnitInput, Verdict
+from fedsvc_placement.model import AffinityMode, ClusterSnapshot, UnitAffinity, UnitInput, Verdict
 from fedsvc_placement.neighbourhood import Neighbourhood
 from fedsvc_placement.rules.candidate import Candidate, Rule, always, stays
 from fedsvc_placement.selectors import matches_unit
@@ -56,23 +56,16 @@ class Places:
     def __init__(self, neighbourhood: Neighbourhood, own: str) -> None:
         self._neighbourhood = neighbourhood
         self._own = own
-        self._near: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
+        self._near: dict[tuple[str, ...] | str, tuple[str, ...]] = {}
         self.nowhere = neighbourhood.nowhere(own)
 
     def near(self, cluster: ClusterSnapshot) -> tuple[str, ...]:
         """Return the keys of the units that are in the same place as a cluster, sorted: see `Neighbourhood.near`."""
-        affinity, found = self._neighbourhood.affinity, self._neighbourhood
-        where = domains(cluster, affinity.by, affinity.label_key)
-        key = (where, cluster.name if found.is_at(cluster.name) or not where else "")
+        affinity = self._neighbourhood.affinity
+        key = domains(cluster, affinity.by, affinity.label_key) or cluster.name
         if key not in self._near:
-            self._near[key] = found.near(cluster, self._own)
+            self._near[key] = self._neighbourhood.near(cluster, self._own)
         return self._near[key]
-
-
-def matched_units(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> tuple[PlacedUnit, ...]:
-    """Return the other units that an affinity is about, sorted by key."""
-    found = fleet.neighbourhood(affinity).units
-    return tuple(found[key] for key in sorted(found) if key != unit.key)
 
 
 def places_of(fleet: PreparedFleet, unit: UnitInput, affinity: UnitAffinity) -> Places:
