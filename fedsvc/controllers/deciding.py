@@ -38,8 +38,9 @@ class Prepared:
     remembered: Memory  # as it is stored, before anything was learned
     overrides: tuple[Override, ...]
     plan: UnitPlan
-    inputs: Inputs  # what it was decided from, but for the fleet
+    inputs: Inputs  # what it was decided from, but for the fleet and what was spoken for on it
     ground: Ground
+    spoken_count: int | None  # entries of that which it found on the ground; None: it asked for no room
     in_force: InForce | None  # before
     desired: dict[str, list[DesiredWork]]  # of changed clusters
     bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
@@ -109,9 +110,10 @@ async def prepare(
         unit = stored.unit
         memory = learned(stored.memory, observations(stored.bindings, members), read.now)
         request = replace(stored, memory=memory)
-        inputs = _inputs(request, read, ground.prepared, places=places, triggers=triggers.get(unit.uid, ()))
+        inputs = _inputs(request, read, places=places, triggers=triggers.get(unit.uid, ()))
         overrides = _overrides(unit, read)
         fleet = ground.prepared
+        spoken_count = fleet.spoken_count if counts_capacity(request.input.placement.replicas) else None
         if inputs.neighbours:
             ids = tuple(id(one) for one in inputs.neighbours)
             if ids not in beside:
@@ -141,6 +143,7 @@ async def prepare(
             plan=plan,
             inputs=inputs,
             ground=ground,
+            spoken_count=spoken_count,
             in_force=read.in_force.get(unit.uid),
             desired=desired,
             bodies=rendered,
@@ -164,7 +167,6 @@ def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
 def _inputs(
     request: PlacementRequest,
     read: Observed,
-    fleet: PreparedFleet,
     *,
     places: Places,
     triggers: Collection[str],
@@ -177,7 +179,6 @@ def _inputs(
         trigger=foremost(triggers, placement),
         now=read.now,
         neighbours=places.beside(placement, asked.key),
-        spoken_for=fleet.spoken_for if counts_capacity(placement.replicas) else (),
     )
 
 

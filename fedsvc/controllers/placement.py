@@ -24,10 +24,10 @@ from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.places import Places
-from fedsvc.controllers.recording import Stored, store_prepared
+from fedsvc.controllers.recording import Stored, keep_spoken, store_prepared
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
-from fedsvc.controllers.surroundings import Surroundings, view_change
+from fedsvc.controllers.surroundings import Ground, Surroundings, view_change
 from fedsvc.controllers.swings import Swings
 from fedsvc.controllers.touching import FleetChange, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
@@ -289,10 +289,12 @@ class PlacementController:
         return self._places
 
     async def _act(self, group: Sequence[Prepared]) -> None:
-        async def store_all(tx: Transaction) -> list[Stored | None]:
-            return await store_prepared(tx, group)
+        async def store_all(tx: Transaction) -> tuple[list[tuple[Ground, int]], list[Stored | None]]:
+            return await keep_spoken(tx, group), await store_prepared(tx, group)
 
-        done = await write(self._store, store_all)
+        kept, done = await write(self._store, store_all)
+        for ground, count in kept:
+            ground.kept_count = count
         for given, result in zip(group, done, strict=True):
             uid = given.unit.uid
             if result is None:  # changed meanwhile: it is undecided still, or gone

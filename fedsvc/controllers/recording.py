@@ -8,6 +8,7 @@ from typing import Any, Final
 from fedsvc.controllers import planning
 from fedsvc.controllers.deciding import Prepared
 from fedsvc.controllers.planning import UnitPlan
+from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store import decisions, manifests, units, works
 from fedsvc.store.store import Transaction, is_secret
@@ -52,6 +53,20 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     ]
 
 
+async def keep_spoken(tx: Transaction, prepared: Sequence[Prepared]) -> list[tuple[Ground, int]]:
+    """Store what decisions found spoken for and is not stored yet; gives the grounds and how much of them is, then."""
+    found: dict[str, tuple[Ground, int]] = {}
+    for given in prepared:
+        _, count = found.get(given.ground.id, (given.ground, given.ground.kept_count))
+        found[given.ground.id] = (given.ground, max(count, given.spoken_count or 0))
+    grown = [(ground, count) for ground, count in found.values() if count > ground.kept_count]
+    for ground, count in grown:
+        await decisions.add_spoken(
+            tx, ground.id, ground.kept_count, ground.prepared.spoken_for[ground.kept_count : count]
+        )
+    return grown
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
     """What of a decision is another than before."""
@@ -93,11 +108,9 @@ async def _add_decisions(
     """Store decisions; gives the ids of those in force by uid of the unit."""
     if not prepared:
         return {}
-    fleets: dict[int, bytes] = {}
-    for given in prepared:
-        if id(given.ground) not in fleets:
-            packed = await asyncio.to_thread(lambda ground=given.ground: ground.packed)  # type: ignore[misc]
-            fleets[id(given.ground)] = await decisions.put_fleet(tx, packed)
+    fleets: dict[str, bytes] = {}
+    for ground in {given.ground.id: given.ground for given in prepared}.values():
+        fleets[ground.id] = await decisions.put_fleet(tx, await asyncio.to_thread(_packed, ground))
     made = [
         decisions.NewDecision(
             unit=given.unit,
@@ -105,12 +118,18 @@ async def _add_decisions(
             record=outcomes[given.unit.uid].record,
             answer_digest=outcomes[given.unit.uid].answer,
             inputs=inputs_to_dict(given.inputs),
-            fleet_digest=fleets[id(given.ground)],
+            fleet_digest=fleets[given.ground.id],
+            ground=None if given.spoken_count is None else given.ground.id,
+            spoken_count=given.spoken_count or 0,
         )
         for given in prepared
     ]
     ids = await decisions.add(tx, made)
     return {given.unit.uid: id_ for given, id_ in zip(prepared, ids, strict=True)}
+
+
+def _packed(ground: Ground) -> decisions.PackedFleet:
+    return ground.packed
 
 
 def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any]) -> units.DecidedUnit:

@@ -4,11 +4,13 @@ The room of a member is read about once a minute. What was placed since, and wha
 pods may not have been there yet, is taken off it here; after a restart only what the members themselves report is.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
+from uuid import uuid4
 
 from fedsvc.controllers.learning import stuck_workloads
 from fedsvc.controllers.touching import FleetChange, fleet_change
@@ -22,9 +24,6 @@ from fedsvc_placement.model import Grant, Spoken
 SETTLING: Final = timedelta(seconds=30)
 """So long after a decision its pods may not be on their nodes yet."""
 
-_MAX_SPOKEN: Final = 100
-"""What was spoken for is kept with each decision; beyond so many entries the fleet is prepared anew without them."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
@@ -34,12 +33,14 @@ class Granted:
     spoken: Spoken
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ground:
-    """One fleet, ready to be decided on."""
+    """One preparation of a fleet, to be decided on until it is read anew."""
 
     fleet: Fleet
     prepared: PreparedFleet
+    id: str = field(default_factory=lambda: str(uuid4()))
+    kept_count: int = 0  # entries of what was spoken for on it that are stored
 
     @cached_property
     def packed(self) -> PackedFleet:
@@ -63,13 +64,16 @@ def outstanding(granted: Iterable[Granted], rooms: Mapping[str, datetime]) -> li
 
 def with_grants(fleet: Fleet, granted: Iterable[Granted]) -> Fleet:
     """The fleet, its clusters without the room that was granted."""
-    by_cluster: dict[str, list[Grant]] = {}
+    counts: dict[str, Counter[tuple[tuple[str, int], ...]]] = {}
     for grant in granted:
         spoken = grant.spoken
-        entry = Grant(requests=spoken.requests, replicas=spoken.replicas)
-        by_cluster.setdefault(spoken.cluster, []).append(entry)
-    if not by_cluster:
+        counts.setdefault(spoken.cluster, Counter())[tuple(sorted(spoken.requests.items()))] += spoken.replicas
+    if not counts:
         return fleet
+    by_cluster = {
+        cluster: [Grant(requests=dict(requests), replicas=replicas) for requests, replicas in sorted(found.items())]
+        for cluster, found in counts.items()
+    }
     return replace(
         fleet, clusters=tuple(_granting(cluster, by_cluster.get(cluster.name, ())) for cluster in fleet.clusters)
     )
@@ -145,7 +149,7 @@ class Surroundings:
 
     def ground(self) -> Ground:
         """What the next batch is decided on: the same as before while that is true enough."""
-        if self._ground is None or len(self._ground.prepared.spoken_for) > _MAX_SPOKEN:
+        if self._ground is None:
             fleet = with_grants(self.view.fleet, self._granted)
             self._ground = Ground(fleet=fleet, prepared=prepare_fleet(fleet))
         return self._ground

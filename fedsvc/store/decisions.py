@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -16,11 +16,23 @@ from fedsvc.model.unit import Unit
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Fleet
 from fedsvc_placement.inputs import Inputs, fleet_from_json, fleet_to_json, inputs_from_dict
+from fedsvc_placement.model import Spoken
+from fedsvc_placement.record import from_plain, to_plain
 
 _INSERT = text(
-    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, answer_digest, record, inputs, fleet_digest)"
+    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, answer_digest, record, inputs, fleet_digest,"
+    " ground, spoken_count)"
     " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:uids AS uuid[]), CAST(:revisions AS bigint[]),"
-    " CAST(:digests AS bytea[]), CAST(:answers AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]))"
+    " CAST(:digests AS bytea[]), CAST(:answers AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]),"
+    " CAST(:grounds AS uuid[]), CAST(:counts AS int[]))"
+)
+_ADD_SPOKEN = text(
+    "INSERT INTO decision_spoken (ground, start, entries) VALUES (CAST(:ground AS uuid), :start, CAST(:entries AS jsonb))"
+    # It is there where a commit went through that was not known to: then this is it again, and maybe more.
+    " ON CONFLICT (ground, start) DO UPDATE SET entries = EXCLUDED.entries"
+)
+_SPOKEN = text(
+    "SELECT entries FROM decision_spoken WHERE ground = CAST(:ground AS uuid) AND start < :count ORDER BY start"
 )
 # Found or put, it is locked and young: retention must not remove it before a decision refers to it.
 _YOUNG_FLEET = text(
@@ -32,7 +44,7 @@ _PUT_FLEET = text(
     " SET create_time = now() WHERE f.create_time < now() - interval '30 minutes'"
 )
 _INPUTS = text(
-    "SELECT d.inputs, f.body FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
+    "SELECT d.inputs, f.body, d.ground, d.spoken_count FROM decision d LEFT JOIN decision_fleet f ON f.digest = d.fleet_digest"
     " WHERE d.id = CAST(:id AS uuid)"
 )
 _SELECT: Final = (
@@ -85,6 +97,8 @@ class NewDecision:
     answer_digest: bytes | None = None  # of the record
     inputs: Mapping[str, Any] | None = None  # what it was made from, but for the fleet, to be replayed; None: not kept
     fleet_digest: bytes | None = None  # from `put_fleet`
+    ground: str | None = None  # the preparation of that fleet; None: it asked for no room
+    spoken_count: int = 0  # entries that were spoken for on this ground before; `inputs` are without them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +131,25 @@ async def inputs_of(tx: Transaction, decision_id: str) -> tuple[Inputs, Fleet] |
     row = (await tx.execute(_INPUTS, {"id": decision_id})).one_or_none()
     if row is None or row.inputs is None or row.body is None:
         return None
-    return await asyncio.to_thread(_read_inputs, row.inputs, row.body)
+    inputs, fleet = await asyncio.to_thread(_read_inputs, row.inputs, row.body)
+    if not row.spoken_count:
+        return inputs, fleet
+    rows = await tx.execute(_SPOKEN, {"ground": row.ground, "count": row.spoken_count})
+    spoken = [from_plain(Spoken, entry) for found in rows for entry in found.entries]
+    return replace(inputs, spoken_for=tuple(spoken[: row.spoken_count])), fleet
+
+
+async def add_spoken(tx: Transaction, ground: str, start: int, entries: Sequence[Spoken]) -> None:
+    """Keep room that was given away on one preparation of a fleet, for all decisions that found it taken.
+
+    Args:
+        tx: the transaction.
+        ground: the preparation.
+        start: place of the first entry among all that were spoken for on it.
+        entries: in order.
+    """
+    plain = [to_plain(entry) for entry in entries]
+    await tx.execute(_ADD_SPOKEN, {"ground": ground, "start": start, "entries": orjson.dumps(plain).decode()})
 
 
 async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
@@ -134,6 +166,8 @@ async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
             "records": [orjson.dumps(one.record).decode() for one in made],
             "inputs": [None if one.inputs is None else orjson.dumps(one.inputs).decode() for one in made],
             "fleets": [one.fleet_digest for one in made],
+            "grounds": [one.ground for one in made],
+            "counts": [one.spoken_count for one in made],
         },
     )
     return ids

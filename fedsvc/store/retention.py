@@ -28,6 +28,8 @@ _STATEMENTS: Final = tuple(
         " AND NOT EXISTS (SELECT 1 FROM binding b WHERE b.decision_id = d.id)",
         "DELETE FROM decision_fleet f WHERE f.create_time < now() - interval '1 hour'"
         " AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.fleet_digest = f.digest)",
+        "DELETE FROM decision_spoken s WHERE s.create_time < now() - interval '1 hour'"
+        " AND NOT EXISTS (SELECT 1 FROM decision d WHERE d.ground = s.ground)",
         "DELETE FROM manifest m WHERE m.create_time < now() - interval '1 hour'"
         " AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.digest = m.digest)"
         " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.desired_digest = m.digest OR w.applied_digest = m.digest)"

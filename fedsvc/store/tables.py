@@ -171,6 +171,15 @@ decision_fleet = Table(
     _time("create_time"),
 )
 
+decision_spoken = Table(
+    "decision_spoken",
+    metadata,
+    Column("ground", UUID(as_uuid=False), primary_key=True),  # one preparation of a fleet
+    Column("start", Integer, primary_key=True),  # place of the first entry among all of this ground
+    _json("entries", "[]"),  # room that was given away on it, in order
+    _time("create_time"),
+)
+
 decision = Table(
     "decision",
     metadata,
@@ -182,8 +191,11 @@ decision = Table(
     _json("record"),
     Column("inputs", JSONB),  # what it was made from, but for the fleet; null: not kept
     Column("fleet_digest", LargeBinary, ForeignKey("decision_fleet.digest")),
+    Column("ground", UUID(as_uuid=False)),  # null: it asked for no room
+    Column("spoken_count", Integer, nullable=False, server_default=text("0")),  # entries of this ground that it found
     _time("create_time"),
     Index("decision_fleet_digest_idx", "fleet_digest"),
+    Index("decision_ground_idx", "ground", postgresql_where=text("ground IS NOT NULL")),
     Index("decision_unit_uid_create_time_idx", "unit_uid", "create_time"),
 )
 

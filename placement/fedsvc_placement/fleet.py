@@ -58,6 +58,11 @@ class PreparedFleet:
         """What was given away since this was prepared, in order: told again to an equal fleet, it is left the same."""
         return tuple(self._spoken)
 
+    @property
+    def spoken_count(self) -> int:
+        """How many entries `spoken_for` has."""
+        return len(self._spoken)
+
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for this key, making it the first time; keys start with what they are for."""
         if key not in self._kept:

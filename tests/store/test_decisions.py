@@ -1,5 +1,6 @@
 """Decisions: kept with what they were made from, listed, and forgotten in time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from fedsvc.store import decisions, retention, units
 from fedsvc.store.retention import DECISIONS_KEPT
 from fedsvc_placement import ClusterSnapshot, Fleet, LabelSelector, PlacedUnit, Placement, UnitInput, to_dict
 from fedsvc_placement.inputs import Inputs, decide_on, inputs_to_dict
+from fedsvc_placement.model import Spoken
 
 pytestmark = pytest.mark.postgres
 
@@ -70,6 +72,33 @@ async def test_an_equal_fleet_is_kept_once(world: Any) -> None:
     await decided(world, unit, Fleet(clusters=(EU,)))
 
     assert await fleets(world) == 2
+
+
+async def test_what_was_spoken_for_is_kept_once_for_all_decisions_that_found_it(world: Any) -> None:
+    unit = await world.unit()
+    entries = [Spoken(cluster="eu-1", requests={"cpu": 500}, replicas=count) for count in range(5)]
+    decision, ground = decide_on(INPUTS, FLEET), str(uuid4())
+    async with world.store.transaction() as tx:
+        await decisions.add_spoken(tx, ground, 0, entries[:1])
+        await decisions.add_spoken(tx, ground, 0, entries[:2])  # the commit before was thought lost
+        await decisions.add_spoken(tx, ground, 2, entries[2:])
+        fleet = await decisions.put_fleet(tx, decisions.pack_fleet(FLEET))
+        made = [
+            decisions.NewDecision(
+                unit=unit,
+                inputs_digest=decision.inputs_digest,
+                record=to_dict(decision),
+                inputs=inputs_to_dict(INPUTS),
+                fleet_digest=fleet,
+                ground=ground,
+                spoken_count=count,
+            )
+            for count in (0, 1, 3, 5)
+        ]
+        ids = await decisions.add(tx, made)
+    for id_, count in zip(ids, (0, 1, 3, 5), strict=True):
+        inputs, _ = await world.run(decisions.inputs_of, id_)
+        assert inputs == replace(INPUTS, spoken_for=tuple(entries[:count]))
 
 
 async def test_a_decision_without_its_inputs_says_so(world: Any) -> None:
@@ -148,6 +177,25 @@ async def test_a_fleet_goes_with_the_last_decision_on_it_once_it_is_an_hour_old(
     assert await fleets(world) == 1
     [left] = await world.run(decisions.list_page, unit.uid, after=None, limit=9)
     assert await world.run(decisions.inputs_of, left.id) == (INPUTS, Fleet(clusters=(EU,)))
+
+
+async def test_what_was_spoken_for_goes_with_the_last_decision_that_found_it(world: Any) -> None:
+    unit, used, unused = await world.unit(), str(uuid4()), str(uuid4())
+    decision = decide_on(INPUTS, FLEET)
+    async with world.store.transaction() as tx:
+        for ground in (used, unused):
+            await decisions.add_spoken(tx, ground, 0, [Spoken(cluster="eu-1", requests={"cpu": 500}, replicas=1)])
+        made = decisions.NewDecision(
+            unit=unit, inputs_digest=decision.inputs_digest, record={}, ground=used, spoken_count=1
+        )
+        await decisions.add(tx, [made])
+    await world.run(retention.trim)
+    assert len(await execute(world, "SELECT ground FROM decision_spoken")) == 2, "somebody may be about to decide on it"
+
+    await execute(world, "UPDATE decision_spoken SET create_time = now() - interval '61 minutes'")
+    await world.run(retention.trim)
+
+    assert [str(ground) for ground in await execute(world, "SELECT ground FROM decision_spoken")] == [used]
 
 
 async def test_an_old_fleet_that_is_put_again_is_not_removed_before_it_is_used(world: Any) -> None:
