@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from fedctl.main import COMMANDS
+from fedsvc_client.testing import FakeServer
 
 HEAVY = ("grpc", "google.protobuf", "rich", "kubernetes", "yaml", "fedsvc.v1", "fedsvc_client", "asyncio")
 
@@ -47,3 +48,13 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     os.close(writer)
     assert done.stderr == b""
+
+
+def test_a_server_without_tls_is_told_in_fedctl_s_own_words_only(server: FakeServer) -> None:
+    words = ["--server", f"https://{server.address}", "--token", "t", "get", "clusters"]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("FEDCTL_", "GRPC_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "fedctl", *words], capture_output=True, text=True, check=False, env=clean
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith(f"error: {server.address}: the server cannot be reached: it does not speak TLS there")

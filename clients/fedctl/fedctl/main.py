@@ -118,6 +118,8 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run fedctl and end the process with its exit code."""
+    # What gRPC logs by itself is of connections that fail, which fedctl tells in words; whoever wants it asks for it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     program = "kubectl fed" if Path(sys.argv[0]).name.startswith("kubectl-fed") else "fedctl"
     try:
         cli.main(prog_name=program, complete_var="_FEDCTL_COMPLETE")
