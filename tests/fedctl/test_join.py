@@ -151,7 +151,7 @@ async def test_a_join_that_broke_off_at_any_step_goes_on_when_repeated(
         town.simulator.add(SimulatedClusterSpec(name=name, region="r", zones=("z",)))
         town.simulator.write_kubeconfig(town.kubeconfig)
         broken.countdown, broken.after = steps_broken + 1, after
-        first = await town.join(name, "--rights", "namespaced:shop", "--timeout", "20")
+        first = await town.join(name, "--rights", "namespaced:shop", "--timeout", "20s")
         if first.exit_code == 0:
             break
         steps_broken += 1
@@ -393,6 +393,7 @@ async def test_leaving_is_asked_for_and_of_the_right_cluster(town: Any) -> None:
     ok(await town.join("a"))
     words = ["--kubeconfig", str(town.kubeconfig), "--context", "a"]
     assert "nothing was changed" in failed(await town.fedctl("unjoin", "a", *words, stdin="n\n"), 1)
+    assert "say --yes" in failed(await town.fedctl("unjoin", "a", *words, stdin=""), 1)
     said = failed(await town.fedctl("unjoin", "a", "--yes", *words[:2], "--context", "b"), 4)
     assert "another cluster than a" in said
     assert await town.cluster("a") is not None
