@@ -31,7 +31,8 @@ Examples:
 
 \b
 Three simulated Kubernetes clusters in three regions, the service with its own PostgreSQL, and a sample unit run on this
-machine, on loopback only, without root. All state lies in one folder (--dir, default ~/.local/share/fedsvc-demo).
+machine, on loopback only, without root. All state lies in one folder (--dir, default ~/.local/share/fedsvc-demo, or
+/var/lib/fedsvc-demo for root, whose home PostgreSQL cannot enter).
 """
 
 
@@ -62,6 +63,7 @@ def _stage() -> Stage:
 def up(context: Context) -> None:
     """Start it, or go on from where it was (the same as `fedctl demo`)."""
     stage, started = _stage(), time.monotonic()
+    stage.check_installed()
     with stage.locked():
         _bring_up(context, stage)
     click.echo()
