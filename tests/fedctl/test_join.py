@@ -67,6 +67,16 @@ async def test_joining_twice_changes_nothing_but_the_credential(town: Any) -> No
         assert getattr(after, name) == getattr(before, name)
 
 
+async def test_a_service_account_that_was_there_is_not_called_created(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "created service account" in ok(await town.join("a"))
+    monkeypatch.setattr(MemberApi, "apply", lambda *_: "changed")  # as where old API servers put a token into it
+    said = ok(await town.join("a"))
+    assert "found service account" in said
+    assert "granted rights" in said
+
+
 async def test_what_is_not_said_again_stays_as_it_was(town: Any) -> None:
     first = ["--region", "eu", "--zone", "eu-1", "--label", "tier=prod", "--taint", "gpu:NoExecute"]
     ok(await town.join("a", *first, "--rights", "namespaced:shop", "--namespace", "federation"))
