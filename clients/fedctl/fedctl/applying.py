@@ -131,11 +131,19 @@ def _beyond(item: Item, error: ResourceExhaustedError) -> str:
     """Say where in the files a limit is passed: at the object that is too large, or the first that is too much."""
     found = _PATH.match(error.message)
     message = error.message if found is None else found["message"]
+    unit = item.message if isinstance(item.message, unit_pb2.Unit) else unit_pb2.Unit()
+    sizes = [len(manifest.json) for manifest in unit.spec.resources] if item.resources else []
     if not error.reason:  # gRPC refuses what is larger than any request may be, before the server sees it
         message = "the unit is larger than a request may be; split it into several units"
-    if not isinstance(item.message, unit_pb2.Unit) or not item.resources:
+        if not sizes:
+            return message
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        return (
+            f"{message} (its {len(sizes)} resources have {sum(sizes)} bytes together; "
+            f"the largest, with {sizes[largest]}, is {item.place(largest)})"
+        )
+    if not sizes:
         return message
-    sizes = [len(manifest.json) for manifest in item.message.spec.resources]
     limit, value = error.metadata.get("limit", ""), int(error.metadata.get("value", "0") or 0)
     match limit:
         case "max_manifest_bytes":
@@ -144,8 +152,8 @@ def _beyond(item: Item, error: ResourceExhaustedError) -> str:
             passed = [total > value for total in accumulate(sizes)]
         case "max_unit_resources":
             passed = [number > value for number in range(1, len(sizes) + 1)]
-        case _:  # nothing but the whole is too large
-            passed = [size == max(sizes) for size in sizes]
+        case _:
+            passed = []
     return f"{item.place(passed.index(True))}: {message}" if True in passed else message
 
 
