@@ -20,18 +20,17 @@ from fedsvc.controllers.index import Entry, GroupVersionKind, Place, Seen
 from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
+from fedsvc.controllers.strangers import Strangers
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.controllers.watching import DEFAULT_NAMESPACE, KindWatches
 from fedsvc.model.unit import DriftMode
 from fedsvc.model.work import WorkObservation
-from fedsvc.rendering.marks import owner_of
 from fedsvc.store import works
 from fedsvc.store.store import Store, Transaction
 
 _log = structlog.get_logger(__name__)
 
 _FIGHT_SECONDS: Final = 60.0
-_MAX_UNKNOWN: Final = 1_000  # objects of nobody that are told of, per life of the collector
 _MAX_BATCH: Final = 500
 
 
@@ -49,7 +48,7 @@ class Collector:
         self._drifted: Wakeups[int] = Wakeups()
         self._reports: dict[int, dict[str, Any] | None] = {}  # work to the object as it was seen; None: deleted
         self._to_report: Wakeups[int] = Wakeups()
-        self._unknown: set[tuple[str, str, str, str]] = set()
+        self._strangers = Strangers(session)
 
     def tell_gone(self, gone: Callable[[int], None]) -> None:
         """Call `gone` with the id of each work whose object was to go and is gone."""
@@ -66,6 +65,7 @@ class Collector:
             group.create_task(self._write_observations(), name=f"observations-{self._session.cluster}")
             group.create_task(self._write_drifts(), name=f"drifts-{self._session.cluster}")
             group.create_task(self._write_reports(), name=f"reports-{self._session.cluster}")
+            group.create_task(self._strangers.run(), name=f"strangers-{self._session.cluster}")
 
     # --- what comes in: called by watches and the propagator, never waits ---------------------------------------------
 
@@ -74,8 +74,7 @@ class Collector:
         self._session.definitions.saw(gvk, live, deleted=deleted)
         entry = self._entry_of(gvk, live)
         if entry is None:
-            if not deleted:
-                self._note_unknown(gvk, live)
+            self._strangers.saw(gvk, live, deleted=deleted)
             return None
         if entry.key.version != gvk[1]:
             return entry.id  # another watch sees it in the version that its work is written in
@@ -163,21 +162,6 @@ class Collector:
     def _report(self, entry: Entry, live: dict[str, Any] | None) -> None:
         self._reports[entry.id] = live
         self._to_report.add(entry.id)
-
-    def _note_unknown(self, gvk: GroupVersionKind, live: dict[str, Any]) -> None:
-        metadata = live.get("metadata")
-        owner = owner_of(live)
-        if not isinstance(metadata, dict) or owner is None or len(self._unknown) >= _MAX_UNKNOWN:
-            return
-        identity = (gvk[0], gvk[2], str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
-        if identity not in self._unknown:
-            self._unknown.add(identity)
-            what = f"{gvk[2]} {identity[2]}/{identity[3]}".replace(" /", " ")
-            message = (
-                f"{what} carries fedsvc's mark for unit {owner.unit_namespace}/{owner.unit_name}, but is no work of "
-                "this fedsvc: it is left alone"
-            )
-            self._session.events.warning(self._session.subject, "UnknownObject", message, cluster=self._session.cluster)
 
     # --- what goes out ------------------------------------------------------------------------------------------------
 

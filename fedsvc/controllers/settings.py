@@ -39,6 +39,9 @@ class ControllerSettings:
     # More corrections of one work than this in a minute are a fight, and corrections slow down.
     contested_corrections: int = 5
 
+    # An object with our mark and without a work is told of after this: longer than a new member waits for its works.
+    stranger_seconds: float = 15.0
+
     # A unit's summary waits so long for further changes of its works.
     status_debounce_seconds: float = 0.1
     # Units summarised in one transaction.

@@ -1,10 +1,13 @@
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from grpc import aio
 
+from fedsvc.simulator.certificates import issue_serving, make_authority
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2, server_service_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client import (
     AlreadyExistsError,
@@ -20,6 +23,7 @@ from fedsvc_client import (
     ResourceExhaustedError,
     ResumeTokenExpiredError,
     Retries,
+    Server,
     UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
@@ -201,3 +205,19 @@ def test_pauses_grow_and_stay_within_bounds() -> None:
     for attempt, ceiling in enumerate((1, 2, 4, 5, 5)):
         assert ceiling / 2 <= retries.delay_seconds(attempt) <= ceiling
     assert retries.delay_seconds(0, asked=30) == 30
+
+
+async def test_a_certificate_for_another_name_is_told_to_be_one(tmp_path: Path) -> None:
+    pair = issue_serving(make_authority("test"), hosts=("fedsvc.example",))
+    (tmp_path / "tls.crt").write_bytes(pair.certificate_pem)
+    served = aio.server()
+    credentials = grpc.ssl_server_credentials([(pair.key_pem, pair.certificate_pem)])
+    address = f"127.0.0.1:{served.add_secure_port('127.0.0.1:0', credentials)}"
+    await served.start()
+    try:
+        settings = Server(address=address, tls=True, ca_file=tmp_path / "tls.crt")
+        async with AsyncClient(settings, retries=Retries(attempts=1)) as client:
+            with pytest.raises(UnavailableError, match="its certificate is for another name; see `server_name`"):
+                await client.clusters.get("a")
+    finally:
+        await served.stop(None)

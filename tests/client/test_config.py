@@ -56,15 +56,30 @@ def test_the_token_is_not_shown() -> None:
     ("text", "told"),
     [
         ("servers: {a: {address: 1}}", r"servers\.a\.address"),
-        ("servers: {a: {adress: x}}", r"servers\.a\.adress` is not known"),
+        ("servers: {a: {adress: x}}", r"servers\.a\.adress` is not known; did you mean `address`\?"),
         ("servers: {a: {address: x, tls: maybe}}", "tls` must be true or false"),
         ("- a", "must be a mapping"),
-        ("servers: [", "no valid YAML"),
+        ("servers: [", r"no valid YAML: line 1: expected the node content, but found '<stream end>'\Z"),
+        ("", "there is no server in it; write for example: servers: "),
+        ("servers: {}", "there is no server in it"),
+        ("servr: {a: {address: x}}", r"`servr` is not known; did you mean `servers`\?"),
         ("current: b\nservers: {a: {address: x}}", "there is no server 'b'"),
         ("servers: {a: {address: x}, b: {address: y}}", "`current` is not set"),
         ("servers: {a: {address: x, token: [1]}}", "token` must be text"),
     ],
-    ids=["number", "unknown", "tls", "list", "yaml", "current", "no-current", "token"],
+    ids=[
+        "number",
+        "unknown",
+        "tls",
+        "list",
+        "yaml",
+        "empty",
+        "no-server",
+        "unknown-top",
+        "current",
+        "no-current",
+        "token",
+    ],
 )
 def test_a_wrong_configuration_is_refused_with_the_field(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "config.yaml"

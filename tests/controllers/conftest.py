@@ -38,6 +38,7 @@ SETTINGS = ControllerSettings(
     observation_batch_seconds=0.01,
     event_batch_seconds=0.02,
     request_timeout_seconds=2.0,
+    stranger_seconds=0.5,
 )
 ResultT = TypeVar("ResultT")
 Manifest = dict[str, Any]

@@ -93,3 +93,14 @@ async def test_an_apply_whose_result_was_lost_is_recognised_as_ours(
     work = await world.until_work("a", "Applied")
 
     assert work.applied_digest == work.desired_digest
+
+
+async def test_an_object_with_our_mark_and_no_work_is_told_of(world: Any, make_config_map: Callable[..., Any]) -> None:
+    await make_other(world, {"a": "1"}, annotations={"fedsvc.io/unit": "x/y", "fedsvc.io/unit-uid": "other"})
+    await world.client("a").patch(PATH, orjson.dumps({"metadata": {"labels": {"fedsvc.io/managed": "true"}}}))
+    await world.apply("other", make_config_map("elsewhere"), placement=ON_A)  # lets its kind be watched
+
+    async def told() -> bool:
+        return any(reason == "UnknownObject" and "x/y" in message for _, reason, message in await world.events())
+
+    await world.until(told)

@@ -1,5 +1,7 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry, WorkIndex
 from fedsvc.controllers.observing import Finding, find_drift, observe
 from fedsvc.controllers.pacing import Pace
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.strangers import Strangers
 from fedsvc.controllers.supervising import leaves, supervise
 from fedsvc.controllers.touching import UnitNote, is_touched
 from fedsvc.controllers.wakeups import Signal, Wakeups
@@ -261,3 +265,35 @@ def test_an_echo_of_our_own_change_is_not_told_again_but_a_strange_one_is(quiet_
     hub._received((ours, strange, ours))
     hub._received((ours,))
     assert told == ["ours", "ours", "strange", "ours"]
+
+
+async def test_only_objects_without_a_work_after_a_while_are_told_of() -> None:
+    told: list[str] = []
+    index = WorkIndex(on_kinds_changed=lambda: None)
+    events = SimpleNamespace(
+        warning=lambda _subject, _reason, message, *, cluster: told.append(f"{cluster}: {message}")
+    )
+    settings = replace(ControllerSettings(), stranger_seconds=0.0)
+    session: Any = SimpleNamespace(cluster="a", subject="clusters/a", settings=settings, index=index, events=events)
+    strangers = Strangers(session)
+
+    def live(name: str, **annotations: str) -> dict[str, Any]:
+        return {"metadata": {"namespace": "shop", "name": name, "annotations": annotations}}
+
+    mark = {"fedsvc.io/unit": "shop/web", "fedsvc.io/unit-uid": "u"}
+    for name in ("x", "gone", "lost", "lost"):
+        strangers.saw(KEY.gvk, live(name, **mark), deleted=False)
+    strangers.saw(KEY.gvk, live("unmarked"), deleted=False)
+    strangers.saw(KEY.gvk, live("gone", **mark), deleted=True)
+    index.put(entry())  # the work of "x", decided after its object was listed
+    run = asyncio.create_task(strangers.run())
+    while not told:
+        await asyncio.sleep(0)
+    strangers.saw(KEY.gvk, live("lost", **mark), deleted=False)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    run.cancel()
+
+    assert told == [
+        "a: ConfigMap shop/lost carries fedsvc's mark for unit shop/web, but is no work of this fedsvc: it is left alone"
+    ]

@@ -82,9 +82,23 @@ def test_a_kustomization_is_built_by_kubectl(tmp_path: Path) -> None:
     program.chmod(0o755)
     (document,) = read_kustomization(tmp_path, kubectl=str(program))
     assert document.value["metadata"]["name"] == "a"
-    program.write_text("#!/bin/sh\necho error: no kustomization >&2\nexit 1\n")
-    with pytest.raises(Failure, match="kubectl kustomize: no kustomization"):
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: no `kustomization`",
+        """E1126 15:27:43.835094   27305 run.go:72] "command failed" err="no \x60kustomization\x60\"""",
+    ],
+    ids=["in a line", "in a log"],
+)
+def test_what_kubectl_refuses_is_told_in_plain_words(tmp_path: Path, said: str) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'E'\n{said}\nE\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Failure) as caught:
         read_kustomization(tmp_path, kubectl=str(program))
+    assert caught.value.message == f"{tmp_path}: kubectl kustomize: no `kustomization`"
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,16 @@ async def test_joining_twice_changes_nothing_but_the_credential(town: Any) -> No
         assert getattr(after, name) == getattr(before, name)
 
 
+async def test_a_service_account_that_was_there_is_not_called_created(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "created service account" in ok(await town.join("a"))
+    monkeypatch.setattr(MemberApi, "apply", lambda *_: "changed")  # as where old API servers put a token into it
+    said = ok(await town.join("a"))
+    assert "found service account" in said
+    assert "granted rights" in said
+
+
 async def test_what_is_not_said_again_stays_as_it_was(town: Any) -> None:
     first = ["--region", "eu", "--zone", "eu-1", "--label", "tier=prod", "--taint", "gpu:NoExecute"]
     ok(await town.join("a", *first, "--rights", "namespaced:shop", "--namespace", "federation"))
@@ -151,7 +161,7 @@ async def test_a_join_that_broke_off_at_any_step_goes_on_when_repeated(
         town.simulator.add(SimulatedClusterSpec(name=name, region="r", zones=("z",)))
         town.simulator.write_kubeconfig(town.kubeconfig)
         broken.countdown, broken.after = steps_broken + 1, after
-        first = await town.join(name, "--rights", "namespaced:shop", "--timeout", "20")
+        first = await town.join(name, "--rights", "namespaced:shop", "--timeout", "20s")
         if first.exit_code == 0:
             break
         steps_broken += 1
@@ -393,6 +403,7 @@ async def test_leaving_is_asked_for_and_of_the_right_cluster(town: Any) -> None:
     ok(await town.join("a"))
     words = ["--kubeconfig", str(town.kubeconfig), "--context", "a"]
     assert "nothing was changed" in failed(await town.fedctl("unjoin", "a", *words, stdin="n\n"), 1)
+    assert "say --yes" in failed(await town.fedctl("unjoin", "a", *words, stdin=""), 1)
     said = failed(await town.fedctl("unjoin", "a", "--yes", *words[:2], "--context", "b"), 4)
     assert "another cluster than a" in said
     assert await town.cluster("a") is not None

@@ -279,7 +279,7 @@ TWO = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1
         pytest.param(
             RefusalError(Code.RESOURCE_EXHAUSTED, "", "Received message larger than max"),
             1,
-            "app.yaml:1: ConfigMap a: the unit is larger than a request may be; split it",
+            "app.yaml:1: ConfigMap a)",
             id="request too large",
         ),
     ],
@@ -296,6 +296,7 @@ def test_what_the_server_refuses_is_told_with_file_line_and_name(
     result = fedctl("apply", "-f", str(path), "--unit", "new", "--all-clusters")
     assert f"{tmp_path}/{told}" in result.stderr
     assert "unit.spec" not in result.stderr
+    assert ("its 2 resources have" in result.stderr) == (not refusal.reason)
     assert result.exit_code == exit_code
 
 

@@ -1,10 +1,20 @@
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from fedctl.main import COMMANDS
+from fedsvc.v1 import unit_pb2, unit_service_pb2, watch_service_pb2
+from fedsvc_client.testing import FakeServer
+
+
+def environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("FEDCTL_", "GRPC_"))}
+
 
 HEAVY = ("grpc", "google.protobuf", "rich", "kubernetes", "yaml", "fedsvc.v1", "fedsvc_client", "asyncio")
 
@@ -47,3 +57,32 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     )
     os.close(writer)
     assert done.stderr == b""
+
+
+def test_a_server_without_tls_is_told_in_fedctl_s_own_words_only(server: FakeServer) -> None:
+    words = ["--server", f"https://{server.address}", "--token", "t", "get", "clusters"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fedctl", *words], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith(f"error: {server.address}: the server cannot be reached: it does not speak TLS there")
+
+
+@pytest.mark.parametrize("words", [("get", "units", "-w"), ("wait", "shop")], ids=" ".join)
+def test_ctrl_c_ends_what_follows_or_waits_in_silence(server: FakeServer, words: tuple[str, ...]) -> None:
+    asked = threading.Event()
+
+    def stay(_: object) -> Iterator[watch_service_pb2.WatchResponse]:
+        asked.set()
+        yield watch_service_pb2.WatchResponse(resume_token="1")
+        threading.Event().wait(20)
+
+    server.on("ListUnits", lambda _: unit_service_pb2.ListUnitsResponse(resume_token="1"))
+    server.on("GetUnit", lambda request: unit_service_pb2.GetUnitResponse(unit=unit_pb2.Unit(name=request.name)))
+    server.on("Watch", stay)
+    command = [sys.executable, "-m", "fedctl", "--server", server.address, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as run:
+        assert asked.wait(20)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=20)
+    assert (run.returncode, said) == (130, "\n")

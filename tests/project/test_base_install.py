@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,14 @@ def test_the_service_says_what_to_install(words: tuple[str, ...]) -> None:
     assert done.stderr.startswith("fedsvc: a part of the server is not installed (")
     assert done.stderr.endswith("): pip install 'fedsvc[server]'\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_demo_says_what_to_install_and_makes_nothing(tmp_path: Path) -> None:
+    done = run("fedctl", "demo", "--dir", str(tmp_path / "demo"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the demo runs the server, whose parts are not installed (aiohttp, ")
+    assert done.stderr.endswith("Install them with:  pip install 'fedsvc[server]'\n")
+    assert not (tmp_path / "demo").exists()
 
 
 @pytest.mark.parametrize("program", ["fedsvc", "fedctl"])

@@ -25,6 +25,8 @@ from fedsvc_client import (
 )
 from fedsvc_client.names import last_part
 
+_ATTEMPTS = 4
+
 _PATH = re.compile(r"(?P<path>unit(?:\.[a-z_]+|\[\d+\])+): (?P<message>.*)\Z", re.DOTALL)
 
 
@@ -35,6 +37,7 @@ class Outcome:
     line: str
     details: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what was taken for granted
 
 
 def prepare_unit(client: Client, item: Item, target: Target) -> tuple[Item, tuple[str, ...]]:
@@ -73,12 +76,26 @@ def prepare_unit(client: Client, item: Item, target: Target) -> tuple[Item, tupl
     return replace(item, message=unit), remarks
 
 
-def apply_item(client: Client, item: Item, *, dry_run: bool) -> Outcome:
-    """Apply one item.
+def apply_item(client: Client, item: Item, target: Target, *, dry_run: bool) -> Outcome:
+    """Apply one item; again where somebody was faster, unless the document says which version it changes.
 
     Raises:
+        UsageFailure: A unit of plain manifests is new, and nothing says where it shall run.
         Failure: The server refuses it; every problem is told with file and line where there is one.
     """
+    attempts = 1 if item.message.etag else _ATTEMPTS
+    for attempt in range(attempts):
+        prepared, remarks = prepare_unit(client, item, target)
+        try:
+            return replace(_apply(client, prepared, dry_run=dry_run), remarks=remarks)
+        except ConflictError as error:
+            if attempt == attempts - 1:
+                hint = "Somebody else changed it meanwhile: apply again, or read it again with  fedctl get ... -o yaml"
+                raise Failure(f"{item.title}: {error.message}", code=Exit.CONFLICT, hint=hint) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _apply(client: Client, item: Item, *, dry_run: bool) -> Outcome:
     message = item.message
     try:
         if isinstance(message, unit_pb2.Unit):
@@ -98,11 +115,8 @@ def apply_item(client: Client, item: Item, *, dry_run: bool) -> Outcome:
         lines = [item.locate(problem) for problem in error.fields] or [error.message]
         told = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])
         raise Failure(f"{item.title} is refused: {told}") from error
-    except (ConflictError, PreconditionError, AlreadyExistsError) as error:
-        hint = ""
-        if isinstance(error, ConflictError):
-            hint = "Somebody else changed it meanwhile: apply again, or read it again with  fedctl get ... -o yaml"
-        raise Failure(f"{item.title}: {_placed(item, error.message)}", code=Exit.CONFLICT, hint=hint) from error
+    except (PreconditionError, AlreadyExistsError) as error:
+        raise Failure(f"{item.title}: {_placed(item, error.message)}", code=Exit.CONFLICT) from error
     except ResourceExhaustedError as error:
         raise Failure(f"{item.title} is refused: {_beyond(item, error)}") from error
 
@@ -117,11 +131,19 @@ def _beyond(item: Item, error: ResourceExhaustedError) -> str:
     """Say where in the files a limit is passed: at the object that is too large, or the first that is too much."""
     found = _PATH.match(error.message)
     message = error.message if found is None else found["message"]
+    unit = item.message if isinstance(item.message, unit_pb2.Unit) else unit_pb2.Unit()
+    sizes = [len(manifest.json) for manifest in unit.spec.resources] if item.resources else []
     if not error.reason:  # gRPC refuses what is larger than any request may be, before the server sees it
         message = "the unit is larger than a request may be; split it into several units"
-    if not isinstance(item.message, unit_pb2.Unit) or not item.resources:
+        if not sizes:
+            return message
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        return (
+            f"{message} (its {len(sizes)} resources have {sum(sizes)} bytes together; "
+            f"the largest, with {sizes[largest]}, is {item.place(largest)})"
+        )
+    if not sizes:
         return message
-    sizes = [len(manifest.json) for manifest in item.message.spec.resources]
     limit, value = error.metadata.get("limit", ""), int(error.metadata.get("value", "0") or 0)
     match limit:
         case "max_manifest_bytes":
@@ -130,8 +152,8 @@ def _beyond(item: Item, error: ResourceExhaustedError) -> str:
             passed = [total > value for total in accumulate(sizes)]
         case "max_unit_resources":
             passed = [number > value for number in range(1, len(sizes) + 1)]
-        case _:  # nothing but the whole is too large
-            passed = [size == max(sizes) for size in sizes]
+        case _:
+            passed = []
     return f"{item.place(passed.index(True))}: {message}" if True in passed else message
 
 

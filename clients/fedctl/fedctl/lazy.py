@@ -25,12 +25,14 @@ class LazyGroup(click.Group):
         lazy: Mapping[str, LazyCommand],
         prepare: Callable[[click.Command], None],
         on_error: Callable[[Exception], click.ClickException | None],
+        interrupted: int,
         **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self._lazy = lazy
         self._prepare = prepare
         self._on_error = on_error
+        self._interrupted = interrupted  # exit code after Ctrl-C
         self._loaded: dict[str, click.Command] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -87,6 +89,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except KeyboardInterrupt:
+            click.echo(err=True)  # the end of the line on which the terminal shows ^C
+            raise click.exceptions.Exit(self._interrupted) from None
         except Exception as error:
             failure = self._on_error(error)
             if failure is None:

@@ -51,7 +51,7 @@ Examples:
 
 \b
 Exit codes:
-  0 done   1 failed   2 usage   3 not found   4 conflict   5 timed out   6 unreachable
+  0 done   1 failed   2 usage   3 not found   4 conflict   5 timed out   6 unreachable   130 interrupted
 
 \b
 Which server: --server or FEDCTL_SERVER, else --config or FEDCTL_CONFIG, else ~/.config/fedctl/config.yaml.
@@ -105,6 +105,7 @@ def _explain(error: Exception) -> click.ClickException | None:
     lazy=COMMANDS,
     prepare=_accept_global_options,
     on_error=_explain,
+    interrupted=Exit.INTERRUPTED,
     params=_global_options(hidden=False),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
@@ -118,6 +119,8 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run fedctl and end the process with its exit code."""
+    # What gRPC logs by itself is of connections that fail, which fedctl tells in words; whoever wants it asks for it.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     program = "kubectl fed" if Path(sys.argv[0]).name.startswith("kubectl-fed") else "fedctl"
     try:
         cli.main(prog_name=program, complete_var="_FEDCTL_COMPLETE")

@@ -1,12 +1,14 @@
 """Options that several commands have, spelled the same everywhere."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fedctl.failures import UsageFailure
+from fedctl.kinds import EVENT, Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +44,16 @@ def namespace_option(function: F) -> F:
         show_default=True,
         help="Namespace of the unit",
     )(function)
+
+
+def namespace_wanted(asked: Sequence[Kind], namespace: str, *, all_namespaces: bool) -> str:
+    """Return the namespace that a list is restricted to; empty: none.
+
+    Events are looked at to learn what went on, clusters included, which are in no namespace: without -n it is all.
+    """
+    source = click.get_current_context().get_parameter_source("namespace")
+    is_said = source not in (None, ParameterSource.DEFAULT)
+    return "" if all_namespaces or (set(asked) == {EVENT} and not is_said) else namespace
 
 
 def all_namespaces_option(function: F) -> F:

@@ -55,6 +55,7 @@ _TRANSPORT: tuple[tuple[str, str], ...] = (
         "certificate verify failed",
         "its certificate is not signed by a trusted authority or not for this name; see `ca_file`",
     ),
+    ("hostname verification", "its certificate is for another name; see `server_name` of the configuration file"),
     ("handshake", "the TLS handshake failed"),
     ("connection refused", "connection refused: no server is listening there"),
     ("name or service not known", "the host name is not known"),

@@ -5,6 +5,7 @@ servers:
   default: {address: "127.0.0.1:7443", token: "fedsvc_...", tls: false, ca_file: null, server_name: null}
 """
 
+import difflib
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -18,7 +19,11 @@ import yaml
 from fedsvc_client._errors import ConfigurationError
 
 DEFAULT_PORT = 7443
+_TOP = ("current", "servers")
 _KNOWN = ("address", "token", "tls", "ca_file", "server_name")
+
+
+_EXAMPLE = f'write for example: servers: {{default: {{address: "127.0.0.1:{DEFAULT_PORT}", token: ...}}}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,9 @@ class Configuration:
             ConfigurationError: There is none of that name, or no current one.
         """
         wanted = name or self.current or (next(iter(self.servers)) if len(self.servers) == 1 else "")
-        known = ", ".join(sorted(self.servers)) or "none"
+        if not self.servers:
+            raise ConfigurationError(f"{self.path}: there is no server in it; {_EXAMPLE}")
+        known = ", ".join(sorted(self.servers))
         if not wanted:
             raise ConfigurationError(f"{self.path}: `current` is not set; choose one of: {known}")
         if wanted not in self.servers:
@@ -118,14 +125,29 @@ def load_config(path: Path | str | None = None) -> Configuration:
         detail = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"{path}: cannot be read: {detail}") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: is no valid YAML: {error}") from error
-    root = _mapping(path, "the file", document)
+        raise ConfigurationError(f"{path}: is no valid YAML: {_in_one_line(error)}") from error
+    root = _mapping(path, "the file", {} if document is None else document)
+    _check_keys(path, "", root, _TOP)
     servers = _mapping(path, "`servers`", root.get("servers", {}))
     current = root.get("current") or ""
     if not isinstance(current, str):
         raise ConfigurationError(f"{path}: `current` must be the name of a server")
     read = {str(name): _server(path, f"servers.{name}", entry) for name, entry in servers.items()}
     return Configuration(path=path, current=current, servers=read)
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    return f"line {error.problem_mark.line + 1}: {error.problem}"
+
+
+def _check_keys(path: Path, where: str, entry: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in entry:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            meant = f"did you mean `{near[0]}`?" if near else f"known are: {', '.join(known)}"
+            raise ConfigurationError(f"{path}: `{where}{key}` is not known; {meant}")
 
 
 def _mapping(path: Path, what: str, value: Any) -> Mapping[str, Any]:
@@ -136,9 +158,7 @@ def _mapping(path: Path, what: str, value: Any) -> Mapping[str, Any]:
 
 def _server(path: Path, where: str, value: Any) -> Server:
     entry = _mapping(path, f"`{where}`", value)
-    for key in entry:
-        if key not in _KNOWN:
-            raise ConfigurationError(f"{path}: `{where}.{key}` is not known; known are: {', '.join(_KNOWN)}")
+    _check_keys(path, f"{where}.", entry, _KNOWN)
     address, tls = entry.get("address"), entry.get("tls")
     if not isinstance(address, str) or not address:
         raise ConfigurationError(f'{path}: `{where}.address` is missing; write for example "127.0.0.1:{DEFAULT_PORT}"')

@@ -123,5 +123,7 @@ class AsyncUnits:
                     if seen is None:
                         raise NotFoundError(f"{name} does not exist")
         except TimeoutError as error:
-            raise WaitTimeoutError(f"{name} is not {goal} after {timeout_seconds:g} s: {last_words(seen)}") from error
+            shown = "/".join(names.split_unit_name(name))
+            text = f"unit {shown} is not {goal} after {timeout_seconds:g} s: {last_words(seen)}"
+            raise WaitTimeoutError(text) from error
         raise AssertionError("a watch only ends by an error")

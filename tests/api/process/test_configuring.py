@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
+from fedsvc.simulator.certificates import issue_serving, make_authority
+from fedsvc_client import AsyncClient
+
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 
@@ -26,6 +29,16 @@ async def test_it_serves_over_tls(folder: Path, serving: Any, info: Any) -> None
         roots = Path(server.config["ca_file"]).read_bytes()
         async with aio.secure_channel(server.address, grpc.ssl_channel_credentials(roots)) as channel:
             assert (await info(channel, server.metadata)).caller == "admin"
+
+
+async def test_fedctl_yaml_works_as_it_is_with_a_certificate_for_another_name(folder: Path, serving: Any) -> None:
+    pair = issue_serving(make_authority("test"), hosts=("fedsvc.example",))
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    certificate.write_bytes(pair.certificate_pem)
+    key.write_bytes(pair.key_pem)
+    flags = ("--listen", "0.0.0.0:0", "--tls-cert", certificate, "--tls-key", key)
+    async with serving(folder, *flags), AsyncClient.from_config(folder / "data" / "fedctl.yaml") as client:
+        assert (await client.server.info()).caller == "admin"
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -76,6 +76,32 @@ def test_a_unit_that_is_there_keeps_its_placement(fedctl: Run, world: FakeServer
     assert "unit default/shop keeps its placement" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("stdin", "asked", "code"),
+    [
+        (CONFIG_MAP, 2, 0),
+        ("apiVersion: fedsvc.io/v1\nkind: Unit\nmetadata: {name: shop}\nspec: {}\n", 2, 0),
+        ("apiVersion: fedsvc.io/v1\nkind: Unit\nmetadata: {name: shop, etag: shop-3}\nspec: {}\n", 1, 4),
+    ],
+    ids=["plain manifests", "a document", "a document of one version"],
+)
+def test_it_is_applied_again_where_somebody_was_faster(
+    fedctl: Run, world: FakeServer, stdin: str, asked: int, code: int
+) -> None:
+    accept, left = world._replies["ApplyUnit"], [RefusalError(Code.ABORTED, "ETAG_MISMATCH", "changed")]
+
+    def reply(request: Any) -> Any:
+        if left:
+            raise left.pop()
+        return accept(request)
+
+    world.on("ApplyUnit", reply)
+    unit = () if "Unit" in stdin else ("--unit", "shop")
+    result = fedctl("apply", "-f", "-", *unit, stdin=stdin)
+    assert (result.exit_code, len(world.requests("ApplyUnit"))) == (code, asked)
+    assert ("Somebody else changed it meanwhile" in result.stderr) == bool(code)
+
+
 def test_a_dry_run_says_so_and_lists_the_resources(fedctl: Run, world: FakeServer) -> None:
     result = fedctl("apply", "-f", "-", "--unit", "new", "--all-clusters", "--dry-run", stdin=CONFIG_MAP)
     assert lines(result)[0].endswith("(dry run)")

@@ -73,6 +73,23 @@ def test_events_of_a_cluster_are_in_no_namespace(fedctl: Run, world: FakeServer)
 
 
 @pytest.mark.parametrize(
+    ("flags", "environment", "namespace"),
+    [
+        ((), {}, ""),
+        (("-n", "default"), {}, "default"),
+        ((), {"FEDCTL_NAMESPACE": "web"}, "web"),
+        (("-n", "web", "-A"), {}, ""),
+    ],
+    ids=["nothing", "flag", "environment", "all"],
+)
+def test_events_are_of_everything_unless_a_namespace_is_named(
+    fedctl: Run, world: FakeServer, flags: tuple[str, ...], environment: dict[str, str], namespace: str
+) -> None:
+    assert fedctl("get", "events", *flags, environment=environment).exit_code == 0
+    assert world.requests("ListEvents")[0].namespace == namespace
+
+
+@pytest.mark.parametrize(
     ("words", "shown"),
     [
         (("get", "units", "-o", "name"), ["unit/default/shop"]),

@@ -114,7 +114,8 @@ def test_a_unit_with_a_cluster_that_is_not_heard_is_neither_well_nor_ready(fedct
     waited = fedctl("wait", "--for=ready", "shop", "--timeout", "0.5s")
     assert waited.exit_code == 5
     assert "on us-1: the cluster does not answer (refused)" in waited.stderr
-    assert fedctl("wait", "--for=applied", "shop", "--timeout", "10s").exit_code == 0
+    assert "error: unit default/shop is not ready after 0.5 s" in waited.stderr
+    assert fedctl("wait", "--for=applied", "shop", "--timeout", "10s").stdout == "unit/default/shop is applied\n"
     over.set()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fedctl import kinds
-from fedctl.applying import Outcome, apply_item, prepare_unit
+from fedctl.applying import Outcome, apply_item
 from fedctl.commands.wait import wait_for
 from fedctl.completing import names
 from fedctl.context import Context, pass_context
@@ -103,11 +103,8 @@ def _apply_all(context: Context, items: Sequence[Item], target: Target, *, dry_r
     failures: list[Failure] = []
     for item in items:
         try:
-            prepared, remarks = prepare_unit(context.client(), item, target)
-            for remark in remarks:
-                context.note(remark)
             with context.progress(f"applying {item.title}"):
-                outcome = apply_item(context.client(), prepared, dry_run=dry_run)
+                outcome = apply_item(context.client(), item, target, dry_run=dry_run)
             _show(context, outcome, dry_run=dry_run)
         except (UnavailableError, UnauthenticatedError, DeadlineError):
             raise
@@ -125,6 +122,8 @@ def _apply_all(context: Context, items: Sequence[Item], target: Target, *, dry_r
 
 
 def _show(context: Context, outcome: Outcome, *, dry_run: bool) -> None:
+    for remark in outcome.remarks:
+        context.note(remark)
     click.echo(outcome.line + (" (dry run)" if dry_run else ""))
     if dry_run:
         for line in outcome.details:

@@ -14,6 +14,7 @@ from fedctl.files.source import read_documents
 from fedctl.listing import Filter, read_list
 from fedctl.output import views
 from fedctl.output.printing import print_table
+from fedctl.target import Target
 from fedsvc_client import FedsvcError
 
 _READY_SECONDS = 60.0
@@ -30,7 +31,8 @@ Examples:
 
 \b
 Three simulated Kubernetes clusters in three regions, the service with its own PostgreSQL, and a sample unit run on this
-machine, on loopback only, without root. All state lies in one folder (--dir, default ~/.local/share/fedsvc-demo).
+machine, on loopback only, without root. All state lies in one folder (--dir, default ~/.local/share/fedsvc-demo, or
+/var/lib/fedsvc-demo for root, whose home PostgreSQL cannot enter).
 """
 
 
@@ -61,6 +63,7 @@ def _stage() -> Stage:
 def up(context: Context) -> None:
     """Start it, or go on from where it was (the same as `fedctl demo`)."""
     stage, started = _stage(), time.monotonic()
+    stage.check_installed()
     with stage.locked():
         _bring_up(context, stage)
     click.echo()
@@ -81,7 +84,7 @@ def _bring_up(context: Context, stage: Stage) -> None:
     with step(f"applying the sample unit {stage.sample}"):
         plan = make_plan(read_documents([str(stage.write_sample())]), unit="", namespace="default", default_unit="shop")
         for item in plan.items:
-            apply_item(context.client(), item, dry_run=False)
+            apply_item(context.client(), item, Target(), dry_run=False)
     gone = [cluster.name for cluster in stage.control().clusters() if cluster.outage != "none"]
     if gone:
         context.warn(f"{', '.join(gone)} is still down from before; heal it with:  fedctl demo heal")

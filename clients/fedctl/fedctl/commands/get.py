@@ -11,7 +11,7 @@ from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
 from fedctl.listing import TABLES, Filter, missing, read_list, read_one
 from fedctl.listing_flags import check_filter
-from fedctl.options import all_namespaces_option, namespace_option, output_option
+from fedctl.options import all_namespaces_option, namespace_option, namespace_wanted, output_option
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.watching import follow
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
@@ -24,6 +24,7 @@ Examples:
   fedctl get works --unit shop --trouble
   fedctl get works --cluster eu-1 -w
   fedctl get clusters -l region=eu -o name
+  fedctl get events                            of all clusters and units; -n shop: of the units there
 """
 
 
@@ -62,7 +63,7 @@ def get(
     said = kinds.split_targets(what)
     targets = [(each, name) for kind, name in said for each in kinds.parts(kind, name)]
     wanted = Filter(
-        namespace="" if all_namespaces else namespace,
+        namespace=namespace_wanted([kind for kind, _ in targets], namespace, all_namespaces=all_namespaces),
         selector=selector,
         unit=unit_name(unit, namespace) if unit else "",
         cluster=cluster.removeprefix("clusters/"),

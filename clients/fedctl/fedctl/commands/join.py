@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fedctl.join.leaving import check_same, clean_up, leftovers
 from fedctl.join.member import MemberApi
 from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
 from fedctl.join.waiting import wait_gone, wait_ready
-from fedctl.options import label_problem
+from fedctl.options import label_problem, timeout_option
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
 from fedsvc_client import NotFoundError
 
@@ -74,12 +75,12 @@ roles and bindings, and what units put there. Where the cluster still runs, thes
     "custom_groups",
     multiple=True,
     metavar="GROUP",
-    help="Grant custom resources that are to come; may be repeated [those there are are granted]",
+    help="Grant custom resources that are to come; may be repeated [default: those there now]",
 )
 @click.option("--endpoint", default="", help="Address fedsvc reaches it by, where it is not that of the kubeconfig")
 @click.option("--namespace", "member_namespace", default="", help=f"In the cluster [default: {_HOME}]")
 @click.option("--dry-run", is_flag=True, help="Check, and show what would be done")
-@click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for it")
+@timeout_option("60s")
 @pass_context
 def join(
     context: Context,
@@ -89,7 +90,7 @@ def join(
     kubeconfig: Path | None,
     context_name: str,
     dry_run: bool,
-    timeout: float,
+    timeout_seconds: float,
     **given: object,
 ) -> None:
     """Make a Kubernetes cluster a member."""
@@ -129,7 +130,7 @@ def join(
         context.warn(warning)
     _say(f"{'renewed' if answer.existed else 'registered'} cluster {name}")
     with context.progress(f"waiting until fedsvc reaches {name}"):
-        reached = wait_ready(client, name, timeout)
+        reached = wait_ready(client, name, timeout_seconds)
     place = " ".join(filter(None, (reached.provider, reached.region, ",".join(reached.zones))))
     click.echo(f"cluster/{name} joined" + (f" ({place})" if place else ""))
 
@@ -147,7 +148,7 @@ def join(
 @click.option("--keep/--delete-objects", default=True, show_default=True, help="What becomes of what fedsvc put there")
 @click.option("--force", is_flag=True, help="Forget it at once, without asking the cluster")
 @click.option("--yes", is_flag=True, help="Do not ask")
-@click.option("--timeout", type=click.FloatRange(min=0), default=120.0, show_default=True, help="Seconds to wait")
+@timeout_option("2m")
 @pass_context
 def unjoin(
     context: Context,
@@ -159,7 +160,7 @@ def unjoin(
     keep: bool,
     force: bool,
     yes: bool,
-    timeout: float,
+    timeout_seconds: float,
 ) -> None:
     """Make a member leave."""
     if force and not keep:
@@ -181,16 +182,25 @@ def unjoin(
     if stored is not None:
         fate = "stay there, no longer managed" if keep else "are DELETED there"
         works = f"{stored.status.work_count} objects {fate}" if not force else "what fedsvc put there stays as it is"
-        if not yes and not click.confirm(f"Unjoin {name}? {works}", err=True):
+        if not yes and not _confirmed(f"Unjoin {name}? {works}"):
             raise Failure("nothing was changed")
         objects = cluster_service_pb2.OBJECT_DELETION_ORPHAN if keep else cluster_service_pb2.OBJECT_DELETION_BACKGROUND
         client.clusters.delete(name, objects=objects, force=force)
         if not force:
             with context.progress(f"waiting until nothing in {name} is managed any more"):
-                wait_gone(client, name, timeout)
+                wait_gone(client, name, timeout_seconds)
         _say(f"removed cluster {name} from the server")
     _clear(member, stored, name)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:
+        click.echo(err=True)
+        hint = "" if sys.stdin.isatty() else "There is nobody to ask: say --yes to go on without."
+        raise Failure("nothing was changed", hint=hint) from error
 
 
 def _clear(member: MemberApi | None, stored: cluster_pb2.Cluster | None, name: str) -> None:

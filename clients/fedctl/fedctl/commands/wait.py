@@ -5,7 +5,7 @@ from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.listing import missing
 from fedctl.options import namespace_option, timeout_option
-from fedsvc_client import Goal, NotFoundError, unit_name
+from fedsvc_client import Goal, NotFoundError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
@@ -34,8 +34,9 @@ Exit codes: 0 it is so, 3 there is no such unit, 5 it was not so in time.
 def wait(context: Context, *, units: tuple[str, ...], goal: Goal, timeout_seconds: float, namespace: str) -> None:
     """Wait until units are applied, ready or deleted."""
     for unit in units:
-        wait_for(context, unit.removeprefix("unit/").removeprefix("units/"), goal, timeout_seconds, namespace)
-        click.echo(f"unit/{unit} is {goal}")
+        name = unit.removeprefix("unit/").removeprefix("units/")
+        wait_for(context, name, goal, timeout_seconds, namespace)
+        click.echo(f"unit/{'/'.join(split_unit_name(unit_name(name, namespace)))} is {goal}")
 
 
 def wait_for(context: Context, unit: str, goal: Goal, timeout_seconds: float, namespace: str) -> None:

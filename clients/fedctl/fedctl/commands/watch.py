@@ -7,7 +7,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.listing import WATCHED, Filter
 from fedctl.listing_flags import check_filter
-from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option
+from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option, namespace_wanted
 from fedctl.watching import follow
 from fedsvc_client import unit_name
 
@@ -17,7 +17,7 @@ Examples:
   fedctl watch unit/shop
   fedctl watch works --unit shop
   fedctl watch works --cluster eu-1 -o json
-  fedctl watch events -A
+  fedctl watch events
 """
 
 
@@ -57,7 +57,7 @@ def watch(
         raise UsageFailure(f"it follows one at a time, for example:  fedctl watch {kind.plural}")
     asked = kinds.parts(kind, name)
     wanted = Filter(
-        namespace="" if all_namespaces else namespace,
+        namespace=namespace_wanted(asked, namespace, all_namespaces=all_namespaces),
         selector=selector,
         unit=unit_name(unit, namespace) if unit else "",
         cluster=cluster.removeprefix("clusters/"),

@@ -169,11 +169,12 @@ class Stage:
             raise Failure("the demo is not up", code=Exit.UNREACHABLE, hint="Bring it up with:  fedctl demo")
         return Simulator(self.simulator.ready_file, self.kubeconfig)
 
-    def start(self) -> bool:
-        """Start what does not run, and wait until it answers; return whether the members must be joined (again).
+    @staticmethod
+    def check_installed() -> None:
+        """Refuse, before anything is made, to go on where the demo cannot run.
 
         Raises:
-            Failure: The server's parts are not installed, or a program does not come up.
+            Failure: The server's parts are not installed.
         """
         missing = [name for name in _SERVER_MODULES if importlib.util.find_spec(name) is None]
         if missing:
@@ -181,6 +182,13 @@ class Stage:
                 f"the demo runs the server, whose parts are not installed ({', '.join(missing)})",
                 hint="Install them with:  pip install 'fedsvc[server]'",
             )
+
+    def start(self) -> bool:
+        """Start what does not run, and wait until it answers; return whether the members must be joined (again).
+
+        Raises:
+            Failure: A program does not come up.
+        """
         ports, is_new = self._ports()
         starting = []
         if self.simulator.running() is None:

@@ -1,5 +1,6 @@
 """From paths on the command line to documents, each knowing its file, its number in it and its lines."""
 
+import contextlib
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _LIST_KIND = re.compile(r"List\Z")
 _KUSTOMIZE_SECONDS = 120
+_LOGGED = re.compile(r'E\d{4} \S+ +\d+ \S+\] "command failed" err=(?P<quoted>".*")')  # of klog, from kubectl 1.22 on
 
 
 class InputFailure(Failure):
@@ -71,9 +73,18 @@ def read_kustomization(folder: File, *, kubectl: str | None) -> list[Document]:
     except subprocess.TimeoutExpired as error:
         raise InputFailure(f"{folder}: kubectl kustomize took longer than {_KUSTOMIZE_SECONDS} s") from error
     if done.returncode:
-        detail = done.stderr.decode(errors="replace").strip().removeprefix("error: ").removeprefix("Error: ")
+        detail = _plain_words(done.stderr.decode(errors="replace").strip())
         raise InputFailure(f"{folder}: kubectl kustomize: {detail}")
     return list(_parse(f"kustomization {folder}", done.stdout.decode()))
+
+
+def _plain_words(said: str) -> str:
+    """Take an error out of what kubectl makes of it: a line of a log, or a line that begins with "error:"."""
+    logged = _LOGGED.fullmatch(said)
+    if logged is not None:
+        with contextlib.suppress(ValueError):
+            said = str(json.loads(logged["quoted"]))
+    return said.removeprefix("error: ").removeprefix("Error: ")
 
 
 def _read(name: str) -> Iterator[Document]:

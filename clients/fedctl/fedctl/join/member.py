@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import orjson
@@ -148,8 +148,8 @@ class MemberApi:
             raise Failure(f"the cluster of context {self.context} does not know you: {reply.message}. Log in anew")
         return reply
 
-    def apply(self, path: str, manifest: dict[str, Any]) -> bool:
-        """Server-side apply; whether the object was new or changed.
+    def apply(self, path: str, manifest: dict[str, Any]) -> Literal["created", "changed", "found"]:
+        """Server-side apply, and what it came to.
 
         Raises:
             Failure: the cluster refuses it.
@@ -159,8 +159,9 @@ class MemberApi:
         if reply.code not in (200, 201):
             kind = f"{manifest['kind']} {manifest['metadata']['name']}"
             raise Failure(f"{kind} cannot be made: {reply.message}{reply.advice}")
-        versions = (_version(before.body), _version(reply.body))
-        return before.code == 404 or versions[0] != versions[1]
+        if before.code == 404:
+            return "created"
+        return "found" if _version(before.body) == _version(reply.body) else "changed"
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """All objects of a collection; none where it is not served.

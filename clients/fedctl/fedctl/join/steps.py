@@ -101,9 +101,9 @@ def prepare(member: MemberApi, rights: Rights, namespace: str, say: Say) -> None
             _make_namespace(member, path, manifest, say)
         elif kind == "ServiceAccount":
             made = member.apply(path, manifest)
-            say(f"{'created' if made else 'found'} service account {namespace}/{name}")
+            say(f"{'created' if made == 'created' else 'found'} service account {namespace}/{name}")
         else:
-            changed.append(member.apply(path, manifest))
+            changed.append(member.apply(path, manifest) != "found")
     kept = {path for path, _ in objects(rights, namespace)}
     changed.extend(member.delete(path) for path in granted_in_namespaces(member) if path not in kept)
     say(f"{'granted' if any(changed) else 'found'} rights: {rights.profile}")
