@@ -296,7 +296,6 @@ async def test_a_leader_that_does_not_know_it_was_followed_steps_down_and_writes
     waiting = asyncio.get_running_loop().create_task(run)
     try:
         await asyncio.wait_for(second.leading.wait(), 10)
-        assert first.leading.is_set(), "it does not know yet"
         await change_placement_policy(world)
         await until_it_looks(world, CHANGES[0][1])
 
