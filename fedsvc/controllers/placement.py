@@ -19,11 +19,12 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
-from fedsvc.controllers.deciding import Observed, Prepared, observe, prepare
+from fedsvc.controllers.deciding import Decided, Observed, decide_batch, observe
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.places import Places
+from fedsvc.controllers.preparing import Prepared, prepare
 from fedsvc.controllers.recording import Stored, keep_spoken, store_prepared
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.storing import write
@@ -249,14 +250,14 @@ class PlacementController:
         triggers = {unit.uid: self._take_triggers(unit) for unit in batch}
         try:
             with metrics.DECIDE_SECONDS.time():
-                prepared = await prepare(
-                    self._store,
+                decided = await decide_batch(
                     observed,
                     ground=self._surroundings.ground(),
                     members=self._surroundings.view.members,
                     triggers=triggers,
                     places=await self._read_places(),
                 )
+                prepared = await prepare(self._store, decided)
                 for group in _in_groups(prepared, self._settings.placement_batch_works):
                     await self._act(group)
         except StoreUnavailableError:
@@ -301,8 +302,8 @@ class PlacementController:
                 self._places = None
                 self._signal.set()
                 continue
-            self._surroundings.granted(given.spoken_for, given.inputs.now)
-            self._note(given)
+            self._surroundings.granted(given.decided.spoken_for, given.decided.inputs.now)
+            self._note(given.decided)
             self._failures.pop(uid, None)
             self._note_blocked(given.unit, result.blocked)
             metrics.DECISIONS.labels("changed" if result.wrote else "same").inc()
@@ -314,13 +315,13 @@ class PlacementController:
             if result.wrote:
                 self._decided(given.unit.resource_name)
 
-    def _note(self, given: Prepared) -> None:
-        note = note_of(given.unit, given.request.input, given.plan.decision, given.overrides)
+    def _note(self, done: Decided) -> None:
+        note = note_of(done.unit, done.given.request.input, done.plan.decision, done.given.overrides)
         before = self._notes.put(note)
-        seen = given.placed_before if before is None else before.placed
-        if given.placed_before.clusters != (note.placed.clusters if note.placed is not None else ()):
-            self._swings.moved(given.unit.uid, asyncio.get_running_loop().time())
-        self._wake_neighbours(given.request.input.key, seen, note.placed)
+        seen = done.placed_before if before is None else before.placed
+        if done.placed_before.clusters != (note.placed.clusters if note.placed is not None else ()):
+            self._swings.moved(done.unit.uid, asyncio.get_running_loop().time())
+        self._wake_neighbours(done.key, seen, note.placed)
 
     def _note_blocked(self, unit: Unit, message: str) -> None:
         if not message:

@@ -1,19 +1,17 @@
 """Writes what was decided of a batch of units: decisions, bindings, works and the units' own rows."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fedsvc.controllers import planning
-from fedsvc.controllers.deciding import Prepared
 from fedsvc.controllers.planning import UnitPlan
+from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store import decisions, manifests, units, works
 from fedsvc.store.store import Transaction, is_secret
-from fedsvc_placement import answer_digest
-from fedsvc_placement.inputs import inputs_to_dict
 
 _SHOWN: Final = 5
 
@@ -35,30 +33,25 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
         ClusterGoneError: a cluster that was decided on is registered no more.
         StoreUnavailableError: PostgreSQL does not answer.
     """
-    outcomes = {given.unit.uid: _outcome(given) for given in prepared}
-    writing = [given for given in prepared if outcomes[given.unit.uid].writes]
+    writing = [given for given in prepared if given.outcome.writes]
     if not writing:
         return [Stored(wrote=False) for _ in prepared]
     current = await units.lock_generations(tx, [given.unit.uid for given in writing])
     writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
-    ids = await _add_decisions(tx, [given for given in writing if outcomes[given.unit.uid].news], outcomes)
-    occupied = await _sync(tx, [given for given in writing if outcomes[given.unit.uid].moved], ids)
+    ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
+    occupied = await _sync(tx, [given for given in writing if given.outcome.moved], ids)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
-    return [
-        _stored(given, outcomes[given.unit.uid], occupied.get(given.unit.uid, ()))
-        if given.unit.uid in written
-        else (None if outcomes[given.unit.uid].writes else Stored(wrote=False))
-        for given in prepared
-    ]
+    return [_stored(given, occupied, written) for given in prepared]
 
 
 async def keep_spoken(tx: Transaction, prepared: Sequence[Prepared]) -> list[tuple[Ground, int]]:
     """Store what decisions found spoken for and is not stored yet; gives the grounds and how much of them is, then."""
     found: dict[str, tuple[Ground, int]] = {}
     for given in prepared:
-        _, count = found.get(given.ground.id, (given.ground, given.ground.kept_count))
-        found[given.ground.id] = (given.ground, max(count, given.spoken_count or 0))
+        ground = given.decided.ground
+        _, count = found.get(ground.id, (ground, ground.kept_count))
+        found[ground.id] = (ground, max(count, given.decided.spoken_count or 0))
     grown = [(ground, count) for ground, count in found.values() if count > ground.kept_count]
     for ground, count in grown:
         await decisions.add_spoken(
@@ -67,60 +60,23 @@ async def keep_spoken(tx: Transaction, prepared: Sequence[Prepared]) -> list[tup
     return grown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """What of a decision is another than before."""
-
-    record: dict[str, Any]
-    answer: bytes
-    news: bool  # it chooses or refuses otherwise
-    moved: bool  # something is to be done in members
-    undecided: bool  # it is the first of this intent
-    noted: bool  # the unit's row changes besides
-
-    @property
-    def writes(self) -> bool:
-        return self.news or self.moved or self.undecided or self.noted
-
-
-def _outcome(given: Prepared) -> _Outcome:
-    unit, plan, before = given.unit, given.plan, given.in_force
-    record = planning.decision_record(plan.decision)
-    answer = answer_digest(record)
-    deleting = unit.delete_time is not None
-    undecided = unit.decided_generation < unit.generation
-    timed = plan.decision.reconsider_at is not None or (
-        before is not None and before.words["reconsider_at"] is not None
-    )
-    return _Outcome(
-        record=record,
-        answer=answer,
-        news=not deleting and (before is None or before.answer_digest != answer),
-        moved=bool(plan.changed or plan.gone) or (deleting and undecided),
-        undecided=undecided,
-        noted=timed or unit.rebalance or plan.decision.memory != given.remembered,
-    )
-
-
-async def _add_decisions(
-    tx: Transaction, prepared: Sequence[Prepared], outcomes: Mapping[str, _Outcome]
-) -> dict[str, str]:
+async def _add_decisions(tx: Transaction, prepared: Sequence[Prepared]) -> dict[str, str]:
     """Store decisions; gives the ids of those in force by uid of the unit."""
     if not prepared:
         return {}
     fleets: dict[str, bytes] = {}
-    for ground in {given.ground.id: given.ground for given in prepared}.values():
+    for ground in {given.decided.ground.id: given.decided.ground for given in prepared}.values():
         fleets[ground.id] = await decisions.put_fleet(tx, await asyncio.to_thread(_packed, ground))
     made = [
         decisions.NewDecision(
             unit=given.unit,
             inputs_digest=given.plan.decision.inputs_digest,
-            record=outcomes[given.unit.uid].record,
-            answer_digest=outcomes[given.unit.uid].answer,
-            inputs=inputs_to_dict(given.inputs),
-            fleet_digest=fleets[given.ground.id],
-            ground=None if given.spoken_count is None else given.ground.id,
-            spoken_count=given.spoken_count or 0,
+            record=given.outcome.record,
+            answer_digest=given.outcome.answer_digest,
+            inputs=given.outcome.inputs,
+            fleet_digest=fleets[given.decided.ground.id],
+            ground=None if given.decided.spoken_count is None else given.decided.ground.id,
+            spoken_count=given.decided.spoken_count or 0,
         )
         for given in prepared
     ]
@@ -144,13 +100,18 @@ def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any
     )
 
 
-def _stored(given: Prepared, outcome: _Outcome, occupied: Sequence[tuple[str, ObjectKey]]) -> Stored:
+def _stored(
+    given: Prepared, occupied: Mapping[str, Sequence[tuple[str, ObjectKey]]], written: Collection[str]
+) -> Stored | None:
+    outcome, unit = given.outcome, given.unit
+    if unit.uid not in written:
+        return None if outcome.writes else Stored(wrote=False)
     # Of a unit that goes works may be left where there is no binding any more.
-    left = [line.cluster for line in given.unit.status.clusters] if given.unit.delete_time is not None else []
+    left = [line.cluster for line in unit.status.clusters] if unit.delete_time is not None else []
     return Stored(
         wrote=outcome.news or outcome.undecided or outcome.moved,
         clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
-        blocked=_blocked_text(occupied),
+        blocked=_blocked_text(occupied.get(unit.uid, ())),
         event=_event(given.plan) if outcome.news else None,
     )
 
@@ -175,7 +136,7 @@ async def _sync(
 
 
 def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, str]) -> works.UnitSync:
-    before = given.in_force.id if given.in_force is not None else ""
+    before = given.decided.in_force.id if given.decided.in_force is not None else ""
     decision_id = ids.get(given.unit.uid, before)
     return works.UnitSync(
         unit=given.unit,

@@ -17,14 +17,12 @@ def minds_others(placement: Placement) -> bool:
 
     Where it does not, `decide` gives the targets that it gave before: a place that was not the best one with the unit's
     own at hand is not the best one for being worse. What may change that is another affinity group that falls back or
-    returns, a leader or neighbour that moves, and points, which go by the best and worst of what fits, where they may
-    move something: when places are chosen anew for any reason, or when replicas are divided afresh.
+    returns, and points, which go by the best and worst of what fits, where they may move something: when places are
+    chosen anew for any reason, or when replicas are divided afresh. Leaders and neighbours that move tell themselves.
     """
     replicas = placement.replicas
     return bool(
         placement.groups
-        or placement.follows
-        or placement.affinities
         or Trigger.OTHER in placement.stability.replace_on
         or (replicas is not None and replicas.movement == Movement.FRESH)
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedsvc.api.services.explaining import explain_stored
-from fedsvc.controllers import deciding, health
+from fedsvc.controllers import health, preparing
 from fedsvc.controllers import placement as controller
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.fleet import FleetSpec
@@ -210,7 +210,7 @@ async def test_a_unit_that_was_decided_between_two_changes_of_the_fleet_is_woken
 async def test_a_cluster_that_is_forgotten_while_it_is_decided_on_is_decided_without_at_once(
     world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = deciding.prepare
+    whole = preparing.prepare
     forgotten: list[bool] = []
 
     async def forgetting(store: Any, *arguments: Any, **named: Any) -> Any:

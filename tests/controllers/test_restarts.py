@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from fedsvc.controllers import deciding
+from fedsvc.controllers import preparing
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override
@@ -251,7 +251,7 @@ async def test_a_policy_that_changes_while_a_unit_is_first_decided_with_it_is_no
     world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put_policies(world)
-    prepare = deciding.prepare
+    prepare = preparing.prepare
     changed = asyncio.Event()
 
     async def change_and_prepare(*arguments: Any, **named: Any) -> Any:

@@ -433,11 +433,8 @@ def test_a_unit_stays_where_it_is_when_a_cluster_gets_worse_that_it_is_not_on(
 ) -> None:
     placement = replace(
         unit.placement,
-        cluster_selector=LabelSelector(),
         groups=(),
         group_return=GroupReturnPolicy(),
-        follows=(),
-        affinities=(),
         replicas=data.draw(st.sampled_from((unit.placement.replicas, policy))),
         stability=replace(unit.placement.stability, replace_on=()),
     )

@@ -1,0 +1,181 @@
+"""What is to be written of units that were decided: manifests rendered, decisions compared, before any transaction."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fedsvc.controllers import planning
+from fedsvc.controllers.deciding import Decided
+from fedsvc.controllers.planning import UnitPlan, render_cluster
+from fedsvc.model.unit import Resource, Unit
+from fedsvc.model.work import DesiredWork
+from fedsvc.rendering.keys import ObjectKey
+from fedsvc.store import units
+from fedsvc.store.store import Store
+from fedsvc_placement import ClusterSnapshot, PlacedUnit, answer_digest
+from fedsvc_placement.inputs import inputs_to_dict
+
+_YIELD_SECONDS: Final = 0.005
+
+_MAX_RESOURCES: Final = 1_000
+"""Bodies of about so many are read at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What of a decision is another than before."""
+
+    record: dict[str, Any]
+    answer_digest: bytes
+    inputs: dict[str, Any]  # of the decision, where it is news
+    news: bool  # it chooses or refuses otherwise
+    moved: bool  # something is to be done in members
+    undecided: bool  # it is the first of this intent
+    noted: bool  # the unit's row changes besides
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written."""
+        return self.news or self.moved or self.undecided or self.noted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A unit that is decided and rendered, not stored yet."""
+
+    decided: Decided
+    outcome: Outcome
+    desired: dict[str, list[DesiredWork]]  # of changed clusters
+    bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
+
+    @property
+    def unit(self) -> Unit:
+        """The unit as it was read."""
+        return self.decided.unit
+
+    @property
+    def plan(self) -> UnitPlan:
+        """Where it will be."""
+        return self.decided.plan
+
+    @property
+    def work_count(self) -> int:
+        """Works that are to be written."""
+        return sum(len(found) for found in self.desired.values())
+
+
+async def prepare(store: Store, decided: Sequence[Decided]) -> list[Prepared]:
+    """Render what was decided and find what is to be written; yields to others every few milliseconds.
+
+    A unit that was applied anew meanwhile is left out: it is undecided, and looked at with the next batch.
+
+    Raises:
+        StoreUnavailableError: PostgreSQL does not answer.
+    """
+    found: list[Prepared] = []
+    plain = _PlainInputs()
+    for part in _parts(decided):
+        opened = await _bodies(store, part)
+        for one in part:
+            await asyncio.sleep(0)
+            plan = one.plan
+            if _lacks_bodies(one):
+                resources = opened[one.unit.uid]
+                if [(body.key, body.digest) for body in resources] != [
+                    (known.key, known.digest) for known in one.given.resources
+                ]:
+                    continue
+                plan = replace(plan, renderings=replace(plan.renderings, resources=resources))
+            desired, bodies = await _render(plan, one.ground.prepared.clusters_by_name)
+            outcome = _outcome(one, plain)
+            found.append(Prepared(decided=one, outcome=outcome, desired=desired, bodies=bodies))
+    return found
+
+
+def _parts(decided: Sequence[Decided]) -> Iterator[list[Decided]]:
+    """Cut so that the bodies of one part may be held in memory together."""
+    part: list[Decided] = []
+    count = 0
+    for one in decided:
+        if part and count + one.unit.resource_count > _MAX_RESOURCES:
+            yield part
+            part, count = [], 0
+        part.append(one)
+        count += one.unit.resource_count
+    if part:
+        yield part
+
+
+def _lacks_bodies(one: Decided) -> bool:
+    return bool(one.plan.changed) and any(resource.body is None for resource in one.given.resources)
+
+
+async def _bodies(store: Store, part: Sequence[Decided]) -> Mapping[str, Sequence[Resource]]:
+    lacking = [one.unit.uid for one in part if _lacks_bodies(one)]
+    if not lacking:
+        return {}
+    async with store.reader() as tx:
+        return await units.resources_by_unit(tx, lacking, opened=lacking)
+
+
+class _PlainInputs:
+    """Inputs of decisions as JSON types; neighbours that several units mind are made plain once."""
+
+    def __init__(self) -> None:
+        self._neighbours: dict[int, tuple[tuple[PlacedUnit, ...], Any]] = {}  # by identity, which is held
+
+    def of(self, one: Decided) -> dict[str, Any]:
+        neighbours = one.inputs.neighbours
+        if not neighbours:
+            return inputs_to_dict(one.inputs)
+        if id(neighbours) not in self._neighbours:
+            plain = inputs_to_dict(one.inputs)
+            self._neighbours[id(neighbours)] = (neighbours, plain["neighbours"])
+            return plain
+        _, shared = self._neighbours[id(neighbours)]
+        return {**inputs_to_dict(replace(one.inputs, neighbours=())), "neighbours": shared}
+
+
+def _outcome(one: Decided, plain: _PlainInputs) -> Outcome:
+    unit, plan, before = one.unit, one.plan, one.in_force
+    record = planning.decision_record(plan.decision)
+    answer = answer_digest(record)
+    deleting = unit.delete_time is not None
+    undecided = unit.decided_generation < unit.generation
+    timed = plan.decision.reconsider_at is not None or (
+        before is not None and before.words["reconsider_at"] is not None
+    )
+    news = not deleting and (before is None or before.answer_digest != answer)
+    return Outcome(
+        record=record,
+        answer_digest=answer,
+        inputs=plain.of(one) if news else {},
+        news=news,
+        moved=bool(plan.changed or plan.gone) or (deleting and undecided),
+        undecided=undecided,
+        noted=timed or unit.rebalance or plan.decision.memory != one.remembered,
+    )
+
+
+async def _render(
+    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot]
+) -> tuple[dict[str, list[DesiredWork]], tuple[tuple[ObjectKey, bytes, bytes], ...]]:
+    desired: dict[str, list[DesiredWork]] = {}
+    bodies: dict[bytes, tuple[ObjectKey, bytes, bytes]] = {}
+    started = time.monotonic()
+    for name in plan.changed:
+        found = desired[name] = []
+        for rendered in render_cluster(plan, fleet[name]):
+            digest = None
+            if rendered.manifest is not None:
+                digest = rendered.manifest.digest
+                bodies.setdefault(digest, (rendered.key, digest, rendered.manifest.body))
+            found.append(
+                DesiredWork(cluster=name, key=rendered.key, wave=rendered.wave, digest=digest, error=rendered.error)
+            )
+            if time.monotonic() - started > _YIELD_SECONDS:
+                await asyncio.sleep(0)
+                started = time.monotonic()
+    return desired, tuple(bodies.values())
