@@ -8,7 +8,7 @@ equal bytes, however they came about.
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fedsvc_placement.model import (
     ClusterVerdict,
@@ -21,6 +21,8 @@ from fedsvc_placement.model import (
     in_columns,
 )
 from fedsvc_placement.record import from_plain, to_plain
+
+T = TypeVar("T")
 
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 _CODE_OF = {code: index for index, code in enumerate(_CODES)}
@@ -157,8 +159,8 @@ def _kind_of(entry: ClusterVerdict) -> Hashable:
 
 
 def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
-    verdicts = _Numbered()
-    scores: dict[ScorePart, int] = {}
+    verdicts = _Numbered[Verdict]()
+    scores = _Numbered[ScorePart]()
     kinds: dict[Hashable, int] = {}
     plain: list[dict[str, Any]] = []
     number_of: dict[int, int] = {}
@@ -172,15 +174,15 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
             if kind.score:
-                plain[-1]["score"] = [scores.setdefault(part, len(scores)) for part in kind.score]
+                plain[-1]["score"] = [scores.number(part) for part in kind.score]
     record: dict[str, Any] = {
         "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],
         "kinds": plain,
         "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
-    if scores:
-        record["scores"] = [to_plain(part) for part in scores]
+    if scores.found:
+        record["scores"] = [{"name": part.name, "value": part.value, "message": part.message} for part in scores.found]
     rooms = {key: values for key, values in zip(found.workloads, found.rooms, strict=True) if _any_known(values)}
     if rooms:
         record["workloads"] = list(rooms)
@@ -210,28 +212,28 @@ def _codes(kind_of: Sequence[int], number_of: Mapping[int, int], count: int) -> 
     return "".join([code_of[index] for index in kind_of])
 
 
-class _Numbered:
-    """Numbers verdicts, equal ones alike; most are the same value, which is faster to tell."""
+class _Numbered(Generic[T]):
+    """Numbers values, equal ones alike; most are the same value, which is faster to tell."""
 
     def __init__(self) -> None:
-        self.found: list[Verdict] = []
-        self._of_rules: dict[int, tuple[int, ...]] = {}
+        self.found: list[T] = []
+        self._of_many: dict[int, tuple[int, ...]] = {}
         self._by_id: dict[int, int] = {}
-        self._by_value: dict[Verdict, int] = {}
+        self._by_value: dict[T, int] = {}
 
-    def numbers(self, rules: tuple[Verdict, ...]) -> tuple[int, ...]:
-        found = self._of_rules.get(id(rules))
+    def numbers(self, values: tuple[T, ...]) -> tuple[int, ...]:
+        found = self._of_many.get(id(values))
         if found is None:
-            found = self._of_rules[id(rules)] = tuple([self.number(verdict) for verdict in rules])
+            found = self._of_many[id(values)] = tuple([self.number(value) for value in values])
         return found
 
-    def number(self, verdict: Verdict) -> int:
-        index = self._by_id.get(id(verdict))
+    def number(self, value: T) -> int:
+        index = self._by_id.get(id(value))
         if index is None:
-            index = self._by_value.setdefault(verdict, len(self.found))
+            index = self._by_value.setdefault(value, len(self.found))
             if index == len(self.found):
-                self.found.append(verdict)
-            self._by_id[id(verdict)] = index
+                self.found.append(value)
+            self._by_id[id(value)] = index
         return index
 
 

@@ -97,14 +97,16 @@ class Eligibility:
         own: dict[int, Standing] = {}
         for place in self.timed:
             own[place] = _standing(self.unit, self.fleet, place, bound=place in here, now=now)
+        known = self._bound
         for place in here:
             if place not in own:
-                own[place] = self._bound_at(place, now)
+                own[place] = known.get(place) or self._bound_at(place, now)
         standings = list(self.unbound)
         usual = True
         for place, standing in own.items():
             standings[place] = standing
-            usual = usual and standing.judged.fits == (place in self.places)
+            if standing.judged.fits != (place in self.places):
+                usual = False
         if usual:
             fitting = list(self.fitting)
             for place, standing in own.items():
@@ -115,9 +117,7 @@ class Eligibility:
         return Field(standings=standings, fitting=fitting, own=own, usual=usual, eligibility=self)
 
     def _bound_at(self, place: int, now: datetime) -> Standing:
-        found = self._bound.get(place)
-        if found is None:
-            found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
+        found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
         return found
 
 

@@ -134,9 +134,14 @@ def lacking(rooms: Rooms | None, names: Sequence[str]) -> int:
     if rooms is None:
         return 0
     if rooms.duplicated:
-        return sum(need - room for name in names for need, room in zip(rooms.needs, rooms.room(name), strict=True))
-    held = [sum(rooms.room(name)[place] for name in names) for place in range(len(rooms.needs))]
-    return sum(max(0, need - room) for need, room in zip(rooms.needs, held, strict=True))
+        return sum([sum(rooms.needs) - sum(rooms.room(name)) for name in names])
+    left = list(rooms.needs)
+    for name in names:
+        # The first few most often have room for all, however many there are.
+        if not any(left):
+            break
+        left = [max(0, need - room) for need, room in zip(left, rooms.room(name), strict=True)]
+    return sum(left)
 
 
 def suffices(rooms: Rooms, name: str) -> bool:

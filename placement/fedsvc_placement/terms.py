@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 from fedsvc_placement.model import ClusterSnapshot, Mode, ReplicaPolicy, Strategy
 from fedsvc_placement.selectors import matches_cluster
@@ -11,9 +12,11 @@ from fedsvc_placement.selectors import matches_cluster
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """A cluster that is chosen for a unit, or is there for its overflow."""
+class Chosen(NamedTuple):
+    """A cluster that is chosen for a unit, or is there for its overflow.
+
+    A tuple, which is made in a quarter of the time: a division may have a thousand.
+    """
 
     # The cluster, its capacity without what the unit is given now.
     cluster: ClusterSnapshot
