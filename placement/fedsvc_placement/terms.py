@@ -9,8 +9,6 @@ from typing import NamedTuple
 from fedsvc_placement.model import ClusterSnapshot, Mode, ReplicaPolicy, Strategy
 from fedsvc_placement.selectors import matches_cluster
 
-_MASK = (1 << 64) - 1
-
 
 class Chosen(NamedTuple):
     """A cluster that is chosen for a unit, or is there for its overflow.
@@ -110,14 +108,14 @@ def tie_break(unit: str, cluster: str) -> tuple[int, str]:
     return ties_of(unit, [name_number(cluster)])[0], cluster
 
 
-def ties_of(unit: str, numbers: Sequence[int]) -> list[int]:
-    """Return the hashes of `tie_break` for many clusters, given the `name_number` of each.
+def ties_of(unit: str, numbers: Sequence[int], bits: int = 64) -> list[int]:
+    """Return the hashes of `tie_break` for many clusters, given the `name_number` of each; so many of their first bits.
 
     The product of two hashes, modulo 2**64: as evenly spread as a hash of both, at a tenth of the time. An odd factor
     maps different numbers to different ones.
     """
-    factor = name_number(unit) | 1
-    return [number * factor & _MASK for number in numbers]
+    factor, cut, mask = name_number(unit) | 1, 64 - bits, (1 << bits) - 1
+    return [number * factor >> cut & mask for number in numbers]
 
 
 @lru_cache(maxsize=1 << 15)

@@ -57,6 +57,18 @@ def test_a_record_in_little_room_says_all_that_the_wide_one_says(decision: Decis
     assert explain_lines(read) == explain_lines(decision)
 
 
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda decision: decision.unit)
+def test_a_record_of_engine_3_is_read(decision: Decision) -> None:
+    """There each kind had the parts of its score itself."""
+    record = json.loads(json.dumps(to_record(decision)))
+    scores = record["clusters"].pop("scores", ())
+    for kind in record["clusters"]["kinds"]:
+        if "score" in kind:
+            kind["score"] = [scores[index] for index in kind["score"]]
+
+    assert from_dict(record) == decision
+
+
 def test_records_in_little_room_are_small() -> None:
     wide, small = (sum(len(json.dumps(form(one))) for one in DECISIONS) for form in (to_dict, to_record))
 
