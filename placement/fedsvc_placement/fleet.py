@@ -15,7 +15,6 @@ from fedsvc_placement.model import (
     PlacedUnit,
     Placement,
     Spoken,
-    SpreadConstraint,
     UnitAffinity,
 )
 from fedsvc_placement.neighbourhood import Neighbourhood
@@ -102,18 +101,6 @@ class PreparedFleet:
             ("groups", by, label_key),
             lambda: {cluster.name: group_of(cluster, by, label_key) for cluster in self.clusters},
         )
-
-    def nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
-        """Tell whether the groups of each constraint lie within those of another, from the finest to the coarsest."""
-        return self.keep(("nests", spread), lambda: self._nests(spread))
-
-    def _nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
-        columns = [self.groups(entry.by, entry.label_key) for entry in spread]
-        # A cluster of which a group is not known is never chosen.
-        rows = [row for name in self.names if all(row := tuple([column[name] for column in columns]))]
-        counts = [len({row[index] for row in rows}) for index in range(len(spread))]
-        order = sorted(range(len(spread)), key=lambda index: counts[index])
-        return all(len({(row[fine], row[coarse]) for row in rows}) == counts[fine] for coarse, fine in pairwise(order))
 
     def reserve_ppm(self) -> int:
         """Return the part of each cluster's room, in millionths, that head-room keeps back."""

@@ -99,20 +99,17 @@ def tier_of(policy: ReplicaPolicy, rule: int) -> int:
     return rule if tier is None else tier
 
 
-def tie_break(unit: str, cluster: str) -> tuple[int, str]:
-    """Return a cluster's place among equals for a unit: a hash, the same everywhere; the name ends the last ties.
-
-    With the unit's key in it, single replicas of many units spread over the clusters, while the workloads of one unit
-    stay together.
-    """
-    return ties_of(unit, [name_number(cluster)])[0], cluster
-
-
 def ties_of(unit: str, numbers: Sequence[int], bits: int = 64) -> list[int]:
-    """Return the hashes of `tie_break` for many clusters, given the `name_number` of each; so many of their first bits.
+    """Return the places of clusters among equals for a unit: hashes, the same everywhere, of which lower ones win.
 
-    The product of two hashes, modulo 2**64: as evenly spread as a hash of both, at a tenth of the time. An odd factor
-    maps different numbers to different ones.
+    With the unit's key in them, single replicas of many units spread over the clusters, while the workloads of one unit
+    stay together. Each is the product of two hashes, modulo 2**64: as evenly spread as a hash of both, at a tenth of
+    the time. An odd factor maps different numbers to different ones; the name ends what ties there are left.
+
+    Args:
+        unit: its key.
+        numbers: the `name_number` of each cluster.
+        bits: so many bits of each, the first ones.
     """
     factor, cut, mask = name_number(unit) | 1, 64 - bits, (1 << bits) - 1
     return [number * factor >> cut & mask for number in numbers]
