@@ -136,9 +136,12 @@ def _fleet_digest(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> list[
     if names:
         found.append(_each(fleet, lambda cluster: _scores(cluster, names, now)))
     if any(preference.near_regions for preference in placement.preferences):
-        distances = sorted([*regions, distance] for regions, distance in fleet.distances_ms.items())
-        found.append(fleet.keep(("digest", "distances"), lambda: _sha(distances)))
+        found.append(fleet.keep(("digest", "distances"), lambda: _distances(fleet)))
     return found
+
+
+def _distances(fleet: PreparedFleet) -> str:
+    return _sha(sorted([*regions, distance] for regions, distance in fleet.distances_ms.items()))
 
 
 def _location(cluster: ClusterSnapshot) -> Any:

@@ -131,7 +131,7 @@ def eligibility_of(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Elig
 
 
 def _eligibility(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligibility:
-    unbound = tuple(_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters)))
+    unbound = _unbound(unit, fleet, now)
     timed = tuple(standing.place for standing in unbound if standing.judged.ends)
     fitting = tuple(standing for standing in unbound if standing.judged.fits and not standing.judged.ends)
     return Eligibility(
@@ -141,6 +141,20 @@ def _eligibility(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligib
         fitting=fitting,
         places={standing.place: index for index, standing in enumerate(fitting)},
         timed=timed,
+    )
+
+
+def _unbound(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> tuple[Standing, ...]:
+    if any(rule.by_name(unit) for rule in _rules_of(unit, fleet)):
+        return tuple([_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters))])
+    # What differs in name and room alone is judged once.
+    first = {likeness: place for place, likeness in reversed(list(enumerate(fleet.likeness())))}
+    judged = {likeness: _standing(unit, fleet, place, bound=False, now=now).judged for likeness, place in first.items()}
+    return tuple(
+        [
+            Standing(cluster=cluster, place=place, bound=False, judged=judged[likeness])
+            for place, (cluster, likeness) in enumerate(zip(fleet.clusters, fleet.likeness(), strict=True))
+        ]
     )
 
 
