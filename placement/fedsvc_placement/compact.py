@@ -177,11 +177,12 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
         indexes = verdicts.numbers(kind.rules)
         if kind.select is not None:
             indexes = (*indexes, verdicts.number(kind.select))
-        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, kind.score), len(kinds))
+        parts = scores.numbers(kind.score)
+        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, parts), len(kinds))
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
-            if kind.score:
-                plain[-1]["score"] = [scores.number(part) for part in kind.score]
+            if parts:
+                plain[-1]["score"] = list(parts)
     record: dict[str, Any] = {
         "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],

@@ -106,7 +106,11 @@ def verdicts_of(
             _tell_scarce(kinds, kind_of, partition, refusals, rooms)
     look_of = looks_of(measures)
     known: dict[Hashable, int] = {}
-    for place in {*field_.own, *(taken if refusals is not None else taken - kept)}:
+    own = {*field_.own, *(taken - kept)}
+    if refusals is not None:
+        # What was learned of a cluster holds for this unit alone.
+        own |= taken | {places[name] for name in (rooms.own if rooms is not None else ())}
+    for place in own:
         standing = field_.standings[place]
         judged, name = standing.judged, standing.cluster.name
         # Without refusals, clusters of a class that were judged alike, taken and kept alike are told alike.
