@@ -2,21 +2,22 @@
 
     ./dev bench placement --seconds 0.2 --clusters 10,100,1000,5000 --units 1000,4000
 
-Every mode is decided under spread constraints, for a unit that is placed already, on a fleet that other units were
-decided on before (`warm`), and once on a fleet that is not (`cold`). Times are processor times of this process, so
-that other work on the machine counts little. `sorts` is the time in those that sorting the clusters by score takes, in
-the same run: what no engine that looks at every cluster can go below. `grows` is the exponent by which time grows with
-clusters, fitted over all sizes from 100: 1.0 is linear.
+Every mode is decided under spread constraints and on all clusters there are, for a unit that is placed already, on a
+fleet that other units were decided on before (`warm`), and once on a fleet that is not (`cold`). Times are processor
+times of this process, so that other work on the machine counts little. `sorts` is the time in those that sorting the
+clusters by score takes, in the same run: what no engine that looks at every cluster can go below. `grows` is the
+exponent by which time grows with clusters, fitted over all sizes from 100: 1.0 is linear.
 
 The batch decides all units again after the clusters of one of twenty regions got a NoExecute taint, records included.
 """
 
 import argparse
-import json
 import math
 import resource
 import time
 from collections.abc import Callable, Sequence
+
+import orjson
 
 from bench.placement_cases import ALL, BY_CLUSTER, BY_REGION, NOW, SIZES, STRATEGIES, fleet_of, units_of, without_region
 from fedsvc_placement import (
@@ -81,7 +82,7 @@ def singles(sizes: Sequence[int], seconds: float) -> None:
     print("one decision, warm: milliseconds (sorts); cold at the largest size\n")
     print(f"{'':34}" + "".join(f"{size:>16}" for size in sizes) + f"{'grows':>8}{'cold':>10}")
     for name, policy in STRATEGIES.items():
-        for title, spread in (("cluster", BY_CLUSTER), ("region, cluster", BY_REGION)):
+        for title, spread in (("by cluster", BY_CLUSTER), ("by region, cluster", BY_REGION), ("on all", ())):
             unit = unit_with(Placement(cluster_selector=ALL, spread=spread, replicas=policy))
             times = []
             for fleet in fleets.values():
@@ -96,7 +97,7 @@ def singles(sizes: Sequence[int], seconds: float) -> None:
             figures = "".join(
                 f"{f'{1000 * one:.2f} ({one / sorting[size]:.1f})':>16}" for size, one in zip(sizes, times, strict=True)
             )
-            print(f"{name + ' by ' + title:34}{figures}{growth(sizes, times):>8}{1000 * cold:>10.1f}", flush=True)
+            print(f"{name + ' ' + title:34}{figures}{growth(sizes, times):>8}{1000 * cold:>10.1f}", flush=True)
 
 
 def batch(count: int, clusters: int) -> float:
@@ -117,7 +118,7 @@ def batch(count: int, clusters: int) -> float:
     for decision in decide_all(asks, prepare_fleet(after), NOW):
         deciding += time.process_time() - start
         start = time.process_time()
-        size += len(json.dumps(to_record(decision)))
+        size += len(orjson.dumps(to_record(decision)))
         recording += time.process_time() - start
         moved += bool(decision.moves)
         start = time.process_time()

@@ -22,7 +22,7 @@ units at once: `decide_all`. What if: `supposed_fleet`. Again, to the same bytes
 
 from fedsvc_placement.batch import Ask, added_replicas, decide_all, in_order
 from fedsvc_placement.capacity import take
-from fedsvc_placement.compact import answer_digest, from_dict, same_answer, to_record
+from fedsvc_placement.compact import answer_digest, from_dict, to_record
 from fedsvc_placement.decide import decide
 from fedsvc_placement.digest import ENGINE_VERSION
 from fedsvc_placement.explain import explain_lines
@@ -207,7 +207,6 @@ __all__ = [
     "next_change",
     "prepare_fleet",
     "remember",
-    "same_answer",
     "supposed_fleet",
     "supposed_unit",
     "take",

@@ -48,9 +48,10 @@ def choose(measures: Measures, field: Field, occasion: Occasion) -> Choice:
     """
     placement = measures.unit.placement
     if not placement.groups:
-        bound = tuple(one for _, one in sorted(field.own.items()) if one.bound and one.judged.fits)
+        own = [field.own[place] for place in sorted(field.own)]
+        bound = tuple([one for one in own if one.bound and one.judged.fits])
         pool = Pool(standings=field.fitting, tiers={}, bound=bound, key=("all",) if field.usual else None)
-        return _settle(measures, pool, GroupChoice(index=0), occasion)
+        return _settle(measures, pool, GroupChoice(index=0), occasion, select(measures, pool, keep=False))
     pools = [pool_of(measures, field, index) for index in range(len(placement.groups))]
     known: dict[int, Selection] = {}
 
@@ -60,13 +61,13 @@ def choose(measures: Measures, field: Field, occasion: Occasion) -> Choice:
         return known[index]
 
     group = choose_group(placement, pools, best, occasion)
-    return _with_leavers(_settle(measures, pools[group.index], group, occasion), group, field, occasion.now)
+    taken = _settle(measures, pools[group.index], group, occasion, best(group.index))
+    return _with_leavers(taken, group, field, occasion.now)
 
 
-def _settle(measures: Measures, pool: Pool, group: GroupChoice, occasion: Occasion) -> Choice:
+def _settle(measures: Measures, pool: Pool, group: GroupChoice, occasion: Occasion, best: Selection) -> Choice:
     """Choose within a group: the best, or the best that keeps what is there."""
     placement, memory = measures.unit.placement, occasion.memory
-    best = select(measures, pool, keep=False)
     bound = {standing.cluster.name for standing in pool.bound}
     keeping = select(measures, pool, keep=True) if bound - set(best.names) else best
     taken = best if occasion.free else keeping

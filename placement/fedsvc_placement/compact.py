@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fedsvc_placement.model import (
     ClusterVerdict,
@@ -23,6 +23,8 @@ from fedsvc_placement.model import (
     in_columns,
 )
 from fedsvc_placement.record import from_plain, to_plain
+
+T = TypeVar("T")
 
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 _CODE_OF = {code: index for index, code in enumerate(_CODES)}
@@ -97,45 +99,38 @@ def from_dict(data: Mapping[str, Any]) -> Decision:
     return replace(decision, clusters=read, divisions=tuple(divisions))
 
 
-def same_answer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two records, in either form, say the same of where a unit runs and why.
+def answer_digest(record: Mapping[str, Any]) -> bytes:
+    """Return a digest that records, in either form, have in common when they say the same of where a unit runs and why.
 
     What they say of the run does not count: digest of inputs, moves, what was there before, scores, room, rules that
     are met, and what was merely learned. A decision that was carried out and is made again is the same answer.
     """
-    return bool(_answer(one) == _answer(other))
-
-
-def answer_digest(record: Mapping[str, Any]) -> bytes:
-    """Return a digest that records have in common just when they give the `same_answer`."""
-    rest, told, memory = _answer(record)
-    said: dict[str, int] = {}
-    known: dict[tuple[bool, int], int] = {}  # by identity of what fails: clusters of a kind share it
-    numbers = []
-    for _, chosen, failing in told:
-        key = (chosen, id(failing))
-        if key not in known:
-            known[key] = said.setdefault(json.dumps([chosen, failing], sort_keys=True), len(said))
-        numbers.append(known[key])
-    plain = [rest, memory, [name for name, *_ in told], list(said), numbers]
+    names, said, kind_of = _said(record["clusters"])
+    # Kinds that say the same are one, numbered as they come first.
+    numbers: dict[str, int] = {}
+    number_of = {
+        code: numbers.setdefault(json.dumps(said[code], ensure_ascii=False, sort_keys=True), len(numbers))
+        for code in dict.fromkeys(kind_of)
+    }
+    plain = [*_beside_clusters(record), names, list(numbers), [number_of[code] for code in kind_of]]
     return sha256(json.dumps(plain, ensure_ascii=False, sort_keys=True).encode()).digest()
 
 
-def _answer(record: Mapping[str, Any]) -> Any:
+def _beside_clusters(record: Mapping[str, Any]) -> Any:
     skipped = {"inputs_digest", "moves", "divisions", "clusters", "memory"}
-    clusters = record["clusters"]
-    if isinstance(clusters, Mapping):
-        said = [
-            (kind["chosen"], _failing(clusters["verdicts"][index] for index in kind["verdicts"]))
-            for kind in clusters["kinds"]
-        ]
-        kind_of = clusters["kindOf"]
-        places = (_CODE_OF[code] for code in kind_of) if isinstance(kind_of, str) else kind_of
-        told = [(name, *said[index]) for name, index in zip(_names(clusters["names"]), places, strict=True)]
-    else:
-        told = [(entry["cluster"], entry["chosen"], _failing(entry["verdicts"])) for entry in clusters]
     memory = {name: value for name, value in record.get("memory", {}).items() if name != "learned"}
-    return {name: value for name, value in record.items() if name not in skipped}, told, memory
+    return {name: value for name, value in record.items() if name not in skipped}, memory
+
+
+def _said(clusters: Any) -> tuple[Sequence[str], Mapping[Any, Any], Sequence[Any]]:
+    """Return the names of clusters, what is said of each kind by its code, and the code of the kind of each."""
+    if not isinstance(clusters, Mapping):
+        told = [(entry["chosen"], _failing(entry["verdicts"])) for entry in clusters]
+        return tuple([entry["cluster"] for entry in clusters]), dict(enumerate(told)), range(len(told))
+    verdicts, kind_of = clusters["verdicts"], clusters["kindOf"]
+    told = [(kind["chosen"], _failing(verdicts[index] for index in kind["verdicts"])) for kind in clusters["kinds"]]
+    codes = _CODES if isinstance(kind_of, str) else range(len(told))
+    return _names(clusters["names"]), dict(zip(codes, told, strict=False)), kind_of
 
 
 def _failing(verdicts: Iterable[Any]) -> list[Any]:
@@ -174,8 +169,8 @@ def _kind_of(entry: ClusterVerdict) -> Hashable:
 
 
 def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
-    verdicts = _Numbered()
-    scores: dict[ScorePart, int] = {}
+    verdicts = _Numbered[Verdict]()
+    scores = _Numbered[ScorePart]()
     kinds: dict[Hashable, int] = {}
     plain: list[dict[str, Any]] = []
     number_of: dict[int, int] = {}
@@ -185,19 +180,20 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
         indexes = verdicts.numbers(kind.rules)
         if kind.select is not None:
             indexes = (*indexes, verdicts.number(kind.select))
-        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, kind.score), len(kinds))
+        parts = scores.numbers(kind.score)
+        number = number_of[index] = kinds.setdefault((kind.chosen, kind.bound, indexes, parts), len(kinds))
         if number == len(plain):
             plain.append({"chosen": kind.chosen, "bound": kind.bound, "verdicts": list(indexes)})
-            if kind.score:
-                plain[-1]["score"] = [scores.setdefault(part, len(scores)) for part in kind.score]
+            if parts:
+                plain[-1]["score"] = list(parts)
     record: dict[str, Any] = {
         "names": _names_text(found.names),
         "verdicts": [to_plain(verdict) for verdict in verdicts.found],
         "kinds": plain,
         "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
-    if scores:
-        record["scores"] = [to_plain(part) for part in scores]
+    if scores.found:
+        record["scores"] = [{"name": part.name, "value": part.value, "message": part.message} for part in scores.found]
     rooms = {key: values for key, values in zip(found.workloads, found.rooms, strict=True) if _any_known(values)}
     if rooms:
         record["workloads"] = list(rooms)
@@ -227,28 +223,28 @@ def _codes(kind_of: Sequence[int], number_of: Mapping[int, int], count: int) -> 
     return "".join([code_of[index] for index in kind_of])
 
 
-class _Numbered:
-    """Numbers verdicts, equal ones alike; most are the same value, which is faster to tell."""
+class _Numbered(Generic[T]):
+    """Numbers values, equal ones alike; most are the same value, which is faster to tell."""
 
     def __init__(self) -> None:
-        self.found: list[Verdict] = []
-        self._of_rules: dict[int, tuple[int, ...]] = {}
+        self.found: list[T] = []
+        self._of_many: dict[int, tuple[int, ...]] = {}
         self._by_id: dict[int, int] = {}
-        self._by_value: dict[Verdict, int] = {}
+        self._by_value: dict[T, int] = {}
 
-    def numbers(self, rules: tuple[Verdict, ...]) -> tuple[int, ...]:
-        found = self._of_rules.get(id(rules))
+    def numbers(self, values: tuple[T, ...]) -> tuple[int, ...]:
+        found = self._of_many.get(id(values))
         if found is None:
-            found = self._of_rules[id(rules)] = tuple([self.number(verdict) for verdict in rules])
+            found = self._of_many[id(values)] = tuple([self.number(value) for value in values])
         return found
 
-    def number(self, verdict: Verdict) -> int:
-        index = self._by_id.get(id(verdict))
+    def number(self, value: T) -> int:
+        index = self._by_id.get(id(value))
         if index is None:
-            index = self._by_value.setdefault(verdict, len(self.found))
+            index = self._by_value.setdefault(value, len(self.found))
             if index == len(self.found):
-                self.found.append(verdict)
-            self._by_id[id(verdict)] = index
+                self.found.append(value)
+            self._by_id[id(value)] = index
         return index
 
 

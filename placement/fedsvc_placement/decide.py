@@ -84,7 +84,7 @@ def decide(
     course = Course(
         ended={
             standing.cluster.name: [end for end in standing.judged.ends if end <= now]
-            for _, standing in sorted(field.own.items())
+            for standing in field.own.values()
             if standing.judged.ends
         },
         field=field,

@@ -68,10 +68,7 @@ def inputs_digest(
             [_plain(kind) for kind in sorted(unit.kinds)],
             _fleet_digest(unit, fleet, now),
             _others(unit, fleet),
-            [
-                [binding.cluster, None if binding.replicas is None else sorted(binding.replicas.items())]
-                for binding in previous
-            ],
+            [[binding.cluster, None if binding.replicas is None else _items(binding.replicas)] for binding in previous],
             [[cluster, [_plain(end) for end in ends]] for cluster, ends in sorted(course.ended.items()) if ends],
             [] if rooms is None else _rooms(rooms, course.field),
             [] if course.before == _FORGOTTEN else _plain(course.before),
@@ -102,6 +99,10 @@ def _column_digest(workload: str, column: Column, field: Field) -> list[str]:
         sha = sha256(repr(eligibility.among_fitting(column.values)).encode()).hexdigest()
         kept = eligibility.room_digests[key] = (column.version, sha)
     return [workload, kept[1]]
+
+
+def _items(replicas: Mapping[str, int]) -> Any:
+    return sorted(replicas.items()) if len(replicas) > 1 else list(replicas.items())
 
 
 def _workload(workload: WorkloadInput) -> Any:
@@ -135,9 +136,12 @@ def _fleet_digest(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> list[
     if names:
         found.append(_each(fleet, lambda cluster: _scores(cluster, names, now)))
     if any(preference.near_regions for preference in placement.preferences):
-        distances = sorted([*regions, distance] for regions, distance in fleet.distances_ms.items())
-        found.append(fleet.keep(("digest", "distances"), lambda: _sha(distances)))
+        found.append(fleet.keep(("digest", "distances"), lambda: _distances(fleet)))
     return found
+
+
+def _distances(fleet: PreparedFleet) -> str:
+    return _sha(sorted([*regions, distance] for regions, distance in fleet.distances_ms.items()))
 
 
 def _location(cluster: ClusterSnapshot) -> Any:

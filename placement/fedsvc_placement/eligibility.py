@@ -97,14 +97,16 @@ class Eligibility:
         own: dict[int, Standing] = {}
         for place in self.timed:
             own[place] = _standing(self.unit, self.fleet, place, bound=place in here, now=now)
+        known = self._bound
         for place in here:
             if place not in own:
-                own[place] = self._bound_at(place, now)
+                own[place] = known.get(place) or self._bound_at(place, now)
         standings = list(self.unbound)
         usual = True
         for place, standing in own.items():
             standings[place] = standing
-            usual = usual and standing.judged.fits == (place in self.places)
+            if standing.judged.fits != (place in self.places):
+                usual = False
         if usual:
             fitting = list(self.fitting)
             for place, standing in own.items():
@@ -115,9 +117,7 @@ class Eligibility:
         return Field(standings=standings, fitting=fitting, own=own, usual=usual, eligibility=self)
 
     def _bound_at(self, place: int, now: datetime) -> Standing:
-        found = self._bound.get(place)
-        if found is None:
-            found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
+        found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)
         return found
 
 
@@ -131,7 +131,7 @@ def eligibility_of(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Elig
 
 
 def _eligibility(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligibility:
-    unbound = tuple(_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters)))
+    unbound = _unbound(unit, fleet, now)
     timed = tuple(standing.place for standing in unbound if standing.judged.ends)
     fitting = tuple(standing for standing in unbound if standing.judged.fits and not standing.judged.ends)
     return Eligibility(
@@ -141,6 +141,20 @@ def _eligibility(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> Eligib
         fitting=fitting,
         places={standing.place: index for index, standing in enumerate(fitting)},
         timed=timed,
+    )
+
+
+def _unbound(unit: UnitInput, fleet: PreparedFleet, now: datetime) -> tuple[Standing, ...]:
+    if any(rule.by_name(unit) for rule in _rules_of(unit, fleet)):
+        return tuple([_standing(unit, fleet, place, bound=False, now=now) for place in range(len(fleet.clusters))])
+    # What differs in name and room alone is judged once.
+    first = {likeness: place for place, likeness in reversed(list(enumerate(fleet.likeness())))}
+    judged = {likeness: _standing(unit, fleet, place, bound=False, now=now).judged for likeness, place in first.items()}
+    return tuple(
+        [
+            Standing(cluster=cluster, place=place, bound=False, judged=judged[likeness])
+            for place, (cluster, likeness) in enumerate(zip(fleet.clusters, fleet.likeness(), strict=True))
+        ]
     )
 
 

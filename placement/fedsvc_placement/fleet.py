@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fedsvc_placement.capacity import demand_of, fitting_demand, reserve_ppm, settled, take
 from fedsvc_placement.columns import Column
 from fedsvc_placement.model import (
+    Capacity,
     ClusterSnapshot,
     Dataset,
     Fleet,
@@ -15,7 +16,6 @@ from fedsvc_placement.model import (
     PlacedUnit,
     Placement,
     Spoken,
-    SpreadConstraint,
     UnitAffinity,
 )
 from fedsvc_placement.neighbourhood import Neighbourhood
@@ -47,7 +47,7 @@ class PreparedFleet:
     # What depends on the units besides.
     _kept_beside: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
     _placements: dict[int, tuple[Placement, int]] = field(default_factory=dict, repr=False, compare=False)
-    _left: dict[str, tuple[ClusterSnapshot, int]] = field(default_factory=dict, repr=False, compare=False)
+    _left: dict[str, tuple[Capacity | None, int]] = field(default_factory=dict, repr=False, compare=False)
     _neighbourhoods: dict[Hashable, Neighbourhood] = field(default_factory=dict, repr=False, compare=False)
     # Places of clusters in which room was spoken for, one by one.
     _changes: list[int] = field(default_factory=list, repr=False, compare=False)
@@ -108,18 +108,6 @@ class PreparedFleet:
             lambda: {cluster.name: group_of(cluster, by, label_key) for cluster in self.clusters},
         )
 
-    def nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
-        """Tell whether the groups of each constraint lie within those of another, from the finest to the coarsest."""
-        return self.keep(("nests", spread), lambda: self._nests(spread))
-
-    def _nests(self, spread: tuple[SpreadConstraint, ...]) -> bool:
-        columns = [self.groups(entry.by, entry.label_key) for entry in spread]
-        # A cluster of which a group is not known is never chosen.
-        rows = [row for name in self.names if all(row := tuple([column[name] for column in columns]))]
-        counts = [len({row[index] for row in rows}) for index in range(len(spread))]
-        order = sorted(range(len(spread)), key=lambda index: counts[index])
-        return all(len({(row[fine], row[coarse]) for row in rows}) == counts[fine] for coarse, fine in pairwise(order))
-
     def reserve_ppm(self) -> int:
         """Return the part of each cluster's room, in millionths, that head-room keeps back."""
         headroom = self.headroom
@@ -130,7 +118,7 @@ class PreparedFleet:
         demand = tuple(demand_of(requests))
 
         def count(place: int) -> int | None:
-            capacity = self.left(self.clusters[place])[0].capacity
+            capacity, _ = self._capacity(self.clusters[place])
             return None if capacity is None else fitting_demand(capacity, demand)
 
         column = self.keep(
@@ -145,12 +133,15 @@ class PreparedFleet:
 
         Left is what its nodes have free without what was granted, is kept back as head-room, or was `spoken_for` since.
         """
+        capacity, version = self._capacity(cluster)
+        return replace(cluster, capacity=capacity), version
+
+    def _capacity(self, cluster: ClusterSnapshot) -> tuple[Capacity | None, int]:
         found = self._left.get(cluster.name)
         if found is None:
-            free = cluster
-            if cluster.capacity is not None:
-                free = replace(cluster, capacity=settled(cluster.capacity, self.reserve_ppm()))
-            found = self._left[cluster.name] = (free, 0)
+            capacity = cluster.capacity
+            found = (None if capacity is None else settled(capacity, self.reserve_ppm()), 0)
+            self._left[cluster.name] = found
         return found
 
     def speak_for(self, name: str, requests: Mapping[str, int], replicas: int) -> None:
@@ -164,10 +155,10 @@ class PreparedFleet:
         cluster = self.clusters_by_name.get(name)
         if cluster is None or cluster.capacity is None or replicas <= 0:
             return
-        free, version = self.left(cluster)
-        assert free.capacity is not None, "what was settled has a capacity"
+        capacity, version = self._capacity(cluster)
+        assert capacity is not None, "what was settled has a capacity"
         self._spoken.append(Spoken(cluster=name, requests=requests, replicas=replicas))
-        self._left[name] = (replace(free, capacity=take(free.capacity, requests, replicas)), version + 1)
+        self._left[name] = (take(capacity, requests, replicas), version + 1)
         self._changes.append(self.places[name])
 
     def beside(self, units: Iterable[PlacedUnit]) -> "PreparedFleet":

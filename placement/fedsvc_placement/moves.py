@@ -33,7 +33,7 @@ def moves_of(
             found.append(_leaving(name, None if place is None else field.standings[place], choice))
         elif name not in bindings:
             found.append(_arriving(fleet, name, choice))
-        else:
+        elif bindings[name].replicas != after[name].replicas:
             found.extend(_changes(name, bindings[name], after[name]))
     return tuple(found)
 

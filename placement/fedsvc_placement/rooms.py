@@ -123,12 +123,16 @@ def rooms_of(
     own: dict[str, tuple[int | None, ...]] = {}
     for name in differing:
         place, there = fleet.places[name], before.get(name) or (0,) * len(workloads)
-        own[name] = tuple(
-            [
-                _room(column.values[place], was, learned.get((name, workload.key), ()), now)
-                for column, workload, was in zip(columns, workloads, there, strict=True)
+        counts = [
+            None if (beside := column.values[place]) is None else beside + was
+            for column, was in zip(columns, there, strict=True)
+        ]
+        if learned:
+            counts = [
+                limited(count, learned.get((name, workload.key), ()), now)
+                for count, workload in zip(counts, workloads, strict=True)
             ]
-        )
+        own[name] = tuple(counts)
     return Rooms(
         workloads=workloads,
         needs=tuple([wanted_replicas(policy, workload) for workload in workloads]),
@@ -139,7 +143,3 @@ def rooms_of(
         own=own,
         before=before,
     )
-
-
-def _room(beside: int | None, before: int, learned: Sequence[Learned], now: datetime) -> int | None:
-    return limited(None if beside is None else beside + before, learned, now)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from operator import sub
 
 from fedsvc_placement.eligibility import Standing
 from fedsvc_placement.fleet import PreparedFleet
@@ -15,8 +16,7 @@ from fedsvc_placement.terms import name_number, ties_of
 from fedsvc_placement.texts import groups_text, list_text
 
 # What a cluster is worth, from its lowest bits: a hash for ties, its score, its tier, whether it holds all replicas.
-_TIE_BITS = 32
-_TIE_CUT = 64 - _TIE_BITS
+_TIE_BITS = 30  # a digit of Python's integers
 _SUM_BITS = 16  # room for sums over 65,536 clusters
 _SCORE_BITS = 32
 _TIER_BITS = 16
@@ -134,9 +134,14 @@ def lacking(rooms: Rooms | None, names: Sequence[str]) -> int:
     if rooms is None:
         return 0
     if rooms.duplicated:
-        return sum(need - room for name in names for need, room in zip(rooms.needs, rooms.room(name), strict=True))
-    held = [sum(rooms.room(name)[place] for name in names) for place in range(len(rooms.needs))]
-    return sum(max(0, need - room) for need, room in zip(rooms.needs, held, strict=True))
+        return sum([sum(rooms.needs) - sum(rooms.room(name)) for name in names])
+    left = list(rooms.needs)
+    for name in names:
+        # The first few most often have room for all, however many there are.
+        if not any(left):
+            break
+        left = [max(0, need - room) for need, room in zip(left, rooms.room(name), strict=True)]
+    return sum(left)
 
 
 def suffices(rooms: Rooms, name: str) -> bool:
@@ -209,8 +214,7 @@ def _columns(measures: Measures, pool: Pool, bound: AbstractSet[int]) -> _Column
     scores, key = measures.scores, pool.key
     usual = scores.points.lasting.keep(None if key is None else ("columns", key), lambda: _usual(measures, pool))
     bases = scores.points.keep(None if key is None else ("bases", key), lambda: _bases(scores, usual))
-    ties = ties_of(measures.unit.key, usual.numbers)
-    values = [base - (tie >> _TIE_CUT) for base, tie in zip(bases, ties, strict=True)]
+    values = list(map(sub, bases, ties_of(measures.unit.key, usual.numbers, _TIE_BITS)))
     at = usual.at
     if scores.sticky:
         for standing in pool.bound:

@@ -105,16 +105,27 @@ def verdicts_of(
         if rooms is not None:
             _tell_scarce(kinds, kind_of, partition, refusals, rooms)
     look_of = looks_of(measures)
-    for place in {*field_.own, *(taken if refusals is not None else taken - kept)}:
+    known: dict[Hashable, int] = {}
+    own = {*field_.own, *(taken - kept)}
+    if refusals is not None:
+        # What was learned of a cluster holds for this unit alone.
+        own |= taken | {places[name] for name in (rooms.own if rooms is not None else ())}
+    for place in own:
         standing = field_.standings[place]
         judged, name = standing.judged, standing.cluster.name
-        select = None
-        if judged.fits:
-            if place in taken:
-                select = _taken(refusals, name) if place in kept else _WITHOUT_REPLICAS
-            elif refusals is not None:
-                select = refusals.verdict(look_of(standing), measures.room(name))
-        kind_of[place] = kinds.index(judged, select, measures.scores.parts(name), bound=standing.bound)
+        # Without refusals, clusters of a class that were judged alike, taken and kept alike are told alike.
+        key = (grain.class_of[place], id(judged), standing.bound, place in taken, place in kept)
+        index = known.get(key) if refusals is None else None
+        if index is None:
+            select = None
+            if judged.fits:
+                if place in taken:
+                    select = _taken(refusals, name) if place in kept else _WITHOUT_REPLICAS
+                elif refusals is not None:
+                    select = refusals.verdict(look_of(standing), measures.room(name))
+            index = kinds.index(judged, select, measures.scores.parts(name), bound=standing.bound)
+            known[key] = index
+        kind_of[place] = index
     return ClusterVerdicts(
         names=measures.fleet.names,
         kinds=kinds.found,

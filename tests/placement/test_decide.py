@@ -11,11 +11,14 @@ from fedsvc_placement import (
     Decision,
     Fleet,
     LabelSelector,
+    Learned,
+    Memory,
     NodeShape,
     Placement,
     PreviousBinding,
     ReplicaPolicy,
     ReplicaRule,
+    SpreadConstraint,
     Taint,
     Toleration,
     UnitInput,
@@ -389,3 +392,26 @@ def test_completions_of_a_job_are_in_the_targets() -> None:
     )
     decision = decide(unit, Fleet(clusters=tuple(ClusterSnapshot(name=name) for name in "ab")), (), NOW)
     assert [(target.replicas, target.completions) for target in decision.targets] == [({WEB: 2}, {WEB: 5})] * 2
+
+
+def test_what_was_learned_of_a_cluster_is_why_it_is_not_taken() -> None:
+    pods = {"pods": 100}
+    capacity = Capacity(nodes=(NodeShape(count=1, allocatable=pods, free=pods),))
+    placement = Placement(
+        cluster_selector=ALL,
+        spread=(SpreadConstraint(max_groups=1),),
+        replicas=ReplicaPolicy(within_capacity=True),
+    )
+    decision = decide(
+        UnitInput(key="shop/shop", placement=placement, workloads=(WorkloadInput(key=WEB, replicas=4),)),
+        Fleet(clusters=tuple(ClusterSnapshot(name=name, capacity=capacity) for name in "ab")),
+        [],
+        NOW,
+        memory=Memory(learned=(Learned(cluster="b", workload=WEB, wanted=4, running=2, at=NOW),)),
+    )
+
+    assert names(decision) == ["a"]
+    refused = decision.clusters[1].verdicts[-1]
+    assert refused.message.endswith(
+        "of a, the last taken, which with the others has more room; here is room for 2 replicas"
+    )

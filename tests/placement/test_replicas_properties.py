@@ -141,8 +141,8 @@ def settled_in(fleet: list[Chosen], unit: UnitInput, result: UnitDivision) -> li
             if capacity is not None and more > 0:
                 capacity = take(capacity, workload.requests, more)
         after.append(
-            replace(
-                entry, cluster=replace(entry.cluster, capacity=capacity), bound=name in result.targets, before=there
+            entry._replace(
+                cluster=replace(entry.cluster, capacity=capacity), bound=name in result.targets, before=there
             )
         )
     return after
@@ -301,7 +301,7 @@ def test_steady_nothing_leaves_while_as_many_are_wanted_and_bounds_hold(
 def test_equal_workloads_get_equal_shares_unless_room_forces_them_apart(
     policy: ReplicaPolicy, fleet: list[Chosen], replicas: int, requested: dict[str, int]
 ) -> None:
-    fleet = [replace(entry, before=None, bound=False, held=False) for entry in fleet]
+    fleet = [entry._replace(before=None, bound=False, held=False) for entry in fleet]
     twins = tuple(WorkloadInput(key=key, replicas=replicas, requests=requested) for key in ("w1", "w2"))
     result = divided(unit_of(policy, twins), fleet)
     one, two = result.divisions
@@ -322,7 +322,7 @@ def test_a_smaller_workload_is_where_the_larger_is_unless_bounds_force_it(
     also: dict[str, int],
 ) -> None:
     policy = replace(policy, total=None)
-    fleet = [replace(entry, before=None, bound=False, held=False) for entry in fleet]
+    fleet = [entry._replace(before=None, bound=False, held=False) for entry in fleet]
     small, large = sorted((one, other))
     pair = (
         WorkloadInput(key="w1", replicas=large, requests=requested),
@@ -350,7 +350,7 @@ def test_a_smaller_workload_is_where_the_larger_is_unless_bounds_force_it(
 def test_completions_go_with_parallelism(
     replicas: int, completions: int, fleet: list[Chosen], policy: ReplicaPolicy
 ) -> None:
-    fleet = [replace(entry, before=None, bound=False, held=False) for entry in fleet]
+    fleet = [entry._replace(before=None, bound=False, held=False) for entry in fleet]
     policy = replace(policy, total=None)
 
     def finished(of: int) -> list[tuple[int, int | None]]:
