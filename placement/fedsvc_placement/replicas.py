@@ -106,9 +106,8 @@ def divide_unit(
             rooms = [(before or 0) if room is None else room for room, before in zip(rooms, befores, strict=True)]
         if weights is None:
             weights = [room or 0 for room in rooms]
-        division, shares = divide_workload(
-            workload, policy, _seats(policy, terms, befores, rooms, common=weights, used=used)
-        )
+        seats = _seats(policy, terms, befores, rooms, common=weights, used=used)
+        division, shares = divide_workload(workload, policy, seats)
         divisions.append(division)
         results.append((workload.key, shares))
         used |= {name for name, count in zip(shares.clusters, shares.replicas, strict=True) if count}
@@ -173,9 +172,11 @@ def _seats(
     weights, spares, bounds = terms.weights, [False] * len(terms.names), terms.maxs
     if policy.mode == Mode.DIVIDED and policy.strategy == Strategy.CAPACITY:
         # Room for this workload, none for the largest: it has no weight beside the others and comes after them.
-        spares = [not size and bool(room) for size, room in zip(common, rooms, strict=True)]
+        # So has one without any room, where that is no limit.
+        least = 0 if policy.within_capacity else 1
+        spares = [not size and bool(room or least) for size, room in zip(common, rooms, strict=True)]
         weights = [
-            weight * ((room or 0) if spare else size)
+            weight * ((room or least) if spare else size)
             for weight, room, spare, size in zip(weights, rooms, spares, common, strict=True)
         ]
     if any(entry.held for entry in terms.chosen):

@@ -228,6 +228,18 @@ def test_dividing_again_with_the_result_as_before_changes_nothing(
         assert parts(again) == parts(result)
 
 
+def test_where_no_room_is_known_and_none_is_a_limit_weights_alone_divide() -> None:
+    policy = ReplicaPolicy(
+        mode="Divided", strategy="Capacity", within_capacity=False, clusters=(ReplicaRule(weight=1, min=1),)
+    )
+    unit = unit_of(policy, (WorkloadInput(key="w1", replicas=2),))
+    for capacity in (None, Capacity(nodes=())):
+        fleet = [Chosen(cluster=ClusterSnapshot(name="a", capacity=capacity), bound=False, before=None, held=False)]
+        first = divided(unit, fleet, [])
+        assert parts(first) == {("a", "w1"): 2}, "room is no limit"
+        assert parts(divided(unit, settled_in(fleet, unit, first), [])) == parts(first)
+
+
 @given(policies, workloads, fleets)
 def test_fresh_one_more_replica_takes_none_from_any_cluster(
     policy: ReplicaPolicy, given_workloads: tuple[WorkloadInput, ...], fleet: list[Chosen]
