@@ -89,6 +89,7 @@ class ChangeFeed:
         self._subscriptions: set[Subscription] = set()
         self._wake = asyncio.Event()
         self._notify = False
+        self._found = False  # whether the newest read found anything
         self._position: ResumeToken | None = None
         self._delay = RETRY_SECONDS
         self.started = asyncio.Event()
@@ -176,6 +177,7 @@ class ChangeFeed:
             self._wake.clear()
             if listener.is_closed():
                 raise StoreUnavailableError(f"PostgreSQL at {self._database.shown} ended the connection that listens")
+            await self._read()
             if self._notify:
                 self._notify = False
                 await listener.execute(f"NOTIFY {CHANNEL}")
@@ -183,7 +185,6 @@ class ChangeFeed:
             elif clock() - checked > CHECK_SECONDS:
                 await listener.fetchval("SELECT 1", timeout=CHECK_SECONDS)  # a dead line may say nothing at all
                 checked = clock()
-            await self._read()
             self._delay = RETRY_SECONDS
 
     async def _read(self) -> None:
@@ -198,11 +199,16 @@ class ChangeFeed:
                     for subscription in self._subscriptions:
                         subscription.expire()
                     return
+            self._found = bool(batch.changes)
             if not batch.changes:
                 return
             self._position = batch.token
             for subscription in self._subscriptions:
                 subscription.put(batch)
+            if len(batch.changes) < BATCH:
+                return
 
-    def _heard(self, *_: Any) -> None:
-        self._wake.set()
+    def _heard(self, connection: Any, pid: int | None = None, *_: Any) -> None:
+        # What was committed here was read before others were told of it, but for what an older transaction held back.
+        if pid is None or pid != connection.get_server_pid() or not self._found:
+            self._wake.set()
