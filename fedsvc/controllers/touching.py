@@ -42,6 +42,7 @@ class UnitNote:
     input: UnitInput
     placed: PlacedUnit | None  # as others see it; None while it is being deleted
     wants_room: bool  # more room somewhere may change where it is
+    minds_others: bool  # a cluster that gets worse may change where it is though it is not on it
     workloads: frozenset[Workload]  # whose pods teach something
     override_clusters: tuple[ClusterMatcher, ...]  # those that select by more than name, distinct
     placement_policy: str
@@ -55,7 +56,7 @@ class UnitNote:
     @property
     def demands(self) -> Hashable:
         """What it asks of clusters: units of equal demands are touched by the same changes."""
-        return self.placement, self.input.kinds, self.wants_room, self.override_clusters
+        return self.placement, self.input.kinds, self.wants_room, self.minds_others, self.override_clusters
 
 
 ClusterChange = tuple[ClusterSnapshot | None, ClusterSnapshot | None]
@@ -95,6 +96,7 @@ def note_of(unit: Unit, asked: UnitInput, decision: Decision, overrides: Iterabl
         if unit.delete_time is not None
         else PlacedUnit(key=asked.key, labels=asked.labels, clusters=clusters),
         wants_room=counting and (bool(decision.shortfall) or Trigger.CAPACITY in asked.placement.stability.replace_on),
+        minds_others=minds_others(asked.placement, decision.memory),
         workloads=frozenset(workload_of_key(workload.key) for workload in asked.workloads) if counting else frozenset(),
         override_clusters=tuple(selecting),
         placement_policy=unit.spec.placement_policy,
@@ -145,7 +147,7 @@ def touches_of(note: UnitNote, change: FleetChange) -> tuple[Touch, ...]:
     """The changes of clusters that may touch a unit, wherever it is: the same for all units of its `demands`."""
     # More or less room moves nothing that has its room, unless the unit asks for that.
     pairs = change.clusters if note.wants_room else change.beside_room
-    alone = not minds_others(note.placement)
+    alone = not note.minds_others
     found: list[Touch] = []
     for before, after in pairs:
         cluster = before or after

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fedsvc_placement.model import ClusterSnapshot, Movement, Placement, Trigger
+from fedsvc_placement.model import ClusterSnapshot, Memory, Movement, Placement, Trigger
 
 
 def got_worse(before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> bool:
@@ -12,17 +12,23 @@ def got_worse(before: ClusterSnapshot | None, after: ClusterSnapshot | None) -> 
     return replace(before, taints=()) == replace(after, taints=())
 
 
-def minds_others(placement: Placement) -> bool:
+def minds_others(placement: Placement, memory: Memory) -> bool:
     """Tell whether a unit may move because a cluster got worse that it is not on.
 
     Where it does not, `decide` gives the targets that it gave before: a place that was not the best one with the unit's
-    own at hand is not the best one for being worse. What may change that is another affinity group that falls back or
-    returns, and points, which go by the best and worst of what fits, where they may move something: when places are
-    chosen anew for any reason, or when replicas are divided afresh. Leaders and neighbours that move tell themselves.
+    own at hand is not the best one for being worse. What may change that is an affinity group to which the unit is
+    about to return, and points, which go by the best and worst of what fits, where they may move something: when places
+    are chosen anew for any reason, or when replicas are divided afresh. Leaders and neighbours that move tell
+    themselves.
+
+    Args:
+        placement: of the unit, policies resolved.
+        memory: as it came out of its newest decision.
     """
     replicas = placement.replicas
     return bool(
-        placement.groups
+        memory.fitting_since
+        or memory.pending
         or Trigger.OTHER in placement.stability.replace_on
         or (replicas is not None and replicas.movement == Movement.FRESH)
     )

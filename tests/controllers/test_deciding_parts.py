@@ -51,6 +51,7 @@ def note(placement: Placement = ALL, **more: Any) -> UnitNote:
         input=UnitInput(key="shop/web", placement=placement),
         placed=PlacedUnit(key="shop/web"),
         wants_room=False,
+        minds_others=False,
         workloads=frozenset(),
         override_clusters=(),
         placement_policy="",
@@ -96,10 +97,10 @@ TAINTED = replace(A, taints=(Taint(key="k", effect="NoSchedule"),))
         pytest.param(note(), changed(A, TAINTED), set(), id="taint-where-it-is-not"),
         pytest.param(note(), changed(TAINTED, A), {Trigger.OTHER}, id="taint-that-goes"),
         pytest.param(
-            note(replace(ALL, stability=Stability(replace_on=(Trigger.OTHER,)))),
+            note(minds_others=True),
             changed(A, TAINTED),
             {Trigger.OTHER},
-            id="taint-elsewhere-of-one-that-is-moved-for-anything",
+            id="taint-elsewhere-of-one-that-minds",
         ),
         pytest.param(
             note(COUNTING), changed(replace(A, capacity=room(1)), replace(A, capacity=room(2))), set(), id="room"

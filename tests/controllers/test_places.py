@@ -55,6 +55,7 @@ def note(key: str, placement: Placement) -> UnitNote:
         input=UnitInput(key=key, placement=placement),
         placed=PlacedUnit(key=key),
         wants_room=False,
+        minds_others=False,
         workloads=frozenset(),
         override_clusters=(),
         placement_policy="",

@@ -175,6 +175,7 @@ def note(placement: Placement, *matchers: ClusterMatcher) -> UnitNote:
         input=UnitInput(key="shop/n", placement=placement),
         placed=PlacedUnit(key="shop/n"),
         wants_room=False,
+        minds_others=False,
         workloads=frozenset(),
         override_clusters=matchers,
         placement_policy="",

@@ -431,17 +431,17 @@ policies = st.none() | st.builds(
 def test_a_unit_stays_where_it_is_when_a_cluster_gets_worse_that_it_is_not_on(
     unit: UnitInput, policy: ReplicaPolicy | None, fleet: Fleet, previous: list[PreviousBinding], data: st.DataObject
 ) -> None:
+    overflows = st.lists(matchers, max_size=1).map(tuple)
     placement = replace(
         unit.placement,
-        groups=(),
-        group_return=GroupReturnPolicy(),
+        groups=tuple(replace(group, overflow=data.draw(overflows)) for group in unit.placement.groups),
         replicas=data.draw(st.sampled_from((unit.placement.replicas, policy))),
         stability=replace(unit.placement.stability, replace_on=()),
     )
     assume(not validate(placement))
-    assert not minds_others(placement)
     unit = replace(unit, placement=placement)
     first = decide(unit, fleet, previous, NOW)
+    assume(not minds_others(placement, first.memory))
     targets = {target.cluster for target in first.targets}
     elsewhere = [cluster for cluster in fleet.clusters if cluster.name not in targets]
     assume(elsewhere)
