@@ -107,6 +107,27 @@ def test_a_unit_that_would_be_nowhere_is_no_success(fedctl: Run, world: FakeServ
     ]
 
 
+def test_minimums_that_are_not_met_are_not_replicas_without_a_place(fedctl: Run, world: FakeServer) -> None:
+    below = pb.UnitSimulation(
+        unit=SHOP,
+        clusters_before=["eu-1"],
+        clusters_after=["eu-1"],
+        shortfalls=[
+            decision_pb2.Shortfall(
+                workload=WEB, replicas=2, reason="MinimumsNotMet", message="eu-1 has 0 of at least 2"
+            )
+        ],
+    )
+    world.on("SimulatePlacement", lambda _: pb.SimulatePlacementResponse(units=[below], unit_count=1))
+    result = fedctl("simulate")
+
+    assert result.exit_code == 1
+    assert lines(result)[-2:] == [
+        "default/shop: eu-1 has 0 of at least 2",
+        "0 of 1 unit would move; minimums would lack 2 replicas",
+    ]
+
+
 def test_of_a_large_fleet_the_first_are_shown_and_the_rest_is_counted(fedctl: Run, world: FakeServer) -> None:
     units = []
     for number in range(60):

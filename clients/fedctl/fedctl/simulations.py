@@ -21,6 +21,8 @@ T = TypeVar("T")
 _MOST_UNITS = 50
 _MOST_MOVES = 20
 _MOST_TROUBLES = 20
+# Replicas that have a place, though not where a minimum asks for them.
+_BELOW_MINIMUM = "MinimumsNotMet"
 
 
 def deciding(client: Client, ask: Callable[[], T]) -> T:
@@ -62,12 +64,15 @@ def print_simulations(
         console.print(trouble, style=words.YELLOW)
     if len(troubles) > _MOST_TROUBLES:
         console.print(f"... and {len(troubles) - _MOST_TROUBLES} more of these", style=words.DIM)
-    short = sum(entry.replicas for unit in units for entry in unit.shortfalls)
+    shortfalls = [entry for unit in units for entry in unit.shortfalls]
+    below = sum(entry.replicas for entry in shortfalls if entry.reason == _BELOW_MINIMUM)
+    short = sum(entry.replicas for entry in shortfalls) - below
     nowhere = sum(is_nowhere(unit) for unit in units)
     moving = sum(bool(unit.moves) for unit in units)
     left = [
         *([f"{words.count(nowhere, 'unit')} would be on no cluster"] if nowhere else []),
         *([f"{words.count(short, 'replica')} would find no place"] if short else []),
+        *([f"minimums would lack {words.count(below, 'replica')}"] if below else []),
     ]
     console.print(
         f"{moving} of {words.count(unit_count, 'unit')} would move; {', '.join(left) or 'everything finds its place'}",
