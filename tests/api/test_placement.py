@@ -459,6 +459,19 @@ async def test_wrong_fleet_settings_are_refused_with_their_paths(
     assert (await settings_of(api)).etag == '"fleet-0"'
 
 
+async def test_head_room_by_a_label_without_its_key_is_told_what_is_missing(api: Any, helpers: Any) -> None:
+    headroom = fleet_pb2.Headroom(by=placement_pb2.TOPOLOGY_LABEL)
+
+    refusal = await helpers.refused(update(api, spec(headroom=headroom)))
+
+    assert refusal.fields == [
+        (
+            "fleet_settings.spec.headroom.label_key",
+            "must be given with topology label: what is lost together has the same value of it",
+        )
+    ]
+
+
 async def test_other_fleet_settings_and_none_at_all_are_refused(api: Any, helpers: Any) -> None:
     refusal = await helpers.refused(update(api, None, name="fleetSettings/two"))
 
