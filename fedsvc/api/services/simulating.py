@@ -194,7 +194,8 @@ def _moves(asked: PlacementRequest, decision: Decision, lost: AbstractSet[str]) 
         old, new = before.get(move.cluster, {}), after.get(move.cluster, {})
         for workload in sorted({*old, *new}):
             count, then = old.get(workload, 0), new.get(workload, 0)
-            yield replace(move, workload=workload, before=count, after=then, message="")
+            if count != then:
+                yield replace(move, workload=workload, before=count, after=then, message="")
 
 
 def _room(fleet: PreparedFleet) -> list[pb.ClusterRoom]:
