@@ -307,7 +307,7 @@ class UnitSimulation(_message.Message):
 
     @_builtins.property
     def moves(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Move]:
-        """What would change."""
+        """What would change. After a unit that comes or goes as a whole stand the replicas that come or go with it."""
 
     @_builtins.property
     def shortfalls(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Shortfall]:

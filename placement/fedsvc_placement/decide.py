@@ -14,11 +14,13 @@ from fedsvc_placement.fleet import PreparedFleet, prepare_fleet, refuse_twice
 from fedsvc_placement.learning import next_change
 from fedsvc_placement.model import (
     Decision,
+    Division,
     Fleet,
     Memory,
     Placement,
     PlacementWarning,
     PreviousBinding,
+    Shortfall,
     Target,
     Trigger,
     UnitInput,
@@ -30,9 +32,11 @@ from fedsvc_placement.rooms import rooms_of
 from fedsvc_placement.selecting import Measures
 from fedsvc_placement.selectors import named_clusters
 from fedsvc_placement.shortfalls import shortfalls_of
+from fedsvc_placement.texts import topology_text
 from fedsvc_placement.verdicts import verdicts_of
 
 _NOTHING = Memory()
+_PPM_OF_PERCENT = 10_000
 
 
 def decide(
@@ -103,7 +107,7 @@ def decide(
         clusters=verdicts_of(measures, field, choice, divided.targets, replicas),
         targets=targets,
         divisions=divisions,
-        shortfall=tuple(shortfall for division in divisions for shortfall in shortfalls_of(division)),
+        shortfall=_shortfalls(divisions, around),
         warnings=_warnings(unit.placement, around, taken),
         reason=reason,
         message=message,
@@ -114,6 +118,16 @@ def decide(
         held_back=choice.held_back,
         memory=choice.memory,
     )
+
+
+def _shortfalls(divisions: Sequence[Division], fleet: PreparedFleet) -> tuple[Shortfall, ...]:
+    if not any(division.unplaced or division.below_minimum for division in divisions):
+        return ()
+    headroom, kept_free = fleet.headroom, ""
+    if headroom is not None and (kept := fleet.reserve_ppm()):
+        lost = topology_text(headroom.by, headroom.label_key)
+        kept_free = f"{-(-kept // _PPM_OF_PERCENT)} % of all room is kept free for the loss of any one {lost}"
+    return tuple([shortfall for division in divisions for shortfall in shortfalls_of(division, kept_free=kept_free)])
 
 
 def _target(

@@ -1,6 +1,16 @@
 """A decision in the words of an engineer's answer: one line a cluster, the deciding reason first."""
 
-from fedsvc_placement.model import ClusterVerdict, Decision, Mode, ScorePart, Share, Verdict
+from fedsvc_placement.model import (
+    ClusterVerdict,
+    Decision,
+    Division,
+    Learned,
+    Mode,
+    ScorePart,
+    Share,
+    Strategy,
+    Verdict,
+)
 from fedsvc_placement.refusals import SELECT
 from fedsvc_placement.texts import count_text, instant_text
 
@@ -9,11 +19,11 @@ def explain_lines(decision: Decision) -> tuple[str, ...]:
     """Return one line for each cluster, then one for each thing that concerns the unit as a whole.
 
     The clusters' lines are sorted by name and start with it. The unit's lines start with `unit:` and tell why nothing
-    is chosen, which affinity group is used, how it spreads, what is missing, what has no effect, what would be better,
-    what it leaves without need, and when the answer may change by itself.
+    is chosen, which affinity group is used, how it spreads, what is missing, what was learned of clusters, what has no
+    effect, what would be better, what it leaves without need, and when the answer may change by itself.
     """
     shares = {
-        (share.cluster, division.workload): (division.mode, share)
+        (share.cluster, division.workload): (division, share)
         for division in decision.divisions
         for share in division.shares
     }
@@ -35,6 +45,7 @@ def explain_lines(decision: Decision) -> tuple[str, ...]:
         f"unit: shortfall ({shortfall.reason}) of {shortfall.workload}: {shortfall.message}"
         for shortfall in decision.shortfall
     )
+    lines.extend(f"unit: learned: {_lesson(entry)}" for entry in _lessons(decision))
     lines.extend(f"unit: warning ({warning.reason}): {warning.message}" for warning in decision.warnings)
     lines.extend(f"unit: leaves {move.cluster} by choice: {move.message}" for move in decision.moves if move.voluntary)
     lines.extend(f"unit: held back: {text}" for text in decision.held_back)
@@ -51,17 +62,39 @@ def _why_then(decision: Decision) -> str:
         ends.append("a score")
     if decision.held_back:
         ends.append("what holds back")
-    return f"{' or '.join(ends) or 'a wait'} ends"
+    reasons = [f"{' or '.join(ends)} ends"] if ends else []
+    if _lessons(decision):
+        reasons.append("what was learned counts less")
+    return " or ".join(reasons) or "a wait ends"
 
 
-def _chosen_line(verdict: ClusterVerdict, shares: dict[tuple[str, str], tuple[str, Share]]) -> str:
+def _lessons(decision: Decision) -> list[Learned]:
+    """What was learned of clusters whose room was asked for."""
+    if not decision.memory.learned:
+        return []
+    asked = {(entry.cluster, workload) for entry in decision.clusters for workload in entry.room}
+    return [entry for entry in decision.memory.learned if (entry.cluster, entry.workload) in asked]
+
+
+def _lesson(entry: Learned) -> str:
+    out = entry.wanted - entry.running
+    return (
+        f"{out} of {count_text(entry.wanted, 'replica')} of {entry.workload} found no node on {entry.cluster} "
+        f"at {instant_text(entry.at)}, which bounds its room; it is forgotten by halves"
+    )
+
+
+def _chosen_line(verdict: ClusterVerdict, shares: dict[tuple[str, str], tuple[Division, Share]]) -> str:
     *rules, last = verdict.verdicts
     # What chose it among those that fit says more than what selected it.
     first, others = (last, rules) if last.rule == SELECT and last.message else (verdict.verdicts[0], [*rules[1:], last])
     parts = [f"{verdict.cluster}: chosen ({first.reason}): {first.message}"]
     for workload in sorted(verdict.replicas):
-        mode, share = shares[verdict.cluster, workload]
-        parts.append(f"{workload} {count_text(share.replicas, 'replica')}{_terms(mode, share)}")
+        division, share = shares[verdict.cluster, workload]
+        count = count_text(share.replicas, "replica")
+        if share.completions is not None:
+            count += f", {count_text(share.completions, 'completion')}"
+        parts.append(f"{workload} {count}{_terms(division, share)}")
     parts.extend(other.message for other in others if other.message)
     parts.extend(_score(verdict))
     parts.append("stays" if verdict.bound else "new")
@@ -91,10 +124,12 @@ def _reason(verdict: Verdict) -> str:
     return f"({verdict.reason}): {verdict.message}"
 
 
-def _terms(mode: str, share: Share) -> str:
+def _terms(division: Division, share: Share) -> str:
     terms: list[str] = []
-    if mode == Mode.DIVIDED:
-        unmatched = share.rule is None and not share.weight
+    if division.mode == Mode.DIVIDED:
+        # Weights of strategy Capacity are 0 also where there is no room.
+        full = division.strategy == Strategy.CAPACITY and share.room == 0
+        unmatched = share.rule is None and not share.weight and not full
         terms.append("no replica rule matches" if unmatched else f"weight {share.weight}")
         if share.min:
             terms.append(f"min {share.min}")

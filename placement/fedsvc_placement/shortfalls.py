@@ -22,8 +22,13 @@ _UNPLACED = {
 _TOLD = 10
 
 
-def shortfalls_of(division: Division) -> tuple[Shortfall, ...]:
-    """Return what a division could not give, sorted by reason."""
+def shortfalls_of(division: Division, *, kept_free: str = "") -> tuple[Shortfall, ...]:
+    """Return what a division could not give, sorted by reason.
+
+    Args:
+        division: how replicas were divided.
+        kept_free: what is kept free of all room, in words; empty for nothing.
+    """
     found: list[Shortfall] = []
     if division.below_minimum:
         short = [
@@ -40,13 +45,14 @@ def shortfalls_of(division: Division) -> tuple[Shortfall, ...]:
             )
         )
     if division.unplaced:
+        also = f"; {kept_free}" if kept_free and division.unplaced_reason == NO_ROOM else ""
         found.append(
             Shortfall(
                 workload=division.workload,
                 replicas=division.unplaced,
                 reason=division.unplaced_reason,
                 message=f"{division.unplaced} of {division.wanted} replicas found no place: "
-                f"{why_unplaced(division.unplaced_reason, division.shares)}",
+                f"{why_unplaced(division.unplaced_reason, division.shares)}{also}",
             )
         )
     return tuple(sorted(found, key=lambda shortfall: shortfall.reason))

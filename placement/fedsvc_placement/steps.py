@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fedsvc_placement.jobs import parallelism
 from fedsvc_placement.model import Mode, Movement, ReplicaPolicy, Shares, Strategy, WorkloadInput
+from fedsvc_placement.texts import count_text
 
 # So many clusters are named.
 _NAMED = 10
@@ -21,7 +22,7 @@ def steps_of(workload: WorkloadInput, policy: ReplicaPolicy, total: int, shares:
     source = "the template" if policy.total is None else "placement.replicas.total"
     asked = workload.replicas if policy.total is None else policy.total
     where = "in each cluster" if policy.mode == Mode.DUPLICATED else "over all clusters"
-    yield f"{asked} replicas {where}, from {source}"
+    yield f"{count_text(asked, 'replica')} {where}, from {source}"
     if parallelism(asked, workload.completions) < asked:
         yield f"of these {total}, since no more completions are wanted"
     if policy.mode == Mode.DIVIDED:
@@ -61,7 +62,7 @@ def _bounds_and_weights(policy: ReplicaPolicy, total: int, shares: Shares) -> It
         bidders = sum([1 for weight in shares.weights if weight])
         weights = "room" if policy.strategy == Strategy.CAPACITY else "weights"
         verb = "divides" if policy.strategy == Strategy.CAPACITY else "divide"
-        yield f"{weights} {verb} {divided} over {bidders} clusters by Webster's method, ties by hash"
+        yield f"{weights} {verb} {divided} over {count_text(bidders, 'cluster')} by Webster's method, ties by hash"
 
 
 def _clusters(policy: ReplicaPolicy, shares: Shares) -> Iterator[str]:
@@ -75,4 +76,4 @@ def _clusters(policy: ReplicaPolicy, shares: Shares) -> Iterator[str]:
     if len(tiers) > 1:
         for tier in tiers:
             members = [count for count, of in zip(shares.replicas, shares.tiers, strict=True) if of == tier]
-            yield f"tier {tier} takes {sum(members)} on {len(members)} clusters"
+            yield f"tier {tier} takes {sum(members)} on {count_text(len(members), 'cluster')}"

@@ -9,8 +9,8 @@ _SHOWN = 4
 
 
 def instant_text(instant: datetime) -> str:
-    """Return an instant in ISO 8601."""
-    return instant.isoformat().replace("+00:00", "Z")
+    """Return an instant in ISO 8601, to the second."""
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def taint_text(taint: Taint) -> str:

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,7 +209,7 @@ class Town:
         async with self.store.transaction() as tx:
             await clusters.set_room(tx, name, Room(nodes=(shape,), read_time=tx.now))
 
-    async def divided(self, unit: str, *, replicas: int = 12, name: str = "web") -> None:
+    async def divided(self, unit: str, *, replicas: int = 12, name: str = "web", beside: Sequence[Any] = ()) -> None:
         """Apply a unit whose Deployment is divided by free room over tier=prod; a replica asks for half a core."""
         template = {"spec": {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "500m"}}}]}}
         deployment = {
@@ -226,7 +226,7 @@ class Town:
                 movement=placement_pb2.REPLICA_MOVEMENT_FRESH,
             ),
         )
-        await self.api.apply(unit, deployment, placement=placement)
+        await self.api.apply(unit, deployment, *beside, placement=placement)
 
     async def decide(self, name: str) -> str:
         """Decide on a unit and bind it, as the controller does, with its inputs kept; gives the decision's id."""

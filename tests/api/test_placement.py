@@ -70,6 +70,29 @@ async def test_an_earlier_decision_is_explained_by_its_id_with_or_without_its_un
     ]
 
 
+async def test_replicas_that_an_autoscaler_owns_are_told_as_left_alone(api: Any, town: Any) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 9},
+    }
+    await town.divided("shop")
+    plain = await town.decide("shop")
+    await town.divided("shop", beside=[scaler])
+    await town.decide("shop")
+
+    in_force = await explain(api, unit=SHOP)
+    now = await explain(api, unit=SHOP, now=True)
+    before = await explain(api, decision=f"decisions/{plain}")
+
+    line = "unit: replicas of apps/v1 Deployment shop/web are left to its autoscaler, not divided"
+    assert (in_force.lines[-1], now.lines[-1]) == (line, line)
+    assert not in_force.decision.clusters[0].replicas
+    assert line not in before.lines
+
+
 async def test_a_unit_that_is_not_decided_on_yet_says_so(api: Any, helpers: Any, town: Any) -> None:
     await town.divided("shop")
 
@@ -434,6 +457,19 @@ async def test_wrong_fleet_settings_are_refused_with_their_paths(
 
     assert [path for path, _ in refusal.fields] == [f"fleet_settings.spec.{path}" for path in paths]
     assert (await settings_of(api)).etag == '"fleet-0"'
+
+
+async def test_head_room_by_a_label_without_its_key_is_told_what_is_missing(api: Any, helpers: Any) -> None:
+    headroom = fleet_pb2.Headroom(by=placement_pb2.TOPOLOGY_LABEL)
+
+    refusal = await helpers.refused(update(api, spec(headroom=headroom)))
+
+    assert refusal.fields == [
+        (
+            "fleet_settings.spec.headroom.label_key",
+            "must be given with topology label: what is lost together has the same value of it",
+        )
+    ]
 
 
 async def test_other_fleet_settings_and_none_at_all_are_refused(api: Any, helpers: Any) -> None:

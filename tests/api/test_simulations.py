@@ -49,8 +49,8 @@ async def rebalance(api: Any, *names: str, **fields: Any) -> pb.RebalanceUnitsRe
     return response
 
 
-def moves(unit: pb.UnitSimulation) -> list[tuple[str, int, int]]:
-    return [(move.cluster, move.before, move.after) for move in unit.moves]
+def moves(unit: pb.UnitSimulation) -> list[tuple[str, str, int, int]]:
+    return [(move.cluster, move.workload, move.before, move.after) for move in unit.moves]
 
 
 # --- simulate -------------------------------------------------------------------------------------------------------
@@ -72,8 +72,8 @@ async def test_what_is_lost_goes_elsewhere_as_far_as_there_is_room(api: Any, pla
     (unit,) = answer.units
     assert (unit.unit, answer.unit_count) == (SHOP, 1)
     assert (list(unit.clusters_before), list(unit.clusters_after)) == (["eu-1", "us-1"], ["us-1"])
-    assert moves(unit) == [("eu-1", 1, 0), ("us-1", 6, 8)]
-    assert unit.moves[0].message == "it is not registered any more"
+    assert moves(unit) == [("eu-1", "", 1, 0), ("eu-1", WEB, 6, 0), ("us-1", WEB, 6, 8)]
+    assert unit.moves[0].message == "it is lost"
     assert [(entry.workload, entry.replicas, entry.reason) for entry in unit.shortfalls] == [(WEB, 4, "NoRoom")]
     assert unit.shortfalls[0].message == "4 of 12 replicas found no place: us-1 has room for 8"
     assert unit.message == ""
@@ -83,7 +83,7 @@ async def test_a_unit_that_would_be_nowhere_is_told_with_the_reason(api: Any, pl
     (unit,) = (await simulate(api, lost_regions=["eu", "us"])).units
 
     assert list(unit.clusters_after) == []
-    assert moves(unit) == [("eu-1", 1, 0), ("us-1", 1, 0)]
+    assert moves(unit) == [("eu-1", "", 1, 0), ("eu-1", WEB, 6, 0), ("us-1", "", 1, 0), ("us-1", WEB, 6, 0)]
     assert unit.message == "no cluster is registered"
 
 
@@ -114,6 +114,9 @@ async def test_clusters_that_come_are_used(api: Any, placed: Any) -> None:
 
     (unit,) = answer.units
     assert list(unit.clusters_after) == ["eu-1", "eu-1-new-1", "eu-1-new-2", "us-1", "us-1-new-1"]
+    come = [(move.workload, move.before) for move in unit.moves if move.cluster == "eu-1-new-1"]
+    assert come == [("", 0), (WEB, 0)]
+    assert sum(after - before for _, workload, before, after in moves(unit) if workload) == 12
     assert not unit.shortfalls
     assert {room.cluster for room in answer.room} == {*unit.clusters_after, "eu-2"}
 
@@ -122,9 +125,9 @@ async def test_more_replicas_come_short_where_there_is_no_room(api: Any, placed:
     (doubled,) = (await simulate(api, replicas_percent=200)).units
     (halved,) = (await simulate(api, replicas_percent=50)).units
 
-    assert moves(doubled) == [("eu-1", 6, 8), ("us-1", 6, 8)]
+    assert moves(doubled) == [("eu-1", WEB, 6, 8), ("us-1", WEB, 6, 8)]
     assert [entry.replicas for entry in doubled.shortfalls] == [8]
-    assert moves(halved) == [("eu-1", 6, 3), ("us-1", 6, 3)]
+    assert moves(halved) == [("eu-1", WEB, 6, 3), ("us-1", WEB, 6, 3)]
     assert not halved.shortfalls
 
 
@@ -152,7 +155,7 @@ async def test_a_loss_moves_nothing_that_could_stay(api: Any, town: Any) -> None
 
     assert not (await simulate(api, lost_clusters=[first, second])).units
     (unit,) = (await simulate(api, lost_clusters=[chosen, first])).units
-    assert sorted(moves(unit)) == sorted([(chosen, 1, 0), (second, 0, 1)])
+    assert sorted(moves(unit)) == sorted([(chosen, "", 1, 0), (second, "", 0, 1)])
 
 
 async def test_one_unit_some_or_all_are_looked_at(api: Any, placed: Any) -> None:
@@ -345,7 +348,7 @@ async def test_a_preview_tells_what_would_move_and_asks_for_nothing(api: Any, pl
     preview = await rebalance(api, SHOP, validate_only=True)
 
     assert preview.unit_count == 1
-    assert moves(preview.units[0]) == [("eu-1", 6, 7), ("us-1", 6, 5)]
+    assert moves(preview.units[0]) == [("eu-1", WEB, 6, 7), ("us-1", WEB, 6, 5)]
     assert await flagged(placed) == []
 
 

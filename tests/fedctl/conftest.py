@@ -23,6 +23,9 @@ from fedsvc_client.testing import FakeServer
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
+# What whoever runs the tests has set for a server of theirs does not count.
+NOTHING_SET = dict.fromkeys(("FEDCTL_SERVER", "FEDCTL_TOKEN", "FEDCTL_CONFIG", "FEDCTL_CA_FILE", "XDG_CONFIG_HOME"))
+
 
 class Run(Protocol):
     def __call__(
@@ -43,8 +46,7 @@ def bare(tmp_path: Path) -> Run:
     home.mkdir()
 
     def run(*words: str, stdin: str | bytes | None = None, environment: dict[str, str] | None = None) -> Result:
-        clean = dict.fromkeys(("FEDCTL_SERVER", "FEDCTL_TOKEN", "FEDCTL_CONFIG", "FEDCTL_CA_FILE", "XDG_CONFIG_HOME"))
-        env = {**clean, "HOME": str(home), "COLUMNS": "80", **(environment or {})}
+        env = {**NOTHING_SET, "HOME": str(home), "COLUMNS": "80", **(environment or {})}
         return CliRunner().invoke(cli, list(words), input=stdin, env=env, prog_name="fedctl")
 
     return run
@@ -67,7 +69,7 @@ class Town:
     store: Store
     simulator: Simulator
     kubeconfig: Path
-    environment: dict[str, str]
+    environment: dict[str, str | None]
 
     async def fedctl(self, *words: str, stdin: str | None = None) -> Result:
         """Run fedctl in a thread, so that the servers of this loop can answer it."""
@@ -132,7 +134,13 @@ async def town(store: Store, tmp_path: Path) -> AsyncIterator[Town]:
     port = await edge.start()
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(edge.run()), loop.create_task(run_controllers(store, holder="test"))]
-    environment = {"FEDCTL_SERVER": f"127.0.0.1:{port}", "FEDCTL_TOKEN": token, "HOME": str(tmp_path), "COLUMNS": "160"}
+    environment = {
+        **NOTHING_SET,
+        "FEDCTL_SERVER": f"127.0.0.1:{port}",
+        "FEDCTL_TOKEN": token,
+        "HOME": str(tmp_path),
+        "COLUMNS": "160",
+    }
     async with Simulator(specs, tls=True) as simulator:
         kubeconfig = tmp_path / "kubeconfig"
         simulator.write_kubeconfig(kubeconfig)

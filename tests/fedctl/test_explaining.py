@@ -74,7 +74,7 @@ def test_an_explanation_has_a_line_a_cluster_the_chosen_ones_and_the_reason_firs
         "",
         "eu-1   chosen      LabelsMatch: its labels match; 8 replicas (weight 8, room 8); stays",
         "us-1   chosen      LabelsMatch: its labels match; 2 replicas (weight 2, room 2); new",
-        "ap-10  not chosen  LabelsDoNotMatch: label tier is missing; also (Tainted): taint gpu:NoSchedule",
+        "ap-10  not chosen  LabelsDoNotMatch: label tier is missing; also Tainted: taint gpu:NoSchedule",
         "",
         f"unit: shortfall (NoRoom) of {WEB}: 2 of 12 found no place",
     ]
@@ -123,7 +123,7 @@ def test_one_cluster_can_be_asked_about(fedctl: Run, world: FakeServer, now: Any
     assert lines(fedctl("explain", "shop", "--cluster", cluster)) == [
         f"unit default/shop, revision 4: decision {ID}, 5m ago",
         "",
-        "ap-10  not chosen  LabelsDoNotMatch: label tier is missing; also (Tainted): taint gpu:NoSchedule",
+        "ap-10  not chosen  LabelsDoNotMatch: label tier is missing; also Tainted: taint gpu:NoSchedule",
     ]
     document = json.loads(fedctl("explain", "shop", "--cluster", cluster, "-o", "json").stdout)
     assert [entry["cluster"] for entry in document["clusters"]] == ["ap-10"]

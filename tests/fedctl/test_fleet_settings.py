@@ -100,4 +100,4 @@ def test_fleet_settings_that_somebody_else_changed_are_a_conflict(fedctl: Run, s
     result = fedctl("apply", "-f", "-", stdin=DOCUMENT)
 
     assert result.exit_code == 4
-    assert "the fleet settings: fleetSettings was changed by somebody else meanwhile" in result.stderr
+    assert "fleetsettings fleet: fleetSettings was changed by somebody else meanwhile" in result.stderr

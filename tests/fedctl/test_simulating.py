@@ -22,18 +22,19 @@ LOST = pb.UnitSimulation(
     clusters_before=["eu-1", "us-1"],
     clusters_after=["us-1"],
     moves=[
-        decision_pb2.Move(cluster="eu-1", before=1, message="it is not registered any more"),
+        decision_pb2.Move(cluster="eu-1", before=1, message="it is lost"),
+        decision_pb2.Move(cluster="eu-1", workload=WEB, before=6),
         decision_pb2.Move(cluster="us-1", workload=WEB, before=6, after=8, message="the division gives 8 instead of 6"),
     ],
     shortfalls=[decision_pb2.Shortfall(workload=WEB, replicas=4, reason="NoRoom", message="4 of 12 found no place")],
 )
 MOVED = pb.UnitSimulation(
-    unit=SHOP, clusters_before=["eu-1", "us-1"], clusters_after=["eu-1", "us-1"], moves=LOST.moves[1:]
+    unit=SHOP, clusters_before=["eu-1", "us-1"], clusters_after=["eu-1", "us-1"], moves=LOST.moves[2:]
 )
 NOWHERE = pb.UnitSimulation(
     unit="namespaces/web/units/api",
     clusters_before=["eu-1"],
-    moves=[decision_pb2.Move(cluster="eu-1", before=1, message="it is not registered any more")],
+    moves=[decision_pb2.Move(cluster="eu-1", before=1, message="it is lost")],
     message="none of 1 registered clusters fits",
 )
 
@@ -61,7 +62,7 @@ def test_a_simulation_tells_moves_and_what_finds_no_place(fedctl: Run, world: Fa
         "UNIT           BEFORE      AFTER   MOVES   SHORT",
         "default/shop   eu-1,us-1   us-1    2       4",
         "",
-        "default/shop: eu-1: it is not registered any more",
+        "default/shop: eu-1: it is lost; default/web 6 -> 0",
         "default/shop: us-1 default/web 6 -> 8: the division gives 8 instead of 6",
         "default/shop: 4 of 12 found no place",
         "1 of 3 units would move; 4 replicas would find no place",
@@ -107,6 +108,27 @@ def test_a_unit_that_would_be_nowhere_is_no_success(fedctl: Run, world: FakeServ
     ]
 
 
+def test_minimums_that_are_not_met_are_not_replicas_without_a_place(fedctl: Run, world: FakeServer) -> None:
+    below = pb.UnitSimulation(
+        unit=SHOP,
+        clusters_before=["eu-1"],
+        clusters_after=["eu-1"],
+        shortfalls=[
+            decision_pb2.Shortfall(
+                workload=WEB, replicas=2, reason="MinimumsNotMet", message="eu-1 has 0 of at least 2"
+            )
+        ],
+    )
+    world.on("SimulatePlacement", lambda _: pb.SimulatePlacementResponse(units=[below], unit_count=1))
+    result = fedctl("simulate")
+
+    assert result.exit_code == 1
+    assert lines(result)[-2:] == [
+        "default/shop: eu-1 has 0 of at least 2",
+        "0 of 1 unit would move; minimums would lack 2 replicas",
+    ]
+
+
 def test_of_a_large_fleet_the_first_are_shown_and_the_rest_is_counted(fedctl: Run, world: FakeServer) -> None:
     units = []
     for number in range(60):
@@ -119,7 +141,8 @@ def test_of_a_large_fleet_the_first_are_shown_and_the_rest_is_counted(fedctl: Ru
 
     assert shown[50].startswith("default/u49 ")
     assert shown[51:53] == ["... and 10 more: -o json has them all", ""]
-    assert len(shown) == 75, "no move by itself, and 20 of what finds no place"
+    assert shown[53] == "120 moves: -o json tells each, and why"
+    assert len(shown) == 76, "no move by itself, and 20 of what finds no place"
     assert shown[-2:] == [
         "... and 40 more of these",
         "60 of 10000 units would move; 240 replicas would find no place",

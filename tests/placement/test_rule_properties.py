@@ -55,6 +55,7 @@ from fedsvc_placement import (
 )
 from fedsvc_placement.batch import spoken_for
 from fedsvc_placement.bystanders import got_worse, minds_others
+from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.topology import domains, group_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -79,7 +80,9 @@ def clusters_named(names: st.SearchStrategy[str]) -> st.SearchStrategy[ClusterSn
         labels=st.dictionaries(st.just("rack"), st.sampled_from(("r1", "r2"))),
         taints=st.lists(
             st.builds(
-                Taint, key=st.just("down"), effect=st.sampled_from(("NoExecute", "NoSchedule", "PreferNoSchedule"))
+                Taint,
+                key=st.just("down"),
+                effect=st.sampled_from(("NoExecute", "NoSchedule", "PreferNoSchedule", "NoScheduleNew")),
             ),
             max_size=1,
         ).map(tuple),
@@ -151,6 +154,7 @@ def placements(draw: st.DrawFn) -> Placement:
     follows = draw(st.sampled_from(((), (), (), ("n/one",))))
     return Placement(
         cluster_selector=LabelSelector() if not follows or draw(st.booleans()) else None,
+        exclude=draw(st.none() | st.just(ClusterMatcher(names=("e",)))),
         groups=groups,
         group_return=GroupReturnPolicy(mode=mode) if groups else GroupReturnPolicy(),
         kubernetes=draw(st.sampled_from((None, None, VersionRange(at_least="1.29")))),
@@ -244,8 +248,41 @@ memories = st.builds(
 triggers = st.sampled_from(tuple(Trigger))
 
 
+policies = st.none() | st.builds(
+    ReplicaPolicy,
+    mode=st.just("Divided"),
+    strategy=st.sampled_from(("Weighted", "Capacity", "Aggregated", "Overflow")),
+    movement=st.sampled_from((None, "Steady")),
+    within_capacity=st.none() | st.booleans(),
+    clusters=st.lists(
+        st.builds(
+            ReplicaRule,
+            clusters=matchers,
+            weight=st.none() | st.integers(0, 3),
+            min=st.integers(0, 1),
+            max=st.none() | st.integers(1, 5),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+def with_policy(unit: UnitInput, policy: ReplicaPolicy | None) -> UnitInput:
+    placement = replace(unit.placement, replicas=policy)
+    assume(not validate(placement))
+    return replace(unit, placement=placement)
+
+
 def bound(decision: Decision) -> list[PreviousBinding]:
     return [PreviousBinding(cluster=target.cluster, replicas=target.replicas) for target in decision.targets]
+
+
+def settled(unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], decision: Decision) -> PreparedFleet:
+    """Return the fleet once the decision was carried out: what it gave is not free any more."""
+    around = prepare_fleet(fleet)
+    for spoken in spoken_for(unit, previous, decision):
+        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
+    return around
 
 
 def groups_used(decision: Decision, fleet: Fleet, entry: SpreadConstraint) -> set[str]:
@@ -271,6 +308,7 @@ def test_no_hard_rule_is_ever_broken(
         if cluster.name not in targets:
             continue
         assert not cluster.deleting
+        assert placement.exclude is None or cluster.name not in (placement.exclude.names or ())
         assert placement.jurisdictions is None or cluster.jurisdiction in placement.jurisdictions
         assert not placement.follows or cluster.name in leaders
         assert all(taint.effect != "NoExecute" for taint in cluster.taints)
@@ -283,23 +321,30 @@ def test_no_hard_rule_is_ever_broken(
             )
         if cluster.name in was:
             continue
-        assert all(taint.effect != "NoSchedule" for taint in cluster.taints)
+        assert all(taint.effect not in {"NoSchedule", "NoScheduleNew"} for taint in cluster.taints)
         assert cluster.kinds is None or set(unit.kinds) <= cluster.kinds
         assert placement.kubernetes is None or cluster.kubernetes_version == "v1.30.1"
         assert not placement.conditions or cluster.conditions.get("Ready") == "True"
         for affinity in placement.affinities:
             if affinity.weight is None and affinity.mode == "Apart":
                 assert not near(unit, fleet, affinity, cluster)
+            elif affinity.weight is None:
+                others = [one for one in fleet.units if one.key != unit.key and wanted(affinity, one) and one.clusters]
+                first = not others and wanted(affinity, unit)
+                assert first or near(unit, fleet, affinity, cluster)
+
+
+def wanted(affinity: UnitAffinity, unit: UnitInput | PlacedUnit) -> bool:
+    matcher = affinity.units
+    labels = matcher.selector is None or set(matcher.selector.match_labels) <= set(unit.labels.items())
+    return labels and (matcher.names is None or unit.key in matcher.names)
 
 
 def near(unit: UnitInput, fleet: Fleet, affinity: UnitAffinity, cluster: ClusterSnapshot) -> bool:
     by_name = {entry.name: entry for entry in fleet.clusters}
     here = set(domains(cluster, affinity.by, affinity.label_key))
     for other in fleet.units:
-        matcher = affinity.units
-        named = matcher.names is None or other.key in matcher.names
-        labels = matcher.selector is None or set(matcher.selector.match_labels) <= set(other.labels.items())
-        if other.key == unit.key or not (named and labels):
+        if other.key == unit.key or not wanted(affinity, other):
             continue
         for name in other.clusters:
             if name == cluster.name:
@@ -379,52 +424,46 @@ def test_the_order_of_the_parts_does_not_change_a_byte(
     assert json.dumps(to_dict(again)) == one
 
 
-@given(units, fleets, bindings, memories, triggers)
+@given(units, policies, fleets, bindings, memories, triggers)
 def test_deciding_again_from_the_answer_moves_nothing(
+    unit: UnitInput,
+    policy: ReplicaPolicy | None,
+    fleet: Fleet,
+    previous: list[PreviousBinding],
+    memory: Memory,
+    trigger: str,
+) -> None:
+    unit = with_policy(unit, policy)
+    first = decide(unit, fleet, previous, NOW, memory=memory, trigger=trigger)
+    around = settled(unit, fleet, previous, first)
+    second = decide(unit, around, bound(first), NOW, memory=first.memory)
+    assert second.targets == first.targets
+    assert second.group == first.group
+    assert second.moves == ()
+
+
+@given(units, fleets, bindings, memories, triggers)
+def test_deciding_again_for_the_same_trigger_moves_nothing(
     unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], memory: Memory, trigger: str
 ) -> None:
     first = decide(unit, fleet, previous, NOW, memory=memory, trigger=trigger)
-    around = prepare_fleet(fleet)
-    for spoken in spoken_for(unit, previous, first):  # what it was given is not free any more
-        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
-    for again in (Trigger.OTHER, trigger):
-        second = decide(unit, around, bound(first), NOW, memory=first.memory, trigger=again)
-        assert second.targets == first.targets
-        assert second.group == first.group
-        assert second.moves == ()
+    around = settled(unit, fleet, previous, first)
+    second = decide(unit, around, bound(first), NOW, memory=first.memory, trigger=trigger)
+    assert (second.targets, second.group, second.moves) == (first.targets, first.group, ())
 
 
-@given(units, fleets, bindings, st.sampled_from(NAMES))
+@given(units, policies, fleets, bindings, st.sampled_from(NAMES))
 def test_without_an_unrelated_cluster_nothing_moves(
-    unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], name: str
+    unit: UnitInput, policy: ReplicaPolicy | None, fleet: Fleet, previous: list[PreviousBinding], name: str
 ) -> None:
+    unit = with_policy(unit, policy)
     first = decide(unit, fleet, previous, NOW)
     assume(name not in {target.cluster for target in first.targets})
     # Where other units or data are is no part of the fleet's size.
     assume(not unit.placement.affinities)
     less = replace(fleet, clusters=tuple(entry for entry in fleet.clusters if entry.name != name))
-    second = decide(unit, less, bound(first), NOW, memory=first.memory)
-    kept = {target.cluster for target in second.targets}
-    assert {target.cluster for target in first.targets} <= kept or first.group != second.group
-
-
-policies = st.none() | st.builds(
-    ReplicaPolicy,
-    mode=st.just("Divided"),
-    strategy=st.sampled_from(("Weighted", "Capacity", "Aggregated", "Overflow")),
-    movement=st.sampled_from((None, "Steady")),
-    within_capacity=st.none() | st.booleans(),
-    clusters=st.lists(
-        st.builds(
-            ReplicaRule,
-            clusters=matchers,
-            weight=st.none() | st.integers(0, 3),
-            min=st.integers(0, 1),
-            max=st.none() | st.integers(1, 5),
-        ),
-        max_size=2,
-    ).map(tuple),
-)
+    second = decide(unit, settled(unit, less, previous, first), bound(first), NOW, memory=first.memory)
+    assert second.targets == first.targets or first.group != second.group
 
 
 @given(units, policies, fleets, bindings, st.data())
@@ -450,9 +489,7 @@ def test_a_unit_stays_where_it_is_when_a_cluster_gets_worse_that_it_is_not_on(
     after = replace(before, taints=(*before.taints, lost))
     assert got_worse(before, after)
     changed = replace(fleet, clusters=(*(cluster for cluster in fleet.clusters if cluster is not before), after))
-    around = prepare_fleet(changed)
-    for spoken in spoken_for(unit, previous, first):
-        around.speak_for(spoken.cluster, spoken.requests, spoken.replicas)
+    around = settled(unit, changed, previous, first)
     assert decide(unit, around, bound(first), NOW, memory=first.memory).targets == first.targets
 
 
@@ -545,4 +582,5 @@ def test_time_alone_changes_no_target_before_the_instant_that_is_told(
     at = first.reconsider_at
     assert at is None or at > NOW
     later = NOW + timedelta(days=9) if at is None else at - timedelta(microseconds=1)
-    assert decide(unit, fleet, bound(first), later, memory=first.memory).targets == first.targets
+    around = settled(unit, fleet, previous, first)
+    assert decide(unit, around, bound(first), later, memory=first.memory).targets == first.targets

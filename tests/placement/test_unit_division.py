@@ -205,8 +205,8 @@ def test_steps_tell_tiers_and_clusters() -> None:
     assert list(overflow.steps) == [
         "9 replicas over all clusters, from the template",
         "weights divide 9 over 2 clusters by Webster's method, ties by hash",
-        "tier 0 takes 7 on 1 clusters",
-        "tier 1 takes 2 on 1 clusters",
+        "tier 0 takes 7 on 1 cluster",
+        "tier 1 takes 2 on 1 cluster",
     ]
     aggregated = only(divided(policy("Aggregated"), on("a", 4, 3), on("b", 6), replicas=3))
     assert list(aggregated.steps) == [

@@ -1,7 +1,8 @@
 """Telling what would become of units: for `fedctl simulate` and `fedctl rebalance`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import TypeVar
 
 import click
@@ -21,6 +22,8 @@ T = TypeVar("T")
 _MOST_UNITS = 50
 _MOST_MOVES = 20
 _MOST_TROUBLES = 20
+# Replicas that have a place, though not where a minimum asks for them.
+_BELOW_MINIMUM = "MinimumsNotMet"
 
 
 def deciding(client: Client, ask: Callable[[], T]) -> T:
@@ -54,20 +57,25 @@ def print_simulations(
         if len(units) > _MOST_UNITS:
             console.print(f"... and {len(units) - _MOST_UNITS} more: -o json has them all", style=words.DIM)
         console.print()
-    moves = [(unit, move) for unit in units for move in unit.moves]
-    for unit, move in moves if len(moves) <= _MOST_MOVES else ():
-        console.print(f"{views.unit_text(unit.unit)}: {move_text(move)}")
+    moves = [f"{views.unit_text(unit.unit)}: {text}" for unit in units for text in move_texts(unit.moves)]
+    for text in moves if len(moves) <= _MOST_MOVES else ():
+        console.print(text)
+    if len(moves) > _MOST_MOVES:
+        console.print(f"{len(moves)} moves: -o json tells each, and why", style=words.DIM)
     troubles = [f"{views.unit_text(unit.unit)}: {text}" for unit in units for text in _troubles(unit)]
     for trouble in troubles[:_MOST_TROUBLES]:
         console.print(trouble, style=words.YELLOW)
     if len(troubles) > _MOST_TROUBLES:
         console.print(f"... and {len(troubles) - _MOST_TROUBLES} more of these", style=words.DIM)
-    short = sum(entry.replicas for unit in units for entry in unit.shortfalls)
+    shortfalls = [entry for unit in units for entry in unit.shortfalls]
+    below = sum(entry.replicas for entry in shortfalls if entry.reason == _BELOW_MINIMUM)
+    short = sum(entry.replicas for entry in shortfalls) - below
     nowhere = sum(is_nowhere(unit) for unit in units)
     moving = sum(bool(unit.moves) for unit in units)
     left = [
         *([f"{words.count(nowhere, 'unit')} would be on no cluster"] if nowhere else []),
         *([f"{words.count(short, 'replica')} would find no place"] if short else []),
+        *([f"minimums would lack {words.count(below, 'replica')}"] if below else []),
     ]
     console.print(
         f"{moving} of {words.count(unit_count, 'unit')} would move; {', '.join(left) or 'everything finds its place'}",
@@ -91,10 +99,20 @@ def print_document(answer: Message, output: str) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
 
 
-def move_text(move: decision_pb2.Move) -> str:
-    """Write a move: cluster, from how many to how many, and why."""
-    what = f" {move.workload.rpartition(' ')[2]} {move.before} -> {move.after}" if move.workload else ""
-    return f"{move.cluster}{what}: {move.message}" if move.message else f"{move.cluster}{what}"
+def move_texts(moves: Iterable[decision_pb2.Move]) -> list[str]:
+    """Write moves: cluster, from how many to how many, and why; one line for all that comes to or leaves a cluster."""
+    found: list[str] = []
+    for cluster, of in groupby(moves, key=lambda move: move.cluster):
+        listed = list(of)
+        if listed[0].workload:
+            found.extend(f"{cluster} {_count_text(move)}: {move.message}" for move in listed)
+        else:
+            found.append("; ".join([f"{cluster}: {listed[0].message}", *map(_count_text, listed[1:])]))
+    return found
+
+
+def _count_text(move: decision_pb2.Move) -> str:
+    return f"{move.workload.rpartition(' ')[2]} {move.before} -> {move.after}"
 
 
 def _troubles(unit: placement_service_pb2.UnitSimulation) -> list[str]:

@@ -10,7 +10,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.rendering.names import dns_label_problem, label_key_problem, label_value_problem
 from fedsvc.v1 import fleet_pb2
-from fedsvc_placement import Topology
+from fedsvc_placement import Headroom, Topology
 
 MAX_DISTANCE_MS: Final = 600_000
 MAX_DISTANCES: Final = 10_000
@@ -22,12 +22,18 @@ def read_fleet(message: fleet_pb2.FleetSettingsSpec, path: str, problems: Proble
     _check_datasets(message.datasets, f"{path}.datasets", problems)
     spec = read_fleet_spec(message, path, problems)
     if spec.headroom is not None:
-        labelled = spec.headroom.by == Topology.LABEL
-        key = spec.headroom.label_key
-        problem = label_key_problem(key) if labelled else "is for topology label only: leave it out" if key else None
+        problem = _label_key_problem(spec.headroom)
         if problem is not None:
             problems.add(f"{path}.headroom.label_key", problem)
     return spec
+
+
+def _label_key_problem(headroom: Headroom) -> str | None:
+    if headroom.by != Topology.LABEL:
+        return "is for topology label only: leave it out" if headroom.label_key else None
+    if not headroom.label_key:
+        return "must be given with topology label: what is lost together has the same value of it"
+    return label_key_problem(headroom.label_key)
 
 
 def unknown_clusters(spec: FleetSpec, known: Iterable[str]) -> list[str]:

@@ -4,14 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from fedsvc.api.names import UnitName
+from fedsvc.api.names import UnitName, parse_unit
 from fedsvc.errors import NotDecidedError, NotFoundError, NotReplayableError
 from fedsvc.rendering.canonical import canonical_json
-from fedsvc.rendering.workloads import looks_around
+from fedsvc.rendering.workloads import looks_around, looks_into
 from fedsvc.store import decisions, placing, units
 from fedsvc.store.decisions import StoredDecision
+from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Transaction
-from fedsvc_placement import Decision, decide, from_dict, to_record
+from fedsvc_placement import Decision, decide, explain_lines, from_dict, to_record
 from fedsvc_placement.inputs import decide_on
 
 
@@ -25,6 +26,12 @@ class Explained:
     decision_id: str = ""  # empty: not stored
     create_time: datetime | None = None
     same: bool = False  # of a replay: whether the same bytes came out
+    autoscaled: tuple[str, ...] = ()  # keys of the workloads that are not divided since an autoscaler owns them
+
+    def lines(self) -> tuple[str, ...]:
+        """The decision for people, and which replicas it left alone."""
+        left_alone = (f"unit: replicas of {key} are left to its autoscaler, not divided" for key in self.autoscaled)
+        return (*explain_lines(self.decision), *left_alone)
 
 
 async def explain_now(tx: Transaction, name: UnitName) -> Explained:
@@ -37,7 +44,9 @@ async def explain_now(tx: Transaction, name: UnitName) -> Explained:
     (request,) = await placing.read_requests(tx, [unit])
     fleet = await placing.read_fleet(tx, with_units=looks_around(request.input.placement))
     decision = await asyncio.to_thread(decide, request.input, fleet, request.previous, tx.now, memory=request.memory)
-    return Explained(unit=unit.resource_name, revision=unit.revision, decision=decision)
+    return Explained(
+        unit=unit.resource_name, revision=unit.revision, decision=decision, autoscaled=_autoscaled(request)
+    )
 
 
 async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: str, *, replay: bool) -> Explained:
@@ -59,6 +68,8 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
         unit_name, stored = await decisions.get(tx, decision_id)
         if name is not None and unit_name != str(name):
             raise NotFoundError(f"decisions/{decision_id} of {name}")
+        name = parse_unit(unit_name, "unit")
+        unit = await units.get(tx, name.namespace, name.name)
     decision = await _replay(tx, stored) if replay else from_dict(stored.record)
     # JSONB keeps no order of keys.
     same = replay and canonical_json(to_record(decision)) == canonical_json(to_record(from_dict(stored.record)))
@@ -69,7 +80,13 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
         decision_id=stored.id,
         create_time=stored.create_time,
         same=same,
+        # Which objects an autoscaler owns is not kept with a decision: it is known of what the unit is now.
+        autoscaled=_autoscaled(*await placing.read_requests(tx, [unit])) if stored.revision == unit.revision else (),
     )
+
+
+def _autoscaled(request: PlacementRequest) -> tuple[str, ...]:
+    return tuple(sorted(request.autoscaled)) if looks_into(request.input.placement) else ()
 
 
 async def _replay(tx: Transaction, stored: StoredDecision) -> Decision:

@@ -22,7 +22,7 @@ from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import placement_service_pb2 as pb
 from fedsvc.v1 import placement_service_pb2_grpc
-from fedsvc_placement import explain_lines, from_dict
+from fedsvc_placement import from_dict
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -130,7 +130,7 @@ def _explained_message(explained: Explained) -> pb.ExplainPlacementResponse:
             decision_id=explained.decision_id,
             create_time=explained.create_time,
         ),
-        lines=explain_lines(explained.decision),
+        lines=explained.lines(),
         same=explained.same,
     )
 

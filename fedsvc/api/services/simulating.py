@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -18,12 +20,14 @@ from fedsvc.store import lookups, placing, units
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import placement_service_pb2 as pb
-from fedsvc_placement import Decision, Fleet, Trigger
+from fedsvc_placement import Decision, Fleet, Move, Trigger
 from fedsvc_placement.batch import Ask, decide_all
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
-from fedsvc_placement.whatif import Supposition, supposed_fleet, supposed_unit
+from fedsvc_placement.whatif import Supposition, is_lost, supposed_fleet, supposed_unit
 
 _BATCH_UNITS: Final = 200  # read on the event loop: a larger page keeps other calls waiting
+
+_LOST: Final = "it is lost"
 
 T = TypeVar("T")
 
@@ -89,7 +93,9 @@ def _simulated(
     ]
     prepared = prepare_fleet(supposed_fleet(fleet, supposition))
     found = _decide(asks, prepared, now, ended)
-    return pb.SimulatePlacementResponse(units=_changes(requests, found), unit_count=len(requests), room=_room(prepared))
+    lost = frozenset(cluster.name for cluster in fleet.clusters if is_lost(supposition, cluster))
+    changes = _changes(requests, found, lost=lost)
+    return pb.SimulatePlacementResponse(units=changes, unit_count=len(requests), room=_room(prepared))
 
 
 def _rebalanced(
@@ -155,7 +161,9 @@ def _living(listed: Sequence[Unit]) -> list[Unit]:
     return [unit for unit in listed if unit.delete_time is None]
 
 
-def _changes(requests: Sequence[PlacementRequest], found: dict[str, Decision]) -> list[pb.UnitSimulation]:
+def _changes(
+    requests: Sequence[PlacementRequest], found: dict[str, Decision], *, lost: AbstractSet[str] = frozenset()
+) -> list[pb.UnitSimulation]:
     """Units that would change or come short, by name."""
     changes: list[pb.UnitSimulation] = []
     for asked in requests:
@@ -167,12 +175,27 @@ def _changes(requests: Sequence[PlacementRequest], found: dict[str, Decision]) -
                 unit=asked.unit.resource_name,
                 clusters_before=sorted(binding.cluster for binding in asked.previous),
                 clusters_after=[target.cluster for target in decision.targets],
-                moves=[move_message(move) for move in decision.moves],
+                moves=[move_message(move) for move in _moves(asked, decision, lost)],
                 shortfalls=[shortfall_message(shortfall) for shortfall in decision.shortfall],
                 message=decision.message,
             )
         )
     return changes
+
+
+def _moves(asked: PlacementRequest, decision: Decision, lost: AbstractSet[str]) -> Iterator[Move]:
+    """What a decision changes; beside a unit that comes or goes as a whole, how many replicas come or go with it."""
+    before = {binding.cluster: binding.replicas or {} for binding in asked.previous}
+    after = {target.cluster: target.replicas for target in decision.targets}
+    for move in decision.moves:
+        yield replace(move, message=_LOST) if move.cluster in lost else move
+        if move.workload:
+            continue
+        old, new = before.get(move.cluster, {}), after.get(move.cluster, {})
+        for workload in sorted({*old, *new}):
+            count, then = old.get(workload, 0), new.get(workload, 0)
+            if count != then:
+                yield replace(move, workload=workload, before=count, after=then, message="")
 
 
 def _room(fleet: PreparedFleet) -> list[pb.ClusterRoom]:

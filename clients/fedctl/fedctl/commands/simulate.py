@@ -18,7 +18,7 @@ Examples:
   fedctl simulate --lose-cluster eu-1 --lose-cluster eu-2 -o json
 
 \b
-Exit codes: 0 everything would find its place, 1 something would not, 3 there is no such unit.
+Exit codes: 0 everything would find its place, 1 something would not or a minimum is not met, 3 there is no such unit.
 """
 
 

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from fedctl.failures import UsageFailure
 from fedctl.files.convert import Findings, read_manifest
-from fedctl.files.shape import id_problem, is_ours, read_document, sanitized
+from fedctl.files.shape import FLEET_NAME, id_problem, is_ours, read_document, sanitized
 from fedctl.files.source import Document, InputFailure
 from fedctl.files.yamltree import Path
 from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2
@@ -41,7 +41,7 @@ class Item:
         if isinstance(self.message, unit_pb2.Unit):
             return f"unit {'/'.join(split_unit_name(self.message.name))}"
         if isinstance(self.message, fleet_pb2.FleetSettings):
-            return "the fleet settings"
+            return f"fleetsettings {FLEET_NAME}"
         kind = "placementpolicy" if isinstance(self.message, policy_pb2.PlacementPolicy) else "overridepolicy"
         return f"{kind} {last_part(self.message.name)}"
 

@@ -8,6 +8,7 @@ from fedctl.output import words
 from fedsvc.v1 import decision_pb2, placement_service_pb2
 
 _VERDICT = re.compile(r"(?P<word>chosen|not chosen) \((?P<reason>[A-Za-z]+)\): ", re.ASCII)
+_ALSO = re.compile(r"; also \((?P<reason>[A-Za-z]+)\): ", re.ASCII)
 _CHOSEN, _REFUSED = "chosen", "not chosen"
 
 
@@ -64,7 +65,8 @@ def _split(line: str) -> tuple[str, str]:
 def _verdict(entry: decision_pb2.ClusterDecision, text: str, workloads: Sequence[str]) -> str:
     found = _VERDICT.match(text)
     if found is not None:
-        text = f"{found['reason']}: {text[found.end() :]}"
+        others = _ALSO.sub(r"; also \g<reason>: ", text[found.end() :])
+        text = f"{found['reason']}: {others}"
     for workload in workloads:
         # Of one workload everybody knows which; of several their names tell them apart.
         name = "" if len(workloads) == 1 else f"{workload.rpartition('/')[2]} "

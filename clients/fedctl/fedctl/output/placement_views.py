@@ -19,7 +19,7 @@ def decisions(now: views.Now = views.utc_now) -> Table[decision_pb2.Decision]:
             Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
             Column(title="REVISION", text=lambda row: str(row.revision)),
             Column(title="CLUSTERS", text=lambda row: clusters_text(chosen_of(row))),
-            Column(title="MOVES", text=lambda row: str(len(row.moves))),
+            Column(title="MOVES", text=lambda row: moves_text(row.moves)),
             Column(title="SHORT", text=lambda row: short_text(row.shortfalls), style=_warn),
             Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
         )
@@ -33,7 +33,7 @@ def simulations() -> Table[placement_service_pb2.UnitSimulation]:
             Column(title="UNIT", text=lambda row: views.unit_text(row.unit)),
             Column(title="BEFORE", text=lambda row: clusters_text(row.clusters_before), is_long=True),
             Column(title="AFTER", text=lambda row: clusters_text(row.clusters_after), is_long=True),
-            Column(title="MOVES", text=lambda row: str(len(row.moves))),
+            Column(title="MOVES", text=lambda row: moves_text(row.moves)),
             Column(title="SHORT", text=lambda row: short_text(row.shortfalls), style=_warn),
         )
     )
@@ -76,6 +76,12 @@ def clusters_text(names: Sequence[str]) -> str:
     more = len(names) - _SHOWN_CLUSTERS
     shown = ",".join(names[:_SHOWN_CLUSTERS])
     return f"{shown},+{more}" if more > 0 else shown or words.NONE
+
+
+def moves_text(moves: Sequence[decision_pb2.Move]) -> str:
+    """Write how many changes there are: a unit that comes or goes is one, with all its replicas."""
+    whole = {move.cluster for move in moves if not move.workload}
+    return str(sum(not move.workload or move.cluster not in whole for move in moves))
 
 
 def short_text(shortfalls: Sequence[decision_pb2.Shortfall]) -> str:
