@@ -17,10 +17,12 @@ from fedsvc_placement.model import (
     Division,
     Fleet,
     Memory,
+    Mode,
     Placement,
     PlacementWarning,
     PreviousBinding,
     Shortfall,
+    SpreadResult,
     Target,
     Trigger,
     UnitInput,
@@ -29,7 +31,7 @@ from fedsvc_placement.moves import moves_of
 from fedsvc_placement.occasion import occasion_of
 from fedsvc_placement.preferences import scores_of
 from fedsvc_placement.rooms import rooms_of
-from fedsvc_placement.selecting import Measures
+from fedsvc_placement.selecting import Measures, Selection, spread_results
 from fedsvc_placement.selectors import named_clusters
 from fedsvc_placement.shortfalls import shortfalls_of
 from fedsvc_placement.texts import topology_text
@@ -113,7 +115,7 @@ def decide(
         message=message,
         reconsider_at=min(times, default=None),
         group=choice.group,
-        spread=choice.selection.spread,
+        spread=_spread(measures, choice.selection, targets),
         moves=moves_of(bindings, targets, field, choice),
         held_back=choice.held_back,
         memory=choice.memory,
@@ -128,6 +130,18 @@ def _shortfalls(divisions: Sequence[Division], fleet: PreparedFleet) -> tuple[Sh
         lost = topology_text(headroom.by, headroom.label_key)
         kept_free = f"{-(-kept // _PPM_OF_PERCENT)} % of all room is kept free for the loss of any one {lost}"
     return tuple([shortfall for division in divisions for shortfall in shortfalls_of(division, kept_free=kept_free)])
+
+
+def _spread(measures: Measures, selection: Selection, targets: Sequence[Target]) -> tuple[SpreadResult, ...]:
+    """Return how the unit spreads: by where replicas are, where they are divided and there are any."""
+    policy = measures.unit.placement.replicas
+    if not selection.spread or policy is None or policy.mode != Mode.DIVIDED:
+        return selection.spread
+    used = [target.cluster for target in targets if any(target.replicas.values())]
+    names = used or [target.cluster for target in targets]
+    if len(names) == len(selection.names):
+        return selection.spread
+    return spread_results(measures, names, proven=selection.proven)
 
 
 def _target(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from fedsvc_placement.covering import covering
 from fedsvc_placement.eligibility import Standing
 from fedsvc_placement.model import ClusterSnapshot, PreviousBinding
 from fedsvc_placement.occasion import Occasion
@@ -23,10 +24,12 @@ def divide_chosen(
     # Of several workloads each takes room that the next then lacks, which is counted from what the cluster has left.
     left = rooms is not None and not alone
     tiers = selection.tiers
+    own = [standing for standing in taken if standing.cluster.name not in tiers] if tiers else taken
+    needed = covering(measures, own, bindings)
     return divide_unit(
         measures.unit,
         [
-            # By position, which is faster: cluster, bound, before, held, score, tier.
+            # By position, which is faster: cluster, bound, before, held, score, tier, least.
             Chosen(
                 fleet.left(standing.cluster)[0] if left else standing.cluster,
                 standing.bound,
@@ -34,6 +37,7 @@ def divide_chosen(
                 standing.judged.holds,
                 scores.total(standing.cluster.name),
                 tiers.get(standing.cluster.name, 0) if tiers else 0,
+                int(standing.cluster.name in needed) if needed else 0,
             )
             for standing in taken
         ],

@@ -23,6 +23,7 @@ _TIER_BITS = 16
 _SCORE_SHIFT = _TIE_BITS + _SUM_BITS
 _TIER_SHIFT = _SCORE_SHIFT + _SCORE_BITS + _SUM_BITS
 _SUFFICES_SHIFT = _TIER_SHIFT + _TIER_BITS + _SUM_BITS
+_TIES = (1 << _TIE_BITS) - 1
 _POINT = 1000
 
 _NOT_PROVEN = "; not proven to be the best choice, since the limits cross each other or there are too many choices"
@@ -203,7 +204,7 @@ def _selection(measures: Measures, pool: Pool, members: Sequence[int], *, proven
     return Selection(
         names=names,
         tiers={name: pool.tiers[name] for name in names if name in pool.tiers} if pool.tiers else {},
-        spread=_results(measures, names, proven=proven),
+        spread=spread_results(measures, names, proven=proven),
         lacking=lacking(measures.rooms, names),
         proven=proven,
     )
@@ -227,6 +228,13 @@ def _columns(measures: Measures, pool: Pool, bound: AbstractSet[int]) -> _Column
         for place, index in at.items():
             if suffices(rooms, usual.names[index]) if place in differ else place not in scarce:
                 values[index] += 1 << _SUFFICES_SHIFT
+    elif rooms is not None and any(rooms.needs):
+        # What can hold nothing brings a limit no nearer to what it is for, however well it scores.
+        scarce, differ = rooms.scarce(), {rooms.places[name] for name in rooms.own}
+        for place, index in at.items():
+            if (place in scarce or place in differ) and not any(rooms.room(usual.names[index])):
+                tier, tie = values[index] >> _TIER_SHIFT << _TIER_SHIFT, values[index] & _TIES
+                values[index] = tier + max(1, tie)
     return _Columns(values=values, groups=usual.groups, kept=frozenset([at[place] for place in bound]))
 
 
@@ -272,7 +280,8 @@ def _without_spare(measures: Measures, pool: Pool, found: Selection, *, keep: bo
     return _selection(measures, pool, members, proven=found.proven)
 
 
-def _results(measures: Measures, names: Sequence[str], *, proven: bool) -> tuple[SpreadResult, ...]:
+def spread_results(measures: Measures, names: Sequence[str], *, proven: bool) -> tuple[SpreadResult, ...]:
+    """Return how clusters stand to the limits of a unit's spread."""
     found: list[SpreadResult] = []
     for index, (entry, by_name) in enumerate(zip(measures.unit.placement.spread, measures.groups(), strict=True)):
         groups = tuple(sorted({by_name[name] for name in names}))

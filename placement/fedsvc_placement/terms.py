@@ -28,6 +28,8 @@ class Chosen(NamedTuple):
     score: int = 0
     # 0 for the affinity group's own clusters; its overflow tiers count from 1 and are used for nothing else.
     tier: int = 0
+    # Replicas that it shall have at least, for the spread of the unit.
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ def terms_of(
             tiers = [
                 last + tier if tier or rule is None else of_rule[rule] for tier, rule in zip(tiers, rules, strict=True)
             ]
+    if any(entry.least for entry in chosen):
+        mins = [max(low, entry.least) for low, entry in zip(mins, chosen, strict=True)]
     return Terms(
         chosen=chosen, names=names, rules=rules, weights=weights, mins=mins, maxs=maxs, tiers=tiers, orders=orders
     )

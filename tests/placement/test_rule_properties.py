@@ -286,8 +286,10 @@ def settled(unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], deci
 
 
 def groups_used(decision: Decision, fleet: Fleet, entry: SpreadConstraint) -> set[str]:
+    """The groups that targets are in: those with replicas, where replicas are divided and there are any."""
     targets = {target.cluster for target in decision.targets}
-    return {group_of(one, entry.by, entry.label_key) for one in fleet.clusters if one.name in targets}
+    divided = {target.cluster for target in decision.targets if any(target.replicas.values())}
+    return {group_of(one, entry.by, entry.label_key) for one in fleet.clusters if one.name in (divided or targets)}
 
 
 @given(placements())
@@ -354,10 +356,17 @@ def near(unit: UnitInput, fleet: Fleet, affinity: UnitAffinity, cluster: Cluster
     return False
 
 
-@given(units, fleets, bindings, memories, triggers)
+@given(units, policies, fleets, bindings, memories, triggers, st.booleans())
 def test_no_maximum_is_ever_exceeded_and_what_is_missing_is_told(
-    unit: UnitInput, fleet: Fleet, previous: list[PreviousBinding], memory: Memory, trigger: str
+    unit: UnitInput,
+    policy: ReplicaPolicy | None,
+    fleet: Fleet,
+    previous: list[PreviousBinding],
+    memory: Memory,
+    trigger: str,
+    other_policy: bool,  # noqa: FBT001 - hypothesis gives it
 ) -> None:
+    unit = with_policy(unit, policy) if other_policy else unit
     decision = decide(unit, fleet, previous, NOW, memory=memory, trigger=trigger)
     assert [entry.constraint for entry in decision.spread] == list(range(len(unit.placement.spread)))
     for entry, result in zip(unit.placement.spread, decision.spread, strict=True):
