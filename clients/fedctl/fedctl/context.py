@@ -35,6 +35,7 @@ class Settings:
     server: str = ""
     token: str = ""
     config: Path | None = None
+    config_is_ambient: bool = False  # the environment names it, for many commands, not this command line
     ca_file: Path | None = None
 
 
@@ -103,9 +104,10 @@ class Context:
     def _find_server(self) -> "Server":
         from fedsvc_client import default_config_path, load_config, parse_address  # noqa: PLC0415 - when used
 
-        path = self.settings.config or default_config_path()
-        configuration = load_config(path) if self.settings.config or path.is_file() else None
-        wanted = self.settings.server
+        path, wanted = self.settings.config or default_config_path(), self.settings.server
+        # An address needs no file, and a variable may name one that is gone; a name stands in the file or nowhere.
+        is_needed = self.settings.config is not None and not (self.settings.config_is_ambient and is_address(wanted))
+        configuration = load_config(path) if is_needed or path.is_file() else None
         if configuration is None:
             if not wanted:
                 raise Failure(NO_SERVER.format(default=default_config_path()), code=Exit.UNREACHABLE)
@@ -116,6 +118,11 @@ class Context:
         # The token of an address that the configuration knows is right for it, and for no other.
         same = (entry for entry in configuration.servers.values() if entry.address == parsed.address)
         return next(same, parsed)
+
+
+def is_address(server: str) -> bool:
+    """Tell whether a server is given by its address; a word alone is the name of one in the configuration."""
+    return any(mark in server for mark in ".:") or server == "localhost"
 
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
