@@ -115,6 +115,7 @@ def _explain(error: Exception) -> click.ClickException | None:
     epilog=EPILOG,
     no_args_is_help=True,
 )
+@click.version_option(package_name="fedsvc", message="%(prog)s %(version)s", help="Show the version of this program")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Run applications on many Kubernetes clusters through fedsvc."""
