@@ -2,6 +2,9 @@
 
 import datetime as dt
 from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fedctl.costs import cost_text
 from fedctl.output import words
@@ -16,11 +19,17 @@ _MARKS = {CORDON_KEY: "Cordoned", MAINTENANCE_KEY: "Maintenance"}  # said beside
 STALE = "*"  # stands at numbers of a cluster that is not heard
 
 Now = Callable[[], dt.datetime]
+T = TypeVar("T")
 
 
 def utc_now() -> dt.datetime:
     """Return the time, in UTC."""
     return dt.datetime.now(dt.UTC)
+
+
+def _age_column(title: str, time: Callable[[T], Timestamp], now: Now, *, is_wide: bool = False) -> Column[T]:
+    """Make a column of ages; that time goes by is no news."""
+    return Column(title=title, text=lambda row: words.age(time(row), now()), news=lambda _: "", is_wide=is_wide)
 
 
 def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
@@ -35,15 +44,20 @@ def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
             Column(title="VERSION", text=lambda row: row.status.kubernetes_version),
             Column(title="NODES", text=lambda row: f"{row.status.ready_node_count}/{row.status.node_count}"),
             Column(title="WORKS", text=lambda row: f"{applied_works(row)}/{row.status.work_count}"),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="FREE CPU", text=lambda row: free_texts(row.status)[0], is_wide=True),
             Column(title="FREE MEMORY", text=lambda row: free_texts(row.status)[1], is_wide=True),
             Column(title="FREE PODS", text=lambda row: free_texts(row.status)[2], is_wide=True),
-            Column(title="READ", text=lambda row: words.age(row.status.free_read_time, now()), is_wide=True),
+            _age_column("READ", lambda row: row.status.free_read_time, now, is_wide=True),
             Column(title="JURISDICTION", text=lambda row: row.jurisdiction, is_wide=True),
             Column(title="COST", text=cost_text, is_wide=True),
-            Column(title="SCORES", text=lambda row: scores_text(row, now()), is_wide=True),
-            Column(title="SEEN", text=lambda row: words.age(row.status.last_seen_time, now()), is_wide=True),
+            Column(
+                title="SCORES",
+                text=lambda row: scores_text(row, now()),
+                news=lambda row: ",".join(f"{score.name}={score.value}" for score in row.scores),
+                is_wide=True,
+            ),
+            _age_column("SEEN", lambda row: row.status.last_seen_time, now, is_wide=True),
             Column(title="ENDPOINT", text=lambda row: row.connection.endpoint, is_wide=True),
             Column(title="TAINTS", text=lambda row: ",".join(map(taint_text, row.taints)), is_wide=True),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
@@ -62,7 +76,7 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
             Column(title="READY", text=lambda row: ready_text(row.status)),
             Column(title="CLUSTERS", text=lambda row: clusters_text(row.status)),
             Column(title="RESOURCES", text=lambda row: str(row.status.resource_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="REVISION", text=lambda row: str(row.revision), is_wide=True),
             Column(title="POLICY", text=lambda row: row.spec.placement_policy, is_wide=True),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
@@ -80,7 +94,7 @@ def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
             Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
             Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}{_stale(row)}"),
-            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
+            _age_column("AGE", lambda row: row.update_time, now),
             Column(title="REASON", text=lambda row: row.reason),
         )
     )
@@ -115,7 +129,7 @@ def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
             Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
             Column(title="READY", text=replicas_text, is_wide=True),
             Column(title="TRIES", text=lambda row: str(row.attempts), is_wide=True),
-            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
+            _age_column("AGE", lambda row: row.update_time, now),
             Column(title="REASON", text=lambda row: row.reason or row.health_reason),
             Column(
                 title="MESSAGE",
@@ -133,7 +147,7 @@ def placement_policies(now: Now = utc_now) -> Table[policy_pb2.PlacementPolicy]:
         columns=(
             Column(title="NAME", text=lambda row: last_part(row.name)),
             Column(title="UNITS", text=lambda row: str(row.unit_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
         )
     )
@@ -146,7 +160,7 @@ def override_policies(now: Now = utc_now) -> Table[policy_pb2.OverridePolicy]:
             Column(title="NAME", text=lambda row: last_part(row.name)),
             Column(title="OVERRIDES", text=lambda row: str(len(row.spec.overrides))),
             Column(title="UNITS", text=lambda row: str(row.unit_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
         )
     )
@@ -156,7 +170,11 @@ def events(now: Now = utc_now) -> Table[event_pb2.Event]:
     """Make the table of events."""
     return Table(
         columns=(
-            Column(title="LAST SEEN", text=lambda row: words.age(row.update_time, now())),
+            Column(
+                title="LAST SEEN",
+                text=lambda row: words.age(row.update_time, now()),
+                news=lambda row: str(row.update_time.seconds),  # that it came again is what an event has to tell
+            ),
             Column(title="TYPE", text=lambda row: row.type, style=words.style_of),
             Column(title="REASON", text=lambda row: row.reason),
             Column(title="OBJECT", text=lambda row: subject_text(row.subject)),
