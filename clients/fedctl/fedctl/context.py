@@ -7,7 +7,7 @@ of the configuration file), `--config` or FEDCTL_CONFIG, and ~/.config/fedctl/co
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,15 +78,20 @@ class Context:
         return stdout()
 
     @contextlib.contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """Show on stderr that something takes its time, where stderr is a terminal."""
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show on stderr that something takes its time, where stderr is a terminal.
+
+        What is yielded tells more of it: there in the place of what was told before, elsewhere in a line each.
+        """
         if not sys.stderr.isatty():
-            yield
+            yield lambda more: self.note(f"{text}: {more}")
             return
+        from rich.markup import escape  # noqa: PLC0415 - as above
+
         from fedctl.output.console import stderr  # noqa: PLC0415 - rich is imported when used
 
-        with stderr().status(text):
-            yield
+        with stderr().status(escape(text)) as shown:
+            yield lambda more: shown.update(escape(f"{text}: {more}"))
 
     def note(self, text: str) -> None:
         """Tell the user something beside the output."""
