@@ -121,7 +121,7 @@ def follow(context: Context, asked: Sequence[Kind], name: str, wanted: Filter, *
         name=_watched_name(kind, one, wanted),
         label_selector=wanted.selector,
         resume_token=listings[0].resume_token,
-        on_trouble=_Trouble(context).told,
+        on_trouble=Trouble(context).told,
     ) as watch:
         for item in watch:
             if isinstance(item, Resynced):
@@ -131,7 +131,7 @@ def follow(context: Context, asked: Sequence[Kind], name: str, wanted: Filter, *
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class Trouble:
     """Says when the server is lost and when it is back."""
 
     context: Context
