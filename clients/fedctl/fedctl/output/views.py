@@ -1,7 +1,7 @@
 """The table of each kind: which columns, and what stands in them."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,8 +15,6 @@ from fedsvc_client.names import last_part
 CORDON_KEY = "fedsvc.io/cordoned"
 MAINTENANCE_KEY = "fedsvc.io/maintenance"
 _MARKS = {CORDON_KEY: "Cordoned", MAINTENANCE_KEY: "Maintenance"}  # said beside the state
-
-STALE = "*"  # stands at numbers of a cluster that is not heard
 
 Now = Callable[[], dt.datetime]
 T = TypeVar("T")
@@ -125,12 +123,12 @@ def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
             Column(title="UNIT", text=lambda row: unit_text(row.unit)),
             Column(title="CLUSTER", text=lambda row: row.cluster),
             Column(title="OBJECT", text=work_object, is_long=True),
-            Column(title="STATE", text=work_state, style=words.style_of),
-            Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
-            Column(title="READY", text=replicas_text, is_wide=True),
+            Column(title="STATE", text=work_state_marked, style=words.style_of),
+            Column(title="HEALTH", text=lambda row: row.health and row.health + stale_mark(row), style=words.style_of),
+            Column(title="READY", text=lambda row: replicas_text(row) + stale_mark(row), is_wide=True),
             Column(title="TRIES", text=lambda row: str(row.attempts), is_wide=True),
             _age_column("AGE", lambda row: row.update_time, now),
-            Column(title="REASON", text=lambda row: row.reason or row.health_reason),
+            Column(title="REASON", text=lambda row: row.reason or row.silence_reason or row.health_reason),
             Column(
                 title="MESSAGE",
                 text=lambda row: words.one_line(row.message or row.health_message),
@@ -270,7 +268,7 @@ def clusters_text(status: unit_pb2.UnitStatus) -> str:
 
 def ready_text(status: unit_pb2.UnitStatus) -> str:
     """Write ready/desired replicas of a unit, marked where some of them are of clusters that are not heard."""
-    stale = STALE if any(map(_stale, status.clusters)) else ""
+    stale = words.STALE if any(map(_stale, status.clusters)) else ""
     return f"{status.ready_replicas}/{status.desired_replicas}{stale}"
 
 
@@ -282,17 +280,39 @@ def line_state(row: unit_pb2.UnitClusterStatus) -> str:
 
 
 def _stale(row: unit_pb2.UnitClusterStatus) -> str:
-    return STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
+    return words.STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
 
 
-def last_heard_text(row: unit_pb2.UnitClusterStatus, now: dt.datetime) -> str:
+def last_heard_text(row: unit_pb2.UnitClusterStatus | resource_pb2.Work, now: dt.datetime) -> str:
     """Say when a cluster that is not heard was heard."""
     return f"{words.age(row.last_heard_time, now)} ago" if row.HasField("last_heard_time") else "never"
+
+
+def stale_words(rows: Iterable[unit_pb2.UnitClusterStatus | resource_pb2.Work], now: dt.datetime) -> str:
+    """Say what the mark means, as of those rows that carry it; empty where none does."""
+    unheard = [row for row in rows if row.state == unit_pb2.WORK_STATE_UNKNOWN or _is_unheard(row)]
+    told = {row.cluster: last_heard_text(row, now) for row in unheard}
+    return f"{words.STALE} as last heard: {', '.join(f'{name} {when}' for name, when in told.items())}" if told else ""
+
+
+def _is_unheard(row: unit_pb2.UnitClusterStatus | resource_pb2.Work) -> bool:
+    return isinstance(row, resource_pb2.Work) and bool(row.silence_reason)
+
+
+def stale_mark(row: resource_pb2.Work) -> str:
+    """Return the mark of what the cluster said of a work before it fell silent."""
+    return words.STALE if row.silence_reason else ""
 
 
 def work_state(row: resource_pb2.Work) -> str:
     """Return the state of a work in one word."""
     return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
+
+
+def work_state_marked(row: resource_pb2.Work) -> str:
+    """Return the state in one word, marked where the cluster may hold something else by now."""
+    is_of_cluster = row.state in (unit_pb2.WORK_STATE_APPLIED, unit_pb2.WORK_STATE_DRIFTED)
+    return work_state(row) + (stale_mark(row) if is_of_cluster else "")
 
 
 def object_text(ref: common_pb2.ManifestRef) -> str:
