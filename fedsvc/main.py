@@ -115,6 +115,7 @@ def _store_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fedsvc_version(), message="%(prog)s %(version)s")
 def cli() -> None:
     """A federated multi-cluster control service for Kubernetes."""
 

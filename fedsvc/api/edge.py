@@ -133,13 +133,16 @@ class Edge:
             OSError: the address cannot be listened on; the text says why and what to do.
         """
         address, tls = self._settings.address, self._settings.tls
+        # Before gRPC is asked, which would put a line of its own on stderr, and does not tell why.
+        if (problem := await asyncio.to_thread(_why_not, address)) is not None:
+            raise problem
         try:
             if tls is None:
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, grpc.ssl_server_credentials([tls]))
         except RuntimeError as error:
-            raise await asyncio.to_thread(_why_not, address) from error
+            raise OSError(errno.EADDRINUSE, f"{address} could not be listened on: try again") from error
         await self._server.start()
         self.ready = True
         return int(port)
@@ -156,23 +159,25 @@ class Edge:
         await self._server.stop(grace_seconds)
 
 
-def _why_not(address: str) -> OSError | ConfigurationError:
-    """Find out why an address cannot be listened on; gRPC does not tell."""
+def _why_not(address: str) -> OSError | ConfigurationError | None:
+    """Find out why an address cannot be listened on; None where it can, on one at least of those that it stands for."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror:
         return ConfigurationError(f"--listen {address}: '{host}' is not an address of this machine")
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    problems: list[OSError] = []
+    for family, kind, protocol, _, where in found:
         try:
-            probe.bind(where)
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(where)
         except OSError as error:
-            return _explained(address, port, error)
-    return OSError(errno.EADDRINUSE, f"{address} could not be listened on: try again")
+            problems.append(error)
+        else:
+            return None
+    return _explained(address, port, problems[0])
 
 
 def _explained(address: str, port: str, error: OSError) -> OSError | ConfigurationError:

@@ -10,7 +10,7 @@ from fedsvc.api.watch_objects import (
     watched_override_policy,
     watched_placement_policy,
     watched_unit,
-    watched_work,
+    watched_works,
 )
 from fedsvc.api.watch_request import WatchFilter
 from fedsvc.store import clusters, events, lookups, policies, units, works
@@ -86,7 +86,7 @@ async def _works(tx: Transaction, wanted: WatchFilter, place: int | None) -> _Pa
     rows = await works.list_page(
         tx, after=place or 0, limit=_PAGE, cluster=cluster, namespace=wanted.namespace, unit_uids=uids
     )
-    return [watched_work(work) for work in rows], rows[-1].id if rows else None, len(rows) == _PAGE
+    return await watched_works(tx, rows), rows[-1].id if rows else None, len(rows) == _PAGE
 
 
 async def _events(tx: Transaction, wanted: WatchFilter, place: Any) -> _Page:

@@ -46,7 +46,7 @@ async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, st
         pairs = [(parts[1], parts[3]) for parts in (name.split("/") for name in asked)]
         found += map(watched_unit, await lookups.units_by_name(tx, pairs))
     if (asked := names.get("work")) is not None:
-        found += map(watched_work, await works.get_many(tx, [int(_last(name)) for name in asked]))
+        found += await watched_works(tx, await works.get_many(tx, [int(_last(name)) for name in asked]))
     if (asked := names.get("placement_policy")) is not None:
         stored = await policies.get_many(tx, policies.PLACEMENT, [_last(name) for name in asked])
         found += map(watched_placement_policy, stored.values())
@@ -68,10 +68,19 @@ def watched_unit(unit: Unit) -> Watched:
     return _watched("unit", unit.resource_name, unit.labels, (), unit=unit_message(unit))
 
 
-def watched_work(work: Work) -> Watched:
-    """A work as a watcher gets it."""
-    related = (work.unit_name, f"clusters/{work.cluster}")
-    return _watched("work", f"works/{work.id}", None, related, work=work_message(work))
+async def watched_works(tx: Transaction, rows: Sequence[Work]) -> list[Watched]:
+    """Works as a watcher gets them."""
+    silences = await clusters.silences(tx, (work.cluster for work in rows))
+    return [
+        _watched(
+            "work",
+            f"works/{work.id}",
+            None,
+            (work.unit_name, f"clusters/{work.cluster}"),
+            work=work_message(work, silences.get(work.cluster)),
+        )
+        for work in rows
+    ]
 
 
 def watched_placement_policy(policy: PlacementPolicy) -> Watched:

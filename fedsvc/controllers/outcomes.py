@@ -38,6 +38,7 @@ from fedsvc.members.errors import (
     MemberUnreachableError,
 )
 from fedsvc.members.refusals import is_want_of_rights, joining_again, right_of_request
+from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE
 from fedsvc.model.unit import WorkState
 
 FAILED_RETRY_SECONDS: Final = 300.0
@@ -45,8 +46,6 @@ QUOTA_RETRY_SECONDS: Final = 60.0
 KIND_FIRST_SECONDS: Final = 0.5
 KIND_MAX_SECONDS: Final = 60.0
 
-MEMBER_UNREACHABLE: Final = "MemberUnreachable"
-CREDENTIALS_INVALID: Final = "CredentialsInvalid"
 CONNECTION_INVALID: Final = "ConnectionInvalid"
 KIND_NOT_SERVED: Final = "KindNotServed"
 

@@ -11,9 +11,9 @@ from functools import partial
 from fedsvc.controllers import metrics
 from fedsvc.controllers.hub import Hub, quietly
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.controllers.silence import Silence, silence_of
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.model.silence import Silence, silence_of
 from fedsvc.store import clusters, decisions, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from fedsvc.controllers.outcomes import CONNECTION_INVALID, CREDENTIALS_INVALID, MEMBER_UNREACHABLE
-from fedsvc.controllers.silence import Silence
+from fedsvc.controllers.outcomes import CONNECTION_INVALID
 from fedsvc.model.cluster import Condition, ConditionStatus
+from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
 from fedsvc.model.summary import SEVERITY, ClusterWorks
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from fedsvc.errors import AlreadyExistsError, EtagMismatchError, NotFoundError
 from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Credential, ObjectDeletion
 from fedsvc.model.room import Room
+from fedsvc.model.silence import Silence, silence_of
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.store import Transaction
 from fedsvc_placement.model import Cost, ExternalScore, Taint
@@ -60,6 +61,12 @@ _ROTATE = text(
 _OBSERVE = text("UPDATE cluster SET observation = CAST(:observation AS jsonb) WHERE name = :name")
 _OBSERVATIONS = text(
     "SELECT name, observation FROM cluster WHERE CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[]))"
+)
+# More than are not heard, as `fedsvc.model.silence` has it, but few of a fleet that is well.
+_DOUBTFUL = text(
+    "SELECT name, observation FROM cluster WHERE name = ANY(CAST(:names AS text[]))"
+    """ AND (NOT observation @> '{"conditions": [{"type": "Reachable", "status": "True"}]}'"""
+    """ OR observation @> '{"conditions": [{"type": "CredentialsValid", "status": "False"}]}')"""
 )
 _RESOURCES = text(
     "UPDATE cluster SET api_resources = CAST(:resources AS jsonb) WHERE name = :name"
@@ -309,6 +316,13 @@ async def observations(tx: Transaction, names: Sequence[str] | None = None) -> d
     """What was last observed, by cluster: of those of the names that exist, or of the whole fleet."""
     rows = await tx.execute(_OBSERVATIONS, {"names": None if names is None else list(names)})
     return {row.name: from_json(ClusterObservation, row.observation) for row in rows}
+
+
+async def silences(tx: Transaction, names: Iterable[str]) -> dict[str, Silence]:
+    """Those of the clusters that are not heard, by name, and why."""
+    rows = (await tx.execute(_DOUBTFUL, {"names": sorted(set(names))})).all()
+    found = {row.name: silence_of(from_json(ClusterObservation, row.observation)) for row in rows}
+    return {name: silence for name, silence in found.items() if silence is not None}
 
 
 async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:

@@ -98,6 +98,8 @@ class Work(_message.Message):
     READY_REPLICAS_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SILENCE_REASON_FIELD_NUMBER: _builtins.int
+    LAST_HEARD_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identity: "works/{work}"."""
     unit: _builtins.str
@@ -128,6 +130,10 @@ class Work(_message.Message):
     """Wanted replicas there, where the kind has replicas."""
     ready_replicas: _builtins.int
     """Ready replicas there."""
+    silence_reason: _builtins.str
+    """Why its cluster is not heard, a constant word; empty while it is. What the cluster says of the work is as of then.
+    That a cluster falls silent changes no work, so those who watch works are not told of it by itself.
+    """
     @_builtins.property
     def ref(self) -> _common_pb2.ManifestRef:
         """What it is."""
@@ -151,6 +157,10 @@ class Work(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the row last changed."""
+
+    @_builtins.property
+    def last_heard_time(self) -> _timestamp_pb2.Timestamp:
+        """When its cluster was last heard; set while it is not heard and was before."""
 
     def __init__(
         self,
@@ -176,10 +186,12 @@ class Work(_message.Message):
         ready_replicas: _builtins.int | None = ...,
         drift: _abc.Iterable[Global___DriftedField] | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        silence_reason: _builtins.str = ...,
+        last_heard_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_time", b"applied_time", "desired_replicas", b"desired_replicas", "next_attempt_time", b"next_attempt_time", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "ref", b"ref", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_time", b"applied_time", "desired_replicas", b"desired_replicas", "last_heard_time", b"last_heard_time", "next_attempt_time", b"next_attempt_time", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "ref", b"ref", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_digest", b"applied_digest", "applied_time", b"applied_time", "attempts", b"attempts", "cluster", b"cluster", "desired_digest", b"desired_digest", "desired_replicas", b"desired_replicas", "drift", b"drift", "health", b"health", "health_message", b"health_message", "health_reason", b"health_reason", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "observed_status_json", b"observed_status_json", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "reason", b"reason", "ref", b"ref", "state", b"state", "unit", b"unit", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_digest", b"applied_digest", "applied_time", b"applied_time", "attempts", b"attempts", "cluster", b"cluster", "desired_digest", b"desired_digest", "desired_replicas", b"desired_replicas", "drift", b"drift", "health", b"health", "health_message", b"health_message", "health_reason", b"health_reason", "last_heard_time", b"last_heard_time", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "observed_status_json", b"observed_status_json", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "reason", b"reason", "ref", b"ref", "silence_reason", b"silence_reason", "state", b"state", "unit", b"unit", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__desired_replicas: _TypeAlias = _typing.Literal["desired_replicas"]  # noqa: Y015
     _WhichOneofArgType__desired_replicas: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas"]  # noqa: Y015

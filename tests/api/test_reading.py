@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -7,11 +8,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from fedsvc.api.edge import SERVICES, Edge
-from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus, ObjectDeletion
 from fedsvc.model.work import Binding, DesiredWork
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.store import events, manifests, units, works
+from fedsvc.store import clusters, events, manifests, units, works
 from fedsvc.store.store import Store
 from fedsvc.v1 import event_service_pb2, resource_service_pb2, server_service_pb2, unit_pb2
 
@@ -105,6 +106,49 @@ async def test_works_are_listed_by_unit_and_cluster(api: Any, helpers: Any, stor
     first = await api.resources.ListWorks(resource_service_pb2.ListWorksRequest(page_size=4))
     assert len(first.works) == 4
     assert len(await found(page_size=4, page_token=first.next_page_token)) == 1
+
+
+async def test_works_tell_that_their_cluster_is_not_heard(api: Any, helpers: Any, store: Store) -> None:
+    since = datetime(2026, 1, 2, tzinfo=UTC)
+
+    async def observe(name: str, *kinds: str) -> None:
+        conditions = tuple(
+            Condition(
+                type=kind,
+                status=ConditionStatus.FALSE if kind in kinds else ConditionStatus.TRUE,
+                reason="Why",
+                message="",
+                last_transition_time=since,
+            )
+            for kind in ("Reachable", "CredentialsValid", "Ready")
+        )
+        observation = ClusterObservation(conditions=conditions, last_seen_time=since)
+        async with store.transaction() as tx:
+            connection = (await clusters.get(tx, name)).connection
+            await clusters.observe(tx, name, observation, connection=connection)
+
+    async def reasons() -> dict[str, tuple[str, bool]]:
+        works = (await api.resources.ListWorks(resource_service_pb2.ListWorksRequest())).works
+        return {work.cluster: (work.silence_reason, work.HasField("last_heard_time")) for work in works}
+
+    for name in ("eu-1", "eu-2", "us-1", "us-2"):
+        await api.join(name)
+    await api.apply("shop", helpers.config_map("a"))
+    await place(store, "shop", "eu-1", "eu-2", "us-1", "us-2")
+    await observe("eu-2", "Ready")
+    await observe("us-1", "Reachable")
+    await observe("us-2", "CredentialsValid")
+
+    assert await reasons() == {
+        "eu-1": ("", False),
+        "eu-2": ("", False),
+        "us-1": ("MemberUnreachable", True),
+        "us-2": ("CredentialsInvalid", True),
+    }
+    resources = await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())
+    request = resource_service_pb2.GetResourceRequest(name=resources.resources[0].name)
+    found = (await api.resources.GetResource(request)).works
+    assert [bool(work.silence_reason) for work in found] == [False, False, True, True]
 
 
 async def test_works_of_a_unit_that_is_not_there_are_not_found(api: Any, helpers: Any) -> None:

@@ -205,6 +205,52 @@ async def test_waiting_in_vain_tells_where_the_unit_stands(server: FakeServer, c
     streams.done.set()
 
 
+def on_cluster(name: str, message: str, reason: str = "AddressPending", applied: int = 2) -> unit_pb2.UnitClusterStatus:
+    return unit_pb2.UnitClusterStatus(
+        cluster=name, message=message, reason=reason, work_count=2, applied_work_count=applied
+    )
+
+
+async def test_who_waits_is_told_what_is_lacking_whenever_that_changes(server: FakeServer, client: AsyncClient) -> None:
+    def lacking(*lines: unit_pb2.UnitClusterStatus, **status: Any) -> Response:
+        state = unit_pb2.UNIT_STATE_PROGRESSING
+        return Response(changes=[upsert("x", clusters=lines, state=state, observed_revision=1, **status)])
+
+    eu, us = on_cluster("eu", "v1 Service a/web: no address yet"), on_cluster("us", "v1 Service a/web: no address yet")
+    streams = Streams(
+        [
+            Response(changes=[upsert("x")], initial_state_complete=True),
+            lacking(eu, us),
+            lacking(eu, us, ready_replicas=1),
+            lacking(us),
+            lacking(conditions=[condition("Ready", FALSE, "1 of 2 objects is healthy")]),
+            Response(changes=[upsert("x", conditions=[condition("Ready", TRUE)], observed_revision=1)]),
+        ]
+    )
+    server.on("Watch", streams)
+    told: list[str] = []
+    await client.units.wait_for("a/x", "ready", timeout_seconds=10, on_waiting=told.append)
+    streams.done.set()
+    assert told == [
+        "its newest change is not decided yet",
+        "it is Progressing; on eu: v1 Service a/web: no address yet (AddressPending), and 1 more cluster",
+        "it is Progressing; on us: v1 Service a/web: no address yet (AddressPending)",
+        "it is Progressing; Ready: 1 of 2 objects is healthy",
+    ]
+
+
+async def test_what_is_applied_and_not_ready_is_not_told_to_who_waits_for_it_to_be_applied(
+    server: FakeServer, client: AsyncClient
+) -> None:
+    lines = [on_cluster("eu", "v1 Service a/web: no address yet"), on_cluster("us", "refused", "Forbidden", applied=1)]
+    change = upsert("x", clusters=lines, state=unit_pb2.UNIT_STATE_APPLYING, observed_revision=1)
+    streams = Streams([Response(changes=[change], initial_state_complete=True)])
+    server.on("Watch", streams)
+    with pytest.raises(WaitTimeoutError, match=r"it is Applying; on us: refused \(Forbidden\)\Z"):
+        await client.units.wait_for("a/x", "applied", timeout_seconds=0.5)
+    streams.done.set()
+
+
 async def test_who_wants_to_know_is_told_of_a_lost_server_and_of_its_return(
     server: FakeServer, client: AsyncClient
 ) -> None:

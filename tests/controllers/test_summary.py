@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fedsvc.controllers.silence import Silence, silence_of
 from fedsvc.controllers.summary import DecisionInfo, summarise
 from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus
+from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.summary import ClusterWorks, WorstHealth, WorstWork
 from fedsvc.model.unit import Unit, UnitSpec, UnitState, UnitStatus, WorkState
 

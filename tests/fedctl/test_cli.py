@@ -30,6 +30,12 @@ def test_versions_are_printed_for_programs_and_have_no_names(server: FakeServer,
     assert (refused.exit_code, "versions have no names" in refused.stderr) == (2, True)
 
 
+def test_the_version_of_fedctl_is_told_as_other_programs_do(bare: Run) -> None:
+    told = bare("--version")
+    assert (told.exit_code, told.stdout.split()[0]) == (0, "fedctl")
+    assert told.stdout.split()[1] == bare("version", "--client").stdout.split()[1]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_printed(bare: Run, shell: str) -> None:
     result = bare("completion", shell)

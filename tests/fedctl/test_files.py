@@ -28,6 +28,21 @@ def test_all_files_of_a_folder_are_read_in_order(tmp_path: Path) -> None:
     assert documents[2].where(("metadata", "name")) == f"{tmp_path}/b.yaml:11 (document 2)"
 
 
+def test_folders_below_are_read_where_that_is_asked_for(tmp_path: Path) -> None:
+    for name in ("a/b/two.yaml", "a/one.yaml", "a/zero.txt", "c/three.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path, name, CONFIG_MAP.format(Path(name).stem))
+    (tmp_path / "c" / "again").symlink_to(tmp_path)  # as kubectl, which follows no links to folders
+    with pytest.raises(Failure, match="no file in it ends in") as caught:
+        read_documents([str(tmp_path)])
+    assert "(a, c) are read with:  -R" in caught.value.hint
+    documents = read_documents([str(tmp_path)], recursive=True)
+    assert [document.value["metadata"]["name"] for document in documents] == ["one", "two", "three"]
+    write(tmp_path, "a/b/kustomization.yaml", "resources: []\n")
+    with pytest.raises(Failure, match=r"b: is a kustomization; build it with:  -k .*/b"):
+        read_documents([str(tmp_path)], recursive=True)
+
+
 def test_a_list_becomes_its_items(tmp_path: Path) -> None:
     text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    name: a\n"
     (document,) = read_documents([write(tmp_path, "list.yaml", text)])

@@ -356,3 +356,16 @@ def test_options_may_stand_before_and_after_the_command(fedctl: Run, units: Fake
     result = fedctl("get", "units", "--config", str(config), "--server", "a")
     assert result.exit_code == 0
     assert units.asked[-1].metadata["authorization"] == "Bearer from-file"
+
+
+def test_a_file_that_the_environment_names_is_not_needed_where_an_address_is_given(
+    fedctl: Run, units: FakeServer
+) -> None:
+    gone = {"FEDCTL_CONFIG": "/gone/fedctl.yaml"}
+    assert fedctl("get", "units", "-A", environment=gone).exit_code == 0
+    assert fedctl("--server", units.address, "get", "units", environment={**gone, "FEDCTL_SERVER": ""}).exit_code == 0
+    for words in (("--config", "/gone/fedctl.yaml", "get", "units"), ("get", "units", "--config", "/gone/fedctl.yaml")):
+        asked = fedctl(*words, environment=gone)
+        assert (asked.exit_code, "/gone/fedctl.yaml: cannot be read" in asked.stderr) == (2, True)
+    named = fedctl("get", "units", environment={**gone, "FEDCTL_SERVER": "prod"})  # a name stands in that very file
+    assert (named.exit_code, "/gone/fedctl.yaml: cannot be read" in named.stderr) == (2, True)

@@ -80,9 +80,42 @@ def test_works_are_followed_as_they_are_listed(
     assert (asked.namespace, asked.name, asked.resume_token) == (namespace, name, "1")
 
 
+def test_a_row_follows_only_when_something_in_it_is_new(fedctl: Run, server: FakeServer) -> None:
+    def at(seconds: int, **values: Any) -> pb.WatchChange:
+        row = resource_pb2.Work(name=MINE.name, unit=SHOP, cluster="eu-1", health="Progressing")
+        row.update_time.FromSeconds(seconds)
+        row.MergeFrom(resource_pb2.Work(**values))
+        return work(row)
+
+    server.on("ListWorks", lambda _: resource_service_pb2.ListWorksResponse(works=[at(1).work], resume_token="1"))
+    touched, tried, healthy = at(60), at(70, attempts=2), at(80, attempts=2, health="Healthy")
+    server.on("Watch", streaming(touched, tried, healthy, healthy, gone(MINE.name), healthy))
+
+    def shown(*words: str) -> list[str]:
+        lines = fedctl("get", "works", "-w", *words).stdout.splitlines()
+        return [word for line in lines for word in ("Progressing", "Healthy", "deleted") if word in line]
+
+    assert shown() == ["Progressing", "Healthy", "deleted", "Healthy"]
+    assert shown("-o", "wide") == ["Progressing", "Progressing", "Healthy", "deleted", "Healthy"]  # with the tries
+    assert fedctl("get", "works", "-w", "-o", "json").stdout.count("updateTime") == 5  # that is shown there
+
+
+def test_an_event_that_comes_again_is_shown_again(fedctl: Run, server: FakeServer) -> None:
+    def event(seconds: int) -> pb.WatchChange:
+        row = event_pb2.Event(name="events/1", subject=SHOP, reason="Drift")
+        row.update_time.FromSeconds(seconds)
+        return pb.WatchChange(type=pb.CHANGE_TYPE_UPSERTED, name=row.name, kind=pb.WATCH_KIND_EVENT, event=row)
+
+    server.on("ListEvents", lambda _: event_service_pb2.ListEventsResponse(resume_token="1"))
+    server.on("Watch", streaming(event(5), event(5), event(9)))
+
+    assert fedctl("get", "events", "-w").stdout.count("Drift") == 2
+
+
 def test_one_work_is_followed_among_those_of_its_unit(fedctl: Run, server: FakeServer) -> None:
     server.on("ListWorks", lambda _: resource_service_pb2.ListWorksResponse(works=[MINE, NEW], resume_token="1"))
-    server.on("Watch", streaming(work(NEW), gone("works/4"), work(MINE), gone("works/1")))
+    changed = resource_pb2.Work(name=MINE.name, unit=SHOP, cluster="eu-1", attempts=1)
+    server.on("Watch", streaming(work(NEW), gone("works/4"), work(changed), work(changed), gone("works/1")))
 
     result = fedctl("watch", "work/1", "-o", "name")
 

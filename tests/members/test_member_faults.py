@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from fedsvc.members.answers import http_date, retry_after_seconds
 from fedsvc.members.client import MemberClient
@@ -22,6 +19,7 @@ from fedsvc.members.errors import (
 )
 from fedsvc.model.cluster import Connection, Credential
 from fedsvc.simulator.certificates import KeyPair, issue_serving, make_authority
+from fedsvc.testing.certificates import dated
 from fedsvc.testing.scripted import ScriptedServer, http, serving, status
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -208,21 +206,6 @@ async def test_nobody_listening_and_no_such_host_are_told_apart() -> None:
             with pytest.raises(MemberUnreachableError, match=words) as caught:
                 await client.get(PATH)
         assert caught.value.kind == kind
-
-
-def dated(authority: KeyPair, *, start: dt.timedelta, end: dt.timedelta) -> KeyPair:
-    """A serving certificate of another time."""
-    made = issue_serving(authority, hosts=("127.0.0.1",))
-    old = x509.load_pem_x509_certificate(made.certificate_pem)
-    key = serialization.load_pem_private_key(authority.key_pem, password=None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer).public_key(old.public_key())
-    builder = builder.serial_number(7).not_valid_before(now + start).not_valid_after(now + end)
-    for extension in old.extensions:
-        builder = builder.add_extension(extension.value, critical=extension.critical)
-    signed = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return KeyPair(certificate_pem=signed, key_pem=made.key_pem)
 
 
 AUTHORITY = make_authority("right")

@@ -7,7 +7,7 @@ of the configuration file), `--config` or FEDCTL_CONFIG, and ~/.config/fedctl/co
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ class Settings:
     server: str = ""
     token: str = ""
     config: Path | None = None
+    config_is_ambient: bool = False  # the environment names it, for many commands, not this command line
     ca_file: Path | None = None
 
 
@@ -77,15 +78,20 @@ class Context:
         return stdout()
 
     @contextlib.contextmanager
-    def progress(self, text: str) -> Iterator[None]:
-        """Show on stderr that something takes its time, where stderr is a terminal."""
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show on stderr that something takes its time, where stderr is a terminal.
+
+        What is yielded tells more of it: there in the place of what was told before, elsewhere in a line each.
+        """
         if not sys.stderr.isatty():
-            yield
+            yield lambda more: self.note(f"{text}: {more}")
             return
+        from rich.markup import escape  # noqa: PLC0415 - as above
+
         from fedctl.output.console import stderr  # noqa: PLC0415 - rich is imported when used
 
-        with stderr().status(text):
-            yield
+        with stderr().status(escape(text)) as shown:
+            yield lambda more: shown.update(escape(f"{text}: {more}"))
 
     def note(self, text: str) -> None:
         """Tell the user something beside the output."""
@@ -103,9 +109,10 @@ class Context:
     def _find_server(self) -> "Server":
         from fedsvc_client import default_config_path, load_config, parse_address  # noqa: PLC0415 - when used
 
-        path = self.settings.config or default_config_path()
-        configuration = load_config(path) if self.settings.config or path.is_file() else None
-        wanted = self.settings.server
+        path, wanted = self.settings.config or default_config_path(), self.settings.server
+        # An address needs no file, and a variable may name one that is gone; a name stands in the file or nowhere.
+        is_needed = self.settings.config is not None and not (self.settings.config_is_ambient and is_address(wanted))
+        configuration = load_config(path) if is_needed or path.is_file() else None
         if configuration is None:
             if not wanted:
                 raise Failure(NO_SERVER.format(default=default_config_path()), code=Exit.UNREACHABLE)
@@ -116,6 +123,11 @@ class Context:
         # The token of an address that the configuration knows is right for it, and for no other.
         same = (entry for entry in configuration.servers.values() if entry.address == parsed.address)
         return next(same, parsed)
+
+
+def is_address(server: str) -> bool:
+    """Tell whether a server is given by its address; a word alone is the name of one in the configuration."""
+    return any(mark in server for mark in ".:") or server == "localhost"
 
 
 pass_context = click.make_pass_decorator(Context, ensure=True)

@@ -59,9 +59,7 @@ def print_unit_clusters(console: Console, status: unit_pb2.UnitStatus) -> None:
     print_table(console, views.unit_clusters(), list(status.clusters))
     unheard = [line for line in status.clusters if line.state == unit_pb2.WORK_STATE_UNKNOWN]
     if unheard:
-        now = views.utc_now()
-        told = ", ".join(f"{line.cluster} {views.last_heard_text(line, now)}" for line in unheard)
-        console.print(f"{views.STALE} as last heard: {told}", style=words.DIM)
+        console.print(views.stale_words(unheard, views.utc_now()), style=words.DIM)
     for line in status.clusters:
         if line.message:
             console.print(f"{line.cluster}: {words.one_line(line.message)}")
@@ -107,7 +105,7 @@ def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:
 
 def describe_resource(context: Context, answer: resource_service_pb2.GetResourceResponse) -> None:
     """Describe a resource: its template and its works."""
-    console, resource = context.console(), answer.resource
+    console, resource, now = context.console(), answer.resource, views.utc_now()
     _pairs(
         console,
         {
@@ -124,6 +122,8 @@ def describe_resource(context: Context, answer: resource_service_pb2.GetResource
         _section(console, "Status of all clusters", json.loads(resource.aggregated_status_json))
     _title(console, "Works")
     print_table(console, views.works(), list(answer.works))
+    if stale := views.stale_words(answer.works, now):
+        console.print(stale, style=words.DIM)
     _trouble(console, [work for work in answer.works if work.state != unit_pb2.WORK_STATE_APPLIED])
 
 
@@ -145,6 +145,9 @@ def describe_work(context: Context, work: resource_pb2.Work) -> None:
             "Health": " ".join(part for part in (work.health, work.health_reason, work.health_message) if part),
             "Replicas": views.replicas_text(work),
             "Seen": words.age(work.observed_time, now),
+            "Cluster heard": f"{views.last_heard_text(work, now)} ({work.silence_reason})"
+            if work.silence_reason
+            else "yes",
         },
     )
     _drift(console, work)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from fedctl.context import Context
 from fedctl.failures import Exit
@@ -61,7 +62,10 @@ Which server: --server or FEDCTL_SERVER, else --config or FEDCTL_CONFIG, else ~/
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Put a global option into the settings; one that stands after the command wins over one before it."""
     if value is not None and parameter.name is not None:
-        setattr(ctx.ensure_object(Context).settings, parameter.name.removeprefix("global_"), value)
+        settings, name = ctx.ensure_object(Context).settings, parameter.name.removeprefix("global_")
+        setattr(settings, name, value)
+        if name == "config":
+            settings.config_is_ambient = ctx.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT
     return value
 
 
@@ -111,6 +115,7 @@ def _explain(error: Exception) -> click.ClickException | None:
     epilog=EPILOG,
     no_args_is_help=True,
 )
+@click.version_option(package_name="fedsvc", message="%(prog)s %(version)s", help="Show the version of this program")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Run applications on many Kubernetes clusters through fedsvc."""

@@ -68,6 +68,11 @@ def output_option(function: F) -> F:
     )(function)
 
 
+def recursive_option(function: F) -> F:
+    """-R: with -f, the folders below too."""
+    return click.option("-R", "--recursive", is_flag=True, help="With -f DIR: read the folders below it too")(function)
+
+
 def timeout_option(default: str) -> Callable[[F], F]:
     """--timeout LENGTH, for example 90, 90s, 5m, 1h."""
 

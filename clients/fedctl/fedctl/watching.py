@@ -17,7 +17,7 @@ from fedctl.context import Context
 from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
 from fedctl.listing import TABLES, WATCHED, Filter, is_in, read_list, read_one
-from fedctl.output.printing import name_of, print_documents, print_table
+from fedctl.output.printing import Shown, name_of, print_documents, print_table
 from fedsvc.v1 import watch_service_pb2
 from fedsvc_client import FedsvcError, Resynced, Synced
 from fedsvc_client import Kind as WatchKind
@@ -34,23 +34,24 @@ class Printer:
     hidden: frozenset[str] = frozenset()
     prefix: str = ""
     farewell: str = "deleted"
-    widths: list[int] = field(default_factory=list)
-    known: set[str] = field(default_factory=set)
+    shown: Shown | None = None
+    known: dict[str, object] = field(default_factory=dict)  # name to what was shown of it
 
     def show(self, rows: Sequence[Message]) -> None:
-        """Print these."""
-        self.known.update(_name(row) for row in rows)
+        """Print those of which anything is new: a change may be of what is not shown, or be told again."""
+        rows = [row for row in rows if _name(row) not in self.known or self.known[_name(row)] != self._news(row)]
         if self.output in ("table", "wide"):
-            self.widths = print_table(
+            self.shown = print_table(
                 self.console,
                 TABLES[self.kind](),
                 rows,
                 wide=self.output == "wide",
                 hidden=self.hidden,
                 prefix=self.prefix,
-                header=not self.widths,
-                floor=self.widths,
+                above=self.shown,
             )
+        self.known.update({_name(row): self._news(row) for row in rows})
+        if self.output in ("table", "wide"):
             return
         for row in rows:
             if self.output == "name":
@@ -64,9 +65,15 @@ class Printer:
         """Say that an object is gone, where it was shown."""
         if name not in self.known:
             return
-        self.known.discard(name)
+        del self.known[name]
         shown = f"{self.kind.singular}/{last_part(name)} {self.farewell}"
         click.echo(shown, err=self.output in ("json", "yaml"))
+
+    def _news(self, row: Message) -> object:
+        """Return what is different when the row would be printed otherwise; ages alone do not count."""
+        if self.output in ("table", "wide"):
+            return None if self.shown is None else self.shown.table.news(row)
+        return row.SerializeToString(deterministic=True)
 
 
 def follow(context: Context, asked: Sequence[Kind], name: str, wanted: Filter, *, output: str, namespace: str) -> None:
@@ -114,7 +121,7 @@ def follow(context: Context, asked: Sequence[Kind], name: str, wanted: Filter, *
         name=_watched_name(kind, one, wanted),
         label_selector=wanted.selector,
         resume_token=listings[0].resume_token,
-        on_trouble=_Trouble(context).told,
+        on_trouble=Trouble(context).told,
     ) as watch:
         for item in watch:
             if isinstance(item, Resynced):
@@ -124,7 +131,7 @@ def follow(context: Context, asked: Sequence[Kind], name: str, wanted: Filter, *
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class Trouble:
     """Says when the server is lost and when it is back."""
 
     context: Context

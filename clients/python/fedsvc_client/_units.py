@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fedsvc.v1 import cluster_service_pb2, unit_pb2, unit_service_pb2, unit_service_pb2_grpc, watch_service_pb2
 from fedsvc_client import names
@@ -94,8 +94,21 @@ class AsyncUnits:
         )
         return await self._caller.call(self._stub.DeleteUnit, request, timeout_seconds=timeout_seconds)
 
-    async def wait_for(self, unit: str, goal: Goal, *, timeout_seconds: float = 300.0) -> unit_pb2.Unit | None:
+    async def wait_for(
+        self,
+        unit: str,
+        goal: Goal,
+        *,
+        timeout_seconds: float = 300.0,
+        on_waiting: Callable[[str], object] | None = None,
+    ) -> unit_pb2.Unit | None:
         """Wait until a unit is "applied", "ready" or "deleted"; return it as it then is, None where deleted.
+
+        Args:
+            unit: Its name, or "namespace/unit".
+            goal: What to wait for.
+            timeout_seconds: How long.
+            on_waiting: Called with where the unit stands and what it lacks, first and whenever that changes.
 
         Raises:
             NotFoundError: It does not exist, or was deleted meanwhile.
@@ -103,6 +116,7 @@ class AsyncUnits:
         """
         name = names.unit_name(unit)
         seen: unit_pb2.Unit | None = None
+        told = ""
         filtered = WatchFilter(kinds=(Kind.UNIT,), name=name)
         watch = AsyncWatch(self._caller, filtered, give_up_seconds=timeout_seconds)
         try:
@@ -117,6 +131,9 @@ class AsyncUnits:
                         if not is_gone and is_reached(item.unit, goal):
                             return item.unit
                         if not is_gone:
+                            if on_waiting is not None and (words := last_words(item.unit, goal)) != told:
+                                told = words
+                                on_waiting(told)
                             continue
                     if seen is None and goal == "deleted":
                         return None
@@ -124,6 +141,6 @@ class AsyncUnits:
                         raise NotFoundError(f"{name} does not exist")
         except TimeoutError as error:
             shown = "/".join(names.split_unit_name(name))
-            text = f"unit {shown} is not {goal} after {timeout_seconds:g} s: {last_words(seen)}"
+            text = f"unit {shown} is not {goal} after {timeout_seconds:g} s: {last_words(seen, goal)}"
             raise WaitTimeoutError(text) from error
         raise AssertionError("a watch only ends by an error")

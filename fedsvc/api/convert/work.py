@@ -3,6 +3,7 @@
 from fedsvc.api.convert.common import ref_message, timestamp
 from fedsvc.api.convert.masking import shown_value
 from fedsvc.api.convert.unit import WORK_STATES, manifest_message
+from fedsvc.model.silence import Silence
 from fedsvc.model.work import Work
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.status import aggregate
@@ -10,8 +11,8 @@ from fedsvc.store.lookups import StoredResource
 from fedsvc.v1 import resource_pb2
 
 
-def work_message(work: Work) -> resource_pb2.Work:
-    """A work as protobuf."""
+def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
+    """A work as protobuf, with why its cluster is not heard where it is not."""
     return resource_pb2.Work(
         name=f"works/{work.id}",
         unit=work.unit_name,
@@ -42,6 +43,8 @@ def work_message(work: Work) -> resource_pb2.Work:
             for entry in work.drift
         ],
         update_time=timestamp(work.update_time),
+        silence_reason="" if silence is None else silence.reason,
+        last_heard_time=timestamp(None if silence is None else silence.last_heard_time),
     )
 
 

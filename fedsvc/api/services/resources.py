@@ -9,7 +9,7 @@ from fedsvc.api.names import UnitParent, check_cluster_id, parse_resource, parse
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.store import lookups, units, works
+from fedsvc.store import clusters, lookups, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import resource_service_pb2 as pb
 from fedsvc.v1 import resource_service_pb2_grpc
@@ -32,9 +32,12 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
             if stored is None:
                 raise NotFoundError(str(name))
             found = await works.get_many(tx, await lookups.work_ids_of_resource(tx, name.id))
+            silences = await clusters.silences(tx, (work.cluster for work in found))
         return pb.GetResourceResponse(
             resource=resource_message(stored),
-            works=[work_message(work) for work in sorted(found, key=lambda work: work.cluster)],
+            works=[
+                work_message(work, silences.get(work.cluster)) for work in sorted(found, key=lambda work: work.cluster)
+            ],
         )
 
     async def ListResources(self, request: pb.ListResourcesRequest, context: Context) -> pb.ListResourcesResponse:
@@ -92,10 +95,11 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 unit_uids=await _uids(tx, parent),
                 only_trouble=request.only_trouble,
             )
+            silences = await clusters.silences(tx, (work.cluster for work in rows))
             token = await tx.resume_token()
         found = cut(page, rows, [(work.id,) for work in rows])
         return pb.ListWorksResponse(
-            works=[work_message(work) for work in found.rows],
+            works=[work_message(work, silences.get(work.cluster)) for work in found.rows],
             next_page_token=found.next_page_token,
             resume_token=token.encode(),
         )

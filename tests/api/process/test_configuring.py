@@ -133,7 +133,8 @@ async def test_another_database_is_used_where_one_is_given(
     assert not (server.data / "postgres").exists()
 
 
-async def test_the_version_is_told(run: Any) -> None:
-    ended = await run("version")
+@pytest.mark.parametrize("word", ["version", "--version"])
+async def test_the_version_is_told(run: Any, word: str) -> None:
+    ended = await run(word)
 
     assert (ended.code, ended.stdout.split()[0]) == (0, "fedsvc")

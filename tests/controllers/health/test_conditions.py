@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fedsvc.model.cluster import Cluster, Condition
+from fedsvc.model.cluster import Cluster, Condition, Connection
 from fedsvc.simulator import Faults, Outage
+from fedsvc.simulator.certificates import make_authority
 from fedsvc.store import clusters
+from fedsvc.testing.certificates import dated
+from fedsvc.testing.scripted import ScriptedServer, serving
 
 
 async def test_a_member_that_joins_shows_conditions_version_and_nodes(ward: Any) -> None:
@@ -90,6 +94,25 @@ async def test_a_verdict_after_joining_again_is_of_the_new_connection(ward: Any)
     await ward.world.until(told)
     verdicts = {ready.status.value for cluster in seen if (ready := cluster.condition("Ready")) is not None}
     assert verdicts == {"Unknown"}
+
+
+async def test_a_server_certificate_that_has_expired_is_told_until_it_is_renewed(ward: Any, tmp_path: Path) -> None:
+    authority, day = make_authority("member"), timedelta(days=1)
+    good = (await ward.cluster()).connection
+
+    async def reached_at(connection: Connection) -> None:
+        async with ward.world.store.transaction() as tx:
+            await clusters.update(tx, replace(await clusters.lock(tx, "a"), connection=connection))
+
+    ward.start()
+    async with serving(ScriptedServer(), dated(authority, start=-9 * day, end=-day), tmp_path) as server:
+        await reached_at(replace(good, endpoint=server.endpoint, ca_pem=authority.certificate_pem))
+        condition = await ward.until("Reachable", "False", "TLSFailed")
+        assert "has expired: renew it" in condition.message
+        assert (await ward.cluster()).condition("CredentialsValid").status.value == "Unknown"
+        assert server.requests == 0  # and nobody has seen the token
+    await reached_at(good)
+    await ward.until("Reachable", "True", "Answering")
 
 
 async def test_an_ended_credential_says_when_it_ended(ward: Any) -> None:

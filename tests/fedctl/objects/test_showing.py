@@ -11,7 +11,7 @@ import yaml
 from click.testing import Result
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fedsvc.v1 import cluster_pb2, watch_service_pb2
+from fedsvc.v1 import cluster_pb2, common_pb2, resource_pb2, resource_service_pb2, unit_pb2, watch_service_pb2
 from fedsvc_client.testing import FakeServer, RefusalError
 
 Run = Callable[..., Result]
@@ -59,6 +59,37 @@ def test_describe_knows_other_kinds(fedctl: Run, world: FakeServer, words: tuple
     result = fedctl("describe", *words)
     assert result.exit_code == 0
     assert "Forbidden" in result.stdout
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard before", "never heard"])
+def test_what_is_known_of_works_of_a_cluster_that_is_not_heard_is_marked(
+    fedctl: Run, server: FakeServer, now: Any, *, heard: bool
+) -> None:
+    work = resource_pb2.Work(
+        name="works/7",
+        unit="namespaces/default/units/shop",
+        cluster="us-1",
+        ref=common_pb2.ManifestRef(api_version="apps/v1", kind="Deployment", namespace="default", name="web"),
+        state=unit_pb2.WORK_STATE_APPLIED,
+        health="Healthy",
+        desired_replicas=2,
+        ready_replicas=2,
+        update_time=ago(minutes=9),
+        silence_reason="MemberUnreachable",
+        last_heard_time=ago(minutes=5) if heard else None,
+    )
+    told = resource_pb2.Work(name="works/8", unit=work.unit, cluster="eu-1", state=work.state, health="Healthy")
+    server.on("ListWorks", lambda _: resource_service_pb2.ListWorksResponse(works=[work, told]))
+    when = "5m ago" if heard else "never"
+    shown = fedctl("get", "works", "-o", "wide")
+    assert lines(shown)[1].split()[4:] == ["web", "Applied*", "Healthy*", "2/2*", "0", "9m", "MemberUnreachable", "-"]
+    assert "*" not in lines(shown)[2]
+    assert shown.stderr == f"* as last heard: us-1 {when}\n"
+    (document, _) = json.loads(fedctl("get", "works", "-o", "json").stdout)["items"]
+    assert document["status"]["silenceReason"] == "MemberUnreachable"
+    assert ("lastHeardTime" in document["status"]) == heard
+    assert f"Cluster heard: {when} (MemberUnreachable)" in fedctl("describe", "work", "7").stdout
+    assert "Cluster heard: yes" in fedctl("describe", "work", "8").stdout
 
 
 def test_a_work_is_found_by_its_number_in_any_namespace(fedctl: Run, world: FakeServer) -> None:

@@ -92,6 +92,40 @@ def test_numbers_of_a_cluster_that_is_not_heard_are_marked_with_their_age(
     assert not world.requests("ListClusters")  # the server tells
 
 
+def test_a_status_is_followed_until_the_unit_is_gone(
+    fedctl: Run, world: FakeServer, shop: unit_pb2.Unit, now: Any
+) -> None:
+    older, healed = unit_pb2.Unit(), unit_pb2.Unit()
+    older.CopyFrom(shop)
+    older.status.clusters[1].update_time.CopyFrom(ago(minutes=9))
+    healed.CopyFrom(shop)
+    healed.status.state = unit_pb2.UNIT_STATE_READY
+    answers = [shop, shop, older, healed]  # the first is shown, the second found when the watch begins
+    world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=answers.pop(0)))
+
+    def change(kind: watch_service_pb2.ChangeType.ValueType) -> watch_service_pb2.WatchChange:
+        return watch_service_pb2.WatchChange(
+            type=kind,
+            name=shop.name,
+            unit=shop if kind == watch_service_pb2.CHANGE_TYPE_UPSERTED else None,
+            kind=watch_service_pb2.WATCH_KIND_UNIT,
+        )
+
+    def stream(_: Any) -> Any:
+        for _ in range(3):
+            yield watch_service_pb2.WatchResponse(changes=[change(watch_service_pb2.CHANGE_TYPE_UPSERTED)])
+        yield watch_service_pb2.WatchResponse(changes=[change(watch_service_pb2.CHANGE_TYPE_DELETED)])
+
+    world.on("Watch", stream)
+    result = fedctl("status", "shop", "-w")
+    assert [line for line in lines(result) if line.startswith("unit ")] == [
+        "unit default/shop: Degraded, 4/6 replicas ready, revision 4",
+        "unit default/shop: Ready, 4/6 replicas ready, revision 4",
+    ]
+    assert (result.exit_code, result.stderr) == (3, "error: unit default/shop is gone\n")
+    assert world.requests("Watch")[0].name == shop.name
+
+
 def test_a_unit_with_a_cluster_that_is_not_heard_is_neither_well_nor_ready(fedctl: Run, world: FakeServer) -> None:
     world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=SILENT))
     change = watch_service_pb2.WatchChange(
@@ -113,8 +147,11 @@ def test_a_unit_with_a_cluster_that_is_not_heard_is_neither_well_nor_ready(fedct
     assert document["clusters"][0]["lastHeardTime"]
     waited = fedctl("wait", "--for=ready", "shop", "--timeout", "0.5s")
     assert waited.exit_code == 5
-    assert "on us-1: the cluster does not answer (refused)" in waited.stderr
-    assert "error: unit default/shop is not ready after 0.5 s" in waited.stderr
+    why = "it is Degraded; on us-1: the cluster does not answer (refused) (MemberUnreachable)"
+    assert waited.stderr.splitlines() == [
+        f"waiting until shop is ready: {why}",
+        f"error: unit default/shop is not ready after 0.5 s: {why}",
+    ]
     assert fedctl("wait", "--for=applied", "shop", "--timeout", "10s").stdout == "unit/default/shop is applied\n"
     over.set()
 

@@ -13,7 +13,7 @@ from fedctl.explain import failure_of
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.plan import Item, default_unit_name, make_plan
 from fedctl.files.source import read_documents, read_kustomization
-from fedctl.options import namespace_option, timeout_option
+from fedctl.options import namespace_option, recursive_option, timeout_option
 from fedctl.target import Target
 from fedsvc.v1 import unit_pb2
 from fedsvc_client import DeadlineError, FedsvcError, UnauthenticatedError, UnavailableError, split_unit_name
@@ -22,7 +22,7 @@ _EXAMPLES = """\b
 Examples:
   fedctl apply -f app.yaml --unit shop --all-clusters
   fedctl apply -f app/ --unit shop --clusters eu-1,us-1 --wait
-  fedctl apply -f app/ --unit shop --selector tier=prod -n web
+  fedctl apply -f app/ -R --unit shop --selector tier=prod -n web
   fedctl apply -f unit.yaml --dry-run
   fedctl apply -k overlays/prod --unit shop --placement everywhere
   kustomize build app | fedctl apply -f - --unit shop --all-clusters
@@ -37,6 +37,7 @@ unit and the clusters.
 
 @click.command(epilog=_EXAMPLES)
 @click.option("-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="What to apply; can be repeated")
+@recursive_option
 @click.option(
     "-k", "--kustomize", metavar="DIR", type=click.Path(path_type=Path), help="Build and apply a kustomization"
 )
@@ -63,6 +64,7 @@ def apply(
     context: Context,
     *,
     files: tuple[str, ...],
+    recursive: bool,
     kustomize: Path | None,
     unit: str,
     namespace: str,
@@ -77,11 +79,14 @@ def apply(
     """Apply manifests or fedsvc documents as units and policies."""
     if bool(files) == (kustomize is not None):
         raise UsageFailure("say what to apply: -f FILE, -f DIR, -f - or -k DIR (not both -f and -k)")
+    if recursive and not files:
+        raise UsageFailure("-R is for -f DIR; a kustomization names all that it is built of")
     target = Target(clusters=clusters, selector=selector, all_clusters=all_clusters, placement=placement)
     flags = target.given()
-    documents = (
-        read_documents(files) if kustomize is None else read_kustomization(kustomize, kubectl=shutil.which("kubectl"))
-    )
+    if kustomize is None:
+        documents = read_documents(files, recursive=recursive)
+    else:
+        documents = read_kustomization(kustomize, kubectl=shutil.which("kubectl"))
     default = default_unit_name(files or (str(kustomize),))
     plan = make_plan(documents, unit=unit, namespace=namespace, default_unit=default)
     if flags and all(item.document is not None for item in plan.items):

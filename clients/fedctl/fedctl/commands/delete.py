@@ -8,10 +8,10 @@ from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.files.plan import default_unit_name, make_plan
-from fedctl.files.source import read_documents
+from fedctl.files.source import Document, read_documents
 from fedctl.kinds import Kind
 from fedctl.listing import missing
-from fedctl.options import namespace_option, timeout_option
+from fedctl.options import namespace_option, recursive_option, timeout_option
 from fedsvc.v1 import cluster_service_pb2, policy_pb2
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
 
@@ -42,6 +42,7 @@ _CASCADES = {
     shell_complete=kind_and_name(kinds.UNIT, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY),
 )
 @click.option("-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="Delete what these files describe")
+@recursive_option
 @click.option("--unit", default="", metavar="NAME", help="With -f and plain manifests: name of their unit")
 @namespace_option
 @click.option(
@@ -59,6 +60,7 @@ def delete(
     *,
     what: tuple[str, ...],
     files: tuple[str, ...],
+    recursive: bool,
     unit: str,
     namespace: str,
     cascade: str | None,
@@ -70,7 +72,9 @@ def delete(
     """Delete units or policies; the objects of units leave the clusters."""
     if bool(what) == bool(files):
         raise UsageFailure("say what to delete: KIND NAME, or -f FILE (not both)")
-    targets = _from_words(what) if what else _from_files(files, unit, namespace)
+    targets = (
+        _from_words(what) if what else _from_files(read_documents(files, recursive=recursive), files, unit, namespace)
+    )
     for kind, name in targets:
         is_there = _delete(context, kind, name, namespace, cascade, ignore_missing=ignore_not_found, dry_run=dry_run)
         shown = "/".join(split_unit_name(unit_name(name, namespace))) if kind == kinds.UNIT else name
@@ -96,8 +100,10 @@ def _from_words(what: tuple[str, ...]) -> list[tuple[Kind, str]]:
     return targets
 
 
-def _from_files(files: Sequence[str], unit: str, namespace: str) -> list[tuple[Kind, str]]:
-    plan = make_plan(read_documents(files), unit=unit, namespace=namespace, default_unit=default_unit_name(files))
+def _from_files(
+    documents: Sequence[Document], files: Sequence[str], unit: str, namespace: str
+) -> list[tuple[Kind, str]]:
+    plan = make_plan(documents, unit=unit, namespace=namespace, default_unit=default_unit_name(files))
     targets: list[tuple[Kind, str]] = []
     for item in reversed(plan.items):  # units first: they refer to the policies
         if isinstance(item.message, policy_pb2.PlacementPolicy):

@@ -12,8 +12,10 @@ from fedctl.kinds import Kind
 from fedctl.listing import TABLES, Filter, missing, read_list, read_one
 from fedctl.listing_flags import check_filter
 from fedctl.options import all_namespaces_option, namespace_option, namespace_wanted, output_option
+from fedctl.output import views
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.watching import follow
+from fedsvc.v1 import resource_pb2
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
@@ -112,6 +114,9 @@ def _show(
             hidden=hidden,
             prefix=prefix,
         )
+        works = [row for _, row in rows if isinstance(row, resource_pb2.Work)] if kind == kinds.WORK else []
+        if stale := views.stale_words(works, views.utc_now()):
+            context.note(stale)
 
 
 def _tell_nothing(context: Context, asked: Sequence[Kind], wanted: Filter) -> None:

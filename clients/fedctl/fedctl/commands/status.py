@@ -6,20 +6,22 @@ from fedctl import kinds
 from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.describing import print_unit_clusters
-from fedctl.failures import Exit
+from fedctl.failures import Exit, Failure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import namespace_option, output_option
 from fedctl.output import views, words
 from fedctl.output.printing import print_names, to_yaml
-from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2
-from fedsvc_client import Client, NotFoundError, unit_name
+from fedctl.watching import Trouble
+from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2, watch_service_pb2
+from fedsvc_client import Client, Kind, NotFoundError, Resynced, Synced, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
   fedctl status shop
   fedctl status web/shop
   fedctl status shop && echo all is well
+  fedctl status shop -w                        again whenever it changes, until interrupted
 
 \b
 Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is not heard), 3 there is no such unit.
@@ -30,19 +32,56 @@ Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is n
 @click.argument("unit", shell_complete=names(kinds.UNIT))
 @namespace_option
 @output_option
+@click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes")
 @pass_context
-def status(context: Context, *, unit: str, namespace: str, output: str) -> None:
+def status(context: Context, *, unit: str, namespace: str, output: str, watch: bool) -> None:
     """Show how a unit fares, a line a cluster."""
     unit = unit.removeprefix("unit/").removeprefix("units/")
     answer = read_status(context.client(), unit, namespace)
+    _print(context, answer, output)
+    if watch:
+        _follow(context, answer, output)
+    is_well = answer.unit.status.state == unit_pb2.UNIT_STATE_READY
+    click.get_current_context().exit(int(Exit.DONE if is_well else Exit.FAILED))
+
+
+def _print(context: Context, answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:
     if output in ("table", "wide"):  # a line a cluster has no column that is left out
         print_status(context, answer)
     elif output == "name":
         print_names([(kinds.UNIT, answer.unit)])
     else:
         _print_document(answer, output)
-    is_well = answer.unit.status.state == unit_pb2.UNIT_STATE_READY
-    click.get_current_context().exit(int(Exit.DONE if is_well else Exit.FAILED))
+
+
+def _follow(context: Context, answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:
+    """Print how a unit fares whenever that changes, until interrupted.
+
+    Raises:
+        Failure: The unit is gone.
+    """
+    client, name, news = context.client(), answer.unit.name, _news(answer, output)
+    namespace, unit = split_unit_name(name)
+    with client.watch(Kind.UNIT, name=name, on_trouble=Trouble(context).told) as changes:
+        for change in changes:
+            if isinstance(change, Synced | Resynced):
+                continue
+            if change.type == watch_service_pb2.CHANGE_TYPE_DELETED:
+                raise Failure(f"unit {views.unit_text(name)} is gone", code=Exit.NOT_FOUND)
+            answer = read_status(client, unit, namespace)
+            if news != (news := _news(answer, output)):
+                click.echo("---" if output == "yaml" else "", nl=output in ("table", "wide", "yaml"))
+                _print(context, answer, output)
+
+
+def _news(answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> object:
+    """Return what is different when something new would be printed; ages alone do not count."""
+    if output not in ("table", "wide"):
+        return answer.SerializeToString(deterministic=True)
+    unit, table = answer.unit, views.unit_clusters()
+    conditions = [(item.type, item.status, item.message) for item in unit.status.conditions]
+    lines = [(table.news(line), line.message) for line in unit.status.clusters]
+    return (views.unit_state(unit), views.ready_text(unit.status), unit.revision, conditions, lines, *answer.warnings)
 
 
 def read_status(client: Client, unit: str, namespace: str) -> unit_service_pb2.GetUnitStatusResponse:

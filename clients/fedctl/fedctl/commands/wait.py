@@ -32,7 +32,7 @@ Exit codes: 0 it is so, 3 there is no such unit, 5 it was not so in time.
 @namespace_option
 @pass_context
 def wait(context: Context, *, units: tuple[str, ...], goal: Goal, timeout_seconds: float, namespace: str) -> None:
-    """Wait until units are applied, ready or deleted."""
+    """Wait until units are applied, ready or deleted; what they still lack is told on stderr."""
     for unit in units:
         name = unit.removeprefix("unit/").removeprefix("units/")
         wait_for(context, name, goal, timeout_seconds, namespace)
@@ -40,7 +40,7 @@ def wait(context: Context, *, units: tuple[str, ...], goal: Goal, timeout_second
 
 
 def wait_for(context: Context, unit: str, goal: Goal, timeout_seconds: float, namespace: str) -> None:
-    """Wait for one unit, showing that it takes its time.
+    """Wait for one unit, telling on stderr what it still lacks.
 
     Raises:
         Failure: There is no such unit.
@@ -48,7 +48,8 @@ def wait_for(context: Context, unit: str, goal: Goal, timeout_seconds: float, na
     """
     client = context.client()
     try:
-        with context.progress(f"waiting until {unit} is {goal}"):
-            client.units.wait_for(unit_name(unit, namespace), goal, timeout_seconds=timeout_seconds)
+        with context.progress(f"waiting until {unit} is {goal}") as tell:
+            name = unit_name(unit, namespace)
+            client.units.wait_for(name, goal, timeout_seconds=timeout_seconds, on_waiting=tell)
     except NotFoundError as error:
         raise missing(client, kinds.UNIT, unit, namespace=namespace) from error

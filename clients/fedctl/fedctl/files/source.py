@@ -40,13 +40,17 @@ class Document:
         return f"{self.file}:{self.tree.line_of((*self.base, *path))}{number}"
 
 
-def read_documents(names: Sequence[str]) -> list[Document]:
-    """Read files, folders (not those below) and standard input ("-").
+def read_documents(names: Sequence[str], *, recursive: bool = False) -> list[Document]:
+    """Read files, folders and standard input ("-").
+
+    Args:
+        names: What to read.
+        recursive: Whether folders below a folder are read too.
 
     Raises:
         InputFailure: Something cannot be read, or holds nothing; the message names file, document and line.
     """
-    return [document for name in names for document in _read(name)]
+    return [document for name in names for document in _read(name, recursive=recursive)]
 
 
 def read_kustomization(folder: File, *, kubectl: str | None) -> list[Document]:
@@ -87,7 +91,7 @@ def _plain_words(said: str) -> str:
     return said.removeprefix("error: ").removeprefix("Error: ")
 
 
-def _read(name: str) -> Iterator[Document]:
+def _read(name: str, *, recursive: bool) -> Iterator[Document]:
     if name.startswith(("http://", "https://")):
         raise UsageFailure(f"{name}: addresses are not fetched; pipe it in:  curl -fsSL {name} | fedctl apply -f - ...")
     if name == "-":
@@ -99,14 +103,25 @@ def _read(name: str) -> Iterator[Document]:
     if not path.is_dir():
         yield from _required(name, list(_parse(name, _decode(name, path.read_bytes()))))
         return
-    for kustomization in _KUSTOMIZATIONS:
-        if (path / kustomization).exists():
-            raise InputFailure(f"{name}: is a kustomization; build it with:  -k {name}")
-    files = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and item.is_file())
-    if not files:
-        raise InputFailure(f"{name}: no file in it ends in {', '.join(SUFFIXES)} (folders below are not read)")
+    files = _files_of(path, recursive=recursive)
     found = [document for item in files for document in _parse(str(item), _decode(str(item), item.read_bytes()))]
     yield from _required(name, found)
+
+
+def _files_of(folder: File, *, recursive: bool) -> list[File]:
+    """Return the files of a folder that hold manifests; its own first, then those of each folder below."""
+    if any((folder / kustomization).exists() for kustomization in _KUSTOMIZATIONS):
+        raise InputFailure(f"{folder}: is a kustomization; build it with:  -k {folder}")
+    items = sorted(folder.iterdir())
+    files = [item for item in items if item.suffix in SUFFIXES and item.is_file()]
+    below = [item for item in items if item.is_dir() and not item.is_symlink()]
+    if recursive:
+        return files + [file for item in below for file in _files_of(item, recursive=True)]
+    if not files:
+        shown = ", ".join(item.name for item in below[:3]) + (", ..." if len(below) > 3 else "")
+        hint = f"Folders below it ({shown}) are read with:  -R" if below else ""
+        raise InputFailure(f"{folder}: no file in it ends in {', '.join(SUFFIXES)}", hint=hint)
+    return files
 
 
 def _required(name: str, documents: list[Document]) -> list[Document]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -72,6 +72,14 @@ def print_names(rows: Sequence[tuple[Kind, Message]]) -> None:
         click.echo(name_of(kind, row))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A table that was printed: its columns, and how wide each is."""
+
+    table: Table[Any]
+    widths: list[int]
+
+
 def print_table(
     console: Console,
     table: Table[Any],
@@ -80,19 +88,32 @@ def print_table(
     wide: bool = False,
     hidden: AbstractSet[str] = frozenset(),
     prefix: str = "",
-    header: bool = True,
-    floor: Sequence[int] = (),
-) -> list[int]:
-    """Print rows; on a terminal the long columns are shortened to its width. Return the widths of the columns."""
+    above: Shown | None = None,
+) -> Shown | None:
+    """Print rows; on a terminal the long columns are shortened to its width.
+
+    Args:
+        console: Where to.
+        table: All columns of the kind.
+        rows: What to print.
+        wide: Whether all columns are shown.
+        hidden: Titles of columns that are not.
+        prefix: Stands before what is in the first column.
+        above: What was printed before; these rows go on below it, without titles.
+
+    Returns:
+        What was printed, for rows that go on below it; `above` where there are no rows.
+    """
     chosen = table.chosen(wide=wide)
     columns = [column for column in chosen.columns if column.title not in hidden]
     if prefix and columns:
         named = columns[0].text
         columns[0] = replace(columns[0], text=lambda row: prefix + named(row))
     if not rows:
-        return list(floor)
+        return above
+    floor = [] if above is None else above.widths
     width = console.width if console.is_terminal and not wide else None
     shown: Table[Any] = Table(columns=tuple(columns)).fitted(rows, width=width, floor=floor)
-    for line in shown.lines(rows, width=width, header=header, floor=floor):
+    for line in shown.lines(rows, width=width, header=above is None, floor=floor):
         console.print(line, overflow="ignore", crop=False)
-    return shown.widths(shown.cells(rows), width=width, floor=floor)
+    return Shown(table=shown, widths=shown.widths(shown.cells(rows), width=width, floor=floor))

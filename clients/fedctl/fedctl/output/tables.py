@@ -25,6 +25,8 @@ class Column(Generic[T]):
     is_long: bool = False  # shortened where the terminal is too narrow
     gives_way: bool = False  # left out where hardly anything of it could be shown
     style: Callable[[str], str] = lambda _: ""
+    # What a watch looks at to tell whether anything new is shown; None: the text. Ages move with the clock alone.
+    news: Callable[[T], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,10 @@ class Table(Generic[T]):
     def cells(self, rows: Sequence[T]) -> list[list[str]]:
         """Write each row."""
         return [[" ".join(column.text(row).split()) or "-" for column in self.columns] for row in rows]
+
+    def news(self, row: T) -> tuple[str, ...]:
+        """Return what is different when the row shows anything new."""
+        return tuple((column.text if column.news is None else column.news)(row) for column in self.columns)
 
     def lines(
         self, rows: Sequence[T], *, width: int | None = None, header: bool = True, floor: Sequence[int] = ()

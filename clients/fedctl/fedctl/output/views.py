@@ -1,7 +1,10 @@
 """The table of each kind: which columns, and what stands in them."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fedctl.costs import cost_text
 from fedctl.output import words
@@ -13,14 +16,18 @@ CORDON_KEY = "fedsvc.io/cordoned"
 MAINTENANCE_KEY = "fedsvc.io/maintenance"
 _MARKS = {CORDON_KEY: "Cordoned", MAINTENANCE_KEY: "Maintenance"}  # said beside the state
 
-STALE = "*"  # stands at numbers of a cluster that is not heard
-
 Now = Callable[[], dt.datetime]
+T = TypeVar("T")
 
 
 def utc_now() -> dt.datetime:
     """Return the time, in UTC."""
     return dt.datetime.now(dt.UTC)
+
+
+def _age_column(title: str, time: Callable[[T], Timestamp], now: Now, *, is_wide: bool = False) -> Column[T]:
+    """Make a column of ages; that time goes by is no news."""
+    return Column(title=title, text=lambda row: words.age(time(row), now()), news=lambda _: "", is_wide=is_wide)
 
 
 def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
@@ -35,15 +42,20 @@ def clusters(now: Now = utc_now) -> Table[cluster_pb2.Cluster]:
             Column(title="VERSION", text=lambda row: row.status.kubernetes_version),
             Column(title="NODES", text=lambda row: f"{row.status.ready_node_count}/{row.status.node_count}"),
             Column(title="WORKS", text=lambda row: f"{applied_works(row)}/{row.status.work_count}"),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="FREE CPU", text=lambda row: free_texts(row.status)[0], is_wide=True),
             Column(title="FREE MEMORY", text=lambda row: free_texts(row.status)[1], is_wide=True),
             Column(title="FREE PODS", text=lambda row: free_texts(row.status)[2], is_wide=True),
-            Column(title="READ", text=lambda row: words.age(row.status.free_read_time, now()), is_wide=True),
+            _age_column("READ", lambda row: row.status.free_read_time, now, is_wide=True),
             Column(title="JURISDICTION", text=lambda row: row.jurisdiction, is_wide=True),
             Column(title="COST", text=cost_text, is_wide=True),
-            Column(title="SCORES", text=lambda row: scores_text(row, now()), is_wide=True),
-            Column(title="SEEN", text=lambda row: words.age(row.status.last_seen_time, now()), is_wide=True),
+            Column(
+                title="SCORES",
+                text=lambda row: scores_text(row, now()),
+                news=lambda row: ",".join(f"{score.name}={score.value}" for score in row.scores),
+                is_wide=True,
+            ),
+            _age_column("SEEN", lambda row: row.status.last_seen_time, now, is_wide=True),
             Column(title="ENDPOINT", text=lambda row: row.connection.endpoint, is_wide=True),
             Column(title="TAINTS", text=lambda row: ",".join(map(taint_text, row.taints)), is_wide=True),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
@@ -62,7 +74,7 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
             Column(title="READY", text=lambda row: ready_text(row.status)),
             Column(title="CLUSTERS", text=lambda row: clusters_text(row.status)),
             Column(title="RESOURCES", text=lambda row: str(row.status.resource_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="REVISION", text=lambda row: str(row.revision), is_wide=True),
             Column(title="POLICY", text=lambda row: row.spec.placement_policy, is_wide=True),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
@@ -80,7 +92,7 @@ def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
             Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
             Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}{_stale(row)}"),
-            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
+            _age_column("AGE", lambda row: row.update_time, now),
             Column(title="REASON", text=lambda row: row.reason),
         )
     )
@@ -111,12 +123,12 @@ def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
             Column(title="UNIT", text=lambda row: unit_text(row.unit)),
             Column(title="CLUSTER", text=lambda row: row.cluster),
             Column(title="OBJECT", text=work_object, is_long=True),
-            Column(title="STATE", text=work_state, style=words.style_of),
-            Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
-            Column(title="READY", text=replicas_text, is_wide=True),
+            Column(title="STATE", text=work_state_marked, style=words.style_of),
+            Column(title="HEALTH", text=lambda row: row.health and row.health + stale_mark(row), style=words.style_of),
+            Column(title="READY", text=lambda row: replicas_text(row) + stale_mark(row), is_wide=True),
             Column(title="TRIES", text=lambda row: str(row.attempts), is_wide=True),
-            Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
-            Column(title="REASON", text=lambda row: row.reason or row.health_reason),
+            _age_column("AGE", lambda row: row.update_time, now),
+            Column(title="REASON", text=lambda row: row.reason or row.silence_reason or row.health_reason),
             Column(
                 title="MESSAGE",
                 text=lambda row: words.one_line(row.message or row.health_message),
@@ -133,7 +145,7 @@ def placement_policies(now: Now = utc_now) -> Table[policy_pb2.PlacementPolicy]:
         columns=(
             Column(title="NAME", text=lambda row: last_part(row.name)),
             Column(title="UNITS", text=lambda row: str(row.unit_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
         )
     )
@@ -146,7 +158,7 @@ def override_policies(now: Now = utc_now) -> Table[policy_pb2.OverridePolicy]:
             Column(title="NAME", text=lambda row: last_part(row.name)),
             Column(title="OVERRIDES", text=lambda row: str(len(row.spec.overrides))),
             Column(title="UNITS", text=lambda row: str(row.unit_count)),
-            Column(title="AGE", text=lambda row: words.age(row.create_time, now())),
+            _age_column("AGE", lambda row: row.create_time, now),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
         )
     )
@@ -156,7 +168,11 @@ def events(now: Now = utc_now) -> Table[event_pb2.Event]:
     """Make the table of events."""
     return Table(
         columns=(
-            Column(title="LAST SEEN", text=lambda row: words.age(row.update_time, now())),
+            Column(
+                title="LAST SEEN",
+                text=lambda row: words.age(row.update_time, now()),
+                news=lambda row: str(row.update_time.seconds),  # that it came again is what an event has to tell
+            ),
             Column(title="TYPE", text=lambda row: row.type, style=words.style_of),
             Column(title="REASON", text=lambda row: row.reason),
             Column(title="OBJECT", text=lambda row: subject_text(row.subject)),
@@ -252,7 +268,7 @@ def clusters_text(status: unit_pb2.UnitStatus) -> str:
 
 def ready_text(status: unit_pb2.UnitStatus) -> str:
     """Write ready/desired replicas of a unit, marked where some of them are of clusters that are not heard."""
-    stale = STALE if any(map(_stale, status.clusters)) else ""
+    stale = words.STALE if any(map(_stale, status.clusters)) else ""
     return f"{status.ready_replicas}/{status.desired_replicas}{stale}"
 
 
@@ -264,17 +280,39 @@ def line_state(row: unit_pb2.UnitClusterStatus) -> str:
 
 
 def _stale(row: unit_pb2.UnitClusterStatus) -> str:
-    return STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
+    return words.STALE if row.state == unit_pb2.WORK_STATE_UNKNOWN else ""
 
 
-def last_heard_text(row: unit_pb2.UnitClusterStatus, now: dt.datetime) -> str:
+def last_heard_text(row: unit_pb2.UnitClusterStatus | resource_pb2.Work, now: dt.datetime) -> str:
     """Say when a cluster that is not heard was heard."""
     return f"{words.age(row.last_heard_time, now)} ago" if row.HasField("last_heard_time") else "never"
+
+
+def stale_words(rows: Iterable[unit_pb2.UnitClusterStatus | resource_pb2.Work], now: dt.datetime) -> str:
+    """Say what the mark means, as of those rows that carry it; empty where none does."""
+    unheard = [row for row in rows if row.state == unit_pb2.WORK_STATE_UNKNOWN or _is_unheard(row)]
+    told = {row.cluster: last_heard_text(row, now) for row in unheard}
+    return f"{words.STALE} as last heard: {', '.join(f'{name} {when}' for name, when in told.items())}" if told else ""
+
+
+def _is_unheard(row: unit_pb2.UnitClusterStatus | resource_pb2.Work) -> bool:
+    return isinstance(row, resource_pb2.Work) and bool(row.silence_reason)
+
+
+def stale_mark(row: resource_pb2.Work) -> str:
+    """Return the mark of what the cluster said of a work before it fell silent."""
+    return words.STALE if row.silence_reason else ""
 
 
 def work_state(row: resource_pb2.Work) -> str:
     """Return the state of a work in one word."""
     return words.enum_word(unit_pb2.WorkState.DESCRIPTOR, row.state)
+
+
+def work_state_marked(row: resource_pb2.Work) -> str:
+    """Return the state in one word, marked where the cluster may hold something else by now."""
+    is_of_cluster = row.state in (unit_pb2.WORK_STATE_APPLIED, unit_pb2.WORK_STATE_DRIFTED)
+    return work_state(row) + (stale_mark(row) if is_of_cluster else "")
 
 
 def object_text(ref: common_pb2.ManifestRef) -> str:

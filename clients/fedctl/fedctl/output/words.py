@@ -10,6 +10,7 @@ from fedsvc.v1 import common_pb2
 from fedsvc_client.names import last_part
 
 NONE = "-"
+STALE = "*"  # stands at what is known of a cluster that is not heard
 
 GREEN, YELLOW, RED, DIM = "green", "yellow", "red", "bright_black"
 
@@ -42,7 +43,7 @@ _STYLES = {
 
 def style_of(word: str) -> str:
     """Return the colour of a state, or empty."""
-    return _STYLES.get(word.split(",", 1)[0], "")
+    return DIM if word.endswith(STALE) else _STYLES.get(word.split(",", 1)[0], "")
 
 
 def enum_word(enum: EnumDescriptor, value: int) -> str:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from fedsvc.controllers.outcomes import CREDENTIALS_INVALID, MEMBER_UNREACHABLE
 from fedsvc.model.cluster import ClusterObservation, ConditionStatus
+
+MEMBER_UNREACHABLE: Final = "MemberUnreachable"
+CREDENTIALS_INVALID: Final = "CredentialsInvalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
