@@ -257,8 +257,7 @@ class PlacementController:
                     triggers=triggers,
                     places=await self._read_places(),
                 )
-                prepared = await prepare(self._store, decided)
-                for group in _in_groups(prepared, self._settings.placement_batch_works):
+                async for group in prepare(self._store, decided, max_works=self._settings.placement_batch_works):
                     await self._act(group)
         except StoreUnavailableError:
             self._keep_triggers(triggers)
@@ -336,16 +335,3 @@ class PlacementController:
         wait = delay_seconds(unit.uid, failures, maximum=60.0)
         self._not_before[unit.uid] = asyncio.get_running_loop().time() + wait
         _log.error("unit_not_decided", unit=unit.resource_name, retry_seconds=wait, exc_info=error)
-
-
-def _in_groups(prepared: Sequence[Prepared], max_works: int) -> list[list[Prepared]]:
-    """Cut into transactions of about `max_works` works."""
-    groups: list[list[Prepared]] = []
-    count = max_works
-    for given in prepared:
-        if count >= max_works:
-            groups.append([])
-            count = 0
-        groups[-1].append(given)
-        count += given.work_count
-    return groups

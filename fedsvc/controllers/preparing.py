@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -66,15 +66,22 @@ class Prepared:
         return sum(len(found) for found in self.desired.values())
 
 
-async def prepare(store: Store, decided: Sequence[Decided]) -> list[Prepared]:
-    """Render what was decided and find what is to be written; yields to others every few milliseconds.
+async def prepare(store: Store, decided: Sequence[Decided], *, max_works: int) -> AsyncIterator[list[Prepared]]:
+    """Render what was decided and find what is to be written; lets others run every few milliseconds.
 
     A unit that was applied anew meanwhile is left out: it is undecided, and looked at with the next batch.
+
+    Args:
+        store: to read bodies that turn out to be needed.
+        decided: what was decided, in the order in which it is to be written.
+        max_works: units are given together until they have so many works, so that members are busy with the first ones
+            while the next are rendered.
 
     Raises:
         StoreUnavailableError: PostgreSQL does not answer.
     """
     found: list[Prepared] = []
+    count = 0
     plain = _PlainInputs()
     for part in _parts(decided):
         opened = await _bodies(store, part)
@@ -90,8 +97,14 @@ async def prepare(store: Store, decided: Sequence[Decided]) -> list[Prepared]:
                 plan = replace(plan, renderings=replace(plan.renderings, resources=resources))
             desired, bodies = await _render(plan, one.ground.prepared.clusters_by_name)
             outcome = _outcome(one, plain)
-            found.append(Prepared(decided=one, outcome=outcome, desired=desired, bodies=bodies))
-    return found
+            done = Prepared(decided=one, outcome=outcome, desired=desired, bodies=bodies)
+            found.append(done)
+            count += done.work_count
+            if count >= max_works:
+                yield found
+                found, count = [], 0
+    if found:
+        yield found
 
 
 def _parts(decided: Sequence[Decided]) -> Iterator[list[Decided]]:

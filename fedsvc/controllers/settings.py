@@ -13,9 +13,10 @@ class ControllerSettings:
     restart_seconds: float = 0.2
     restart_max_seconds: float = 10.0
 
-    # Units decided in one transaction, and the number of their works at which a transaction is full.
+    # Units decided together, and the number of their works at which a transaction is full: large enough to cost little,
+    # small enough that members begin while the rest is rendered.
     placement_batch_units: int = 100
-    placement_batch_works: int = 2_000
+    placement_batch_works: int = 500
 
     # Works read at once, and kept in memory for the workers of one member.
     claim_size: int = 200

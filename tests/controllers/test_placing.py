@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedsvc.api.services.explaining import explain_stored
-from fedsvc.controllers import health, preparing
+from fedsvc.controllers import deciding, health
 from fedsvc.controllers import placement as controller
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.fleet import FleetSpec
@@ -210,19 +210,19 @@ async def test_a_unit_that_was_decided_between_two_changes_of_the_fleet_is_woken
 async def test_a_cluster_that_is_forgotten_while_it_is_decided_on_is_decided_without_at_once(
     world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = preparing.prepare
+    whole = deciding.decide_batch
     forgotten: list[bool] = []
 
-    async def forgetting(store: Any, *arguments: Any, **named: Any) -> Any:
-        prepared = await whole(store, *arguments, **named)
+    async def forgetting(*arguments: Any, **named: Any) -> Any:
+        decided = await whole(*arguments, **named)
         if not forgotten:
             forgotten.append(True)
-            async with store.transaction() as tx:
+            async with world.store.transaction() as tx:
                 await clusters.forget(tx, "b")
-        return prepared
+        return decided
 
     put_off: list[Any] = []
-    monkeypatch.setattr(controller, "prepare", forgetting)
+    monkeypatch.setattr(controller, "decide_batch", forgetting)
     monkeypatch.setattr(controller.PlacementController, "_put_off", lambda *given: put_off.append(given))
     await world.apply("web", make_config_map(), placement=Placement(cluster_selector=EVERYWHERE))
     await until_on(world, "web", "a", "c")
@@ -246,7 +246,7 @@ async def test_what_a_decision_is_made_for_outlasts_a_loss_of_the_database(
     await put(placement(rather_a))
     await world.apply("web", make_config_map(), spec=UnitSpec(placement_policy="p"))
     await until_on(world, "web", "a")
-    name = {"reading": "prepare", "writing": "write"}[lost_when]
+    name = {"reading": "decide_batch", "writing": "write"}[lost_when]
     whole = getattr(controller, name)
     lost: list[bool] = []
 

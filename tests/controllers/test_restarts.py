@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from fedsvc.controllers import preparing
+from fedsvc.controllers import deciding
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override
@@ -251,16 +251,16 @@ async def test_a_policy_that_changes_while_a_unit_is_first_decided_with_it_is_no
     world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put_policies(world)
-    prepare = preparing.prepare
+    decide_batch = deciding.decide_batch
     changed = asyncio.Event()
 
-    async def change_and_prepare(*arguments: Any, **named: Any) -> Any:
+    async def change_and_decide(*arguments: Any, **named: Any) -> Any:
         if not changed.is_set():
             changed.set()
             await put_policies(world, clusters=("b",), team="two")  # after the policies were read for the decision
-        return await prepare(*arguments, **named)
+        return await decide_batch(*arguments, **named)
 
-    monkeypatch.setattr("fedsvc.controllers.placement.prepare", change_and_prepare)
+    monkeypatch.setattr("fedsvc.controllers.placement.decide_batch", change_and_decide)
     await world.apply("by-policy", make_config_map("by-policy"), spec=BY_POLICY)
     await world.apply("by-label", make_config_map("by-label"), spec=UnitSpec())
     await asyncio.wait_for(changed.wait(), 5)
