@@ -291,6 +291,7 @@ async def test_a_leader_that_does_not_know_it_was_followed_steps_down_and_writes
         " WHERE datname = current_database() AND application_name = 'fedsvc lease controllers'"
     )
     await admin.close()
+    assert first.leading.is_set(), "it does not know that it lost the lock"
     second = Leadership()
     run = run_controllers(other_store, holder="second", settings=world.settings, leadership=second)
     waiting = asyncio.get_running_loop().create_task(run)
