@@ -32,9 +32,9 @@ def covering(
     ]
     if policy is None or policy.mode != Mode.DIVIDED or not asked:
         return frozenset()
-    names = [standing.cluster.name for standing in taken if _may_have(measures, standing)]
-    ties = dict(zip(names, ties_of(measures.unit.key, [name_number(name) for name in names]), strict=True))
     running = {name for name, binding in bindings.items() if any((binding.replicas or {}).values())}
+    names = [standing.cluster.name for standing in taken if _may_have(measures, standing, running)]
+    ties = dict(zip(names, ties_of(measures.unit.key, [name_number(name) for name in names]), strict=True))
     names.sort(key=lambda name: (name not in running, -measures.scores.total(name), ties[name], name))
     found: set[str] = set()
     # Few groups first: what covers them covers some of the finer ones.
@@ -49,11 +49,14 @@ def covering(
     return found
 
 
-def _may_have(measures: Measures, standing: Standing) -> bool:
-    if measures.rooms is not None and not any(measures.rooms.room(standing.cluster.name)):
+def _may_have(measures: Measures, standing: Standing, running: AbstractSet[str]) -> bool:
+    name = standing.cluster.name
+    if measures.rooms is not None and not any(measures.rooms.room(name)):
+        return False
+    if standing.judged.holds and name not in running:  # it takes no more than it has
         return False
     policy = measures.unit.placement.replicas
     if policy is None or not policy.clusters:
-        return not standing.judged.holds or standing.bound
+        return True
     rule = next((rule for rule in policy.clusters if matches_cluster(rule.clusters, standing.cluster)), None)
     return rule is not None and rule.weight != 0 and rule.max != 0

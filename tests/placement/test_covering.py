@@ -1,5 +1,6 @@
 """Spread minimums are met by replicas, not by clusters that are chosen and get none."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +19,7 @@ from fedsvc_placement import (
     ReplicaPolicy,
     ReplicaRule,
     SpreadConstraint,
+    Taint,
     UnitInput,
     WorkloadInput,
     decide,
@@ -106,3 +108,19 @@ def test_fewer_replicas_than_groups_are_no_fault_of_the_fleet() -> None:
     placement = Placement(cluster_selector=LabelSelector(), spread=(TWO_REGIONS,), replicas=policy)
     assert placed(fleet, placement, replicas=1).spread[0].missing == 1
     assert placed(fleet, placement, replicas=0).spread[0].missing == 1
+
+
+@pytest.mark.parametrize("rules", [(), (ReplicaRule(weight=1),)], ids=["no-rules", "rules"])
+def test_a_cluster_that_takes_no_more_than_its_nothing_covers_no_group(rules: tuple[ReplicaRule, ...]) -> None:
+    eu = replace(cluster("eu", "eu", 9), taints=(Taint(key="full", effect="NoScheduleNew"),))
+    fleet = Fleet(clusters=(cluster("ap", "ap", 9), eu, cluster("us", "us", 9)))
+    policy = ReplicaPolicy(mode="Divided", strategy="Aggregated", clusters=rules)
+    unit = UnitInput(
+        key="shop/web",
+        placement=Placement(cluster_selector=LabelSelector(), spread=(TWO_REGIONS,), replicas=policy),
+        workloads=(WorkloadInput(key="w", replicas=6),),
+    )
+    bindings = [PreviousBinding(cluster="eu", replicas={"w": 0}), PreviousBinding(cluster="us", replicas={"w": 6})]
+    decision = decide(unit, fleet, bindings, NOW)
+    assert "eu" not in running(decision)
+    assert decision.spread[0].missing == 0
