@@ -64,7 +64,7 @@ _OBSERVATIONS = text(
 )
 # More than are not heard, as `fedsvc.model.silence` has it, but few of a fleet that is well.
 _DOUBTFUL = text(
-    "SELECT name, observation FROM cluster WHERE name = ANY(CAST(:names AS text[]))"
+    "SELECT name, observation FROM cluster WHERE (CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[])))"
     """ AND (NOT observation @> '{"conditions": [{"type": "Reachable", "status": "True"}]}'"""
     """ OR observation @> '{"conditions": [{"type": "CredentialsValid", "status": "False"}]}')"""
 )
@@ -318,9 +318,9 @@ async def observations(tx: Transaction, names: Sequence[str] | None = None) -> d
     return {row.name: from_json(ClusterObservation, row.observation) for row in rows}
 
 
-async def silences(tx: Transaction, names: Iterable[str]) -> dict[str, Silence]:
-    """Those of the clusters that are not heard, by name, and why."""
-    rows = (await tx.execute(_DOUBTFUL, {"names": sorted(set(names))})).all()
+async def silences(tx: Transaction, names: Iterable[str] | None = None) -> dict[str, Silence]:
+    """Those of the clusters (None: of the fleet) that are not heard, by name, and why."""
+    rows = (await tx.execute(_DOUBTFUL, {"names": None if names is None else sorted(set(names))})).all()
     found = {row.name: silence_of(from_json(ClusterObservation, row.observation)) for row in rows}
     return {name: silence for name, silence in found.items() if silence is not None}
 

@@ -18,15 +18,18 @@ _UNIT_UIDS: Final = text(
 _UIDS_OF: Final = text("SELECT CAST(uid AS text) AS uid FROM unit WHERE name = :name")
 _HEALTHS: Final = ("Degraded", "Unknown", "", "Progressing", "Healthy")  # the worst first
 _SELECT: Final = (
-    "WITH page AS (SELECT r.id, r.unit_uid, u.namespace AS unit_namespace, u.name AS unit_name, r.group_, r.version, r.kind,"
+    "WITH page AS (SELECT r.id, r.unit_uid, u.namespace AS unit_namespace, u.name AS unit_name, u.revision,"
+    " u.decided_generation >= u.generation AS decided, r.group_, r.version, r.kind,"
     " r.namespace, r.name, r.labels, r.digest FROM resource r JOIN unit u ON u.uid = r.unit_uid WHERE {where}),"
     " sums AS (SELECT w.unit_uid, w.group_, w.kind, w.namespace, w.name, count(*) AS works,"
     " count(*) FILTER (WHERE w.state = 'Applied') AS applied,"
+    " count(*) FILTER (WHERE w.state = 'Applied' AND w.observed_status IS NOT NULL) AS observed, array_agg(w.cluster) AS clusters,"
     " min(array_position(CAST(:healths AS text[]), w.health)) AS health,"
     " jsonb_object_agg(w.cluster, w.observed_status) FILTER (WHERE w.observed_status IS NOT NULL) AS statuses"
     " FROM work w WHERE w.removal IS NULL AND (w.unit_uid, w.group_, w.kind, w.namespace, w.name) IN"
     " (SELECT unit_uid, group_, kind, namespace, name FROM page) GROUP BY 1, 2, 3, 4, 5)"
-    " SELECT page.*, coalesce(works, 0) AS works, coalesce(applied, 0) AS applied, health, statuses FROM page"
+    " SELECT page.*, coalesce(works, 0) AS works, coalesce(applied, 0) AS applied,"
+    " coalesce(observed, 0) AS observed, coalesce(clusters, '{{}}') AS clusters, health, statuses FROM page"
     " LEFT JOIN sums USING (unit_uid, group_, kind, namespace, name)"
     " ORDER BY unit_namespace, unit_name, kind, page.name, id"
 )
@@ -58,6 +61,9 @@ class StoredResource:
     resource: Resource
     work_count: int
     applied_count: int
+    clusters: tuple[str, ...]  # that hold it
+    revision: int  # of its unit
+    is_held: bool  # every cluster that the unit's revision was decided for was made to hold it, and showed it since
     health: str  # the worst; empty where there are no works
     statuses: dict[str, JsonObject]  # by cluster
     order: ResourceKey
@@ -107,6 +113,9 @@ def _from_row(row: Any, body: bytes | None) -> StoredResource:
         resource=Resource(key=units.key_from_row(row), digest=row.digest, labels=row.labels, body=body),
         work_count=row.works,
         applied_count=row.applied,
+        clusters=tuple(row.clusters),
+        revision=row.revision,
+        is_held=row.decided and 0 < row.works == row.observed,
         health="" if row.health is None else _HEALTHS[row.health - 1] or "Unknown",
         statuses=row.statuses or {},
         order=(row.unit_namespace, row.unit_name, row.kind, row.name, row.id),

@@ -7,7 +7,7 @@ What writes them is in modules by who does it: `work_sync` (decisions), `work_qu
 (collection). Reading is here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -51,7 +51,7 @@ _LIST = text(
     f"{_SELECT} WHERE id > :after AND (:cluster = '' OR cluster = :cluster) AND (CAST(:uids AS uuid[]) IS NULL"
     " OR unit_uid = ANY(CAST(:uids AS uuid[]))) AND (:namespace = '' OR unit_uid IN (SELECT uid FROM unit"
     " WHERE namespace = :namespace)) AND (NOT CAST(:trouble AS boolean) OR state <> 'Applied'"
-    " OR health NOT IN ('', 'Healthy')) ORDER BY id LIMIT :limit"
+    " OR health NOT IN ('', 'Healthy') OR cluster = ANY(CAST(:silent AS text[]))) ORDER BY id LIMIT :limit"
 )
 _GET_MANY = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id")
 _OF_UNITS = text(f"{_SELECT} WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster, id")
@@ -93,11 +93,13 @@ async def list_page(
     namespace: str = "",
     unit_uids: Sequence[str] | None = None,
     only_trouble: bool = False,
+    silent: Collection[str] = (),
 ) -> list[Work]:
-    """Works by id, those after an id."""
+    """Works by id, those after an id; works of the `silent` clusters are in trouble, whatever is known of them."""
     parameters = {"after": after, "limit": limit, "cluster": cluster, "namespace": namespace, "trouble": only_trouble}
     uids = None if unit_uids is None else list(unit_uids)
-    return [_from_row(row) for row in await tx.execute(_LIST, parameters | {"uids": uids})]
+    rows = await tx.execute(_LIST, parameters | {"uids": uids, "silent": sorted(silent)})
+    return [_from_row(row) for row in rows]
 
 
 async def get_many(tx: Transaction, ids: Sequence[int]) -> list[Work]:

@@ -34,10 +34,14 @@ class FederatedResource(_message.Message):
     HEALTH_FIELD_NUMBER: _builtins.int
     WORK_COUNT_FIELD_NUMBER: _builtins.int
     APPLIED_WORK_COUNT_FIELD_NUMBER: _builtins.int
+    SILENT_CLUSTERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identity: "namespaces/{namespace}/units/{unit}/resources/{resource}"."""
     aggregated_status_json: _builtins.bytes
-    """Status summed over clusters, as JSON, where the kind has a rule for it."""
+    """Status summed over clusters, as JSON, where the kind has a rule for it. Where the kind has generations, `generation` is
+    the unit's revision, and `observedGeneration` is there, and equal to it, only once every cluster was made to hold the
+    template of that revision, is heard, and its controller has observed it.
+    """
     health: _builtins.str
     """Worst health over clusters: Healthy, Progressing, Degraded or Unknown."""
     work_count: _builtins.int
@@ -52,6 +56,10 @@ class FederatedResource(_message.Message):
     def manifest(self) -> _common_pb2.Manifest:
         """The template; bytes only where asked for. Those of Secrets are never returned."""
 
+    @_builtins.property
+    def silent_clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Clusters (ids) that hold it and are not heard, sorted: what is said of them here is as they were last heard."""
+
     def __init__(
         self,
         *,
@@ -62,10 +70,11 @@ class FederatedResource(_message.Message):
         health: _builtins.str = ...,
         work_count: _builtins.int = ...,
         applied_work_count: _builtins.int = ...,
+        silent_clusters: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["manifest", b"manifest", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregated_status_json", b"aggregated_status_json", "applied_work_count", b"applied_work_count", "health", b"health", "manifest", b"manifest", "name", b"name", "ref", b"ref", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregated_status_json", b"aggregated_status_json", "applied_work_count", b"applied_work_count", "health", b"health", "manifest", b"manifest", "name", b"name", "ref", b"ref", "silent_clusters", b"silent_clusters", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -132,7 +141,7 @@ class Work(_message.Message):
     """Ready replicas there."""
     silence_reason: _builtins.str
     """Why its cluster is not heard, a constant word; empty while it is. What the cluster says of the work is as of then.
-    That a cluster falls silent changes no work, so those who watch works are not told of it by itself.
+    A watch of works tells of those of a cluster anew when it falls silent and when it is heard again.
     """
     @_builtins.property
     def ref(self) -> _common_pb2.ManifestRef:

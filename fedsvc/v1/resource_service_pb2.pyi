@@ -157,7 +157,7 @@ class ListWorksRequest(_message.Message):
     cluster: _builtins.str
     """Only of this cluster (its id), where set."""
     only_trouble: _builtins.bool
-    """Whether only those that are not applied or not healthy."""
+    """Whether only those that are not applied, not healthy, or of a cluster that is not heard."""
     def __init__(
         self,
         *,

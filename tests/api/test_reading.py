@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +9,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from fedsvc.api.edge import SERVICES, Edge
+from fedsvc.model import unit as unit_model
 from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus, ObjectDeletion
-from fedsvc.model.work import Binding, DesiredWork
+from fedsvc.model.work import Binding, DesiredWork, WorkObservation, WorkResult
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store import clusters, events, manifests, units, works
@@ -108,47 +110,130 @@ async def test_works_are_listed_by_unit_and_cluster(api: Any, helpers: Any, stor
     assert len(await found(page_size=4, page_token=first.next_page_token)) == 1
 
 
-async def test_works_tell_that_their_cluster_is_not_heard(api: Any, helpers: Any, store: Store) -> None:
+async def observe(store: Store, name: str, *false: str) -> None:
+    """What the health controller writes: these conditions are False."""
     since = datetime(2026, 1, 2, tzinfo=UTC)
-
-    async def observe(name: str, *kinds: str) -> None:
-        conditions = tuple(
-            Condition(
-                type=kind,
-                status=ConditionStatus.FALSE if kind in kinds else ConditionStatus.TRUE,
-                reason="Why",
-                message="",
-                last_transition_time=since,
-            )
-            for kind in ("Reachable", "CredentialsValid", "Ready")
+    conditions = tuple(
+        Condition(
+            type=kind,
+            status=ConditionStatus.FALSE if kind in false else ConditionStatus.TRUE,
+            reason="Why",
+            message="",
+            last_transition_time=since,
         )
-        observation = ClusterObservation(conditions=conditions, last_seen_time=since)
-        async with store.transaction() as tx:
-            connection = (await clusters.get(tx, name)).connection
-            await clusters.observe(tx, name, observation, connection=connection)
+        for kind in ("Reachable", "CredentialsValid", "Ready")
+    )
+    observation = ClusterObservation(conditions=conditions, last_seen_time=since)
+    async with store.transaction() as tx:
+        connection = (await clusters.get(tx, name)).connection
+        await clusters.observe(tx, name, observation, connection=connection)
 
-    async def reasons() -> dict[str, tuple[str, bool]]:
-        works = (await api.resources.ListWorks(resource_service_pb2.ListWorksRequest())).works
-        return {work.cluster: (work.silence_reason, work.HasField("last_heard_time")) for work in works}
 
+@pytest.fixture
+async def partly_silent(api: Any, helpers: Any, store: Store) -> None:
+    """ConfigMap a on four clusters, of which us-1 does not answer and us-2 refuses us."""
     for name in ("eu-1", "eu-2", "us-1", "us-2"):
         await api.join(name)
     await api.apply("shop", helpers.config_map("a"))
     await place(store, "shop", "eu-1", "eu-2", "us-1", "us-2")
-    await observe("eu-2", "Ready")
-    await observe("us-1", "Reachable")
-    await observe("us-2", "CredentialsValid")
+    await observe(store, "eu-2", "Ready")
+    await observe(store, "us-1", "Reachable")
+    await observe(store, "us-2", "CredentialsValid")
 
-    assert await reasons() == {
+
+async def test_works_tell_that_their_cluster_is_not_heard(api: Any, partly_silent: None) -> None:
+    works = (await api.resources.ListWorks(resource_service_pb2.ListWorksRequest())).works
+
+    assert {work.cluster: (work.silence_reason, work.HasField("last_heard_time")) for work in works} == {
         "eu-1": ("", False),
         "eu-2": ("", False),
         "us-1": ("MemberUnreachable", True),
         "us-2": ("CredentialsInvalid", True),
     }
-    resources = await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())
-    request = resource_service_pb2.GetResourceRequest(name=resources.resources[0].name)
-    found = (await api.resources.GetResource(request)).works
-    assert [bool(work.silence_reason) for work in found] == [False, False, True, True]
+
+
+async def test_resources_name_their_clusters_that_are_not_heard(api: Any, partly_silent: None) -> None:
+    (listed,) = (await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())).resources
+    found = await api.resources.GetResource(resource_service_pb2.GetResourceRequest(name=listed.name))
+
+    assert list(listed.silent_clusters) == list(found.resource.silent_clusters) == ["us-1", "us-2"]
+    assert [bool(work.silence_reason) for work in found.works] == [False, False, True, True]
+
+
+async def settle(store: Store, **statuses: dict[str, Any]) -> None:
+    """What propagation and collection write: every work is applied, and shown by its cluster with a status, Healthy."""
+    async with store.transaction() as tx:
+        dirty = await works.list_page(tx, after=0, limit=100)
+        await works.write_results(
+            tx,
+            [
+                WorkResult(
+                    id=work.id,
+                    generation=1,
+                    state=unit_model.WorkState.APPLIED,
+                    applied_digest=work.desired_digest,
+                    member_uid="u",
+                )
+                for work in dirty
+            ],
+        )
+        await works.write_observations(
+            tx,
+            [
+                WorkObservation(
+                    id=work.id,
+                    member_uid="u",
+                    health="Healthy",
+                    health_reason="",
+                    health_message="",
+                    status=statuses[work.cluster.replace("-", "")],
+                    desired_replicas=None,
+                    ready_replicas=None,
+                )
+                for work in dirty
+                if work.cluster.replace("-", "") in statuses
+            ],
+        )
+
+
+async def test_works_of_clusters_that_are_not_heard_are_in_trouble(api: Any, partly_silent: None, store: Store) -> None:
+    await settle(store, eu1={}, eu2={}, us1={}, us2={})
+
+    asked = resource_service_pb2.ListWorksRequest(only_trouble=True)
+    assert {work.cluster for work in (await api.resources.ListWorks(asked)).works} == {"us-1", "us-2"}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "observed"),
+    [
+        ({"eu1": (7, 7), "us1": (2, 2)}, 1),
+        ({"eu1": (7, 7), "us1": (2, 1)}, None),
+        ({"eu1": (7, 7)}, None),
+    ],
+    ids=["all have observed", "one has not", "one has said nothing"],
+)
+async def test_the_generation_over_clusters_is_observed_once_every_cluster_has_observed_its_own(
+    api: Any, store: Store, statuses: dict[str, tuple[int, int]], observed: int | None
+) -> None:
+    spec = {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
+    stateful_set = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}
+    for name in ("eu-1", "us-1"):
+        await api.join(name)
+    await api.apply("shop", stateful_set)
+    await place(store, "shop", "eu-1", "us-1")
+    async with store.transaction() as tx:
+        unit = await units.get(tx, "shop", "shop")
+        await units.set_decided(tx, [units.DecidedUnit(unit=unit, decision=unit.uid, reconsider_at=None)])
+    told = {name: {"generation": of, "observedGeneration": seen} for name, (of, seen) in statuses.items()}
+    await settle(store, **told)
+
+    (listed,) = (await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())).resources
+    status = json.loads(listed.aggregated_status_json)
+    assert (status["generation"], status.get("observedGeneration")) == (1, observed)
+
+    await observe(store, "us-1", "Reachable")
+    (listed,) = (await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())).resources
+    assert "observedGeneration" not in json.loads(listed.aggregated_status_json)
 
 
 async def test_works_of_a_unit_that_is_not_there_are_not_found(api: Any, helpers: Any) -> None:

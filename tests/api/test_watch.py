@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -10,10 +11,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
 from fedsvc.api.edge import Edge, EdgeSettings
-from fedsvc.store import events, retention
+from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus, ObjectDeletion
+from fedsvc.model.work import Binding, DesiredWork
+from fedsvc.store import clusters, events, retention, units, works
 from fedsvc.store.changes import ResumeToken
 from fedsvc.store.store import Store
-from fedsvc.v1 import cluster_pb2, cluster_service_pb2, fleet_pb2, placement_service_pb2, unit_service_pb2
+from fedsvc.v1 import (
+    cluster_pb2,
+    cluster_service_pb2,
+    fleet_pb2,
+    placement_service_pb2,
+    resource_service_pb2,
+    unit_service_pb2,
+)
 from fedsvc.v1 import watch_service_pb2 as pb
 
 CLUSTER, UNIT, WORK, EVENT = (
@@ -23,6 +33,24 @@ CLUSTER, UNIT, WORK, EVENT = (
     pb.WATCH_KIND_EVENT,
 )
 SECONDS = 10
+SINCE = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+async def bind(store: Store, unit_name: str, *names: str) -> None:
+    """What the placement controller would do: a work of every resource on every cluster."""
+    async with store.transaction() as tx:
+        unit = await units.get(tx, "shop", unit_name)
+        keys = [resource.key for resource in await units.resources_of(tx, unit.uid)]
+        plan = works.UnitSync(
+            unit=unit,
+            bindings=[
+                Binding(unit_uid=unit.uid, cluster=name, replicas={}, render_key=b"x", decision=unit.uid)
+                for name in names
+            ],
+            desired={name: [DesiredWork(cluster=name, key=key, wave=2, digest=None) for key in keys] for name in names},
+            removal=ObjectDeletion.BACKGROUND,
+        )
+        await works.sync_units(tx, [plan])
 
 
 class Watching:
@@ -404,3 +432,37 @@ async def test_a_deleted_unit_is_told_until_it_is_gone(api: Any, helpers: Any) -
         await api.units.DeleteUnit(unit_service_pb2.DeleteUnitRequest(name="namespaces/shop/units/shop"))
 
         assert await watch.changes() == [("there", "namespaces/shop/units/shop")]
+
+
+async def test_works_are_told_anew_when_their_cluster_falls_silent_and_when_it_is_heard_again(
+    api: Any, helpers: Any, store: Store
+) -> None:
+    for name in ("eu-1", "us-1"):
+        await api.join(name)
+    await api.apply("shop", helpers.config_map("a"))
+    await api.apply("other", helpers.config_map("b"))
+    for unit in ("shop", "other"):
+        await bind(store, unit, "eu-1", "us-1")
+    listed = await api.resources.ListWorks(resource_service_pb2.ListWorksRequest(parent="namespaces/shop/units/shop"))
+
+    async def observe(*, reachable: bool) -> None:
+        word = ConditionStatus.TRUE if reachable else ConditionStatus.FALSE
+        condition = Condition(type="Reachable", status=word, reason="Why", message="", last_transition_time=SINCE)
+        async with store.transaction() as tx:
+            connection = (await clusters.get(tx, "us-1")).connection
+            found = ClusterObservation(conditions=(condition,), last_seen_time=SINCE)
+            await clusters.observe(tx, "us-1", found, connection=connection)
+
+    async def told(stream: Watching) -> list[tuple[str, str, str]]:
+        while True:
+            changes = (await stream.message()).changes
+            if changes:
+                return [(item.work.unit, item.work.cluster, item.work.silence_reason) for item in changes]
+
+    name = "namespaces/shop/units/shop"
+    async with watching(api, WORK, name=name, resume_token=listed.resume_token) as stream:
+        await stream.message()  # the beginning
+        await observe(reachable=False)
+        assert await told(stream) == [(name, "us-1", "MemberUnreachable")]
+        await observe(reachable=True)
+        assert await told(stream) == [(name, "us-1", "")]

@@ -111,13 +111,17 @@ def describe_resource(context: Context, answer: resource_service_pb2.GetResource
         {
             "Object": f"{resource.ref.api_version} {views.object_text(resource.ref)}",
             "Unit": views.unit_text(resource.name),
-            "Health": resource.health,
+            "Health": views.resource_health(resource),
             "Applied": f"{resource.applied_work_count} of {resource.work_count} clusters",
             "Digest": resource.manifest.digest,
         },
     )
     if resource.manifest.json:
         _section(console, "Template", json.loads(resource.manifest.json))
+    for work in answer.works:
+        if work.observed_status_json:
+            heard = f" (as last heard {views.last_heard_text(work, now)})" if work.silence_reason else ""
+            _section(console, f"Status in {work.cluster}{heard}", json.loads(work.observed_status_json))
     if resource.aggregated_status_json:
         _section(console, "Status of all clusters", json.loads(resource.aggregated_status_json))
     _title(console, "Works")
@@ -208,14 +212,17 @@ def _verdicts(console: Console, answer: unit_service_pb2.GetUnitStatusResponse) 
 
 def _trouble(console: Console, works: list[resource_pb2.Work]) -> None:
     """Say of each work that is not as it should be why, in the words of the cluster's answer."""
+    works = [work for work in works if not _is_only_unheard(work)]
     if not works:
         return
     _title(console, "Not as it should be")
+    now = views.utc_now()
     for work in works[:_MOST_TROUBLE]:
         state = views.work_state(work)
         word = work.health if work.state == unit_pb2.WORK_STATE_APPLIED and work.health else state
         console.print(f"  {work.cluster}  {views.object_text(work.ref)}  (work {last_part(work.name)}): ", end="")
-        console.print(word, style=words.style_of(word) or None)
+        heard = f" (as last heard {views.last_heard_text(work, now)})" if work.silence_reason else ""
+        console.print(word, style=words.style_of(word) or None, end=f"{heard}\n")
         reason, message = (work.reason, work.message) if work.message else (work.health_reason, work.health_message)
         told = ": ".join(part for part in (reason, words.one_line(message)) if part)
         if told:
@@ -226,6 +233,12 @@ def _trouble(console: Console, works: list[resource_pb2.Work]) -> None:
         _drift(console, work, indent="    ")
     if len(works) > _MOST_TROUBLE:
         console.print(f"  ... and {len(works) - _MOST_TROUBLE} more: fedctl get works --trouble")
+
+
+def _is_only_unheard(work: resource_pb2.Work) -> bool:
+    """Tell whether all there is to say of a work is that its cluster is not heard, which is said of the cluster."""
+    is_well = work.state == unit_pb2.WORK_STATE_APPLIED and work.health in ("", "Healthy")
+    return is_well and bool(work.silence_reason)
 
 
 def _tries(work: resource_pb2.Work) -> str:

@@ -1,12 +1,14 @@
 """Works and federated resources as protobuf; both are output only."""
 
+from collections.abc import Mapping
+
 from fedsvc.api.convert.common import ref_message, timestamp
 from fedsvc.api.convert.masking import shown_value
 from fedsvc.api.convert.unit import WORK_STATES, manifest_message
 from fedsvc.model.silence import Silence
 from fedsvc.model.work import Work
 from fedsvc.rendering.canonical import canonical_json
-from fedsvc.rendering.status import aggregate
+from fedsvc.rendering.status import aggregate, with_generations
 from fedsvc.store.lookups import StoredResource
 from fedsvc.v1 import resource_pb2
 
@@ -48,10 +50,13 @@ def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
     )
 
 
-def resource_message(stored: StoredResource) -> resource_pb2.FederatedResource:
-    """A federated resource as protobuf; with its bytes where they were read."""
+def resource_message(stored: StoredResource, silences: Mapping[str, Silence]) -> resource_pb2.FederatedResource:
+    """A federated resource as protobuf, and which of its clusters are not heard; with its bytes where they were read."""
     key = stored.resource.key
-    status = aggregate(key, stored.statuses)
+    silent = sorted(set(stored.clusters) & silences.keys())
+    status = with_generations(
+        aggregate(key, stored.statuses), revision=stored.revision, held=stored.is_held and not silent
+    )
     return resource_pb2.FederatedResource(
         name=f"{stored.unit_name}/resources/{stored.id}",
         ref=ref_message(key),
@@ -60,4 +65,5 @@ def resource_message(stored: StoredResource) -> resource_pb2.FederatedResource:
         health=stored.health,
         work_count=stored.work_count,
         applied_work_count=stored.applied_count,
+        silent_clusters=silent,
     )

@@ -34,7 +34,7 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
             found = await works.get_many(tx, await lookups.work_ids_of_resource(tx, name.id))
             silences = await clusters.silences(tx, (work.cluster for work in found))
         return pb.GetResourceResponse(
-            resource=resource_message(stored),
+            resource=resource_message(stored, silences),
             works=[
                 work_message(work, silences.get(work.cluster)) for work in sorted(found, key=lambda work: work.cluster)
             ],
@@ -63,10 +63,11 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 unit=parent.name or "",
                 kind=request.kind,
             )
+            silences = await clusters.silences(tx, {cluster for row in rows for cluster in row.clusters})
             token = await tx.resume_token()
         found = cut(page, rows, [row.order for row in rows])
         return pb.ListResourcesResponse(
-            resources=[resource_message(row) for row in found.rows],
+            resources=[resource_message(row, silences) for row in found.rows],
             next_page_token=found.next_page_token,
             resume_token=token.encode(),
         )
@@ -86,6 +87,7 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
             key=(int,),
         )
         async with self._store.reader() as tx:
+            silences = await clusters.silences(tx)
             rows = await works.list_page(
                 tx,
                 after=int(page.after[0]) if page.after else 0,
@@ -94,8 +96,8 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 namespace=parent.namespace or "",
                 unit_uids=await _uids(tx, parent),
                 only_trouble=request.only_trouble,
+                silent=silences,
             )
-            silences = await clusters.silences(tx, (work.cluster for work in rows))
             token = await tx.resume_token()
         found = cut(page, rows, [(work.id,) for work in rows])
         return pb.ListWorksResponse(

@@ -15,6 +15,7 @@ from fedsvc.api.metrics import WATCH_CHANGES
 from fedsvc.api.watch_initial import initial_state
 from fedsvc.api.watch_objects import load
 from fedsvc.api.watch_request import parse_watch
+from fedsvc.api.watch_silence import SilenceTeller
 from fedsvc.api.watch_stream import CHUNK, Teller
 from fedsvc.errors import ResumeTokenExpiredError
 from fedsvc.store.changes import Batch, ResumeToken, decode_token
@@ -42,6 +43,8 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
         wanted = parse_watch(request)
         position = await self._begin(request.resume_token)
         teller = Teller(wanted, knows_nothing=request.send_initial_state)
+        silence = SilenceTeller(self._store, wanted)
+        await silence.begin()
         if request.send_initial_state:
             async with aclosing(initial_state(self._store, wanted)) as pages:
                 async for page in pages:
@@ -53,6 +56,14 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
         last_sent = clock()
         async with aclosing(self._batches(position)) as batches:
             async for batch in batches:
+                async with aclosing(silence.works(batch.changes)) as pages:
+                    async for page in pages:
+                        teller.told(page)
+                        yield pb.WatchResponse(
+                            changes=[watched.change for watched in page], resume_token=position.encode()
+                        )
+                        WATCH_CHANGES.inc(len(page))
+                        last_sent = clock()
                 changes = await self._changes(teller, batch)
                 if changes or clock() - last_sent >= self._bookmark_seconds:
                     for response in _responses(changes, position, batch.token):

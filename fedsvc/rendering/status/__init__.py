@@ -14,7 +14,7 @@ from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.status import budgets, conditions, jobs, network, phases, pods, workloads
 from fedsvc.rendering.status.health import Health, HealthState, part, progressing, text
 
-__all__ = ["Health", "HealthState", "aggregate", "health", "reflect", "replica_counts"]
+__all__ = ["Health", "HealthState", "aggregate", "health", "reflect", "replica_counts", "with_generations"]
 
 _Reflect: TypeAlias = Callable[[ObjectKey, Mapping[str, Any]], JsonObject]
 _Aggregate: TypeAlias = Callable[[ObjectKey, Mapping[str, JsonObject]], JsonObject]
@@ -73,6 +73,23 @@ def aggregate(key: ObjectKey, statuses: Mapping[str, JsonObject]) -> JsonObject:
         return {}
     ordered = {cluster: statuses[cluster] for cluster in sorted(statuses)}
     return _RULES.get(key.group_kind, _OTHER).aggregate(key, ordered)
+
+
+def with_generations(status: JsonObject, *, revision: int, held: bool) -> JsonObject:
+    """What `aggregate` gave, with the generations of one object, where the kind has any: those of clusters have no sum.
+
+    Args:
+        status: what `aggregate` gave.
+        revision: of the template.
+        held: whether every cluster was made to hold this revision and is heard.
+
+    ``generation`` is the revision; ``observedGeneration`` is there, and equal to it, only where the revision is held
+    and every cluster's controller has seen its newest spec: who waits for the two to be equal waits for all.
+    """
+    if "allObserved" not in status:
+        return status
+    observed = {"observedGeneration": revision} if held and status["allObserved"] else {}
+    return status | {"generation": revision} | observed
 
 
 def health(key: ObjectKey, live: Mapping[str, Any]) -> Health:

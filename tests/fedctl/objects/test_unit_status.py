@@ -10,7 +10,14 @@ import pytest
 from click.testing import Result
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2, watch_service_pb2
+from fedsvc.v1 import (
+    common_pb2,
+    resource_pb2,
+    resource_service_pb2,
+    unit_pb2,
+    unit_service_pb2,
+    watch_service_pb2,
+)
 from fedsvc_client.testing import FakeServer
 
 Run = Callable[..., Result]
@@ -183,3 +190,79 @@ def test_describe_tells_why_in_the_words_of_the_member(fedctl: Run, world: FakeS
     assert "  ap-1  not chosen labels do not match tier=prod" in lines(result)
     assert "  eu-1  chosen     matches the policy" in lines(result)
     assert "ApplyFailed" in result.stdout
+
+
+def deployment_of(cluster: str, ready: int, *, silent: bool = False) -> resource_pb2.Work:
+    return resource_pb2.Work(
+        name=f"works/{ready}",
+        unit=SILENT.name,
+        cluster=cluster,
+        ref=DEPLOYMENT,
+        state=unit_pb2.WORK_STATE_APPLIED,
+        health="Healthy",
+        observed_status_json=json.dumps({"replicas": 3, "readyReplicas": ready, "generation": 2}).encode(),
+        silence_reason="MemberUnreachable" if silent else "",
+        last_heard_time=ago(minutes=5) if silent else None,
+    )
+
+
+DEPLOYMENT = common_pb2.ManifestRef(api_version="apps/v1", kind="Deployment", namespace="default", name="web")
+
+
+@pytest.fixture
+def deployed(world: FakeServer) -> FakeServer:
+    """A Deployment on eu-1, which is heard, and us-1, which is not."""
+    resource = resource_pb2.FederatedResource(
+        name=f"{SILENT.name}/resources/7",
+        ref=DEPLOYMENT,
+        aggregated_status_json=b'{"replicas":6,"readyReplicas":5,"allObserved":true,"generation":4}',
+        health="Healthy",
+        work_count=2,
+        applied_work_count=2,
+        silent_clusters=["us-1"],
+    )
+    works = [deployment_of("eu-1", 3), deployment_of("us-1", 2, silent=True)]
+    world.on("ListResources", lambda _: resource_service_pb2.ListResourcesResponse(resources=[resource]))
+    world.on("GetResource", lambda _: resource_service_pb2.GetResourceResponse(resource=resource, works=works))
+    return world
+
+
+@pytest.mark.parametrize("name", ["Deployment/web", "deployment/web", "web", "default/web", "7"])
+def test_the_status_of_a_resource_has_each_clusters_value_and_the_sum(
+    fedctl: Run, deployed: FakeServer, now: Any, name: str
+) -> None:
+    result = fedctl("status", "shop", "--resource", name)
+    assert lines(result) == [
+        "apps/v1 Deployment default/web: Healthy, applied on 2 of 2 clusters, revision 4 not observed by all yet",
+        "",
+        "CLUSTER   STATE      HEALTH     REPLICAS   READY REPLICAS",
+        "eu-1      Applied    Healthy    3          3",
+        "us-1      Applied*   Healthy*   3*         2*",
+        "(all)     -          Healthy    6*         5*",
+        "* as last heard: us-1 5m ago",
+    ]
+    assert result.exit_code == 1
+
+
+def test_the_status_of_a_resource_as_a_document_tells_how_old_each_value_is(
+    fedctl: Run, deployed: FakeServer, now: Any
+) -> None:
+    document = json.loads(fedctl("status", "shop", "--resource", "web", "-o", "json").stdout)
+    assert document["status"]["readyReplicas"] == 5
+    assert document["silentClusters"] == ["us-1"]
+    eu, us = document["clusters"]
+    assert (eu["status"]["readyReplicas"], "silenceReason" in eu) == (3, False)
+    assert (us["status"]["readyReplicas"], us["silenceReason"]) == (2, "MemberUnreachable")
+    assert us["lastHeardTime"] == "2026-11-24T11:55:00Z"
+
+
+def test_a_resource_that_a_unit_has_not_is_told_with_those_it_has(fedctl: Run, deployed: FakeServer) -> None:
+    result = fedctl("status", "shop", "--resource", "Service/web")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[-1] == "There are: Deployment/web"
+
+
+def test_resources_of_clusters_that_are_not_heard_are_marked(fedctl: Run, deployed: FakeServer) -> None:
+    result = fedctl("get", "resources")
+    assert "Deployment   default     web    2/2       Healthy*" in result.stdout
+    assert result.stderr == "* as last heard: us-1 is not heard now\n"

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from operator import itemgetter
 
 import click
 from google.protobuf.message import Message
@@ -44,7 +45,7 @@ Examples:
     "--unit", default="", shell_complete=names(kinds.UNIT), help="Only resources, works or events of this unit"
 )
 @click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
-@click.option("--trouble", is_flag=True, help="Only works that are not applied or not healthy")
+@click.option("--trouble", is_flag=True, help="Only works that are not applied, not healthy or not heard of")
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Follow the changes")
 @pass_context
@@ -115,7 +116,9 @@ def _show(
             prefix=prefix,
         )
         works = [row for _, row in rows if isinstance(row, resource_pb2.Work)] if kind == kinds.WORK else []
-        if stale := views.stale_words(works, views.utc_now()):
+        of_resources = [row for row in map(itemgetter(1), rows) if isinstance(row, resource_pb2.FederatedResource)]
+        unheard = views.silent_words(of_resources) if kind == kinds.RESOURCE else ""
+        if stale := views.stale_words(works, views.utc_now()) or unheard:
             context.note(stale)
 
 

@@ -6,15 +6,17 @@ from fedctl import kinds
 from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.describing import print_unit_clusters
-from fedctl.failures import Exit, Failure
+from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import namespace_option, output_option
 from fedctl.output import views, words
 from fedctl.output.printing import print_names, to_yaml
+from fedctl.resource_status import print_resource_status, resource_document
 from fedctl.watching import Trouble
-from fedsvc.v1 import common_pb2, unit_pb2, unit_service_pb2, watch_service_pb2
+from fedsvc.v1 import common_pb2, resource_pb2, unit_pb2, unit_service_pb2, watch_service_pb2
 from fedsvc_client import Client, Kind, NotFoundError, Resynced, Synced, split_unit_name, unit_name
+from fedsvc_client.names import last_part
 
 _EXAMPLES = """\b
 Examples:
@@ -22,6 +24,7 @@ Examples:
   fedctl status web/shop
   fedctl status shop && echo all is well
   fedctl status shop -w                        again whenever it changes, until interrupted
+  fedctl status shop --resource Deployment/web   one object: what each cluster says of it, and the sum
 
 \b
 Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is not heard), 3 there is no such unit.
@@ -33,16 +36,67 @@ Exit codes: 0 the unit is ready everywhere, 1 it is not (or a cluster of it is n
 @namespace_option
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Show it again whenever it changes")
+@click.option("--resource", default="", metavar="KIND/NAME", help="Of one object: each cluster's value, and the sum")
 @pass_context
-def status(context: Context, *, unit: str, namespace: str, output: str, watch: bool) -> None:
+def status(context: Context, *, unit: str, namespace: str, output: str, watch: bool, resource: str) -> None:
     """Show how a unit fares, a line a cluster."""
     unit = unit.removeprefix("unit/").removeprefix("units/")
+    if resource:
+        if watch:
+            raise UsageFailure("-w and --resource do not go together; follow it with:  fedctl get works --unit UNIT -w")
+        _show_resource(context, unit, resource, namespace, output)
+        return
     answer = read_status(context.client(), unit, namespace)
     _print(context, answer, output)
     if watch:
         _follow(context, answer, output)
     is_well = answer.unit.status.state == unit_pb2.UNIT_STATE_READY
     click.get_current_context().exit(int(Exit.DONE if is_well else Exit.FAILED))
+
+
+def _show_resource(context: Context, unit: str, wanted: str, namespace: str, output: str) -> None:
+    """Print the status of one object of a unit.
+
+    Raises:
+        Failure: There is no such unit or object, or there are several.
+    """
+    client, name = context.client(), unit_name(unit, namespace)
+    try:
+        found = list(client.resources.list(parent=name))
+    except NotFoundError as error:
+        raise missing(client, kinds.UNIT, unit, namespace=namespace) from error
+    if not found:
+        read_status(client, unit, namespace)  # tells where there is no such unit
+    chosen = [row for row in found if wanted.lower() in _names_of(row)]
+    shown = ", ".join(f"{row.ref.kind}/{row.ref.name}" for row in (chosen or found)[:10])
+    if not chosen:
+        hint = f"There are: {shown}" if found else ""
+        raise Failure(f"unit {views.unit_text(name)} has no resource {wanted!r}", code=Exit.NOT_FOUND, hint=hint)
+    if len(chosen) > 1:
+        raise Failure(f"resource {wanted!r} is not the only one; write NAMESPACE/NAME of one of: {shown}")
+    answer = client.resources.get(chosen[0].name)
+    if output in ("json", "yaml"):
+        document = resource_document(answer)
+        is_json = output == "json"
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if is_json else to_yaml(document).rstrip())
+    elif output == "name":
+        print_names([(kinds.RESOURCE, answer.resource)])
+    else:
+        print_resource_status(context.console(), answer)
+    is_well = answer.resource.health == "Healthy" and not answer.resource.silent_clusters
+    all_applied = answer.resource.applied_work_count == answer.resource.work_count > 0
+    click.get_current_context().exit(int(Exit.DONE if is_well and all_applied else Exit.FAILED))
+
+
+def _names_of(row: resource_pb2.FederatedResource) -> set[str]:
+    ref = row.ref
+    texts = (
+        ref.name,
+        f"{ref.kind}/{ref.name}",
+        f"{ref.kind}/{ref.namespace}/{ref.name}",
+        f"{ref.namespace}/{ref.name}",
+    )
+    return {last_part(row.name), *(text.lower() for text in texts)}
 
 
 def _print(context: Context, answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:

@@ -107,7 +107,8 @@ def resources(_: Now = utc_now) -> Table[resource_pb2.FederatedResource]:
             Column(title="NAMESPACE", text=lambda row: row.ref.namespace),
             Column(title="NAME", text=lambda row: row.ref.name),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
-            Column(title="HEALTH", text=lambda row: row.health, style=words.style_of),
+            Column(title="HEALTH", text=resource_health, style=words.style_of),
+            Column(title="SILENT", text=lambda row: ",".join(row.silent_clusters), is_wide=True),
             Column(title="API VERSION", text=lambda row: row.ref.api_version, is_wide=True),
             Column(title="ID", text=lambda row: last_part(row.name), is_wide=True),
             Column(title="DIGEST", text=lambda row: row.manifest.digest[:12], is_wide=True),
@@ -297,6 +298,18 @@ def stale_words(rows: Iterable[unit_pb2.UnitClusterStatus | resource_pb2.Work], 
 
 def _is_unheard(row: unit_pb2.UnitClusterStatus | resource_pb2.Work) -> bool:
     return isinstance(row, resource_pb2.Work) and bool(row.silence_reason)
+
+
+def resource_health(row: resource_pb2.FederatedResource) -> str:
+    """Return the worst health over clusters, marked where one of them is not heard."""
+    return row.health and row.health + (words.STALE if row.silent_clusters else "")
+
+
+def silent_words(rows: Iterable[resource_pb2.FederatedResource]) -> str:
+    """Say what the mark means, as of those resources that carry it; empty where none does."""
+    names = sorted({name for row in rows for name in row.silent_clusters})
+    verb = "is" if len(names) == 1 else "are"
+    return f"{words.STALE} as last heard: {', '.join(names)} {verb} not heard now" if names else ""
 
 
 def stale_mark(row: resource_pb2.Work) -> str:

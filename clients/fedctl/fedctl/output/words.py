@@ -46,6 +46,11 @@ def style_of(word: str) -> str:
     return DIM if word.endswith(STALE) else _STYLES.get(word.split(",", 1)[0], "")
 
 
+def spaced(name: str) -> str:
+    """Write a camelCase name as words: readyReplicas is ready replicas."""
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
 def enum_word(enum: EnumDescriptor, value: int) -> str:
     """Turn UNIT_STATE_READY into Ready; the zero value into "-"."""
     if value not in enum.values_by_number:
