@@ -51,7 +51,7 @@ def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
 
 
 def resource_message(stored: StoredResource, silences: Mapping[str, Silence]) -> resource_pb2.FederatedResource:
-    """A federated resource as protobuf, and which of its clusters are not heard; with its bytes where they were read."""
+    """A federated resource as protobuf, and which of its clusters are silent; with its bytes where they were read."""
     key = stored.resource.key
     silent = sorted(set(stored.clusters) & silences.keys())
     status = with_generations(
