@@ -18,6 +18,7 @@ from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.drifting import write_reports
 from fedsvc.controllers.index import Entry, GroupVersionKind, Place, Seen
 from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
+from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.strangers import Strangers
@@ -166,9 +167,13 @@ class Collector:
     # --- what goes out ------------------------------------------------------------------------------------------------
 
     async def _write_observations(self) -> None:
+        loop = asyncio.get_running_loop()
+        rhythm = Rhythm(
+            first_seconds=self._settings.observation_batch_seconds, busy_seconds=self._settings.busy_seconds
+        )
         while True:
             await self._some.wait()
-            await asyncio.sleep(self._settings.observation_batch_seconds)
+            await asyncio.sleep(rhythm.wait_seconds(loop.time()))
             ids = list(self._observations)[:_MAX_BATCH]
             batch = [self._observations.pop(work_id) for work_id in ids]
             listed: set[Place] = set()
@@ -178,6 +183,7 @@ class Collector:
             if batch:
                 await write(self._store, partial(works.write_observations, observations=batch))
                 metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
+                rhythm.wrote(loop.time())
             for place in listed:
                 self._session.was_read(place)
 

@@ -1,4 +1,4 @@
-"""Pure: how many requests a member is given at once: one more while it does well, a third less when in trouble."""
+"""Pure: how many requests a member is given at once, and how often what keeps coming is written."""
 
 from typing import Final
 
@@ -29,3 +29,24 @@ class Pace:
         if now - self._cut_at >= _CUT_INTERVAL_SECONDS:
             self._limit = max(1.0, self._limit * _CUT)
             self._cut_at = now
+
+
+class Rhythm:
+    """When to write what keeps coming: shortly after the first, then in a slower beat while there is more.
+
+    A transaction costs as much as dozens of rows in it, so under load fewer and larger ones leave the processor to
+    the work itself, while a single change is still shown at once.
+    """
+
+    def __init__(self, *, first_seconds: float, busy_seconds: float) -> None:
+        self._first = first_seconds
+        self._busy = busy_seconds
+        self._wrote_at = float("-inf")
+
+    def wait_seconds(self, now: float) -> float:
+        """How long to wait for others, from `now` on (seconds of a clock that never goes back)."""
+        return max(self._first, self._wrote_at + self._busy - now)
+
+    def wrote(self, now: float) -> None:
+        """A write ended at `now`."""
+        self._wrote_at = now

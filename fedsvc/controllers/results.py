@@ -6,6 +6,7 @@ from functools import partial
 
 from fedsvc.controllers.index import Entry
 from fedsvc.controllers.outcomes import Outcome
+from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.session import MemberSession
 from fedsvc.controllers.storing import write
 from fedsvc.model.unit import WorkState
@@ -20,6 +21,9 @@ class ResultWriter:
     def __init__(self, store: Store, session: MemberSession, *, written: Callable[[list[int]], None]) -> None:
         self._store = store
         self._settings = session.settings
+        self._rhythm = Rhythm(
+            first_seconds=self._settings.result_batch_seconds, busy_seconds=self._settings.busy_seconds
+        )
         self._written = written
         self._waiting: list[WorkResult] = []
         self._some = asyncio.Event()
@@ -39,10 +43,11 @@ class ResultWriter:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer; the works of what was not written are still dirty.
         """
+        loop = asyncio.get_running_loop()
         while True:
             await self._some.wait()
             try:
-                async with asyncio.timeout(self._settings.result_batch_seconds):
+                async with asyncio.timeout(self._rhythm.wait_seconds(loop.time())):
                     await self._urgent.wait()
             except TimeoutError:
                 pass  # others did not fill the batch in time
@@ -50,6 +55,7 @@ class ResultWriter:
             self._some.clear()
             self._urgent.clear()
             await write(self._store, partial(works.write_results, results=batch))
+            self._rhythm.wrote(loop.time())
             self._written([result.id for result in batch])
 
 

@@ -23,9 +23,12 @@ class ControllerSettings:
     # Requests in flight to one member: the start, and the bounds between which it adapts.
     concurrency: int = 8
     concurrency_max: int = 16
+    # What keeps coming (results, observations, summaries) is written in transactions so far apart: fewer and larger
+    # ones, not so late that one who looks on would wait.
+    busy_seconds: float = 0.5
     # Results wait so long for others while a member is busy; when it is idle they are written at once.
     result_batch_seconds: float = 0.1
-    result_batch_size: int = 100
+    result_batch_size: int = 200
     # No request to a member takes longer.
     request_timeout_seconds: float = 10.0
     # How long a member that does not answer is left alone before the next look, doubled up to the maximum.

@@ -10,6 +10,7 @@ from functools import partial
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.hub import Hub, quietly
+from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
@@ -58,6 +59,10 @@ class StatusController:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
         self._everything = True
+        loop = asyncio.get_running_loop()
+        rhythm = Rhythm(
+            first_seconds=self._settings.status_debounce_seconds, busy_seconds=self._settings.busy_seconds
+        )
         while True:
             if self._everything:
                 self._everything = False
@@ -71,7 +76,7 @@ class StatusController:
             if not names:
                 continue
             # Works change in bursts: one summary for all of a burst.
-            await asyncio.sleep(self._settings.status_debounce_seconds)
+            await asyncio.sleep(rhythm.wait_seconds(loop.time()))
             more = self._names.take_now(limit=self._settings.status_batch_units)
             units_changed, clusters_changed = _parted({*names, *more})
             if clusters_changed:
@@ -79,6 +84,7 @@ class StatusController:
                 await self._look_at_clusters(clusters_changed)
             if units_changed:
                 await self._summarise(units_changed)
+            rhythm.wrote(loop.time())
 
     def _changed(self, change: Change) -> None:
         if change.kind == "work":

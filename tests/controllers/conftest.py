@@ -34,6 +34,7 @@ SETTINGS = ControllerSettings(
     probe_max_seconds=0.2,
     watch_retry_seconds=0.02,
     watch_retry_max_seconds=0.2,
+    busy_seconds=0.02,
     status_debounce_seconds=0.01,
     observation_batch_seconds=0.01,
     event_batch_seconds=0.02,

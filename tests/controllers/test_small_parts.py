@@ -12,7 +12,7 @@ from fedsvc.controllers.backoff import Backoff, delay_seconds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry, WorkIndex
 from fedsvc.controllers.observing import Finding, find_drift, observe
-from fedsvc.controllers.pacing import Pace
+from fedsvc.controllers.pacing import Pace, Rhythm
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.strangers import Strangers
 from fedsvc.controllers.supervising import leaves, supervise
@@ -71,6 +71,14 @@ def test_troubles_of_one_moment_slow_down_once() -> None:
     for _ in range(8):
         pace.bad(100.0)
     assert pace.limit == 7
+
+
+def test_the_first_of_many_is_written_soon_and_more_of_them_in_a_slower_beat() -> None:
+    rhythm = Rhythm(first_seconds=0.1, busy_seconds=0.5)
+    assert rhythm.wait_seconds(100.0) == 0.1
+    rhythm.wrote(100.2)
+    assert rhythm.wait_seconds(100.25) == pytest.approx(0.45)
+    assert rhythm.wait_seconds(100.9) == 0.1
 
 
 async def test_keys_wake_once_and_are_taken_in_their_order() -> None:
