@@ -60,9 +60,7 @@ class StatusController:
         """
         self._everything = True
         loop = asyncio.get_running_loop()
-        rhythm = Rhythm(
-            first_seconds=self._settings.status_debounce_seconds, busy_seconds=self._settings.busy_seconds
-        )
+        rhythm = Rhythm(first_seconds=self._settings.status_debounce_seconds, busy_seconds=self._settings.busy_seconds)
         while True:
             if self._everything:
                 self._everything = False
