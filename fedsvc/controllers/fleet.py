@@ -167,6 +167,7 @@ def entry_of(work: IndexedWork) -> Entry:
         removal=work.removal,
         member_uid=work.member_uid,
         ownership_digest=work.ownership_digest,
+        applied_digest=work.applied_digest,
         reported=work.state is WorkState.DRIFTED,
         drift_rows=work.drift_report,
     )

@@ -39,6 +39,7 @@ class Entry:
     removal: bool  # the object shall go
     member_uid: str = ""  # of the object; empty: never applied
     ownership_digest: bytes | None = None  # of what we own since our last apply
+    applied_digest: bytes | None = None  # of the manifest of our last apply
     object_version: int = 0  # resource version of our last apply's answer; events of less are older than it
     in_flight: bool = False  # being acted on: what it becomes is not known yet
     waiting: Seen | None = None  # the newest that was seen of the object while the work was in flight

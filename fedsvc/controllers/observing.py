@@ -51,6 +51,8 @@ def observe(entry: Entry, live: Mapping[str, Any]) -> Observed:
         desired_replicas=None if counts is None else counts[0],
         ready_replicas=None if counts is None else counts[1],
         drift=entry.drift_rows,
+        # What has no status says the same of whatever it is made to hold.
+        applied_digest=entry.applied_digest if status else None,
     )
     parts = [
         observation.member_uid,
@@ -60,6 +62,7 @@ def observe(entry: Entry, live: Mapping[str, Any]) -> Observed:
         status,
         list(counts) if counts is not None else None,
         list(entry.drift_rows),
+        (observation.applied_digest or b"").hex(),
     ]
     return Observed(observation=observation, digest=digest(canonical_json(parts)))
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
-from fedsvc.model.unit import DeletionMode, Propagation, Resource, Unit
+from fedsvc.model.unit import DeletionMode, Resource, Unit, UnitSpec
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.errors import ManifestError, OverrideError, RenderingError
@@ -21,6 +21,7 @@ from fedsvc.rendering.marks import OwnerMark
 from fedsvc.rendering.overrides import Override, matching_overrides, override_digests
 from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
+from fedsvc.rendering.waves import AwaitedState
 from fedsvc.store.placing import PlacementRequest
 from fedsvc_placement import ClusterSnapshot, Decision, Trigger, decide, to_record
 from fedsvc_placement.fleet import PreparedFleet
@@ -135,7 +136,7 @@ class Renderings:
             error = ("OverrideFailed", self._override_words(problem))
         except (ManifestError, RenderingError) as problem:
             error = ("RenderingFailed", str(problem))
-        wave = wave_of(*resource.key.group_kind)
+        wave = wave_of(*resource.key.group_kind) if manifest is None else manifest.place
         return Rendered(key=resource.key, wave=wave, manifest=manifest, error=error)
 
     def _override_words(self, problem: OverrideError) -> str:
@@ -180,7 +181,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
             render_key=b"",
             decision=old.decision if old is not None else "",
         )
-        binding = replace(wanted, render_key=_binding_key(renderings, cluster, wanted, unit.spec.propagation))
+        binding = replace(wanted, render_key=_binding_key(renderings, cluster, wanted, unit.spec))
         plans.append(ClusterPlan(binding=binding, changed=old is None or _differs(old, binding)))
     stay = {plan.binding.cluster for plan in plans}
     gone = tuple(sorted(name for name in before if name not in stay))
@@ -213,10 +214,13 @@ def with_decision(plan: ClusterPlan, decision_id: str) -> Binding:
     return replace(plan.binding, decision=decision_id) if plan.changed else plan.binding
 
 
-def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, propagation: Propagation) -> bytes:
+def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, spec: UnitSpec) -> bytes:
     keys = b"".join(renderings.key_of(index, cluster, binding) for index in range(len(renderings.resources)))
     # How works are propagated is kept with them, so a change of it has to reach them too.
-    return digest(keys + canonical_json([propagation.conflict, propagation.drift]))
+    propagated: list[str] = [spec.propagation.conflict, spec.propagation.drift]
+    if spec.wave_state is not AwaitedState.READY:  # left out, it keeps the keys of works from before there was one
+        propagated.append(spec.wave_state)
+    return digest(keys + canonical_json(propagated))
 
 
 def _differs(old: Binding, new: Binding) -> bool:

@@ -12,6 +12,7 @@ from fedsvc.controllers.planning import UnitPlan, render_cluster
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import DesiredWork
 from fedsvc.rendering.keys import ObjectKey
+from fedsvc.rendering.waves import AwaitedState, awaited_states
 from fedsvc.store import units
 from fedsvc.store.store import Store
 from fedsvc_placement import ClusterSnapshot, PlacedUnit, answer_digest
@@ -179,7 +180,7 @@ async def _render(
     bodies: dict[bytes, tuple[ObjectKey, bytes, bytes]] = {}
     started = time.monotonic()
     for name in plan.changed:
-        found = desired[name] = []
+        found: list[DesiredWork] = []
         for rendered in render_cluster(plan, fleet[name]):
             digest = None
             if rendered.manifest is not None:
@@ -191,4 +192,13 @@ async def _render(
             if time.monotonic() - started > _YIELD_SECONDS:
                 await asyncio.sleep(0)
                 started = time.monotonic()
+        desired[name] = _with_awaited(found, plan.renderings.unit.spec.wave_state)
     return desired, tuple(bodies.values())
+
+
+def _with_awaited(found: list[DesiredWork], state: AwaitedState) -> list[DesiredWork]:
+    """The works of one cluster, those marked that a later wave waits for."""
+    awaited = awaited_states({work.key: (work.wave, work.key.group_kind) for work in found}, state)
+    if not awaited:
+        return found
+    return [replace(work, awaited=awaited[work.key]) if work.key in awaited else work for work in found]

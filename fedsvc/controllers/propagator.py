@@ -173,6 +173,7 @@ class Propagator:
                 state=WorkState.PENDING,
                 removal=False,
                 member_uid=work.member_uid,
+                applied_digest=work.applied_digest,
             )
             self._session.index.put(entry)
         entry.removal = work.removal is not None
@@ -219,6 +220,7 @@ class Propagator:
         metrics.APPLIES.labels(self._session.cluster, "applied").inc()
         entry.member_uid = object_uid(done.live)
         entry.ownership_digest = ownership_digest(done.live)
+        entry.applied_digest = work.digest
         entry.object_version = object_version(done.live)
         entry.state = WorkState.APPLIED
         if done.adopted:

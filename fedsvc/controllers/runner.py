@@ -14,6 +14,7 @@ from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.cleanup import CleanupController
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
+from fedsvc.controllers.gating import GateController
 from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
@@ -107,8 +108,11 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
     cleanup = CleanupController(store, settings=settings, events=events)
 
+    gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake)
+
     def decided(unit_name: str) -> None:
         status.wake(unit_name)
+        gating.links_changed(unit_name)
         cleanup.wake()
 
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
@@ -117,11 +121,12 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "events": events.run,
         "fleet": fleet.run,
         "placement": placement.run,
+        "gating": gating.run,
         "status": status.run,
         "cleanup": cleanup.run,
         "health": health.run,
     }
-    for part in (fleet, placement, status, cleanup, health):
+    for part in (fleet, placement, gating, status, cleanup, health):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

@@ -15,7 +15,7 @@ from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.model.silence import Silence, silence_of
-from fedsvc.store import clusters, decisions, summaries, units
+from fedsvc.store import clusters, decisions, gates, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -139,6 +139,7 @@ class StatusController:
             found = await units.get_many(tx, uids)
             decided = await decisions.in_force(tx, uids)
             sums = await summaries.of_units(tx, uids)
+            waits = await gates.waits(tx, uids)
             now = tx.now
         blocked = self._blocked()
         changed = []
@@ -146,7 +147,13 @@ class StatusController:
             stored = decided.get(unit.uid)
             info = None if stored is None else decision_info(stored.id, stored.words)
             status = summarise(
-                unit, info, sums[unit.uid], silent=self._silent, blocked=blocked.get(unit.uid, ""), now=now
+                unit,
+                info,
+                sums[unit.uid],
+                silent=self._silent,
+                waits=waits[unit.uid],
+                blocked=blocked.get(unit.uid, ""),
+                now=now,
             )
             if status != unit.status:
                 changed.append((unit, status))

@@ -21,12 +21,13 @@ they were last known, with the time of that.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from fedsvc.controllers.outcomes import CONNECTION_INVALID
 from fedsvc.model.cluster import Condition, ConditionStatus
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
-from fedsvc.model.summary import SEVERITY, ClusterWorks
+from fedsvc.model.summary import SEVERITY, ClusterWorks, Wait
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
 
 _MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
@@ -64,6 +65,7 @@ def summarise(
     works: Iterable[ClusterWorks],
     *,
     silent: Mapping[str, Silence],
+    waits: Mapping[str, Wait] = MappingProxyType({}),
     blocked: str = "",
     now: datetime,
 ) -> UnitStatus:
@@ -74,10 +76,11 @@ def summarise(
         decision: the newest one, None before the first.
         works: one entry for each cluster that holds works of the unit.
         silent: the clusters that are not heard, by name.
+        waits: why works on a cluster are not acted on though they are due, by its name.
         blocked: why a decision waits to be carried out, empty where it does not.
         now: the time of whatever changed.
     """
-    lines = sorted(works, key=lambda entry: entry.cluster)
+    lines = [_waiting(entry, waits.get(entry.cluster)) for entry in sorted(works, key=lambda entry: entry.cluster)]
     decided = unit.decided_generation >= unit.generation
     unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
     conditions = [
@@ -96,6 +99,13 @@ def summarise(
         desired_replicas=sum(entry.desired_replicas for entry in lines),
         ready_replicas=sum(entry.ready_replicas for entry in lines),
     )
+
+
+def _waiting(entry: ClusterWorks, wait: Wait | None) -> ClusterWorks:
+    """The same works, where nothing is worse than waiting with the words for that."""
+    if wait is None or entry.worst.state is not WorkState.PENDING:
+        return entry
+    return replace(entry, worst=replace(entry.worst, reason=wait.reason, message=wait.message))
 
 
 def _state(

@@ -27,6 +27,14 @@ class WorstWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why works of a unit on one cluster are not acted on though they are due."""
+
+    reason: str  # a constant word
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorstHealth:
     """The object that most needs a look, among those that are wanted and not healthy."""
 

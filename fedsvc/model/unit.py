@@ -7,6 +7,7 @@ from enum import StrEnum
 from fedsvc.model.cluster import Condition, ObjectDeletion
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override
+from fedsvc.rendering.waves import AwaitedState
 from fedsvc_placement.model import Placement
 
 
@@ -51,6 +52,7 @@ class UnitSpec:
     override_policies: tuple[str, ...] = ()  # applied first, in this order
     overrides: tuple[Override, ...] = ()
     propagation: Propagation = field(default_factory=Propagation)
+    wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

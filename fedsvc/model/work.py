@@ -7,6 +7,7 @@ from typing import Any
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import ConflictMode, DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
+from fedsvc.rendering.waves import AwaitedState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,10 @@ class DesiredWork:
 
     cluster: str
     key: ObjectKey
-    wave: int  # lower waves are applied first, removed last
+    wave: int  # its place, see `rendering.waves`: lower ones are applied first, removed last
     digest: bytes | None  # of the rendered manifest; None: could not be rendered
     error: tuple[str, str] | None = None  # reason and message where it could not be rendered
+    awaited: AwaitedState | None = None  # how far it must be before the next written wave begins; None: there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,7 @@ class WorkObservation:
     health_reason: str
     health_message: str
     status: dict[str, Any]  # reduced per kind
+    applied_digest: bytes | None = None  # of what it was last made to hold then; None: its health never depends on that
     desired_replicas: int | None
     ready_replicas: int | None
     drift: tuple[dict[str, Any], ...] = ()  # {path, desired, live, manager}; reported drift only

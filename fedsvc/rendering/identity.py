@@ -9,6 +9,7 @@ from fedsvc.rendering.errors import ManifestError, Problem
 from fedsvc.rendering.keys import ObjectKey, key_of, split_api_version
 from fedsvc.rendering.kinds import Scope, is_known, known_kind, scope_of
 from fedsvc.rendering.paths import child_path
+from fedsvc.rendering.waves import wave_problems
 
 __all__ = ["ObjectKey", "key_of", "object_key", "split_api_version", "validate_manifest"]
 
@@ -48,6 +49,7 @@ def validate_manifest(manifest: Mapping[str, Any]) -> list[Problem]:
         _check_strings(metadata, "labels", names.label_key_problem, names.label_value_problem, problems)
         _check_strings(metadata, "annotations", names.annotation_key_problem, None, problems)
         _check_annotations_size(metadata.get("annotations"), problems)
+        problems.extend(wave_problems(manifest))
     return problems
 
 

@@ -18,6 +18,7 @@ from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE, OwnerMark
 from fedsvc.rendering.overrides import Override, apply_overrides
 from fedsvc.rendering.replicas import ReplicaShare, set_replicas
 from fedsvc.rendering.spelling import write_out
+from fedsvc.rendering.waves import place_of
 from fedsvc_placement.model import ClusterSnapshot
 
 _RENDERING_VERSION: Final = 2
@@ -31,10 +32,12 @@ class RenderedManifest:
     Attributes:
         body: canonical JSON.
         digest: SHA-256 of the body (unkeyed; a sealed manifest is named by `keyed_digest` of the body).
+        place: in the order of its unit there, see `waves`.
     """
 
     body: bytes
     digest: bytes
+    place: int
 
 
 def render(
@@ -59,7 +62,7 @@ def render(
 
     Raises:
         OverrideError: an override does not fit this object in this cluster.
-        ManifestError: the result is larger than 1 MiB, or no longer the object it was.
+        ManifestError: the result is larger than 1 MiB, no longer the object it was, or in no wave there is.
     """
     manifest: JsonObject = load_json(template)
     if share is not None:
@@ -70,13 +73,14 @@ def render(
     _mark(manifest, owner)
     if key_of(manifest) != key:
         raise ManifestError(path="metadata", message=f"the rendered object is {key_of(manifest)}, not {key}")
+    place = place_of(manifest, *key.group_kind)
     body = canonical_json(manifest)
     if len(body) > MAX_OBJECT_BYTES:
         message = (
             f"the object rendered for {cluster.name} has {len(body)} bytes; at most {MAX_OBJECT_BYTES} are allowed"
         )
         raise ManifestError(path="", message=message)
-    return RenderedManifest(body=body, digest=digest(body))
+    return RenderedManifest(body=body, digest=digest(body), place=place)
 
 
 def render_key(

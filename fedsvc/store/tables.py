@@ -224,7 +224,8 @@ work = Table(
     Column("kind", Text, nullable=False),
     _text("namespace"),
     Column("name", Text, nullable=False),
-    Column("wave", SmallInteger, nullable=False),
+    Column("wave", SmallInteger, nullable=False),  # written wave and kind in one number
+    _text("awaited"),  # AwaitedState, where a later written wave waits for it
     Column("generation", BigInteger, nullable=False, server_default=text("1")),  # bumped when what is desired changes
     Column("desired_digest", LargeBinary),  # null: to be removed, or not rendered
     Column("removal", Text),  # ObjectDeletion, set when it is to be removed
@@ -244,6 +245,7 @@ work = Table(
     _text("health_reason"),
     _text("health_message"),
     Column("observed_status", JSONB),
+    Column("observed_digest", LargeBinary),  # applied_digest when it was observed; null: health never depends on it
     _time("observed_time", nullable=True),
     Column("desired_replicas", Integer),
     Column("ready_replicas", Integer),
@@ -252,6 +254,7 @@ work = Table(
     Index("work_object_key", "cluster", "group_", "kind", "namespace", "name", unique=True),
     Index("work_dirty_idx", "cluster", "next_attempt_time", postgresql_where=text("dirty")),
     Index("work_unit_uid_cluster_idx", "unit_uid", "cluster"),
+    Index("work_awaited_idx", "cluster", "unit_uid", postgresql_where=text("awaited <> ''")),
 )
 
 change = Table(

@@ -12,13 +12,14 @@ from fedsvc.store.work_rows import LOCK_IDS, UNIT_NAME, record_rows
 
 _OBSERVE = text(
     "UPDATE work SET health = o.health, health_reason = o.reason, health_message = o.message, observed_status = o.status,"
-    " observed_time = now(), desired_replicas = o.desired, ready_replicas = o.ready, drift_report = o.drift,"
+    " observed_digest = o.applied, observed_time = now(), desired_replicas = o.desired, ready_replicas = o.ready, drift_report = o.drift,"
     " update_time = now() FROM unnest(CAST(:ids AS bigint[]), CAST(:healths AS text[]), CAST(:reasons AS text[]),"
     " CAST(:messages AS text[]), CAST(:statuses AS jsonb[]), CAST(:desired AS int[]), CAST(:ready AS int[]),"
-    " CAST(:drifts AS jsonb[])) AS o (id, health, reason, message, status, desired, ready, drift)"
+    " CAST(:drifts AS jsonb[]), CAST(:applied AS bytea[]))"
+    " AS o (id, health, reason, message, status, desired, ready, drift, applied)"
     " WHERE work.id = o.id AND (work.health, work.health_reason, work.health_message, work.observed_status,"
-    " work.desired_replicas, work.ready_replicas, work.drift_report) IS DISTINCT FROM"
-    f" (o.health, o.reason, o.message, o.status, o.desired, o.ready, o.drift) RETURNING work.id, {UNIT_NAME}"
+    " work.desired_replicas, work.ready_replicas, work.drift_report, work.observed_digest) IS DISTINCT FROM"
+    f" (o.health, o.reason, o.message, o.status, o.desired, o.ready, o.drift, o.applied) RETURNING work.id, {UNIT_NAME}"
 )
 _DRIFTED = text(
     "UPDATE work SET dirty = TRUE, state = 'Pending', reason = :reason, message = :message, next_attempt_time ="
@@ -51,6 +52,7 @@ async def write_observations(tx: Transaction, observations: Sequence[WorkObserva
             "desired": [item.desired_replicas for item in ordered],
             "ready": [item.ready_replicas for item in ordered],
             "drifts": [storable_json(item.drift) for item in ordered],
+            "applied": [item.applied_digest for item in ordered],
         },
     )
     return record_rows(tx, rows.all())

@@ -23,6 +23,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AwaitedState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AwaitedStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AwaitedState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AWAITED_STATE_UNSPECIFIED: _AwaitedState.ValueType  # 0
+    """Ready."""
+    AWAITED_STATE_APPLIED: _AwaitedState.ValueType  # 1
+    """The member holds it."""
+    AWAITED_STATE_READY: _AwaitedState.ValueType  # 2
+    """The member holds it, and it is healthy there."""
+
+class AwaitedState(_AwaitedState, metaclass=_AwaitedStateEnumTypeWrapper):
+    """AwaitedState is how far something must be before what waits for it goes on."""
+
+AWAITED_STATE_UNSPECIFIED: AwaitedState.ValueType  # 0
+"""Ready."""
+AWAITED_STATE_APPLIED: AwaitedState.ValueType  # 1
+"""The member holds it."""
+AWAITED_STATE_READY: AwaitedState.ValueType  # 2
+"""The member holds it, and it is healthy there."""
+Global___AwaitedState: _TypeAlias = AwaitedState  # noqa: Y015
+
 class _ConflictMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -319,8 +343,11 @@ class UnitSpec(_message.Message):
     OVERRIDES_FIELD_NUMBER: _builtins.int
     PROPAGATION_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    WAVE_STATE_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
+    wave_state: Global___AwaitedState.ValueType
+    """How far all works of a written wave must be on a cluster before the next wave begins there. Unset: ready."""
     @_builtins.property
     def placement(self) -> _placement_pb2.Placement:
         """Where it runs. Not together with placement_policy; with neither, it runs nowhere."""
@@ -339,7 +366,10 @@ class UnitSpec(_message.Message):
 
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Manifest]:
-        """The templates, at most 5,000 and 16 MiB together."""
+        """The templates, at most 5,000 and 16 MiB together. They are applied by the wave that an annotation of each writes
+        (`fedsvc.io/wave`, or Argo CD's `argocd.argoproj.io/sync-wave`: -1000 to 1000, 0 where there is none), within a wave
+        by kind; and removed in reverse.
+        """
 
     def __init__(
         self,
@@ -350,10 +380,11 @@ class UnitSpec(_message.Message):
         overrides: _abc.Iterable[_override_pb2.Override] | None = ...,
         propagation: Global___Propagation | None = ...,
         resources: _abc.Iterable[_common_pb2.Manifest] | None = ...,
+        wave_state: Global___AwaitedState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "placement", b"placement", "propagation", b"propagation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015

@@ -21,6 +21,7 @@ from fedsvc.model.unit import (
     UnitState,
     WorkState,
 )
+from fedsvc.rendering.waves import AwaitedState
 from fedsvc.v1 import common_pb2, unit_pb2
 
 _CONFLICTS: Final = {
@@ -37,6 +38,11 @@ _DELETIONS: Final = {
     DeletionMode.DELETE: unit_pb2.DELETION_MODE_DELETE,
     DeletionMode.ORPHAN: unit_pb2.DELETION_MODE_ORPHAN,
 }
+_AWAITED: Final = {
+    AwaitedState.APPLIED: unit_pb2.AWAITED_STATE_APPLIED,
+    AwaitedState.READY: unit_pb2.AWAITED_STATE_READY,
+}
+_READ_AWAITED: Final = {unit_pb2.AWAITED_STATE_UNSPECIFIED: AwaitedState.READY, **inverted(_AWAITED)}
 _READ_CONFLICTS: Final = {unit_pb2.CONFLICT_MODE_UNSPECIFIED: ConflictMode.ABORT, **inverted(_CONFLICTS)}
 _READ_DRIFTS: Final = {unit_pb2.DRIFT_MODE_UNSPECIFIED: DriftMode.CORRECT, **inverted(_DRIFTS)}
 _READ_DELETIONS: Final = {unit_pb2.DELETION_MODE_UNSPECIFIED: DeletionMode.DELETE, **inverted(_DELETIONS)}
@@ -105,6 +111,7 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
             read_override(override, f"{path}.overrides[{index}]", problems) for index, override in enumerate(overrides)
         ),
         propagation=_read_propagation(message.propagation, f"{path}.propagation", problems),
+        wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
     )
 
 
@@ -120,6 +127,7 @@ def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Uni
             deletion=_DELETIONS[spec.propagation.deletion],
         ),
         resources=[manifest_message(resource) for resource in resources],
+        wave_state=_AWAITED[spec.wave_state],
     )
 
 

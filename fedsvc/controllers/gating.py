@@ -1,0 +1,82 @@
+"""Lets works go whose gate has opened: they wait for something that another work, or its object, became.
+
+The gates themselves are in the claim of works, which asks the rows. This only shortens the wait: whoever is let go is
+told to look, and whoever waits is summed anew, so that people see what for. What is lost is made up for by the next
+rescan of the members.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.wakeups import Signal
+from fedsvc.store import gates
+from fedsvc.store.changes import Change
+from fedsvc.store.store import Store
+
+_SETTLE_SECONDS: Final = 0.02
+"""Works change in bursts; one look for a burst is enough."""
+
+
+class GateController:
+    """Wakes members and summaries of units that wait for what has just changed.
+
+    Args of the constructor: `wake_member` is called with each cluster that may go on, `wake_unit` with the name of each
+    unit whose wait may have changed.
+    """
+
+    def __init__(self, store: Store, *, wake_member: Callable[[str], None], wake_unit: Callable[[str], None]) -> None:
+        self._store = store
+        self._wake_member = wake_member
+        self._wake_unit = wake_unit
+        self._signal = Signal()
+        self._changed_units: set[str] = set()  # names of units that changed, or works of which did
+        self._linked: frozenset[str] = frozenset()  # names of units on which something waits
+        self._stale = True  # which those are is to be read
+
+    def listen(self, hub: Hub) -> None:
+        """Take wake-ups from `hub`."""
+        hub.listen(self._changed, self._rescan)
+
+    def links_changed(self, unit_name: str) -> None:
+        """A unit was decided: others may wait for it now, or its works for each other."""
+        self._stale = True
+        self._note(unit_name)
+
+    async def run(self) -> None:
+        """Let go until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        self._stale = True
+        while True:
+            await self._signal.wait()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            names, self._changed_units = self._changed_units, set()
+            if not self._stale and not names & self._linked:
+                continue
+            async with self._store.reader() as tx:
+                if self._stale:
+                    self._stale = False  # before the read: what changes from now on may not be in it
+                    self._linked = await gates.linked(tx)
+                found = await gates.affected(tx, names & self._linked) if names & self._linked else {}
+            for name, clusters in found.items():
+                self._wake_unit(name)
+                for cluster in clusters:
+                    self._wake_member(cluster)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "work":
+            self._note(change.subject)
+        elif change.kind == "unit":
+            self._stale = True
+            self._note(change.name)
+
+    def _note(self, unit_name: str) -> None:
+        self._changed_units.add(unit_name)
+        self._signal.set()
+
+    def _rescan(self) -> None:
+        self._stale = True
