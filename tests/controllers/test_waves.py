@@ -19,7 +19,7 @@ def in_wave(manifest: dict[str, Any], wave: int) -> dict[str, Any]:
 
 def job(*, stuck: bool) -> dict[str, Any]:
     """A Job that runs to its end at once, or that never ends: no node is fit for it."""
-    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}}
+    template: dict[str, Any] = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}}
     if stuck:
         template["spec"]["nodeSelector"] = {"nowhere": "true"}
     return {
