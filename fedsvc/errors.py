@@ -2,6 +2,7 @@
 
 FedsvcError
   InvalidInputError            one or more fields of the input are wrong
+    DependencyCycleError       a unit would wait for itself
   NotFoundError                there is no such object
   AlreadyExistsError           the object is there already
   EtagMismatchError            the object changed since the caller read it
@@ -42,6 +43,13 @@ class InvalidInputError(FedsvcError):
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
+
+
+class DependencyCycleError(InvalidInputError):
+    """A unit would wait for itself."""
+
+    def __init__(self, *, path: str, cycle: str) -> None:
+        super().__init__(Problem(path=path, message=f"closes a cycle, in which nothing could ever begin: {cycle}"))
 
 
 class NotFoundError(FedsvcError):
@@ -88,11 +96,11 @@ class ObjectOwnedError(PreconditionError):
 class InUseError(PreconditionError):
     """Something still refers to the object."""
 
-    def __init__(self, name: str, *, used_by: tuple[str, ...]) -> None:
+    def __init__(self, name: str, *, used_by: tuple[str, ...], advice: str = "") -> None:
         self.name = name
         self.used_by = used_by
         shown = ", ".join(used_by[:5]) + (f" and {len(used_by) - 5} more" if len(used_by) > 5 else "")
-        super().__init__(f"{name} is used by {shown}")
+        super().__init__(f"{name} is used by {shown}{f': {advice}' if advice else ''}")
 
 
 class DeletingError(PreconditionError):

@@ -58,10 +58,12 @@ class GateController:
             if not self._stale and not names & self._linked:
                 continue
             async with self._store.reader() as tx:
+                before = self._linked
                 if self._stale:
                     self._stale = False  # before the read: what changes from now on may not be in it
                     self._linked = await gates.linked(tx)
-                found = await gates.affected(tx, names & self._linked) if names & self._linked else {}
+                concerned = names & (before | self._linked)  # a unit that is gone is linked no more
+                found = await gates.affected(tx, concerned) if concerned else {}
             for name, clusters in found.items():
                 self._wake_unit(name)
                 for cluster in clusters:

@@ -139,7 +139,8 @@ class StatusController:
             found = await units.get_many(tx, uids)
             decided = await decisions.in_force(tx, uids)
             sums = await summaries.of_units(tx, uids)
-            waits = await gates.waits(tx, uids)
+            unmet = await gates.unmet(tx, uids)
+            waits = await gates.waits(tx, uids, unmet)
             now = tx.now
         blocked = self._blocked()
         changed = []
@@ -152,6 +153,7 @@ class StatusController:
                 sums[unit.uid],
                 silent=self._silent,
                 waits=waits[unit.uid],
+                unmet=unmet[unit.uid],
                 blocked=blocked.get(unit.uid, ""),
                 now=now,
             )

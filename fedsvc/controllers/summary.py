@@ -21,13 +21,12 @@ they were last known, with the time of that.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from fedsvc.controllers.outcomes import CONNECTION_INVALID
 from fedsvc.model.cluster import Condition, ConditionStatus
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
-from fedsvc.model.summary import SEVERITY, ClusterWorks, Wait
+from fedsvc.model.summary import SEVERITY, ClusterWorks, Unmet, Wait
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
 
 _MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
@@ -65,7 +64,8 @@ def summarise(
     works: Iterable[ClusterWorks],
     *,
     silent: Mapping[str, Silence],
-    waits: Mapping[str, Wait] = MappingProxyType({}),
+    waits: Sequence[Wait] = (),
+    unmet: Sequence[Unmet] = (),
     blocked: str = "",
     now: datetime,
 ) -> UnitStatus:
@@ -76,11 +76,12 @@ def summarise(
         decision: the newest one, None before the first.
         works: one entry for each cluster that holds works of the unit.
         silent: the clusters that are not heard, by name.
-        waits: why works on a cluster are not acted on though they are due, by its name.
+        waits: why works are not acted on though they are due; of one cluster the foremost first.
+        unmet: its dependencies that are not as far as they must be.
         blocked: why a decision waits to be carried out, empty where it does not.
         now: the time of whatever changed.
     """
-    lines = [_waiting(entry, waits.get(entry.cluster)) for entry in sorted(works, key=lambda entry: entry.cluster)]
+    lines = [_waiting(entry, waits) for entry in sorted(works, key=lambda entry: entry.cluster)]
     decided = unit.decided_generation >= unit.generation
     unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
     conditions = [
@@ -88,6 +89,8 @@ def summarise(
         _applied(unit, decision, lines, now),
         _ready(unit, decision, lines, unheard, now),
     ]
+    if unit.spec.depends_on and lines and unit.delete_time is None:
+        conditions.append(_dependencies_met(unmet, now))
     if lines:
         conditions.append(_heard(lines, unheard, now))
     return UnitStatus(
@@ -101,11 +104,12 @@ def summarise(
     )
 
 
-def _waiting(entry: ClusterWorks, wait: Wait | None) -> ClusterWorks:
+def _waiting(entry: ClusterWorks, waits: Iterable[Wait]) -> ClusterWorks:
     """The same works, where nothing is worse than waiting with the words for that."""
-    if wait is None or entry.worst.state is not WorkState.PENDING:
-        return entry
-    return replace(entry, worst=replace(entry.worst, reason=wait.reason, message=wait.message))
+    for wait in waits:
+        if (wait.cluster, wait.state) == (entry.cluster, entry.worst.state):
+            return replace(entry, worst=replace(entry.worst, reason=wait.reason, message=wait.message))
+    return entry
 
 
 def _state(
@@ -215,6 +219,16 @@ def _ready(
     if unheard:
         return _condition("Ready", ConditionStatus.UNKNOWN, "ClustersNotHeard", _unheard_words(lines, unheard), now)
     return _condition("Ready", ConditionStatus.TRUE, "Ready", f"all {total} objects are healthy", now)
+
+
+def _dependencies_met(unmet: Sequence[Unmet], now: datetime) -> Condition:
+    if not unmet:
+        message = "all units that it depends on are as far as they must be"
+        return _condition("DependenciesMet", ConditionStatus.TRUE, "Met", message, now)
+    more = f"; and {len(unmet) - _SHOWN} more" if len(unmet) > _SHOWN else ""
+    told = dict.fromkeys(f"{one.cluster} waits for {one.message}" for one in unmet[:_SHOWN])
+    message = f"{'; '.join(told)}{more}; what runs already stays"
+    return _condition("DependenciesMet", ConditionStatus.FALSE, unmet[0].reason, message, now)
 
 
 def _heard(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence], now: datetime) -> Condition:

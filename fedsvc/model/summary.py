@@ -30,8 +30,19 @@ class WorstWork:
 class Wait:
     """Why works of a unit on one cluster are not acted on though they are due."""
 
+    cluster: str
+    state: WorkState  # of the works that wait: Pending or Removing
     reason: str  # a constant word
     message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmet:
+    """A dependency that is not as far as it must be for the works of a unit on one cluster."""
+
+    cluster: str
+    reason: str  # a constant word
+    message: str  # goes on after "waits for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fedsvc.model.cluster import Condition, ObjectDeletion
+from fedsvc.model.dependency import Dependency
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.waves import AwaitedState
@@ -52,6 +53,7 @@ class UnitSpec:
     override_policies: tuple[str, ...] = ()  # applied first, in this order
     overrides: tuple[Override, ...] = ()
     propagation: Propagation = field(default_factory=Propagation)
+    depends_on: tuple[Dependency, ...] = ()
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
 
 

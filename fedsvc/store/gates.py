@@ -1,29 +1,37 @@
-"""What works wait for besides their turn: an earlier written wave of their unit.
-
-The claim of a member's works (`work_queue`) asks the rows themselves whether a gate is open, so nothing slips through
-while somebody works it out. Here is what people are told of it, and whom a change may let go.
-"""
+"""What works wait for besides their turn, for people; and whom a change may let go. The gates are in `gate_sql`."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
-from fedsvc.model.summary import Wait
+from fedsvc.model.dependency import unit_words
+from fedsvc.model.summary import Unmet, Wait
+from fedsvc.model.unit import WorkState
 from fedsvc.rendering.waves import STEPS, AwaitedState, written_of
+from fedsvc.store.gate_sql import LAGGING, NEEDED, PLACED, REACHED
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row, resource_name
-from fedsvc.store.work_queue import REACHED
 
 WAITING_FOR_WAVE: Final = "WaitingForWave"
+NEEDED_BY_UNITS: Final = "NeededByUnits"
 
 _LINKED = text(
-    "SELECT namespace, name FROM unit WHERE uid IN (SELECT unit_uid FROM work WHERE awaited <> '') ORDER BY 1, 2"
+    "SELECT namespace, name FROM unit WHERE uid IN (SELECT unit_uid FROM work WHERE awaited <> '')"
+    " UNION SELECT u.namespace, u.name FROM unit_dependency d JOIN unit u ON u.uid = d.unit_uid"
+    " UNION SELECT namespace, name FROM unit_dependency"
 )
 _AFFECTED = text(
-    "SELECT u.namespace, u.name, array_agg(DISTINCT w.cluster) AS clusters"
-    " FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)"
-    " JOIN unit u USING (namespace, name) JOIN work w ON w.unit_uid = u.uid AND w.dirty GROUP BY 1, 2"
+    "WITH changed AS (SELECT * FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)),"
+    " found AS (SELECT uid FROM unit JOIN changed USING (namespace, name)"
+    " UNION SELECT d.unit_uid FROM unit_dependency d JOIN changed USING (namespace, name)"
+    " UNION SELECT t.uid FROM changed JOIN unit u USING (namespace, name) JOIN unit_dependency d ON d.unit_uid = u.uid"
+    "   JOIN unit t ON t.namespace = d.namespace AND t.name = d.name"
+    # Who depended on a unit that is gone is not written any more.
+    " UNION SELECT unit_uid FROM work WHERE dirty AND removal IS NOT NULL AND EXISTS (SELECT 1 FROM changed"
+    "   LEFT JOIN unit u USING (namespace, name) WHERE u.uid IS NULL))"
+    " SELECT u.namespace, u.name, coalesce(array_agg(DISTINCT w.cluster) FILTER (WHERE w.cluster IS NOT NULL), '{}')"
+    " AS clusters FROM found JOIN unit u USING (uid) LEFT JOIN work w ON w.unit_uid = u.uid AND w.dirty GROUP BY 1, 2"
 )
 _WAVES = text(
     "SELECT DISTINCT ON (work.unit_uid, work.cluster) CAST(work.unit_uid AS text) AS unit, work.* FROM work"
@@ -32,6 +40,23 @@ _WAVES = text(
     "   WHERE later.unit_uid = work.unit_uid AND later.cluster = work.cluster AND later.dirty AND later.removal IS NULL"
     f"  AND floor(later.wave / {STEPS}.0) > floor(work.wave / {STEPS}.0))"
     " ORDER BY work.unit_uid, work.cluster, work.wave, work.id"
+)
+_DEPENDENCIES = text(
+    "SELECT CAST(u.uid AS text) AS unit, u.namespace AS beside, b.cluster AS place, d.namespace AS target_namespace,"
+    " d.name AS target, d.state AS awaited, d.everywhere, t.uid IS NOT NULL AS there, t.delete_time IS NOT NULL AS deleting,"
+    f" t.decided_generation >= t.generation AS decided, {PLACED.format(cluster='b.cluster')} AS placed, o.*"
+    " FROM unit_dependency d JOIN unit u ON u.uid = d.unit_uid JOIN binding b ON b.unit_uid = d.unit_uid"
+    " LEFT JOIN unit t ON t.namespace = d.namespace AND t.name = d.name"
+    " LEFT JOIN LATERAL (SELECT work.cluster, work.group_, work.version, work.kind, work.namespace, work.name, work.state,"
+    f"  work.message, work.health, work.health_message {LAGGING.format(cluster='b.cluster')}"
+    "   ORDER BY work.cluster, work.wave, work.id LIMIT 1) o ON TRUE"
+    " WHERE d.unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY 1, b.cluster, d.namespace, d.name"
+)
+_NEEDED = text(
+    "SELECT CAST(t.uid AS text) AS unit, t.namespace AS beside, leaving.cluster, u.namespace, u.name FROM (SELECT DISTINCT"
+    "   unit_uid, cluster FROM work WHERE unit_uid = ANY(CAST(:uids AS uuid[])) AND removal <> 'Orphan') AS leaving,"
+    f" LATERAL (SELECT DISTINCT t.uid, t.namespace, d.unit_uid AS needing FROM {NEEDED.format(cluster='leaving.cluster')}"
+    "   AND t.uid = leaving.unit_uid) AS t JOIN unit u ON u.uid = t.needing ORDER BY 1, 3, 4, 5"
 )
 
 
@@ -48,16 +73,68 @@ async def affected(tx: Transaction, names: Collection[str]) -> dict[str, list[st
     return {resource_name(row.namespace, row.name): list(row.clusters) for row in rows}
 
 
-async def waits(tx: Transaction, uids: Sequence[str]) -> dict[str, dict[str, Wait]]:
-    """What keeps works of these units waiting: by uid, then by cluster."""
-    found: dict[str, dict[str, Wait]] = {uid: {} for uid in uids}
-    for row in await tx.execute(_WAVES, {"uids": list(uids)}):
-        wanted = "healthy" if row.awaited == AwaitedState.READY and row.state == "Applied" else "applied"
-        stands = (
-            row.state if wanted == "applied" else row.health if row.health not in ("", "Healthy") else "not seen yet"
-        )
-        because = row.message if wanted == "applied" else row.health_message
-        said = f": {because}" if because else ""
-        message = f"waits for wave {written_of(row.wave)}: {key_from_row(row)} is {stands}, not {wanted}{said}"
-        found[row.unit][row.cluster] = Wait(reason=WAITING_FOR_WAVE, message=message)
+async def unmet(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Unmet]]:
+    """The dependencies of units that are not as far as they must be: by uid, in the order of clusters and names."""
+    found: dict[str, list[Unmet]] = {uid: [] for uid in uids}
+    for row in await tx.execute(_DEPENDENCIES, {"uids": list(uids)}):
+        words = _unmet_words(row)
+        if words is not None:
+            found[row.unit].append(Unmet(cluster=row.place, reason=words[0], message=words[1]))
     return found
+
+
+async def waits(tx: Transaction, uids: Sequence[str], lacking: dict[str, list[Unmet]]) -> dict[str, list[Wait]]:
+    """What keeps works of these units waiting, by uid: for dependencies before waves.
+
+    Args:
+        tx: the transaction.
+        uids: of the units.
+        lacking: what `unmet` says of them.
+    """
+    found = {
+        uid: [
+            Wait(cluster=one.cluster, state=WorkState.PENDING, reason=one.reason, message=f"waits for {one.message}")
+            for one in lacking[uid]
+        ]
+        for uid in uids
+    }
+    for row in await tx.execute(_WAVES, {"uids": list(uids)}):
+        message = f"waits for wave {written_of(row.wave)}: {_stands(row)}"
+        wait = Wait(cluster=row.cluster, state=WorkState.PENDING, reason=WAITING_FOR_WAVE, message=message)
+        found[row.unit].append(wait)
+    for row in await tx.execute(_NEEDED, {"uids": list(uids)}):
+        message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, which depends on it"
+        wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
+        found[row.unit].append(wait)
+    return found
+
+
+def _unmet_words(row: Any) -> tuple[str, str] | None:
+    """Why a dependency is not met, as a constant word and for people; None: it is."""
+    unit = unit_words((row.target_namespace, row.target), row.beside)
+    if not row.there:
+        return "DependencyMissing", f"{unit}, which does not exist"
+    if row.deleting:
+        return "DependencyDeleting", f"{unit}, which is being deleted"
+    if not row.placed:
+        where = "anywhere" if row.everywhere else f"on {row.place}"
+        return "DependencyNotPlaced", f"{unit}, which is not placed {where}"
+    ready = row.awaited == AwaitedState.READY
+    reason, wanted = ("DependencyNotReady", "Ready") if ready else ("DependencyNotApplied", "Applied")
+    where = "everywhere" if row.everywhere else f"on {row.place}"
+    if not row.decided:
+        return reason, f"{unit} to be {wanted} {where}: its newest change is not decided yet"
+    if row.kind is None:
+        return None
+    there = f"{row.cluster}: " if row.everywhere else ""
+    return reason, f"{unit} to be {wanted} {where}: {there}{_stands(row)}"
+
+
+def _stands(row: Any) -> str:
+    """How a work stands that something waits for."""
+    if row.awaited == AwaitedState.READY and row.state == WorkState.APPLIED:
+        stands = row.health if row.health not in ("", "Healthy") else "not seen yet"
+        wanted, because = "healthy", row.health_message
+    else:
+        stands, wanted, because = row.state, "applied", row.message
+    return f"{key_from_row(row)} is {stands}, not {wanted}{f': {because}' if because else ''}"

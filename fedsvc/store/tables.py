@@ -112,6 +112,17 @@ unit = Table(
     Index("unit_placement_policy_idx", "placement_policy", postgresql_where=text("placement_policy <> ''")),
 )
 
+unit_dependency = Table(
+    "unit_dependency",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("namespace", Text, primary_key=True),  # of the unit that it waits for, which need not be there
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # AwaitedState
+    Column("everywhere", Boolean, nullable=False),
+    Index("unit_dependency_namespace_name_idx", "namespace", "name"),
+)
+
 unit_revision = Table(
     "unit_revision",
     metadata,

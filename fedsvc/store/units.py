@@ -9,11 +9,19 @@ from uuid import uuid4
 import orjson
 from sqlalchemy import text
 
-from fedsvc.errors import DeletingError, EtagMismatchError, NotFoundError, ObjectOwnedError
+from fedsvc.errors import (
+    DeletingError,
+    DependencyCycleError,
+    EtagMismatchError,
+    InUseError,
+    NotFoundError,
+    ObjectOwnedError,
+)
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.dependency import cycle_words
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.store import manifests
+from fedsvc.store import dependencies, manifests
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction, is_secret
@@ -166,10 +174,10 @@ async def apply(
         NotFoundError: an etag is given and there is no unit.
         DeletingError: the unit is being removed.
         ObjectOwnedError: one of the objects is part of another unit.
+        DependencyCycleError: the unit would wait for itself.
     """
     full_name = resource_name(namespace, name)
-    await tx.execute(_LOCK_NAME, {"key": full_name})
-    before = await find(tx, namespace, name)
+    before = await _lock(tx, namespace, name, spec)
     if etag and before is None:
         raise NotFoundError(full_name)
     if before is not None:
@@ -191,6 +199,7 @@ async def apply(
         return AppliedUnit(unit=before, outcome=ApplyOutcome.UNCHANGED, resources=outcomes)
     uid = before.uid if before is not None else str(uuid4())
     await _check_owners(tx, uid, resources)
+    await _check_cycle(tx, namespace, name, spec)
     revision = 1 if before is None else before.revision + (0 if same_spec and same_resources else 1)
     values = {
         "uid": uid,
@@ -206,6 +215,8 @@ async def apply(
         await tx.execute(_INSERT, values | {"namespace": namespace, "name": name, "status": status})
     else:
         await tx.execute(_UPDATE, values | {"revision": revision})
+    if not same_spec:
+        await dependencies.put(tx, uid, namespace, spec)
     if not same_resources:
         await _store_resources(tx, uid, stored, resources)
     if before is None or revision != before.revision:
@@ -215,6 +226,20 @@ async def apply(
     tx.record("unit", full_name)
     outcome = ApplyOutcome.CREATED if before is None else ApplyOutcome.CONFIGURED
     return AppliedUnit(unit=await get(tx, namespace, name), outcome=outcome, resources=outcomes)
+
+
+async def _lock(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> Unit | None:
+    """The unit as it is, nobody else applying one of that name until the transaction ends."""
+    if spec.depends_on:
+        await dependencies.lock_graph(tx)
+    await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
+    return await find(tx, namespace, name)
+
+
+async def _check_cycle(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> None:
+    if spec.depends_on and (cycle := await dependencies.cycle_with(tx, (namespace, name), spec)):
+        index = [dependency.target(namespace) for dependency in spec.depends_on].index(cycle[1])
+        raise DependencyCycleError(path=f"unit.spec.depends_on[{index}].unit", cycle=cycle_words(cycle))
 
 
 def _outcomes(stored: Sequence[Any], resources: Sequence[Resource]) -> tuple[tuple[ObjectKey, ApplyOutcome], ...]:
@@ -279,11 +304,15 @@ async def mark_deleted(
     Raises:
         NotFoundError: there is none of that name.
         EtagMismatchError: an etag is given and is not that of the stored unit.
+        InUseError: other units wait for it, and are not being deleted themselves.
     """
     await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
     unit = await get(tx, namespace, name)
     if etag and etag != unit.etag:
         raise EtagMismatchError(unit.resource_name, stored=unit.etag)
+    if unit.delete_time is None and (users := await dependencies.dependents(tx, (namespace, name))):
+        advice = "delete these first, or take it out of what they depend on"
+        raise InUseError(unit.resource_name, used_by=tuple(users), advice=advice)
     if unit.delete_time is None or cascade != unit.cascade:
         await tx.execute(_DELETE_MARK, {"uid": unit.uid, "cascade": None if cascade is None else cascade.value})
         tx.record("unit", unit.resource_name)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork, WorkResult
-from fedsvc.rendering.waves import STEPS
+from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_REMOVE
 from fedsvc.store.manifests import opened
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Transaction
@@ -19,27 +19,18 @@ from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
 # States in which a work holds back later waves of its unit; a kind that is not served may never be, so it does not.
 _TRANSIENT: Final = "state IN ('Pending', 'Retrying', 'Removing') AND reason <> 'KindNotServed'"
 _LOCK_DIRTY = text(LOCK.format("cluster = :cluster AND dirty"))
-# A work is as far as something waits for: `awaited` is the state, an SQL expression. What it was seen to be before it
-# was made to hold something new tells nothing.
-REACHED: Final = (
-    "(work.state = 'Applied' AND NOT work.dirty AND ({awaited} = 'applied' OR (work.health = 'Healthy'"
-    " AND coalesce(work.observed_digest, work.applied_digest) = work.applied_digest)))"
-)
-# A drift is put right whatever is waited for: what runs there ran before.
-_CORRECTION: Final = "work.reason IN ('DriftDetected', 'Contested')"
 _CLAIM = text(
     "WITH holding AS (SELECT unit_uid, min(wave) FILTER (WHERE removal IS NULL) AS low,"
     f" max(wave) FILTER (WHERE removal IS NOT NULL) AS high FROM work WHERE cluster = :cluster AND dirty AND {_TRANSIENT}"
-    " GROUP BY unit_uid), awaiting AS (SELECT unit_uid, min(wave) AS low FROM work WHERE cluster = :cluster"
-    f" AND awaited <> '' AND removal IS NULL AND NOT {REACHED.format(awaited='awaited')} GROUP BY unit_uid)"
+    f" GROUP BY unit_uid), {GATES}"
     f" SELECT work.*, CAST(work.unit_uid AS text) AS unit, {UNIT_NAME}, m.body, m.key_id FROM work"
-    " LEFT JOIN holding h ON h.unit_uid = work.unit_uid LEFT JOIN awaiting a ON a.unit_uid = work.unit_uid"
+    f" LEFT JOIN holding h ON h.unit_uid = work.unit_uid {JOIN_GATES}"
     " LEFT JOIN manifest m ON m.digest = work.desired_digest"
     " WHERE work.cluster = :cluster AND work.dirty AND work.next_attempt_time <= now()"
     " AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
     " AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
-    f" AND (floor(work.wave / {STEPS}.0) <= floor(a.low / {STEPS}.0) OR a.low IS NULL OR {_CORRECTION})"
-    " ELSE work.wave >= coalesce(h.high, work.wave) END ORDER BY work.wave, work.id LIMIT :limit"
+    f" AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END"
+    " ORDER BY work.wave, work.id LIMIT :limit"
 )
 _NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
 _RESULT_INPUT: Final = (

@@ -23,6 +23,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DependencyScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DependencyScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DependencyScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPENDENCY_SCOPE_UNSPECIFIED: _DependencyScope.ValueType  # 0
+    """Same cluster."""
+    DEPENDENCY_SCOPE_SAME_CLUSTER: _DependencyScope.ValueType  # 1
+    """On each cluster, for the works there; where it is not placed, they wait."""
+    DEPENDENCY_SCOPE_EVERYWHERE: _DependencyScope.ValueType  # 2
+    """On all clusters that it is placed on, and on one at least."""
+
+class DependencyScope(_DependencyScope, metaclass=_DependencyScopeEnumTypeWrapper):
+    """DependencyScope is where a dependency must be as far as is asked."""
+
+DEPENDENCY_SCOPE_UNSPECIFIED: DependencyScope.ValueType  # 0
+"""Same cluster."""
+DEPENDENCY_SCOPE_SAME_CLUSTER: DependencyScope.ValueType  # 1
+"""On each cluster, for the works there; where it is not placed, they wait."""
+DEPENDENCY_SCOPE_EVERYWHERE: DependencyScope.ValueType  # 2
+"""On all clusters that it is placed on, and on one at least."""
+Global___DependencyScope: _TypeAlias = DependencyScope  # noqa: Y015
+
 class _AwaitedState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -343,6 +367,7 @@ class UnitSpec(_message.Message):
     OVERRIDES_FIELD_NUMBER: _builtins.int
     PROPAGATION_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    DEPENDS_ON_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
@@ -371,6 +396,12 @@ class UnitSpec(_message.Message):
         by kind; and removed in reverse.
         """
 
+    @_builtins.property
+    def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitDependency]:
+        """Units that must be so far before works of this one are applied, at every change; they are removed after it. What
+        runs is left alone when one of them gets worse later. They need not exist yet; a cycle is refused. At most 100.
+        """
+
     def __init__(
         self,
         *,
@@ -380,11 +411,12 @@ class UnitSpec(_message.Message):
         overrides: _abc.Iterable[_override_pb2.Override] | None = ...,
         propagation: Global___Propagation | None = ...,
         resources: _abc.Iterable[_common_pb2.Manifest] | None = ...,
+        depends_on: _abc.Iterable[Global___UnitDependency] | None = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "placement", b"placement", "propagation", b"propagation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "depends_on", b"depends_on", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015
@@ -396,6 +428,36 @@ class UnitSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__propagation) -> _WhichOneofReturnType__propagation | None: ...
 
 Global___UnitSpec: _TypeAlias = UnitSpec  # noqa: Y015
+
+@_typing.final
+class UnitDependency(_message.Message):
+    """UnitDependency is a unit that another one waits for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    WHERE_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """Required. Its id in the same namespace, or "namespaces/{namespace}/units/{unit}"."""
+    state: Global___AwaitedState.ValueType
+    """How far it must be. Unset: ready."""
+    where: Global___DependencyScope.ValueType
+    """Where. Unset: same cluster."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        state: Global___AwaitedState.ValueType = ...,
+        where: Global___DependencyScope.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "unit", b"unit", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitDependency: _TypeAlias = UnitDependency  # noqa: Y015
 
 @_typing.final
 class Propagation(_message.Message):
@@ -458,7 +520,7 @@ class UnitStatus(_message.Message):
     """Resources of the unit."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Condition]:
-        """Placed, Applied, Ready; Heard where there are works: False while a cluster of them is not heard."""
+        """Placed, Applied, Ready; DependenciesMet where it waits for other units; Heard where there are works: False while a cluster of them is not heard."""
 
     @_builtins.property
     def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitClusterStatus]:

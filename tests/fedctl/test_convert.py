@@ -91,6 +91,18 @@ def test_clusters_can_be_written_as_kubefed_does() -> None:
     assert list(unit.spec.placement.clusters.names) == ["a", "b"]
 
 
+def test_what_a_unit_waits_for_is_written_in_small_letters() -> None:
+    waits: dict[str, Any] = {
+        "dependsOn": [{"unit": "db", "state": "applied", "where": "everywhere"}, {"unit": "cache"}],
+        "waveState": "applied",
+    }
+    unit, problems = read(spec(**waits))
+    assert problems == []
+    assert isinstance(unit, unit_pb2.Unit)
+    assert unit.spec.depends_on[0].where == unit_pb2.DEPENDENCY_SCOPE_EVERYWHERE
+    assert write_document(unit)["spec"] == waits
+
+
 def test_an_empty_selector_is_set() -> None:
     unit, _ = read(spec(placement={"clusterSelector": {}}))
     assert isinstance(unit, unit_pb2.Unit)

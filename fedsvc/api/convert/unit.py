@@ -1,14 +1,15 @@
 """Units between protobuf and the model. Resources are read by `fedsvc.api.intent.manifests`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fedsvc.api.convert.common import condition_message, inverted, read_enum, ref_message, timestamp
 from fedsvc.api.convert.masking import shown_manifest
 from fedsvc.api.convert.override import override_message, read_override
 from fedsvc.api.convert.placement import placement_message, read_placement
-from fedsvc.api.limits import MAX_UNIT_OVERRIDES
+from fedsvc.api.limits import MAX_UNIT_DEPENDENCIES, MAX_UNIT_OVERRIDES
 from fedsvc.api.problems import Problems
+from fedsvc.model.dependency import Dependency, DependencyScope
 from fedsvc.model.unit import (
     ConflictMode,
     DeletionMode,
@@ -43,6 +44,11 @@ _AWAITED: Final = {
     AwaitedState.READY: unit_pb2.AWAITED_STATE_READY,
 }
 _READ_AWAITED: Final = {unit_pb2.AWAITED_STATE_UNSPECIFIED: AwaitedState.READY, **inverted(_AWAITED)}
+_SCOPES: Final = {
+    DependencyScope.SAME_CLUSTER: unit_pb2.DEPENDENCY_SCOPE_SAME_CLUSTER,
+    DependencyScope.EVERYWHERE: unit_pb2.DEPENDENCY_SCOPE_EVERYWHERE,
+}
+_READ_SCOPES: Final = {unit_pb2.DEPENDENCY_SCOPE_UNSPECIFIED: DependencyScope.SAME_CLUSTER, **inverted(_SCOPES)}
 _READ_CONFLICTS: Final = {unit_pb2.CONFLICT_MODE_UNSPECIFIED: ConflictMode.ABORT, **inverted(_CONFLICTS)}
 _READ_DRIFTS: Final = {unit_pb2.DRIFT_MODE_UNSPECIFIED: DriftMode.CORRECT, **inverted(_DRIFTS)}
 _READ_DELETIONS: Final = {unit_pb2.DELETION_MODE_UNSPECIFIED: DeletionMode.DELETE, **inverted(_DELETIONS)}
@@ -111,6 +117,7 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
             read_override(override, f"{path}.overrides[{index}]", problems) for index, override in enumerate(overrides)
         ),
         propagation=_read_propagation(message.propagation, f"{path}.propagation", problems),
+        depends_on=_read_dependencies(message.depends_on, f"{path}.depends_on", problems),
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
     )
 
@@ -127,7 +134,29 @@ def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Uni
             deletion=_DELETIONS[spec.propagation.deletion],
         ),
         resources=[manifest_message(resource) for resource in resources],
+        depends_on=[
+            unit_pb2.UnitDependency(
+                unit=dependency.unit, state=_AWAITED[dependency.state], where=_SCOPES[dependency.where]
+            )
+            for dependency in spec.depends_on
+        ],
         wave_state=_AWAITED[spec.wave_state],
+    )
+
+
+def _read_dependencies(
+    messages: Sequence[unit_pb2.UnitDependency], path: str, problems: Problems
+) -> tuple[Dependency, ...]:
+    if len(messages) > MAX_UNIT_DEPENDENCIES:
+        problems.add(path, f"has {len(messages)} entries; at most {MAX_UNIT_DEPENDENCIES} are accepted")
+        return ()
+    return tuple(
+        Dependency(
+            unit=message.unit,
+            state=read_enum(message.state, _READ_AWAITED, f"{path}[{index}].state", problems),
+            where=read_enum(message.where, _READ_SCOPES, f"{path}[{index}].where", problems),
+        )
+        for index, message in enumerate(messages)
     )
 
 

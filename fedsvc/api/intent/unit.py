@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from fedsvc.api.convert.unit import read_unit_spec
+from fedsvc.api.intent.dependencies import check_dependencies
 from fedsvc.api.intent.manifests import Scopes, Templates, check_sizes, read_templates
 from fedsvc.api.intent.metadata import check_annotations, check_labels
 from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replicas, unknown_clusters
@@ -86,6 +87,7 @@ async def read_unit(message: unit_pb2.Unit, served: Scopes) -> UnitIntent:
     spec = read_unit_spec(message.spec, "unit.spec", problems)
     _check_placement(spec, problems)
     _check_policy_names(spec, problems)
+    check_dependencies(spec, name, "unit.spec.depends_on", problems)
     data = [manifest.json for manifest in message.spec.resources]
 
     def read() -> Templates:

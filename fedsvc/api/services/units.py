@@ -12,6 +12,7 @@ from fedsvc.api.convert.common import ref_message
 from fedsvc.api.convert.outcome import outcome_value
 from fedsvc.api.convert.unit import unit_message
 from fedsvc.api.convert.verdict import verdict_messages
+from fedsvc.api.intent.dependencies import dependency_warnings
 from fedsvc.api.intent.manifests import Scopes
 from fedsvc.api.intent.unit import Surroundings, UnitIntent, preview, read_unit
 from fedsvc.api.listing import collect
@@ -24,7 +25,7 @@ from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
-from fedsvc.store import clusters, decisions, placing, policies, units, works
+from fedsvc.store import clusters, decisions, dependencies, placing, policies, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
 from fedsvc.v1 import unit_service_pb2_grpc
@@ -129,13 +130,21 @@ async def _apply(tx: Transaction, intent: UnitIntent, etag: str) -> pb.ApplyUnit
     return pb.ApplyUnitResponse(
         unit=unit_message(applied.unit),
         outcome=outcome_value(applied.outcome),
-        warnings=shown.warnings,
+        warnings=[*shown.warnings, *await _dependency_warnings(tx, intent, shown.clusters)],
         resources=[
             pb.ResourceOutcome(ref=ref_message(key), outcome=outcome_value(outcome))
             for key, outcome in applied.resources
         ],
         clusters=shown.clusters,
     )
+
+
+async def _dependency_warnings(tx: Transaction, intent: UnitIntent, clusters: Sequence[str]) -> list[str]:
+    if not intent.spec.depends_on:
+        return []
+    namespace = intent.name.namespace
+    placed = await dependencies.placed(tx, [one.target(namespace) for one in intent.spec.depends_on])
+    return dependency_warnings(intent.spec, namespace, clusters, placed)
 
 
 async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUnitResponse:

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from click.testing import Result
 
-from fedsvc.v1 import cluster_service_pb2
+from fedsvc.v1 import cluster_service_pb2, unit_service_pb2
 from fedsvc_client.testing import FakeServer, RefusalError
 
 Run = Callable[..., Result]
@@ -146,3 +146,42 @@ def test_deleting_units_and_what_files_describe(fedctl: Run, world: FakeServer) 
     document = "apiVersion: fedsvc.io/v1\nkind: Unit\nmetadata: {name: u, namespace: web}\nspec: {}\n"
     assert lines(fedctl("delete", "-f", "-", stdin=document)) == ["unit/web/u is being deleted"]
     assert world.requests("DeleteUnit")[1].name == "namespaces/web/units/u"
+
+
+def refuse_while_used(world: FakeServer, used_by: dict[str, set[str]]) -> list[str]:
+    """Let units that others depend on be deleted after these alone; gives what is deleted, as it is."""
+    deleted: list[str] = []
+
+    def delete(request: Any) -> Any:
+        users = used_by.get(request.name, set()) - set(deleted)
+        if users:
+            metadata = {"name": request.name, "used_by": ", ".join(sorted(users))}
+            raise RefusalError(Code.FAILED_PRECONDITION, "IN_USE", "is used", metadata=metadata)
+        if not request.validate_only:
+            deleted.append(request.name)
+        return unit_service_pb2.DeleteUnitResponse()
+
+    world.on("DeleteUnit", delete)
+    return deleted
+
+
+DB, API, WEB = (f"namespaces/default/units/{name}" for name in ("db", "api", "web"))
+
+
+def test_units_are_deleted_after_those_that_depend_on_them(fedctl: Run, world: FakeServer) -> None:
+    deleted = refuse_while_used(world, {DB: {API, WEB}, API: {WEB}})
+    result = fedctl("delete", "unit", "db", "api", "web")
+    assert result.exit_code == 0
+    assert deleted == [WEB, API, DB]
+    assert lines(result)[-1] == "unit/default/db is being deleted"
+
+
+def test_a_dry_run_takes_what_it_would_delete_as_gone(fedctl: Run, world: FakeServer) -> None:
+    refuse_while_used(world, {DB: {WEB}})
+    assert fedctl("delete", "unit", "db", "web", "--dry-run").exit_code == 0
+
+
+def test_a_unit_that_others_depend_on_is_not_deleted_alone(fedctl: Run, world: FakeServer) -> None:
+    deleted = refuse_while_used(world, {DB: {WEB}})
+    assert fedctl("delete", "unit", "db", "api").exit_code != 0
+    assert deleted == []

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -13,7 +13,7 @@ from fedctl.kinds import Kind
 from fedctl.listing import missing
 from fedctl.options import namespace_option, recursive_option, timeout_option
 from fedsvc.v1 import cluster_service_pb2, policy_pb2
-from fedsvc_client import NotFoundError, split_unit_name, unit_name
+from fedsvc_client import NotFoundError, PreconditionError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
@@ -75,8 +75,9 @@ def delete(
     targets = (
         _from_words(what) if what else _from_files(read_documents(files, recursive=recursive), files, unit, namespace)
     )
-    for kind, name in targets:
-        is_there = _delete(context, kind, name, namespace, cascade, ignore_missing=ignore_not_found, dry_run=dry_run)
+    for kind, name, is_there in _delete_all(
+        context, targets, namespace, cascade, ignore_missing=ignore_not_found, dry_run=dry_run
+    ):
         shown = "/".join(split_unit_name(unit_name(name, namespace))) if kind == kinds.UNIT else name
         if not is_there:
             click.echo(f"{kind.singular}/{shown} is not there")
@@ -113,6 +114,41 @@ def _from_files(
         else:
             targets.append((kinds.UNIT, item.message.name))
     return targets
+
+
+def _delete_all(
+    context: Context,
+    targets: Sequence[tuple[Kind, str]],
+    namespace: str,
+    cascade: str | None,
+    *,
+    ignore_missing: bool,
+    dry_run: bool,
+) -> Iterator[tuple[Kind, str, bool]]:
+    """Delete all, units on which others among them depend after these; give each with whether it was there."""
+    units = {unit_name(name, namespace) for kind, name in targets if kind == kinds.UNIT}
+    left = list(targets)
+    while left:
+        refused: list[tuple[Kind, str]] = []
+        reason: PreconditionError | None = None
+        for kind, name in left:
+            try:
+                is_there = _delete(
+                    context, kind, name, namespace, cascade, ignore_missing=ignore_missing, dry_run=dry_run
+                )
+            except PreconditionError as error:
+                users = set(error.metadata.get("used_by", "").split(", "))
+                if kind != kinds.UNIT or error.reason != "IN_USE" or not users <= units:
+                    raise
+                if not dry_run:
+                    refused.append((kind, name))
+                    reason = reason or error
+                    continue
+                is_there = True  # those that it is in use by would be gone
+            yield kind, name, is_there
+        if reason is not None and len(refused) == len(left):
+            raise reason
+        left = refused
 
 
 def _delete(

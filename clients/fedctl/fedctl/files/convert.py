@@ -17,7 +17,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fedctl.files.yamltree import Path
 from fedsvc.v1 import common_pb2, placement_pb2
 
-_KEBAB = frozenset(("AwaitedState", "ConflictMode", "DriftMode", "DeletionMode", "ObjectDeletion", "Topology"))
+_KEBAB = frozenset(
+    (
+        "AwaitedState",
+        "ConflictMode",
+        "DeletionMode",
+        "DependencyScope",
+        "DriftMode",
+        "ObjectDeletion",
+        "Topology",
+    )
+)
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _BITS = {
