@@ -12,6 +12,7 @@ FedsvcError
     DeletingError              the object is being deleted
     NotDecidedError            the unit is not decided on yet
     NotReplayableError         a decision cannot be made again from what is kept of it
+    NothingToConfirmError      nothing waits for a confirmation
   RequestIdReusedError         the request id was used for another request
   LimitExceededError           a stated limit is passed
   ResumeTokenExpiredError      a watch cannot go on from there
@@ -129,6 +130,14 @@ class NotReplayableError(PreconditionError):
     def __init__(self, name: str, why: str) -> None:
         self.name = name
         super().__init__(f"{name} cannot be replayed: {why}")
+
+
+class NothingToConfirmError(PreconditionError):
+    """Nothing waits for this confirmation, or what waits is of another revision."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        super().__init__(why)
 
 
 class RequestIdReusedError(FedsvcError):

@@ -18,6 +18,7 @@ from fedsvc.api.health import PROBE_SECONDS, Health
 from fedsvc.api.limits import MAX_MESSAGE_BYTES
 from fedsvc.api.services.clusters import ClusterServicer
 from fedsvc.api.services.events import EventServicer
+from fedsvc.api.services.ownership import OwnershipServicer
 from fedsvc.api.services.placement import PlacementServicer
 from fedsvc.api.services.policies import PolicyServicer
 from fedsvc.api.services.resources import ResourceServicer
@@ -32,6 +33,8 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    ownership_service_pb2,
+    ownership_service_pb2_grpc,
     placement_service_pb2,
     placement_service_pb2_grpc,
     policy_service_pb2,
@@ -51,6 +54,7 @@ SERVICES: Final = tuple(
     for module in (
         cluster_service_pb2,
         event_service_pb2,
+        ownership_service_pb2,
         placement_service_pb2,
         policy_service_pb2,
         resource_service_pb2,
@@ -119,6 +123,7 @@ class Edge:
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,
         )
+        ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server(OwnershipServicer(store), server)
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(
             ServerServicer(store, version=settings.version, is_leader=is_leader), server
         )

@@ -175,6 +175,11 @@ def _(error: errors.NotReplayableError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.NothingToConfirmError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_NOTHING_TO_CONFIRM, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
 def _(error: errors.LimitExceededError, _: str) -> _Answer:
     return _Answer(
         code=code_pb2.RESOURCE_EXHAUSTED,

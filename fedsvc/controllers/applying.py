@@ -6,25 +6,32 @@ the object is       done
 not ours yet        applied so that it can only be created; where it exists, it is looked at: ours after all (a
                     crash before the result was stored): applied with force; somebody else's: by conflict mode -
                     abort: Failed; adopt: applied without force, fields of others with other values: Failed;
-                    overwrite: applied with force at once
+                    overwrite: applied with force at once. Where the fields of other tools are to become ours,
+                    they are made so before
 ours, correct       applied with force
 ours, other drift   applied without force; fields that others took: Drifted
 modes
 ==================  =========================================================================================
+
+Rules of single fields come before the modes: see `fields`. What cannot be changed is made anew where that is confirmed:
+see `recreating`.
 """
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fedsvc.controllers import outcomes
+from fedsvc.controllers import fields, outcomes
 from fedsvc.controllers.outcomes import Outcome
-from fedsvc.controllers.session import MemberSession, is_terminating, managers_of
+from fedsvc.controllers.recreating import recreate
+from fedsvc.controllers.session import MemberSession, is_terminating, managers_of, metadata_of
+from fedsvc.members.client import PatchType
 from fedsvc.members.errors import MemberStatusError
-from fedsvc.model.unit import ConflictMode, DriftMode
+from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, ImmutableMode
 from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.canonical import canonical_json, load_json
 from fedsvc.rendering.compatibility import served_alternative, with_api_version
 from fedsvc.rendering.marks import FIELD_MANAGER, MARK_DOMAIN, is_managed, owner_of
+from fedsvc.rendering.takeover import TOOLS, migrated_fields, migrated_managers, tools_of
 
 CREATED_FOR_LABEL: Final = f"{MARK_DOMAIN}/created-for"
 """On namespaces that were made for a unit and are nobody's work: they are never deleted by us."""
@@ -38,7 +45,9 @@ class Applied:
     """The member holds the work; `live` is the object as it answered."""
 
     live: dict[str, Any]
-    adopted: bool  # it existed before, and was somebody else's
+    adopted: bool = False  # it existed before, and was somebody else's
+    migrated: tuple[str, ...] = ()  # field managers whose fields became ours
+    recreated: bool = False  # the object of before was deleted for it
 
 
 async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outcome:
@@ -59,12 +68,25 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
             message = f"the cluster serves it in {resource.version} only, where this object would mean something else"
             return outcomes.failed("KindNotServed", message, key=f"work-{work.id}")
         work = replace(work, body=with_api_version(work.body, api_version))
+    try:
+        return await _apply(session, work, path)
+    except MemberStatusError as error:
+        recreates = work.handling.immutable is ImmutableMode.RECREATE and outcomes.is_immutable_change(error)
+        if not recreates:
+            raise
+        done = await recreate(session, work, path, error)
+    if isinstance(done, Outcome):
+        return done
+    return Applied(live=await _create(session, work, path), recreated=True)
+
+
+async def _apply(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:
     if work.member_uid:
         return await _apply_ours(session, work, path)
-    if work.conflict is ConflictMode.OVERWRITE:
+    if work.conflict is ConflictMode.OVERWRITE and not (work.handling.rules or work.handling.migrate):
         return Applied(live=await _send(session, work, path, force=True), adopted=False)
     try:
-        return Applied(live=await _send(session, work, path, force=False, create_only=True), adopted=False)
+        return Applied(live=await _create(session, work, path))
     except MemberStatusError as error:
         may_create = outcomes.is_version_refused(error)
         if not may_create and not outcomes.is_taken(error):
@@ -72,49 +94,136 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     return await _apply_existing(session, work, path, may_create=may_create)
 
 
+async def _create(session: MemberSession, work: DirtyWork, path: str) -> dict[str, Any]:
+    """Make an object that is not there, with the fields, too, that are left to others from then on."""
+    live = await _send(session, work, path, force=False, create_only=True)
+    return await fields.let_go(session, work, path, live)
+
+
 async def _apply_ours(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:
+    if work.handling.ignored:
+        live = await _look(session, path)
+        if live is None:
+            return Applied(live=await _create(session, work, path))
+        await fields.let_go(session, work, path, live)
     try:
-        live = await _send(session, work, path, force=work.drift is DriftMode.CORRECT)
+        live = await _send_known(session, work, path, force=work.drift is DriftMode.CORRECT)
     except MemberStatusError as error:
-        if work.drift is DriftMode.CORRECT or not error.field_conflicts:
+        if not error.field_conflicts:
             raise
-        # The template cannot be applied as a whole without taking back what others took: the mode says to leave it.
-        return outcomes.drifted(f"other managers own fields of it: {outcomes.conflict_text(error)}")
-    return Applied(live=live, adopted=False)
+        # The template cannot be applied as a whole without taking back what others took: mode or rule says to leave it.
+        return outcomes.drifted(_owned_by_others(work, error))
+    return Applied(live=live)
 
 
 async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *, may_create: bool) -> Applied | Outcome:
     key = f"work-{work.id}"
-    try:
-        async with session.deadline(f"GET {path}"):
-            live = await session.member.client.get(path)
-    except MemberStatusError as error:
-        if error.code != 404:
-            raise
+    live = await _look(session, path)
+    if live is None:
         if may_create:
             # Not atomic as the other way is, but without force: what somebody makes in between keeps its values.
-            return Applied(live=await _send(session, work, path, force=False), adopted=False)
+            made = await _send(session, work, path, force=False)
+            return Applied(live=await fields.let_go(session, work, path, made))
         message = "the object existed when it was to be created, and is gone now"
         return outcomes.retrying("Conflict", message, key=key, attempts=work.attempts)
     if is_terminating(live):
         message = "an object of that name is being deleted there; it is created when that one is gone"
         return outcomes.retrying("BeingDeleted", message, key=key, attempts=min(work.attempts, 4))
     owner = owner_of(live)
-    if owner is not None and owner.unit_uid == work.unit_uid:
-        return Applied(live=await _send(session, work, path, force=True), adopted=False)
-    if is_managed(live) and owner is not None:
+    if owner is not None and owner.unit_uid in (work.unit_uid, work.former_unit_uid or work.unit_uid):
+        await fields.let_go(session, work, path, live)
+        return Applied(live=await _send_known(session, work, path, force=True))
+    if is_managed(live) and owner is not None and work.conflict is not ConflictMode.OVERWRITE:
         # Our field manager has one name everywhere, so an apply would take it from the other fedsvc without a conflict.
         whose = f"managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
         return outcomes.failed("ObjectExists", f"it exists there already: {whose}", key=key)
-    if work.conflict is ConflictMode.ADOPT:
-        return Applied(live=await _send(session, work, path, force=False), adopted=True)
+    if work.conflict is ConflictMode.ABORT:
+        return outcomes.failed("ObjectExists", _whose(live), key=key)
+    return await _take_over(session, work, path, live)
+
+
+async def _take_over(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Applied | Outcome:
+    managers = migrated_managers(live, work.handling.migrate)
+    if managers:
+        await _migrate(session, path, live, managers)
+    try:
+        made = await _send_known(session, work, path, force=work.conflict is ConflictMode.OVERWRITE)
+    except MemberStatusError as error:
+        if not error.field_conflicts:
+            raise
+        message = f"{_owned_by_others(work, error)}; {_taking_advice(live, work)}"
+        return outcomes.failed("FieldConflict", message, key=f"work-{work.id}")
+    return Applied(live=made, adopted=True, migrated=managers)
+
+
+async def _migrate(session: MemberSession, path: str, live: dict[str, Any], managers: tuple[str, ...]) -> None:
+    """Make what other managers own ours, in this version of the object alone: values stay as they are."""
+    version = metadata_of(live).get("resourceVersion")
+    patch = {"metadata": {"resourceVersion": version, "managedFields": migrated_fields(live, managers)}}
+    async with session.deadline(f"PATCH {path}"):
+        await session.member.client.patch(path, canonical_json(patch), patch_type=PatchType.MERGE)
+
+
+async def _look(session: MemberSession, path: str) -> dict[str, Any] | None:
+    try:
+        async with session.deadline(f"GET {path}"):
+            return await session.member.client.get(path)
+    except MemberStatusError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def _whose(live: dict[str, Any]) -> str:
     managers = list(managers_of(live, but=FIELD_MANAGER))[:_SHOWN_MANAGERS]
     whose = f"written by {', '.join(managers)}" if managers else "written by nobody that is known"
-    message = (
-        f"it exists there already and is not managed by fedsvc ({whose}): delete it there, or set "
+    tools = tools_of(live)
+    kept = f", kept by {' and '.join(TOOLS[name].title for name in tools)}" if tools else ""
+    migrate = f", with propagation.migrate: [{', '.join(tools)}] if it shall let go of it" if tools else ""
+    return (
+        f"it exists there already and is not managed by fedsvc ({whose}{kept}): delete it there, or set "
         "propagation.conflict to adopt (take it over where values agree) or overwrite (take it over as it should be)"
+        f"{migrate}"
     )
-    return outcomes.failed("ObjectExists", message, key=key)
+
+
+def _owned_by_others(work: DirtyWork, error: MemberStatusError) -> str:
+    """Say which fields are in the way; of those that single out by a rule only these."""
+    ruled = [cause for cause in error.field_conflicts if work.handling.of_conflict(cause.field) is FieldPolicy.FAIL]
+    text = f"other managers own fields with other values: {outcomes.conflict_text(error, ruled or None)}"
+    return f"{text}; the policy of the field is fail" if ruled else text
+
+
+def _taking_advice(live: dict[str, Any], work: DirtyWork) -> str:
+    tools = [name for name in tools_of(live) if name not in work.handling.migrate]
+    advice = "take them over with conflict: overwrite, or give the field a policy (propagation.fields)"
+    return f"{advice}, or all that a tool wrote with propagation.migrate: [{', '.join(tools)}]" if tools else advice
+
+
+async def _send_known(session: MemberSession, work: DirtyWork, path: str, *, force: bool) -> dict[str, Any]:
+    """Apply to an object that is there: without the fields that are left to others, and by the rules of the rest.
+
+    Raises:
+        MemberStatusError: with the conflicts, where a field that somebody else owns is not to be taken.
+    """
+    work = fields.without_ignored(work)
+    if not work.handling.judges:
+        return await _send(session, work, path, force=force)
+    try:
+        return await _send(session, work, path, force=False)
+    except MemberStatusError as error:
+        if not fields.may_force(work.handling, error, otherwise=force):
+            raise
+    # Between two requests somebody may take another field: what was judged is what this version of the object says.
+    live = await _look(session, path)
+    version = "" if live is None else str(metadata_of(live).get("resourceVersion") or "")
+    fixed = replace(work, body=fields.at_version(work, version))
+    try:
+        return await _send(session, fixed, path, force=False)
+    except MemberStatusError as error:
+        if not fields.may_force(work.handling, error, otherwise=force):
+            raise
+    return await _send(session, fixed, path, force=True)
 
 
 async def _send(

@@ -136,6 +136,8 @@ class Collector:
     def _saw_deletion(self, entry: Entry, live: dict[str, Any]) -> None:
         if entry.removal:
             self._gone(entry.id)
+        elif entry.recreating:
+            self._correct(entry, None, "fedsvc, to make it anew,")
         elif entry.ownership_digest is not None and object_uid(live) == entry.member_uid:
             self._drift(entry, None, "somebody")
 
@@ -151,12 +153,18 @@ class Collector:
             self._some.set()
 
     def _drift(self, entry: Entry, live: dict[str, Any] | None, who: str) -> None:
-        if entry.drift is not DriftMode.CORRECT:
+        if live is not None and entry.handling.judges:
+            self._report(entry, live)  # the fields that differ say what becomes of it
+        elif entry.drift is not DriftMode.CORRECT:
             if live is None and entry.reported:
                 return
             entry.reported = True
             self._report(entry, live)
-        elif not entry.corrected_from:
+        else:
+            self._correct(entry, live, who)
+
+    def _correct(self, entry: Entry, live: dict[str, Any] | None, who: str) -> None:
+        if not entry.corrected_from:
             entry.corrected_from, entry.deleted = who, live is None
             self._drifted.add(entry.id)
 
@@ -233,8 +241,11 @@ class Collector:
                 for work_id in ids
                 if (entry := self._session.index.get(work_id)) is not None and work_id in self._reports
             }
-            for entry, live in await write_reports(self._store, self._session, seen):
+            reports = await write_reports(self._store, self._session, seen)
+            for entry, live in reports.changed:
                 self._observe(entry, live)
+            for entry, live in reports.to_correct:
+                self._correct(entry, live, who_changed(live))
 
 
 def _drift_words(entry: Entry, delay: float) -> tuple[str, str]:

@@ -163,6 +163,7 @@ def entry_of(work: IndexedWork) -> Entry:
         unit_name=work.unit_name,
         key=work.key,
         drift=work.drift,
+        handling=work.handling,
         state=work.state,
         removal=work.removal,
         member_uid=work.member_uid,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedsvc.model.handling import PLAIN, Handling
 from fedsvc.model.unit import DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 
@@ -48,6 +49,8 @@ class Entry:
     drift_rows: tuple[dict[str, Any], ...] = ()  # what of it is stored
     corrected_from: str = ""  # who changed what is being put back; empty: nothing is
     deleted: bool = False  # what is being put back was deleted
+    handling: Handling = PLAIN
+    recreating: bool = False  # we deleted the object, to make it anew
     corrections: deque[float] = field(default_factory=lambda: deque(maxlen=64))  # monotonic times of corrections
 
 

@@ -1,6 +1,6 @@
 """Pure: what an object in a member says of its work: health, status, replicas, whether what is ours was changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -13,6 +13,7 @@ from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.marks import FIELD_MANAGER, is_managed
 from fedsvc.rendering.ownership import DriftReport, ownership_digest
 from fedsvc.rendering.status import health, reflect, replica_counts
+from fedsvc.rendering.takeover import controller_title
 
 _MASKED: Final = "***"
 _MAX_DRIFTED_FIELDS: Final = 50
@@ -81,11 +82,28 @@ def find_drift(entry: Entry, live: Mapping[str, Any]) -> Finding:
 def who_changed(live: Mapping[str, Any]) -> str:
     """The latest other manager of an object, as words for a message."""
     manager = next(managers_of(live, but=FIELD_MANAGER), None)
-    return f"field manager {manager}" if manager is not None else "somebody"
+    if manager is None:
+        return "somebody"
+    tool = controller_title(live, manager)
+    return (
+        f"field manager {manager} ({tool} still keeps this object: take it out there)"
+        if tool
+        else (f"field manager {manager}")
+    )
 
 
-def drift_rows(key: ObjectKey, report: DriftReport) -> tuple[dict[str, Any], ...]:
-    """A drift report as it is stored; values of Secrets are masked."""
+def drift_rows(
+    key: ObjectKey, report: DriftReport, before: Sequence[Mapping[str, Any]] = (), *, now: str = ""
+) -> tuple[dict[str, Any], ...]:
+    """A drift report as it is stored; values of Secrets are masked.
+
+    Args:
+        key: of the object.
+        report: what differs.
+        before: the rows that are stored, which know since when.
+        now: RFC 3339 text, for what was not seen to differ before.
+    """
+    first_seen = {row["path"]: row.get("first_seen", now) for row in before}
     rows = []
     for field in report.fields[:_MAX_DRIFTED_FIELDS]:
         masked = key.group_kind == ("", "Secret") and not field.path.startswith(_METADATA)
@@ -95,11 +113,14 @@ def drift_rows(key: ObjectKey, report: DriftReport) -> tuple[dict[str, Any], ...
                 "desired": _MASKED if masked else field.desired,
                 "live": None if field.live_absent else _MASKED if masked else field.live,
                 "manager": field.manager or "",
+                "written": field.written,
+                "first_seen": first_seen.get(field.path, now),
             }
         )
     return tuple(rows)
 
 
-def gone_row(key: ObjectKey) -> tuple[dict[str, Any], ...]:
+def gone_row(key: ObjectKey, before: Sequence[Mapping[str, Any]] = (), *, now: str = "") -> tuple[dict[str, Any], ...]:
     """The drift report of an object that somebody deleted."""
-    return ({"path": "", "desired": str(key), "live": None, "manager": ""},)
+    since = next((row.get("first_seen", now) for row in before if row["path"] == ""), now)
+    return ({"path": "", "desired": str(key), "live": None, "manager": "", "written": "", "first_seen": since},)

@@ -25,6 +25,7 @@ not an API server's answer             Retrying  BadAnswer            back-off
 What concerns the member as a whole (no answer at all, 401) pauses it instead: see `pause_of`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,10 +37,12 @@ from fedsvc.members.errors import (
     MemberSettingsError,
     MemberStatusError,
     MemberUnreachableError,
+    StatusCause,
 )
 from fedsvc.members.refusals import is_want_of_rights, joining_again, right_of_request
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE
 from fedsvc.model.unit import WorkState
+from fedsvc.rendering.immutable import immutable_fields, is_immutable
 
 FAILED_RETRY_SECONDS: Final = 300.0
 QUOTA_RETRY_SECONDS: Final = 60.0
@@ -52,9 +55,9 @@ KIND_NOT_SERVED: Final = "KindNotServed"
 _KIND_ADVICE: Final = "apply its CustomResourceDefinition there, in this unit or another, or leave the cluster out"
 _MAX_MESSAGE: Final = 1_000  # characters of a member's words that a work keeps
 _SHOWN_CAUSES: Final = 5
-# The words API servers use where a field may not change; the reason in the answer is plain Invalid.
-_IMMUTABLE_WORDS: Final = ("field is immutable", "fields are immutable", "may not change once set", "is immutable")
-_FORBIDDEN_UPDATE: Final = "updates to statefulset spec"
+_IMMUTABLE_ADVICE: Final = (
+    "undo the change, give the object another name, or have it made anew with propagation.immutable: recreate"
+)
 _TERMINATING_WORDS: Final = ("being terminated", "is terminating", "object is being deleted")
 
 
@@ -133,13 +136,27 @@ def kind_not_served(message: str, *, key: str, attempts: int) -> Outcome:
     return Outcome(state=WorkState.RETRYING, reason=KIND_NOT_SERVED, message=_cut(message), retry_after_seconds=wait)
 
 
-def conflict_text(error: MemberStatusError) -> str:
-    """The fields and managers of a server-side apply conflict, as a sentence."""
-    causes = error.field_conflicts
+def conflict_text(error: MemberStatusError, causes: Sequence[StatusCause] | None = None) -> str:
+    """The fields and managers of a server-side apply conflict, all or some of them, as a sentence."""
+    causes = error.field_conflicts if causes is None else causes
     if not causes:
         return error.message
     shown = "; ".join(f"{cause.field}: {cause.message}" for cause in causes[:_SHOWN_CAUSES])
     return shown + (f"; and {len(causes) - _SHOWN_CAUSES} more" if len(causes) > _SHOWN_CAUSES else "")
+
+
+def is_immutable_change(error: MemberError) -> bool:
+    """Whether the member refused an apply since it changes what cannot be changed in an object."""
+    return isinstance(error, MemberStatusError) and error.code == 422 and is_immutable(_with_causes(error))
+
+
+def immutable_text(error: MemberStatusError, advice: str = _IMMUTABLE_ADVICE) -> str:
+    """Which fields cannot be changed, in the member's words where they are short, and what to do."""
+    fields = immutable_fields(error.message, ((cause.field, cause.message) for cause in error.causes))
+    named = f"{', '.join(fields)} cannot be changed in an object that exists" if fields else ""
+    # The words hold the whole value at times, as that of a Job's template; the advice must not be cut off.
+    words = error.message if len(error.message) <= _MAX_MESSAGE // 2 else ""
+    return ": ".join(part for part in (named, words) if part) + f" - {advice}"
 
 
 def missing_namespace(error: MemberError) -> str:
@@ -182,9 +199,8 @@ def _of_status(error: MemberStatusError, *, cluster: str, key: str, attempts: in
     if reason := _transient_reason(error):
         pause = error.retry_after_seconds
         return retrying(reason, text, key=key, attempts=attempts, retry_after_seconds=pause)
-    if _is_immutable(text):
-        advice = "undo the change, or delete the object in the member: fedsvc creates it anew as it should be"
-        return failed("ImmutableField", f"{text} - {advice}", key=key)
+    if error.code == 422 and is_immutable(text):
+        return failed("ImmutableField", immutable_text(error), key=key)
     return failed("TooLarge" if error.code == 413 else "Invalid", text, key=key)
 
 
@@ -221,10 +237,6 @@ def _with_causes(error: MemberStatusError) -> str:
 
 def _is_terminating(message: str) -> bool:
     return any(words in message for words in _TERMINATING_WORDS)
-
-
-def _is_immutable(text: str) -> bool:
-    return any(words in text for words in _IMMUTABLE_WORDS) or _FORBIDDEN_UPDATE in text
 
 
 def _cut(message: str) -> str:

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
-from fedsvc.model.unit import DeletionMode, Resource, Unit, UnitSpec
+from fedsvc.model.handling import handling_of, handling_text
+from fedsvc.model.unit import DeletionMode, ImmutableMode, Resource, Unit, UnitSpec
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.errors import ManifestError, OverrideError, RenderingError
@@ -71,6 +72,7 @@ class Rendered:
     wave: int
     manifest: RenderedManifest | None
     error: tuple[str, str] | None  # reason and message
+    handling: str = ""  # of `fedsvc.model.handling`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,8 @@ class Renderings:
         except (ManifestError, RenderingError) as problem:
             error = ("RenderingFailed", str(problem))
         wave = wave_of(*resource.key.group_kind) if manifest is None else manifest.place
-        return Rendered(key=resource.key, wave=wave, manifest=manifest, error=error)
+        handling = handling_text(handling_of(self.unit.spec.propagation, resource.key, resource.labels))
+        return Rendered(key=resource.key, wave=wave, manifest=manifest, error=error, handling=handling)
 
     def _override_words(self, problem: OverrideError) -> str:
         place = self.override_places[problem.index]
@@ -217,9 +220,13 @@ def with_decision(plan: ClusterPlan, decision_id: str) -> Binding:
 def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, spec: UnitSpec) -> bytes:
     keys = b"".join(renderings.key_of(index, cluster, binding) for index in range(len(renderings.resources)))
     # How works are propagated is kept with them, so a change of it has to reach them too.
-    propagated: list[str] = [spec.propagation.conflict, spec.propagation.drift]
-    if spec.wave_state is not AwaitedState.READY:  # left out, it keeps the keys of works from before there was one
+    propagation = spec.propagation
+    propagated: list[Any] = [propagation.conflict, propagation.drift]
+    # What is left out keeps the keys of works from before it could be said.
+    if spec.wave_state is not AwaitedState.READY:
         propagated.append(spec.wave_state)
+    if propagation.fields or propagation.immutable is not ImmutableMode.FAIL or propagation.migrate:
+        propagated += [repr(propagation.fields), propagation.immutable, list(propagation.migrate)]
     return digest(keys + canonical_json(propagated))
 
 

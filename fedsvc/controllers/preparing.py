@@ -187,7 +187,14 @@ async def _render(
                 digest = rendered.manifest.digest
                 bodies.setdefault(digest, (rendered.key, digest, rendered.manifest.body))
             found.append(
-                DesiredWork(cluster=name, key=rendered.key, wave=rendered.wave, digest=digest, error=rendered.error)
+                DesiredWork(
+                    cluster=name,
+                    key=rendered.key,
+                    wave=rendered.wave,
+                    digest=digest,
+                    error=rendered.error,
+                    handling=rendered.handling,
+                )
             )
             if time.monotonic() - started > _YIELD_SECONDS:
                 await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from fedsvc.controllers.index import Entry, GroupVersionKind
 from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
 from fedsvc.controllers.pacing import Pace
 from fedsvc.controllers.pausing import Pauses
+from fedsvc.controllers.recreating import RECREATING
 from fedsvc.controllers.removing import remove_work
 from fedsvc.controllers.results import ResultWriter, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
@@ -178,6 +179,8 @@ class Propagator:
             self._session.index.put(entry)
         entry.removal = work.removal is not None
         entry.drift = work.drift
+        entry.handling = work.handling
+        entry.unit_uid, entry.unit_name = work.unit_uid, work.unit_name
         return entry
 
     async def _act(self, work: DirtyWork, entry: Entry) -> tuple[WorkResult | None, dict[str, Any] | None]:
@@ -225,16 +228,25 @@ class Propagator:
         entry.state = WorkState.APPLIED
         if done.adopted:
             message = f"took over {work.key}, which existed already"
+            if done.migrated:
+                message += f", with all that {' and '.join(done.migrated)} owned in it"
             self._session.events.normal(work.unit_name, "Adopted", message, cluster=self._session.cluster)
         if entry.corrected_from:
             message = f"put {work.key} back as it should be; {entry.corrected_from} had changed it"
             self._session.events.normal(work.unit_name, "DriftCorrected", message, cluster=self._session.cluster)
             entry.corrected_from = ""
+        if done.recreated or entry.recreating:
+            message = f"made {work.key} anew"
+            self._session.events.normal(work.unit_name, "Recreated", message, cluster=self._session.cluster)
+            entry.recreating = False
         return applied_result(work, entry)
 
     def _failed(self, work: DirtyWork, outcome: Outcome) -> WorkResult:
         if outcome.reason == KIND_NOT_SERVED and self._session.definitions.resource(work.key.gvk) is None:
             self._unserved[work.id] = work.key.gvk
+        entry = self._session.index.get(work.id)
+        if entry is not None and outcome.reason == RECREATING:
+            entry.recreating = True
         metrics.APPLIES.labels(self._session.cluster, outcome.reason).inc()
         if outcome.state in (WorkState.FAILED, WorkState.DRIFTED) or work.attempts == 0:
             text = f"{work.key}: {outcome.message}"

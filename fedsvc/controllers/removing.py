@@ -51,7 +51,7 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
     if live is None:
         return None
     owner = owner_of(live)
-    if not is_managed(live) or owner is None or owner.unit_uid != work.unit_uid:
+    if not is_managed(live) or owner is None or owner.unit_uid not in (work.unit_uid, work.former_unit_uid):
         return None  # somebody took our mark off: hands off
     if work.removal is ObjectDeletion.ORPHAN:
         return await _orphan(session, work, path, live)

@@ -14,7 +14,8 @@ MAX_RETRY_AFTER_SECONDS: Final = 600.0
 """A member may ask for a pause; it may not ask to be forgotten."""
 
 _MAX_TEXT: Final = 2_000  # characters of a member's message that are kept
-_MAX_CAUSES: Final = 50
+_MAX_END: Final = 500  # of these from its end: what is wrong with a value stands behind the value, which may be long
+_MAX_CAUSES: Final = 1_000
 
 
 def parse_object(body: bytes, *, what: str) -> JsonObject:
@@ -118,7 +119,9 @@ def _plain_message(code: int, body: bytes) -> str:
 
 
 def _text(value: Any) -> str:
-    return value[:_MAX_TEXT] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value if len(value) <= _MAX_TEXT else f"{value[: _MAX_TEXT - _MAX_END - 1]}…{value[-_MAX_END:]}"
 
 
 def _shown(body: bytes) -> str:

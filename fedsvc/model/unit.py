@@ -7,7 +7,7 @@ from enum import StrEnum
 from fedsvc.model.cluster import Condition, ObjectDeletion
 from fedsvc.model.dependency import Dependency
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.rendering.overrides import Override
+from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.waves import AwaitedState
 from fedsvc_placement.model import Placement
 
@@ -35,6 +35,30 @@ class DeletionMode(StrEnum):
     ORPHAN = "orphan"
 
 
+class FieldPolicy(StrEnum):
+    """What to do about a field that others write, too."""
+
+    IGNORE = "ignore"  # given to new objects only, and left to others from then on
+    FORCE = "force"  # taken back from whoever changes it
+    FAIL = "fail"  # nothing is written to an object while somebody else owns it with another value
+
+
+class ImmutableMode(StrEnum):
+    """What to do where the template changes what cannot be changed in an object."""
+
+    FAIL = "fail"
+    RECREATE = "recreate"  # once it is confirmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRule:
+    """What to do about a field of some resources, and all below it."""
+
+    path: str  # for `fedsvc.rendering.fieldpaths.parse_field_path`
+    policy: FieldPolicy
+    target: ResourceMatcher = field(default_factory=ResourceMatcher)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propagation:
     """How members are made to hold their work."""
@@ -42,6 +66,10 @@ class Propagation:
     conflict: ConflictMode = ConflictMode.ABORT
     drift: DriftMode = DriftMode.CORRECT
     deletion: DeletionMode = DeletionMode.DELETE
+    fields: tuple[FieldRule, ...] = ()  # of several that name a field the first counts
+    immutable: ImmutableMode = ImmutableMode.FAIL
+    migrate: tuple[str, ...] = ()  # families or field managers whose fields become ours when an object is taken over
+    adopts: tuple[str, ...] = ()  # names of units from which objects are taken that this one names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

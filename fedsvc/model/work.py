@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.handling import PLAIN, Handling
 from fedsvc.model.unit import ConflictMode, DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.waves import AwaitedState
@@ -33,6 +34,7 @@ class DesiredWork:
     digest: bytes | None  # of the rendered manifest; None: could not be rendered
     error: tuple[str, str] | None = None  # reason and message where it could not be rendered
     awaited: AwaitedState | None = None  # how far it must be before the next written wave begins; None: there is none
+    handling: str = ""  # of `fedsvc.model.handling`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,9 @@ class DirtyWork:
     attempts: int
     member_uid: str  # of the object when it was last applied; empty: never was
     applied_digest: bytes | None
+    handling: Handling = PLAIN
+    is_recreation_confirmed: bool = False  # for this very manifest
+    former_unit_uid: str = ""  # of the unit that the object was handed over by, until it is applied for this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,11 @@ _SETS: Final = frozenset({"finalizers"})
 _KEY_DEFAULTS: Final[Mapping[str, str]] = {"protocol": "TCP"}
 
 
+def key_default(name: str) -> str | None:
+    """The value of a key's field where an item leaves it out; None where it has none."""
+    return _KEY_DEFAULTS.get(name)
+
+
 def is_set(field: str) -> bool:
     """Whether a list of this name is a set of scalars, in which order and others' items do not matter."""
     return field in _SETS

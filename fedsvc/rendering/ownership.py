@@ -27,6 +27,7 @@ class DriftedField:
         live: what stands there; None where the field is gone.
         live_absent: True where the field is gone.
         manager: the field manager that owns it now; None where nobody does.
+        written: when that manager last wrote to the object, RFC 3339; empty where it is not known.
     """
 
     path: str
@@ -34,6 +35,7 @@ class DriftedField:
     live: Any
     live_absent: bool
     manager: str | None
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,10 @@ def other_owner(live: Mapping[str, Any], path: str, manager: str = FIELD_MANAGER
 
     Of several the latest writer; a manager of exactly this path goes before all others. None where nobody owns it.
     """
+    return _other_writer(live, path, manager)[0]
+
+
+def _other_writer(live: Mapping[str, Any], path: str, manager: str) -> tuple[str | None, str]:
     best: tuple[bool, str, str] | None = None
     for entry in _entries(live):
         fields = entry.get("fieldsV1")
@@ -76,23 +82,25 @@ def other_owner(live: Mapping[str, Any], path: str, manager: str = FIELD_MANAGER
         if exact or any(_is_below(leaf, path) or _is_below(path, leaf) for leaf in owned):
             candidate = (exact, str(entry.get("time", "")), str(entry.get("manager", "")))
             best = candidate if best is None else max(best, candidate)
-    return None if best is None else best[2]
+    return (None, "") if best is None else (best[2], best[1])
 
 
 def drift_report(desired: Mapping[str, Any], live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> DriftReport:
     """What somebody changed of ours, field by field, and who."""
-    return DriftReport(
-        fields=tuple(
+    fields = []
+    for difference in differences(desired, live):
+        owner, written = _other_writer(live, difference.path, manager)
+        fields.append(
             DriftedField(
                 path=difference.path,
                 desired=difference.desired,
                 live=difference.live,
                 live_absent=difference.live_absent,
-                manager=other_owner(live, difference.path, manager),
+                manager=owner,
+                written=written,
             )
-            for difference in differences(desired, live)
         )
-    )
+    return DriftReport(fields=tuple(fields))
 
 
 def _entries(live: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -242,6 +242,10 @@ work = Table(
     Column("removal", Text),  # ObjectDeletion, set when it is to be removed
     Column("conflict", Text, nullable=False),
     Column("drift", Text, nullable=False),
+    _text("handling"),  # of fedsvc.model.handling; empty: plain
+    Column("recreate_digest", LargeBinary),  # the manifest for which the object may be deleted and made anew
+    Column("former_unit_uid", UUID(as_uuid=False)),  # by which it was handed over; null once it is applied
+    Column("released", Boolean, nullable=False, server_default=text("false")),  # left behind, whatever the unit says
     Column("dirty", Boolean, nullable=False),  # the propagator shall act
     Column("applied_digest", LargeBinary),
     _time("applied_time", nullable=True),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from fedsvc.model.handling import Handling, read_handling
 from fedsvc.model.unit import DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.manifests import opened
@@ -15,7 +16,8 @@ from fedsvc.store.units import key_from_row
 _INDEX: Final = text(
     "SELECT w.id, CAST(w.unit_uid AS text) AS unit_uid, u.namespace AS unit_namespace, u.name AS unit, w.group_, w.version,"
     " w.kind, w.namespace, w.name, w.drift, w.state, w.removal IS NOT NULL AS removal, w.member_uid, w.ownership_digest,"
-    " w.applied_digest, w.drift_report FROM work w JOIN unit u ON u.uid = w.unit_uid WHERE w.cluster = :cluster ORDER BY w.id"
+    " w.applied_digest, w.drift_report, w.handling FROM work w JOIN unit u ON u.uid = w.unit_uid"
+    " WHERE w.cluster = :cluster ORDER BY w.id"
 )
 _APPLIED: Final = text(
     "SELECT w.id, m.digest, m.body, m.key_id FROM work w JOIN manifest m ON m.digest = coalesce(w.applied_digest, w.desired_digest)"
@@ -38,6 +40,7 @@ class IndexedWork:
     ownership_digest: bytes | None
     applied_digest: bytes | None
     drift_report: tuple[dict[str, Any], ...]
+    handling: Handling
 
 
 async def of_cluster(tx: Transaction, cluster: str) -> list[IndexedWork]:
@@ -55,6 +58,7 @@ async def of_cluster(tx: Transaction, cluster: str) -> list[IndexedWork]:
             ownership_digest=row.ownership_digest,
             applied_digest=row.applied_digest,
             drift_report=tuple(row.drift_report),
+            handling=read_handling(row.handling),
         )
         for row in await tx.execute(_INDEX, {"cluster": cluster})
     ]

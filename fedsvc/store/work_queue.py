@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import text
 
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.handling import read_handling
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork, WorkResult
 from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_REMOVE
@@ -44,6 +45,8 @@ _RESULTS = text(
     " applied_time = CASE WHEN r.digest IS NULL THEN work.applied_time ELSE now() END,"
     " member_uid = CASE WHEN r.uid = '' THEN work.member_uid ELSE r.uid END,"
     " ownership_digest = coalesce(r.ownership, work.ownership_digest),"
+    " recreate_digest = CASE WHEN r.digest IS NULL THEN work.recreate_digest END,"
+    " former_unit_uid = CASE WHEN r.digest IS NULL THEN work.former_unit_uid END,"
     " drift_report = CASE WHEN r.digest IS NULL THEN work.drift_report ELSE '[]'::jsonb END,"
     " attempts = CASE WHEN r.digest IS NULL THEN work.attempts + 1 ELSE 0 END,"
     " next_attempt_time = now() + make_interval(secs => coalesce(r.retry, 0)), update_time = now()"
@@ -103,6 +106,9 @@ async def claim_dirty(tx: Transaction, cluster: str, *, limit: int, exclude: Seq
             attempts=row.attempts,
             member_uid=row.member_uid,
             applied_digest=row.applied_digest,
+            handling=read_handling(row.handling),
+            is_recreation_confirmed=row.recreate_digest is not None and row.recreate_digest == row.desired_digest,
+            former_unit_uid="" if row.former_unit_uid is None else str(row.former_unit_uid),
         )
         for row in rows
     ]

@@ -43,30 +43,34 @@ _INPUT: Final = (
     "unnest(CAST(:work_uids AS uuid[]), CAST(:clusters AS text[]), CAST(:groups AS text[]), CAST(:versions AS text[]),"
     " CAST(:kinds AS text[]), CAST(:namespaces AS text[]), CAST(:names AS text[]), CAST(:waves AS smallint[]),"
     " CAST(:digests AS bytea[]), CAST(:conflicts AS text[]), CAST(:drifts AS text[]), CAST(:reasons AS text[]),"
-    " CAST(:messages AS text[]), CAST(:awaited AS text[]))"
+    " CAST(:messages AS text[]), CAST(:awaited AS text[]), CAST(:handlings AS text[]))"
     " AS i (unit_uid, cluster, group_, version, kind, namespace, name, wave, digest, conflict, drift, reason, message,"
-    " awaited)"
+    " awaited, handling)"
 )
 _PUT_WORKS = text(
     "INSERT INTO work (unit_uid, cluster, group_, version, kind, namespace, name, wave, desired_digest, conflict, drift,"
-    " dirty, state, reason, message, awaited)"
+    " dirty, state, reason, message, awaited, handling)"
     " SELECT i.unit_uid, i.cluster, i.group_, i.version, i.kind, i.namespace, i.name, i.wave, i.digest, i.conflict,"
     " i.drift, i.digest IS NOT NULL, CASE WHEN i.digest IS NULL THEN 'Failed' ELSE 'Pending' END, i.reason, i.message,"
-    f" i.awaited FROM {_INPUT} ON CONFLICT (cluster, group_, kind, namespace, name) DO UPDATE SET version = EXCLUDED.version,"
-    " wave = EXCLUDED.wave, awaited = EXCLUDED.awaited, conflict = EXCLUDED.conflict, drift = EXCLUDED.drift, removal = NULL, attempts = 0,"
+    " i.awaited, i.handling"
+    f" FROM {_INPUT} ON CONFLICT (cluster, group_, kind, namespace, name) DO UPDATE SET version = EXCLUDED.version,"
+    " wave = EXCLUDED.wave, awaited = EXCLUDED.awaited, conflict = EXCLUDED.conflict, drift = EXCLUDED.drift,"
+    " removal = NULL, attempts = 0, handling = EXCLUDED.handling, released = FALSE,"
     " desired_digest = coalesce(EXCLUDED.desired_digest, work.applied_digest),"
     " generation = work.generation + 1, next_attempt_time = now(), update_time = now(),"
     " dirty = EXCLUDED.desired_digest IS NOT NULL AND NOT (EXCLUDED.desired_digest IS NOT DISTINCT FROM work.applied_digest"
     "   AND work.removal IS NULL AND work.state = 'Applied' AND work.conflict = EXCLUDED.conflict"
-    "   AND work.drift = EXCLUDED.drift),"
+    "   AND work.drift = EXCLUDED.drift AND work.handling = EXCLUDED.handling),"
     " state = CASE WHEN EXCLUDED.desired_digest IS NULL THEN 'Failed'"
     "   WHEN EXCLUDED.desired_digest IS NOT DISTINCT FROM work.applied_digest AND work.removal IS NULL"
-    "     AND work.state = 'Applied' AND work.conflict = EXCLUDED.conflict AND work.drift = EXCLUDED.drift THEN 'Applied'"
+    "     AND work.state = 'Applied' AND work.conflict = EXCLUDED.conflict AND work.drift = EXCLUDED.drift"
+    "     AND work.handling = EXCLUDED.handling THEN 'Applied'"
     "   ELSE 'Pending' END,"
     " reason = EXCLUDED.reason, message = EXCLUDED.message"
     " WHERE work.unit_uid = EXCLUDED.unit_uid AND (work.removal IS NOT NULL OR work.wave <> EXCLUDED.wave OR work.awaited <> EXCLUDED.awaited"
     " OR work.version <> EXCLUDED.version OR work.desired_digest IS DISTINCT FROM EXCLUDED.desired_digest"
     " OR work.conflict <> EXCLUDED.conflict OR work.drift <> EXCLUDED.drift OR EXCLUDED.reason <> ''"
+    " OR work.handling <> EXCLUDED.handling"
     " OR work.reason IN ('OverrideFailed', 'RenderingFailed')) RETURNING id, CAST(unit_uid AS text) AS unit_uid"
 )
 _OCCUPIED = text(
@@ -83,7 +87,7 @@ _REMOVE_WORKS = text(
     f"  LEFT JOIN {_STAY} ON s.unit_uid = w.unit_uid AND s.cluster = w.cluster"
     f"  LEFT JOIN {_INPUT} ON i.unit_uid = w.unit_uid AND i.cluster = w.cluster AND i.group_ = w.group_"
     "     AND i.kind = w.kind AND i.namespace = w.namespace AND i.name = w.name"
-    "   WHERE w.removal IS DISTINCT FROM coalesce(c.object_deletion, u.removal)"
+    "   WHERE w.removal IS DISTINCT FROM coalesce(c.object_deletion, u.removal) AND NOT w.released"
     "     AND (s.changed IS NULL OR (s.changed AND i.cluster IS NULL))) AS gone"
     " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid"
 )
@@ -194,6 +198,7 @@ def _work_parameters(plans: Sequence[UnitSync]) -> dict[str, list[Any]]:
         "reasons": [work.error[0] if work.error else "" for _, work in works],
         "messages": [work.error[1] if work.error else "" for _, work in works],
         "awaited": ["" if work.awaited is None else work.awaited.value for _, work in works],
+        "handlings": [work.handling for _, work in works],
     }
 
 

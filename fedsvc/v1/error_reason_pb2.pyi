@@ -58,6 +58,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
     ERROR_REASON_NOT_REPLAYABLE: _ErrorReason.ValueType  # 17
     """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
+    ERROR_REASON_NOTHING_TO_CONFIRM: _ErrorReason.ValueType  # 30
+    """There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -98,4 +100,6 @@ ERROR_REASON_NOT_DECIDED: ErrorReason.ValueType  # 16
 """The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
 ERROR_REASON_NOT_REPLAYABLE: ErrorReason.ValueType  # 17
 """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
+ERROR_REASON_NOTHING_TO_CONFIRM: ErrorReason.ValueType  # 30
+"""There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -223,6 +223,8 @@ class DriftedField(_message.Message):
     DESIRED_JSON_FIELD_NUMBER: _builtins.int
     LIVE_JSON_FIELD_NUMBER: _builtins.int
     MANAGER_FIELD_NUMBER: _builtins.int
+    FIRST_SEEN_TIME_FIELD_NUMBER: _builtins.int
+    WRITE_TIME_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Path, for example "spec.replicas"."""
     desired_json: _builtins.str
@@ -231,6 +233,14 @@ class DriftedField(_message.Message):
     """Value in the member, JSON; empty when it is gone. Masked for Secrets."""
     manager: _builtins.str
     """Field manager that owns it now."""
+    @_builtins.property
+    def first_seen_time(self) -> _timestamp_pb2.Timestamp:
+        """When the difference was first seen."""
+
+    @_builtins.property
+    def write_time(self) -> _timestamp_pb2.Timestamp:
+        """When that manager last wrote to the object."""
+
     def __init__(
         self,
         *,
@@ -238,10 +248,12 @@ class DriftedField(_message.Message):
         desired_json: _builtins.str = ...,
         live_json: _builtins.str = ...,
         manager: _builtins.str = ...,
+        first_seen_time: _timestamp_pb2.Timestamp | None = ...,
+        write_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_seen_time", b"first_seen_time", "write_time", b"write_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_json", b"desired_json", "live_json", b"live_json", "manager", b"manager", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_json", b"desired_json", "first_seen_time", b"first_seen_time", "live_json", b"live_json", "manager", b"manager", "path", b"path", "write_time", b"write_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,6 +71,58 @@ AWAITED_STATE_READY: AwaitedState.ValueType  # 2
 """The member holds it, and it is healthy there."""
 Global___AwaitedState: _TypeAlias = AwaitedState  # noqa: Y015
 
+class _FieldPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FieldPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIELD_POLICY_UNSPECIFIED: _FieldPolicy.ValueType  # 0
+    """Not set."""
+    FIELD_POLICY_IGNORE: _FieldPolicy.ValueType  # 1
+    """It is given to new objects only, and left to whoever writes it from then on."""
+    FIELD_POLICY_FORCE: _FieldPolicy.ValueType  # 2
+    """It is taken back from whoever changes it."""
+    FIELD_POLICY_FAIL: _FieldPolicy.ValueType  # 3
+    """Nothing is written to an object while somebody else owns it with another value."""
+
+class FieldPolicy(_FieldPolicy, metaclass=_FieldPolicyEnumTypeWrapper):
+    """FieldPolicy is what to do about a field that others write, too."""
+
+FIELD_POLICY_UNSPECIFIED: FieldPolicy.ValueType  # 0
+"""Not set."""
+FIELD_POLICY_IGNORE: FieldPolicy.ValueType  # 1
+"""It is given to new objects only, and left to whoever writes it from then on."""
+FIELD_POLICY_FORCE: FieldPolicy.ValueType  # 2
+"""It is taken back from whoever changes it."""
+FIELD_POLICY_FAIL: FieldPolicy.ValueType  # 3
+"""Nothing is written to an object while somebody else owns it with another value."""
+Global___FieldPolicy: _TypeAlias = FieldPolicy  # noqa: Y015
+
+class _ImmutableMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImmutableModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImmutableMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMMUTABLE_MODE_UNSPECIFIED: _ImmutableMode.ValueType  # 0
+    """Fail."""
+    IMMUTABLE_MODE_FAIL: _ImmutableMode.ValueType  # 1
+    """Say so, and leave the object as it is."""
+    IMMUTABLE_MODE_RECREATE: _ImmutableMode.ValueType  # 2
+    """Delete the object and make it anew, once that is confirmed: see ConfirmRecreation."""
+
+class ImmutableMode(_ImmutableMode, metaclass=_ImmutableModeEnumTypeWrapper):
+    """ImmutableMode is what to do where the template changes what cannot be changed in an object."""
+
+IMMUTABLE_MODE_UNSPECIFIED: ImmutableMode.ValueType  # 0
+"""Fail."""
+IMMUTABLE_MODE_FAIL: ImmutableMode.ValueType  # 1
+"""Say so, and leave the object as it is."""
+IMMUTABLE_MODE_RECREATE: ImmutableMode.ValueType  # 2
+"""Delete the object and make it anew, once that is confirmed: see ConfirmRecreation."""
+Global___ImmutableMode: _TypeAlias = ImmutableMode  # noqa: Y015
+
 class _ConflictMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -468,26 +520,89 @@ class Propagation(_message.Message):
     CONFLICT_FIELD_NUMBER: _builtins.int
     DRIFT_FIELD_NUMBER: _builtins.int
     DELETION_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    IMMUTABLE_FIELD_NUMBER: _builtins.int
+    MIGRATE_FIELD_NUMBER: _builtins.int
+    ADOPTS_FIELD_NUMBER: _builtins.int
     conflict: Global___ConflictMode.ValueType
     """What to do about an object that is there already and not ours. Unset: abort."""
     drift: Global___DriftMode.ValueType
     """What to do when somebody changes in a member what we own. Unset: correct."""
     deletion: Global___DeletionMode.ValueType
     """What becomes of objects when the unit, a resource or a cluster goes. Unset: delete."""
+    immutable: Global___ImmutableMode.ValueType
+    """What to do where the template changes what cannot be changed in an object. Unset: fail."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldRule]:
+        """What to do about single fields, against the modes above. Of several that name a field the first counts."""
+
+    @_builtins.property
+    def migrate(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose fields become ours when an object is taken over, so that what the template does not name goes: "kubectl" (its
+        client-side apply), "kubefed", "karmada", "argocd", "helm", or the name of a field manager. Needs conflict adopt or
+        overwrite.
+        """
+
+    @_builtins.property
+    def adopts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Units, "namespaces/{namespace}/units/{unit}", from which this one takes the objects that it names itself: they change
+        hands where they are, and are not deleted in between.
+        """
+
     def __init__(
         self,
         *,
         conflict: Global___ConflictMode.ValueType = ...,
         drift: Global___DriftMode.ValueType = ...,
         deletion: Global___DeletionMode.ValueType = ...,
+        fields: _abc.Iterable[Global___FieldRule] | None = ...,
+        immutable: Global___ImmutableMode.ValueType = ...,
+        migrate: _abc.Iterable[_builtins.str] | None = ...,
+        adopts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflict", b"conflict", "deletion", b"deletion", "drift", b"drift"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopts", b"adopts", "conflict", b"conflict", "deletion", b"deletion", "drift", b"drift", "fields", b"fields", "immutable", b"immutable", "migrate", b"migrate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Propagation: _TypeAlias = Propagation  # noqa: Y015
+
+@_typing.final
+class FieldRule(_message.Message):
+    """FieldRule is what to do about a field and all below it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Required. As drift reports write it: "spec.replicas", "spec.template.spec.containers[name=web].image",
+    "metadata.annotations[\\"example.com/note\\"]"; "*" stands for any one field or item.
+    """
+    policy: Global___FieldPolicy.ValueType
+    """Required. What to do."""
+    @_builtins.property
+    def target(self) -> _override_pb2.ResourceMatcher:
+        """Which resources of the unit. Unset: all."""
+
+    def __init__(
+        self,
+        *,
+        target: _override_pb2.ResourceMatcher | None = ...,
+        path: _builtins.str = ...,
+        policy: Global___FieldPolicy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_target", b"_target", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target", b"_target", "path", b"path", "policy", b"policy", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
+
+Global___FieldRule: _TypeAlias = FieldRule  # noqa: Y015
 
 @_typing.final
 class UnitStatus(_message.Message):

@@ -23,6 +23,7 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     common_pb2,
     event_service_pb2_grpc,
+    ownership_service_pb2_grpc,
     placement_pb2,
     placement_service_pb2_grpc,
     policy_service_pb2_grpc,
@@ -59,6 +60,7 @@ class Api:
         self.clusters = cluster_service_pb2_grpc.ClusterServiceStub(channel)
         self.units = unit_service_pb2_grpc.UnitServiceStub(channel)
         self.resources = resource_service_pb2_grpc.ResourceServiceStub(channel)
+        self.ownership = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
         self.placement = placement_service_pb2_grpc.PlacementServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)

@@ -128,9 +128,27 @@ async def test_drift_that_is_only_reported_is_told_and_left_until_it_is_over(
     async def reported() -> Any:
         return (await world.works("web"))[0].drift
 
-    assert await world.until(reported) == ({"path": "data.a", "desired": "1", "live": "2", "manager": "kubectl-edit"},)
+    (row,) = await world.until(reported)
+    assert {name: row[name] for name in ("path", "desired", "live", "manager")} == {
+        "path": "data.a",
+        "desired": "1",
+        "live": "2",
+        "manager": "kubectl-edit",
+    }
+    first_seen = row["first_seen"]
+    assert first_seen
+    assert row["written"]
+
+    await change(world, a="2", b="other")
+    await change(world, a="4")
+
+    async def reported_again() -> Any:
+        (row,) = (await world.works("web"))[0].drift
+        return row if row["live"] == "4" else None
+
+    assert (await world.until(reported_again))["first_seen"] == first_seen
     assert "kubectl-edit" in work.message
-    assert (await world.get("a", PATH))["data"]["a"] == "2"
+    assert (await world.get("a", PATH))["data"]["a"] == "4"
     assert (await world.until_state("web", UnitState.DEGRADED)).clusters[0].state == "Drifted"
 
     await change(world, a="1")

@@ -255,7 +255,9 @@ def _drift(console: Console, work: resource_pb2.Work, indent: str = "") -> None:
     for field in work.drift:
         live = field.live_json or "(gone)"
         by = f" by {field.manager}" if field.manager else ""
-        console.print(f"{indent}drift: {field.path} is {live}{by}, wanted {field.desired_json}")
+        since = words.age(field.first_seen_time, views.utc_now())
+        seen = f" (seen {since} ago)" if since != words.NONE else ""
+        console.print(f"{indent}drift: {field.path} is {live}{by}, wanted {field.desired_json}{seen}")
 
 
 def _events(console: Console, client: Client, wanted: Filter) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
     "rebalance": _command("rebalance", "rebalance", "Place units anew as if everything could move"),
     "apply": _command("apply", "apply", "Apply manifests or fedsvc documents as units and policies"),
+    "recreate": _command("recreate", "recreate", "Let an object be made anew that cannot be changed"),
     "delete": _command("delete", "delete", "Delete units or policies"),
     "status": _command("status", "status", "Show how a unit fares, a line a cluster"),
     "wait": _command("wait", "wait", "Wait until a unit is applied, ready or deleted"),

@@ -16,6 +16,7 @@ from fedsvc_client._calls import Retries
 from fedsvc_client._client import AsyncClient
 from fedsvc_client._clusters import AsyncClusters
 from fedsvc_client._config import Server, load_config
+from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
@@ -154,6 +155,12 @@ class Placement(_Facade):
     update_fleet_settings = wait(AsyncPlacement.update_fleet_settings)
 
 
+class Ownership(_Facade):
+    """Whose objects in members are."""
+
+    confirm_recreation = wait(AsyncOwnership.confirm_recreation)
+
+
 class Events(_Facade):
     """What happened."""
 
@@ -218,6 +225,7 @@ class Client:
         self.works = Works(inner.works)
         self.policies = Policies(inner.policies)
         self.placement = Placement(inner.placement)
+        self.ownership = Ownership(inner.ownership)
         self.events = Events(inner.events)
         self.server = ServerInfo(inner.server)
 

@@ -17,7 +17,7 @@ def override_message(override: Override) -> override_pb2.Override:
     everything = override.target == ResourceMatcher()
     return override_pb2.Override(
         clusters=None if everywhere else matcher_message(override.clusters),
-        target=None if everything else _target_message(override.target),
+        target=None if everything else target_message(override.target),
         images=[
             override_pb2.ImageOverride(
                 name=image.name, new_name=image.new_name, new_tag=image.new_tag, digest=image.digest
@@ -41,7 +41,7 @@ def read_override(message: override_pb2.Override, path: str, problems: Problems)
     """An override of protobuf."""
     return Override(
         clusters=read_matcher(message.clusters) if message.HasField("clusters") else ClusterMatcher(),
-        target=_read_target(message.target) if message.HasField("target") else ResourceMatcher(),
+        target=read_target(message.target) if message.HasField("target") else ResourceMatcher(),
         images=tuple(
             ImageOverride(name=image.name, new_name=image.new_name, new_tag=image.new_tag, digest=image.digest)
             for image in message.images
@@ -55,7 +55,8 @@ def read_override(message: override_pb2.Override, path: str, problems: Problems)
     )
 
 
-def _target_message(target: ResourceMatcher) -> override_pb2.ResourceMatcher:
+def target_message(target: ResourceMatcher) -> override_pb2.ResourceMatcher:
+    """A matcher of resources as protobuf."""
     return override_pb2.ResourceMatcher(
         api_version=target.api_version or "",
         kind=target.kind or "",
@@ -65,7 +66,8 @@ def _target_message(target: ResourceMatcher) -> override_pb2.ResourceMatcher:
     )
 
 
-def _read_target(message: override_pb2.ResourceMatcher) -> ResourceMatcher:
+def read_target(message: override_pb2.ResourceMatcher) -> ResourceMatcher:
+    """A matcher of resources of protobuf."""
     # Protobuf cannot tell an empty text from an absent one: both mean any.
     return ResourceMatcher(
         api_version=message.api_version or None,

@@ -7,14 +7,11 @@ from fedsvc.api.convert.common import condition_message, inverted, read_enum, re
 from fedsvc.api.convert.masking import shown_manifest
 from fedsvc.api.convert.override import override_message, read_override
 from fedsvc.api.convert.placement import placement_message, read_placement
+from fedsvc.api.convert.propagation import propagation_message, read_propagation
 from fedsvc.api.limits import MAX_UNIT_DEPENDENCIES, MAX_UNIT_OVERRIDES
 from fedsvc.api.problems import Problems
 from fedsvc.model.dependency import Dependency, DependencyScope
 from fedsvc.model.unit import (
-    ConflictMode,
-    DeletionMode,
-    DriftMode,
-    Propagation,
     Resource,
     Unit,
     UnitClusterStatus,
@@ -25,20 +22,6 @@ from fedsvc.model.unit import (
 from fedsvc.rendering.waves import AwaitedState
 from fedsvc.v1 import common_pb2, unit_pb2
 
-_CONFLICTS: Final = {
-    ConflictMode.ABORT: unit_pb2.CONFLICT_MODE_ABORT,
-    ConflictMode.ADOPT: unit_pb2.CONFLICT_MODE_ADOPT,
-    ConflictMode.OVERWRITE: unit_pb2.CONFLICT_MODE_OVERWRITE,
-}
-_DRIFTS: Final = {
-    DriftMode.CORRECT: unit_pb2.DRIFT_MODE_CORRECT,
-    DriftMode.IF_NOT_DRIFTED: unit_pb2.DRIFT_MODE_IF_NOT_DRIFTED,
-    DriftMode.REPORT: unit_pb2.DRIFT_MODE_REPORT,
-}
-_DELETIONS: Final = {
-    DeletionMode.DELETE: unit_pb2.DELETION_MODE_DELETE,
-    DeletionMode.ORPHAN: unit_pb2.DELETION_MODE_ORPHAN,
-}
 _AWAITED: Final = {
     AwaitedState.APPLIED: unit_pb2.AWAITED_STATE_APPLIED,
     AwaitedState.READY: unit_pb2.AWAITED_STATE_READY,
@@ -49,9 +32,6 @@ _SCOPES: Final = {
     DependencyScope.EVERYWHERE: unit_pb2.DEPENDENCY_SCOPE_EVERYWHERE,
 }
 _READ_SCOPES: Final = {unit_pb2.DEPENDENCY_SCOPE_UNSPECIFIED: DependencyScope.SAME_CLUSTER, **inverted(_SCOPES)}
-_READ_CONFLICTS: Final = {unit_pb2.CONFLICT_MODE_UNSPECIFIED: ConflictMode.ABORT, **inverted(_CONFLICTS)}
-_READ_DRIFTS: Final = {unit_pb2.DRIFT_MODE_UNSPECIFIED: DriftMode.CORRECT, **inverted(_DRIFTS)}
-_READ_DELETIONS: Final = {unit_pb2.DELETION_MODE_UNSPECIFIED: DeletionMode.DELETE, **inverted(_DELETIONS)}
 _STATES: Final = {
     UnitState.PENDING: unit_pb2.UNIT_STATE_PENDING,
     UnitState.UNPLACED: unit_pb2.UNIT_STATE_UNPLACED,
@@ -116,7 +96,7 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
         overrides=tuple(
             read_override(override, f"{path}.overrides[{index}]", problems) for index, override in enumerate(overrides)
         ),
-        propagation=_read_propagation(message.propagation, f"{path}.propagation", problems),
+        propagation=read_propagation(message.propagation, f"{path}.propagation", problems),
         depends_on=_read_dependencies(message.depends_on, f"{path}.depends_on", problems),
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
     )
@@ -128,11 +108,7 @@ def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Uni
         placement_policy=spec.placement_policy,
         override_policies=spec.override_policies,
         overrides=[override_message(override) for override in spec.overrides],
-        propagation=unit_pb2.Propagation(
-            conflict=_CONFLICTS[spec.propagation.conflict],
-            drift=_DRIFTS[spec.propagation.drift],
-            deletion=_DELETIONS[spec.propagation.deletion],
-        ),
+        propagation=propagation_message(spec.propagation),
         resources=[manifest_message(resource) for resource in resources],
         depends_on=[
             unit_pb2.UnitDependency(
@@ -157,14 +133,6 @@ def _read_dependencies(
             where=read_enum(message.where, _READ_SCOPES, f"{path}[{index}].where", problems),
         )
         for index, message in enumerate(messages)
-    )
-
-
-def _read_propagation(message: unit_pb2.Propagation, path: str, problems: Problems) -> Propagation:
-    return Propagation(
-        conflict=read_enum(message.conflict, _READ_CONFLICTS, f"{path}.conflict", problems),
-        drift=read_enum(message.drift, _READ_DRIFTS, f"{path}.drift", problems),
-        deletion=read_enum(message.deletion, _READ_DELETIONS, f"{path}.deletion", problems),
     )
 
 

@@ -1,6 +1,9 @@
 """Works and federated resources as protobuf; both are output only."""
 
 from collections.abc import Mapping
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from fedsvc.api.convert.common import ref_message, timestamp
 from fedsvc.api.convert.masking import shown_value
@@ -41,6 +44,8 @@ def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
                 desired_json=shown_value(work.key, entry.get("desired")),
                 live_json=shown_value(work.key, entry.get("live")),
                 manager=str(entry.get("manager", "")),
+                first_seen_time=_moment(entry.get("first_seen")),
+                write_time=_moment(entry.get("written")),
             )
             for entry in work.drift
         ],
@@ -48,6 +53,15 @@ def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
         silence_reason="" if silence is None else silence.reason,
         last_heard_time=timestamp(None if silence is None else silence.last_heard_time),
     )
+
+
+def _moment(text: str | None) -> Timestamp | None:
+    if not text:
+        return None
+    try:
+        return timestamp(datetime.fromisoformat(text))
+    except ValueError:
+        return None  # a member wrote it
 
 
 def resource_message(stored: StoredResource, silences: Mapping[str, Silence]) -> resource_pb2.FederatedResource:

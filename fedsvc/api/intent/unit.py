@@ -12,6 +12,7 @@ from fedsvc.api.intent.manifests import Scopes, Templates, check_sizes, read_tem
 from fedsvc.api.intent.metadata import check_annotations, check_labels
 from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replicas, unknown_clusters
 from fedsvc.api.intent.placement import check_placement, decision_warnings
+from fedsvc.api.intent.propagation import check_propagation
 from fedsvc.api.intent.trial import try_overrides
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import UnitName, parse_unit
@@ -95,6 +96,7 @@ async def read_unit(message: unit_pb2.Unit, served: Scopes) -> UnitIntent:
 
     templates = await asyncio.to_thread(read) if size > _THREAD_BYTES else read()
     warnings = [*templates.warnings, *_check_overrides(spec, templates, problems)]
+    warnings += check_propagation(spec.propagation, name, templates.templates, "unit.spec.propagation", problems)
     problems.refuse()
     return UnitIntent(
         name=name,

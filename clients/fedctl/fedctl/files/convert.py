@@ -24,6 +24,8 @@ _KEBAB = frozenset(
         "DeletionMode",
         "DependencyScope",
         "DriftMode",
+        "FieldPolicy",
+        "ImmutableMode",
         "ObjectDeletion",
         "Topology",
     )

@@ -1,0 +1,46 @@
+from collections.abc import Sequence
+
+from fedsvc.v1 import common_pb2, ownership_service_pb2, ownership_service_pb2_grpc
+from fedsvc_client import names
+from fedsvc_client._calls import DEADLINE_SECONDS, Caller, new_request_id
+
+
+class AsyncOwnership:
+    """Whose objects in members are."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._stub = ownership_service_pb2_grpc.OwnershipServiceStub(caller.channel)
+
+    async def confirm_recreation(
+        self,
+        unit: str,
+        ref: common_pb2.ManifestRef,
+        *,
+        revision: int,
+        clusters: Sequence[str] = (),
+        validate_only: bool = False,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> ownership_service_pb2.ConfirmRecreationResponse:
+        """Let an object be deleted and made anew whose template changes what cannot be changed.
+
+        Args:
+            unit: Its name, or "namespace/unit".
+            ref: The resource.
+            revision: The revision of the unit that is confirmed.
+            clusters: Where; empty: wherever it waits for that.
+            validate_only: Whether to check only.
+            timeout_seconds: How long the call may take.
+
+        Raises:
+            PreconditionError: It does not wait for that, or the unit is at another revision.
+        """
+        request = ownership_service_pb2.ConfirmRecreationRequest(
+            name=names.unit_name(unit),
+            ref=ref,
+            revision=revision,
+            clusters=clusters,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        return await self._caller.call(self._stub.ConfirmRecreation, request, timeout_seconds=timeout_seconds)
