@@ -31,7 +31,7 @@ _log = structlog.get_logger("fedsvc.api")
 # Whoever asks whether the service lives cannot be asked for a token: kubelets and load balancers have none.
 _OPEN_SERVICES: Final = ("grpc.health.v1.Health",)
 # Reads are many and change nothing: they are logged only where they fail.
-_QUIET: Final = ("Get", "List", "Watch", "ServerReflectionInfo")
+_QUIET: Final = ("Get", "List", "Read", "Watch", "ServerReflectionInfo")
 _DECIDING: Final = ("SimulatePlacement", "RebalanceUnits")
 _FAULTS: Final = (code_pb2.INTERNAL, code_pb2.UNKNOWN)
 

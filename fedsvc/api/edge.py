@@ -18,6 +18,7 @@ from fedsvc.api.health import PROBE_SECONDS, Health
 from fedsvc.api.limits import MAX_MESSAGE_BYTES
 from fedsvc.api.services.clusters import ClusterServicer
 from fedsvc.api.services.events import EventServicer
+from fedsvc.api.services.members import MemberServicer
 from fedsvc.api.services.ownership import OwnershipServicer
 from fedsvc.api.services.placement import PlacementServicer
 from fedsvc.api.services.policies import PolicyServicer
@@ -26,6 +27,7 @@ from fedsvc.api.services.server_info import ServerServicer
 from fedsvc.api.services.units import UnitServicer
 from fedsvc.api.services.watch import MAX_PENDING, WatchServicer
 from fedsvc.errors import ConfigurationError, UnauthenticatedError
+from fedsvc.members.registry import Members
 from fedsvc.store import tokens
 from fedsvc.store.store import Store
 from fedsvc.v1 import (
@@ -33,6 +35,8 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    member_service_pb2,
+    member_service_pb2_grpc,
     ownership_service_pb2,
     ownership_service_pb2_grpc,
     placement_service_pb2,
@@ -55,6 +59,7 @@ SERVICES: Final = tuple(
         cluster_service_pb2,
         event_service_pb2,
         ownership_service_pb2,
+        member_service_pb2,
         placement_service_pb2,
         policy_service_pb2,
         resource_service_pb2,
@@ -112,6 +117,8 @@ class Edge:
         self._server = aio.server(interceptors=[self._interceptor], options=_OPTIONS)
         self._health = Health(SERVICES, store.ping, probe_seconds=settings.health_probe_seconds)
         self.ready = False
+        # Connections of the API's own: what people look at holds up no propagation, and the other way round.
+        self._members = Members()
         server = self._server
         cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(store), server)
         unit_service_pb2_grpc.add_UnitServiceServicer_to_server(UnitServicer(store), server)
@@ -119,6 +126,7 @@ class Edge:
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(store), server)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(PlacementServicer(store), server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
+        member_service_pb2_grpc.add_MemberServiceServicer_to_server(MemberServicer(store, self._members), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,
@@ -162,6 +170,7 @@ class Edge:
         await self._health.drain()
         self._interceptor.drain()
         await self._server.stop(grace_seconds)
+        await self._members.close()
 
 
 def _why_not(address: str) -> OSError | ConfigurationError | None:

@@ -27,6 +27,11 @@ _WATCH_SLACK_SECONDS: Final = 20.0
 
 _READ: Final = {"Accept": "application/json"}
 _READ_PACKED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+_READ_ANY: Final = {"Accept": "application/json, */*"}
+_READ_METADATA: Final = {
+    "Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+    "Accept-Encoding": "gzip",
+}
 _APPLY: Final = {"Accept": "application/json", "Content-Type": "application/apply-patch+yaml"}
 _WRITE: Final = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -134,16 +139,23 @@ class MemberClient:
         return await self._call("DELETE", path, _WRITE, orjson.dumps(options))
 
     async def list_pages(
-        self, path: str, params: Mapping[str, str] | None = None, *, page_size: int = PAGE_SIZE
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        page_size: int = PAGE_SIZE,
+        metadata_only: bool = False,
     ) -> AsyncIterator[JsonObject]:
         """GET a list page by page; each page is a list object with "items" and "metadata".
+
+        With `metadata_only` the items have no more than that (PartialObjectMetadata, since Kubernetes 1.15).
 
         The resource version of the pages (equal in all) is where a watch goes on without a gap. MemberStatusError of
         code 410 means that the list took too long: begin again.
         """
         query = {**(params or {}), "limit": str(page_size)}
         while True:
-            page = await self._call("GET", _with(path, query), _READ_PACKED)
+            page = await self._call("GET", _with(path, query), _READ_METADATA if metadata_only else _READ_PACKED)
             yield page
             metadata = page.get("metadata")
             token = metadata.get("continue") if isinstance(metadata, dict) else None
@@ -184,6 +196,29 @@ class MemberClient:
                 for line in splitter.feed(piece):
                     yield parse_event(line)
             splitter.end()
+
+    async def stream(
+        self, path: str, params: Mapping[str, str] | None = None, *, begin_seconds: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of an answer that goes on for as long as it likes, in pieces as they come; logs are such.
+
+        Args:
+            path: what to GET.
+            params: its query.
+            begin_seconds: how long the answer may take to begin; None: for ever, since what is followed may be quiet.
+
+        A vanished peer is noticed by the kept-alive socket. Close the iterator (`contextlib.aclosing`) to end it.
+        """
+        async with self._transport.stream(
+            _with(path, params), headers=_READ_ANY, begin_seconds=begin_seconds, deadline=stream_timeout(None)
+        ) as response:
+            if response.status not in (200, 204):  # 204: the log of a pod that has no node yet
+                async with asyncio.timeout(self._deadline.total):
+                    body = await read_body(response, max_bytes=1024 * 1024, what=f"GET {path}")
+                _refuse_redirect(response.status, f"GET {path}")
+                raise _status(response.status, body, response.headers.get("Retry-After"), "GET", path)
+            async for piece in response.content.iter_any():
+                yield piece
 
     async def raw_get(
         self, path: str, *, accept: str = "application/json", etag: str = "", timeout_seconds: float | None = None

@@ -222,6 +222,6 @@ def timeout_of(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
 
 
-def stream_timeout(idle_seconds: float) -> aiohttp.ClientTimeout:
-    """The deadlines of a stream: for connecting, and between two pieces."""
+def stream_timeout(idle_seconds: float | None) -> aiohttp.ClientTimeout:
+    """The deadlines of a stream: for connecting, and between two pieces (None: none)."""
     return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=idle_seconds)

@@ -11,6 +11,7 @@ from fedsvc.simulator.controllers.common import condition_is
 from fedsvc.simulator.controllers.runner import Controllers
 from fedsvc.simulator.faults import FaultGate, Faults
 from fedsvc.simulator.kinds import BUILTIN, Kind, KindKey, custom_kind
+from fedsvc.simulator.logs import ContainerLogs
 from fedsvc.simulator.registry import CONTROLLER_MANAGER, Registry, Write
 from fedsvc.simulator.spec import Options, SimulatedClusterSpec
 from fedsvc.simulator.store import Event, Store
@@ -36,6 +37,7 @@ class SimulatedCluster:
         self.gate = FaultGate()
         self.kinds: dict[KindKey, Kind] = dict(_BUILTIN)
         self.kinds_revision = 0  # changes whenever discovery does
+        self.logs = ContainerLogs()
         self.store = Store(history=options.history_limit)
         self.registry = Registry(self.store, self.kinds.get, self.now)
         saved = snapshot or {}
@@ -91,6 +93,15 @@ class SimulatedCluster:
         """Make all service-account tokens given so far invalid; new ones are good."""
         self.authority.revoke()
         self.store.close_watchers()
+
+    def say(self, namespace: str, pod: str, text: str, *, container: str = "") -> None:
+        """Let a container of a pod (the first, unless named) write a line to its log.
+
+        Raises:
+            ApiError: 404 where there is no such pod.
+        """
+        found = self.registry.read(self.kind(("", "pods")), namespace, pod)
+        self.logs.say(found.uid, container or found.spec["containers"][0]["name"], text, self.now())
 
     def now(self) -> dt.datetime:
         """The time by this cluster's clock."""

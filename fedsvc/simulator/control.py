@@ -7,6 +7,7 @@ PUT    /_simulator/clusters/NAME/faults        set all of it
 DELETE /_simulator/clusters/NAME/faults        heal
 PATCH, PUT, DELETE /_simulator/regions/REGION/faults   the same for every cluster of a region
 POST   /_simulator/clusters/NAME/drop-watches | forget-history | revoke-tokens
+POST   /_simulator/clusters/NAME/say           a line for the log of a pod (JSON: namespace, pod, container, text)
 """
 
 import dataclasses
@@ -41,6 +42,8 @@ async def serve_control(simulator: "Simulator", request: web.BaseRequest, path: 
     try:
         if what == "faults":
             return await _serve_faults(request, chosen)
+        if what == "say" and request.method == "POST":
+            return await _say(request, chosen)
         return _act(request, chosen, what)
     except ApiError as error:
         return failure(error)
@@ -60,6 +63,17 @@ async def _serve_faults(request: web.BaseRequest, chosen: list[SimulatedCluster]
             cluster.inject(Faults())
     elif request.method != "GET":
         return text("405 method not allowed\n", 405)
+    return answer({"clusters": [_summary(cluster) for cluster in chosen]})
+
+
+async def _say(request: web.BaseRequest, chosen: list[SimulatedCluster]) -> web.StreamResponse:
+    document = await read_document(request)
+    said = document if isinstance(document, dict) else {}
+    known = {name: said.get(name, "") for name in ("namespace", "pod", "container", "text")}
+    if not all(isinstance(value, str) for value in known.values()) or not known["namespace"] or not known["pod"]:
+        raise bad_request("write an object with the strings namespace, pod, text and, where it is meant, container")
+    for cluster in chosen:
+        cluster.say(known["namespace"], known["pod"], known["text"], container=known["container"])
     return answer({"clusters": [_summary(cluster) for cluster in chosen]})
 
 

@@ -13,6 +13,7 @@ from fedsvc.simulator.discovery import serves
 from fedsvc.simulator.filters import read_filter
 from fedsvc.simulator.kinds import REVIEWS, Kind
 from fedsvc.simulator.lists import encode_list, list_objects
+from fedsvc.simulator.logs import serve_log
 from fedsvc.simulator.patches import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -327,6 +328,11 @@ async def _serve_subresource(call: Call) -> web.StreamResponse:
     if name == "scale":
         return await _serve_scale(call)
     stored = call.stored()
+    if name == "log" and method == "GET":
+        store, uid = call.cluster.store, stored.uid
+        return await serve_log(
+            call.cluster.logs, call.request, stored, lambda: store.by_uid(uid) is not None, call.cluster.now()
+        )
     if name == "token" and method == "POST":
         return answer(subresources.request_token(call.cluster, stored, await read_document(call.request)), 201)
     if name == "eviction" and method == "POST":

@@ -99,7 +99,7 @@ BUILTIN: tuple[Kind, ...] = (
     _kind("", "v1", "nodes", "Node", short="no", cluster=True, status=True),
     _kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", short="pvc", status=True),
     _kind("", "v1", "persistentvolumes", "PersistentVolume", short="pv", cluster=True, status=True),
-    _kind("", "v1", "pods", "Pod", short="po", status=True, more=("eviction",), everywhere=True),
+    _kind("", "v1", "pods", "Pod", short="po", status=True, more=("eviction", "log"), everywhere=True),
     _kind(
         "",
         "v1",

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     CONFLICT = 4
     TIMED_OUT = 5
     UNREACHABLE = 6
+    INCOMPLETE = 7  # some clusters did not answer
     INTERRUPTED = 130  # by Ctrl-C: 128 and the number of SIGINT, as shells have it
 
 

@@ -35,6 +35,8 @@ EVENT = Kind(plural="events", singular="event", short=("ev",), document="Event",
 
 KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, FLEET_SETTINGS, EVENT)
 
+_POD_NAMES = ("pods", "pod", "po")  # read from members, and no kind of the server's
+
 _BY_NAME = {name: kind for kind in KINDS for name in (kind.plural, kind.singular, *kind.short)}
 
 
@@ -53,6 +55,21 @@ def find_kind(text: str, allowed: tuple[Kind, ...] = KINDS) -> Kind:
     near = difflib.get_close_matches(text.lower(), _BY_NAME, n=1, cutoff=0.6)
     meant = f"; did you mean {_BY_NAME[near[0]].plural}?" if near and _BY_NAME[near[0]] in allowed else "."
     raise UsageFailure(f"there is no kind {text!r}{meant} There are: {', '.join(names)}")
+
+
+def pods_wanted(words: tuple[str, ...]) -> str | None:
+    """Return whose pods are asked for: the unit, empty: of none by name; None where it is not pods that are asked for.
+
+    Raises:
+        UsageFailure: Several units are named.
+    """
+    front, slash, named = words[0].partition("/") if words else ("", "", "")
+    if front.lower() not in _POD_NAMES:
+        return None
+    units = [named] if slash else [word.removeprefix("unit/").removeprefix("units/") for word in words[1:]]
+    if slash or len(units) > 1:
+        raise UsageFailure("pods are asked for by one unit:  fedctl get pods UNIT")
+    return units[0] if units else ""
 
 
 def parts(kind: Kind, name: str) -> tuple[Kind, ...]:

@@ -18,7 +18,7 @@ def _command(module: str, attribute: str, summary: str) -> LazyCommand:
 
 
 COMMANDS = {
-    "get": _command("get", "get", "Show clusters, units, resources, works, policies or events"),
+    "get": _command("get", "get", "Show clusters, units, resources, works, policies, events or pods"),
     "describe": _command("describe", "describe", "Show everything about one object, and why it is as it is"),
     "explain": _command("explain", "explain", "Say why a unit is where it is, and why not elsewhere"),
     "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
@@ -27,6 +27,8 @@ COMMANDS = {
     "recreate": _command("recreate", "recreate", "Let an object be made anew that cannot be changed"),
     "delete": _command("delete", "delete", "Delete units or policies"),
     "status": _command("status", "status", "Show how a unit fares, a line a cluster"),
+    "events": _command("events", "events", "Show what happened to a unit, here and in its clusters"),
+    "logs": _command("logs", "logs", "Print the logs of a unit's pods on all its clusters"),
     "wait": _command("wait", "wait", "Wait until a unit is applied, ready or deleted"),
     "watch": _command("watch", "watch", "Follow changes as they happen"),
     "join": _command("join", "join", "Make a Kubernetes cluster a member"),
@@ -53,7 +55,8 @@ Examples:
 
 \b
 Exit codes:
-  0 done   1 failed   2 usage   3 not found   4 conflict   5 timed out   6 unreachable   130 interrupted
+  0 done   1 failed   2 usage   3 not found   4 conflict   5 timed out   6 unreachable
+  7 some clusters did not answer   130 interrupted
 
 \b
 Which server: --server or FEDCTL_SERVER, else --config or FEDCTL_CONFIG, else ~/.config/fedctl/config.yaml.

@@ -84,6 +84,8 @@ def _observed(resource: resource_pb2.FederatedResource) -> str:
     if "generation" not in status:
         return ""
     seen = status.get("observedGeneration") == status["generation"]
+    if resource.silent_clusters:
+        return f", revision {status['generation']} not known to be observed by all"
     return f", revision {status['generation']} {'observed by all' if seen else 'not observed by all yet'}"
 
 

@@ -6,7 +6,7 @@ One loop serves all blocking clients of a process, because grpc wants no more th
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from fedsvc_client._calls import Retries
 from fedsvc_client._client import AsyncClient
 from fedsvc_client._clusters import AsyncClusters
 from fedsvc_client._config import Server, load_config
+from fedsvc_client._members import AsyncMembers
 from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
@@ -76,18 +77,26 @@ class each(Generic[P, R]):  # noqa: N801 - it is used like a function, in place 
     def __get__(self, instance: _Facade, owner: type[_Facade]) -> Callable[P, Iterator[R]]:
         def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
             items = self._method(instance.inner, *args, **kwargs)
-            while True:
-                try:
-                    item = _run(_next(items))
-                except StopAsyncIteration:
-                    return
-                yield item
+            try:
+                while True:
+                    try:
+                        item = _run(_next(items))
+                    except StopAsyncIteration:
+                        return
+                    yield item
+            finally:  # whoever stops half-way ends the call with it
+                if isinstance(items, AsyncGenerator):
+                    _run(_close(items))
 
         return call
 
 
 async def _next(items: AsyncIterator[R]) -> R:
     return await anext(items)
+
+
+async def _close(items: AsyncGenerator[Any, None]) -> None:
+    await items.aclose()
 
 
 class Clusters(_Facade):
@@ -168,6 +177,14 @@ class Events(_Facade):
     list = each(AsyncEvents.list)
 
 
+class Members(_Facade):
+    """What members say when they are asked."""
+
+    pods = each(AsyncMembers.pods)
+    events = each(AsyncMembers.events)
+    logs = each(AsyncMembers.logs)
+
+
 class ServerInfo(_Facade):
     """The server itself."""
 
@@ -227,6 +244,7 @@ class Client:
         self.placement = Placement(inner.placement)
         self.ownership = Ownership(inner.ownership)
         self.events = Events(inner.events)
+        self.members = Members(inner.members)
         self.server = ServerInfo(inner.server)
 
     @classmethod

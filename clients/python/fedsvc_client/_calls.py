@@ -82,6 +82,23 @@ class Caller:
                     raise failure from error
                 await asyncio.sleep(delay)
 
+    async def stream(self, method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> AsyncIterator[R]:
+        """Yield what a streaming call answers, until it ends; closing the iterator cancels the call.
+
+        The server bounds how long it takes; a connection that is gone is noticed by its keepalive.
+
+        Raises:
+            FedsvcError: It failed.
+        """
+        call = method(request, metadata=self.metadata)
+        try:
+            async for response in call:
+                yield response
+        except aio.AioRpcError as error:
+            raise error_from_call(error, self.address) from error
+        finally:
+            call.cancel()
+
 
 async def pages(fetch: Callable[[str], Awaitable[P]], items: Callable[[P], Iterable[T]]) -> AsyncIterator[T]:
     """Yield what all pages of a list hold, fetching each when it is needed.

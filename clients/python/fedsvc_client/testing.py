@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 from fedsvc.v1 import (
     cluster_service_pb2,
     event_service_pb2,
+    member_service_pb2,
     ownership_service_pb2,
     placement_service_pb2,
     policy_service_pb2,
@@ -36,6 +37,7 @@ _FILES = (
     cluster_service_pb2,
     event_service_pb2,
     ownership_service_pb2,
+    member_service_pb2,
     placement_service_pb2,
     policy_service_pb2,
     resource_service_pb2,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fedsvc.simulator.controllers.common import can_start, with_condition
+from fedsvc.simulator.controllers.recording import record
 from fedsvc.simulator.controllers.scheduling import FINISHED
 from fedsvc.simulator.store import Body, Stored
 
@@ -33,6 +34,10 @@ def _schedule(controllers: "Controllers", pod: Stored) -> None:
         controllers.nodes.pending[pod.uid] = None
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
         status["conditions"] = with_condition(list(pod.status.get("conditions") or ()), condition, now)
+        if status != pod.status:
+            record(
+                controllers, pod, reason="FailedScheduling", message=message, source="default-scheduler", warning=True
+            )
         _store(controllers, pod, {"status": status})
         return
     condition = {"type": "PodScheduled", "status": "True"}
@@ -79,6 +84,15 @@ def _pull(controllers: "Controllers", pod: Stored) -> None:
     if starts and delay <= 0:  # one step instead of two: most pods of a test or a benchmark
         _store(controllers, pod, {"status": _running(controllers, status)})
         return
+    for container in () if starts else containers:
+        record(
+            controllers,
+            pod,
+            reason="BackOff",
+            message=container["state"]["waiting"]["message"],
+            source="kubelet",
+            warning=True,
+        )
     _store(controllers, pod, {"status": status}, quiet=starts)
     if starts:
         controllers.after(delay, "pod", pod.uid)

@@ -14,6 +14,7 @@ from fedsvc.simulator.controllers.common import (
     template_hash,
     with_condition,
 )
+from fedsvc.simulator.controllers.recording import record
 from fedsvc.simulator.registry import Deletion
 from fedsvc.simulator.store import Body, Stored
 
@@ -97,7 +98,10 @@ def _make_replica_set(
         },
     }
     write = controllers.cluster.controller_write()
-    return controllers.registry.create(kind, "v1", deployment.namespace, document, write)
+    made = controllers.registry.create(kind, "v1", deployment.namespace, document, write)
+    message = f"Scaled up replica set {name} to {replicas}"
+    record(controllers, deployment, reason="ScalingReplicaSet", message=message, source="deployment-controller")
+    return made
 
 
 def _scale(controllers: "Controllers", replica_set: Stored, replicas: int) -> Stored:

@@ -233,7 +233,7 @@ def test_the_status_of_a_resource_has_each_clusters_value_and_the_sum(
 ) -> None:
     result = fedctl("status", "shop", "--resource", name)
     assert lines(result) == [
-        "apps/v1 Deployment default/web: Healthy, applied on 2 of 2 clusters, revision 4 not observed by all yet",
+        "apps/v1 Deployment default/web: Healthy, applied on 2 of 2 clusters, revision 4 not known to be observed by all",
         "",
         "CLUSTER   STATE      HEALTH     REPLICAS   READY REPLICAS",
         "eu-1      Applied    Healthy    3          3",

@@ -6,11 +6,13 @@ Where the two differ, the simulator is wrong.
 import itertools
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from fedsvc.members.client import MemberClient
+from fedsvc.model.cluster import Connection, Credential
 from fedsvc.simulator import Options, SimulatedClusterSpec, Simulator, Timing
 from fedsvc.testing.control_plane import ASSETS_VARIABLE, ControlPlane, find_assets
 from fedsvc.testing.members import Member
@@ -73,3 +75,27 @@ async def namespace(member: Member) -> str:
     name = f"conformance-{next(_numbers)}"
     (await member.post("/api/v1/namespaces", {"metadata": {"name": name}})).expect(201)
     return name
+
+
+@pytest.fixture
+def client_of(member: Member) -> Callable[[str], MemberClient]:
+    """A client of the member that shows a token."""
+
+    def make(token: str) -> MemberClient:
+        context = member.ssl_context
+        authorities = [] if context is None else context.get_ca_certs(binary_form=True)
+        connection = Connection(
+            endpoint=member.server,
+            insecure_skip_tls_verify=not authorities,  # the real one makes a certificate of its own at each start
+            ca_pem="".join(ssl.DER_cert_to_PEM_cert(der) for der in authorities).encode(),
+            credential=Credential(token=token),
+        )
+        return MemberClient(connection, name="member")
+
+    return make
+
+
+@pytest.fixture
+async def client(member: Member, client_of: Callable[[str], MemberClient]) -> AsyncIterator[MemberClient]:
+    async with client_of(member.token) as made:
+        yield made

@@ -1,8 +1,7 @@
 """What nodes offer and pods take, read from members of both kinds."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,30 +9,11 @@ import pytest
 
 from fedsvc.members.client import MemberClient
 from fedsvc.members.room import NodeSummary, RoomReading, read_room
-from fedsvc.model.cluster import Connection, Credential
 from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.testing.kubelet import create_node
 from fedsvc.testing.members import MERGE, Member, Reply
 
 LATER = timedelta(minutes=5)
-
-
-def client_of(member: Member, token: str) -> MemberClient:
-    context = member.ssl_context
-    authorities = [] if context is None else context.get_ca_certs(binary_form=True)
-    connection = Connection(
-        endpoint=member.server,
-        insecure_skip_tls_verify=not authorities,  # the real one makes a certificate of its own at each start
-        ca_pem="".join(ssl.DER_cert_to_PEM_cert(der) for der in authorities).encode(),
-        credential=Credential(token=token),
-    )
-    return MemberClient(connection, name="member")
-
-
-@pytest.fixture
-async def client(member: Member) -> AsyncIterator[MemberClient]:
-    async with client_of(member, member.token) as made:
-        yield made
 
 
 @pytest.fixture
@@ -106,10 +86,12 @@ async def test_nodes_are_counted_in_the_same_reading(member: Member, client: Mem
     assert after.allocatable.pods - before.allocatable.pods == 110
 
 
-async def test_rights_that_do_not_cover_nodes_or_pods_are_no_trouble(member: Member, namespace: str) -> None:
+async def test_rights_that_do_not_cover_nodes_or_pods_are_no_trouble(
+    member: Member, namespace: str, client_of: Callable[[str], MemberClient]
+) -> None:
     reader = f"reader-{namespace}"
     token = await token_of(member, namespace, reader)
-    async with client_of(member, token) as client:
+    async with client_of(token) as client:
         nothing = await read_room(client, now=datetime.now(UTC))
         await grant(member, namespace, reader, "nodes")
         nodes_only = await until_read(client, lambda reading: reading.summary.node_count > 0)

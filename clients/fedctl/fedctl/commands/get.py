@@ -5,6 +5,7 @@ import click
 from google.protobuf.message import Message
 
 from fedctl import kinds
+from fedctl.asking import Asked
 from fedctl.completing import names
 from fedctl.completing import what as kind_and_name
 from fedctl.context import Context, pass_context
@@ -12,9 +13,10 @@ from fedctl.failures import UsageFailure
 from fedctl.kinds import Kind
 from fedctl.listing import TABLES, Filter, missing, read_list, read_one
 from fedctl.listing_flags import check_filter
-from fedctl.options import all_namespaces_option, namespace_option, namespace_wanted, output_option
+from fedctl.options import Seconds, all_namespaces_option, namespace_option, namespace_wanted, output_option
 from fedctl.output import views
 from fedctl.output.printing import print_documents, print_names, print_table
+from fedctl.pods import show_pods
 from fedctl.watching import follow
 from fedsvc.v1 import resource_pb2
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
@@ -28,6 +30,8 @@ Examples:
   fedctl get works --cluster eu-1 -w
   fedctl get clusters -l region=eu -o name
   fedctl get events                            of all clusters and units; -n shop: of the units there
+  fedctl get pods shop                         of unit shop, on all its clusters
+  fedctl get pods -n web --all-clusters        all pods of namespace web, on every cluster
 """
 
 
@@ -44,8 +48,19 @@ Examples:
 @click.option(
     "--unit", default="", shell_complete=names(kinds.UNIT), help="Only resources, works or events of this unit"
 )
-@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
+@click.option(
+    "--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works, events or pods of this cluster"
+)
 @click.option("--trouble", is_flag=True, help="Only works that are not applied, not healthy or not heard of")
+@click.option("--all-clusters", is_flag=True, help="Pods: of every cluster, not only of those that hold anything of it")
+@click.option(
+    "--member-timeout",
+    "member_seconds",
+    type=Seconds(),
+    default="5s",
+    show_default=True,
+    help="Pods: how long each cluster may take to answer",
+)
 @output_option
 @click.option("-w", "--watch", is_flag=True, help="Follow the changes")
 @pass_context
@@ -61,8 +76,22 @@ def get(
     trouble: bool,
     output: str,
     watch: bool,
+    all_clusters: bool,
+    member_seconds: float,
 ) -> None:
-    """Show clusters, units, resources, works, policies or events."""
+    """Show clusters, units, resources, works, policies, events or pods.
+
+    Pods are read from the clusters when they are asked for; all else is what the server knows.
+    """
+    if (pods_of := kinds.pods_wanted(what)) is not None:
+        if watch or trouble or selector or all_namespaces:
+            raise UsageFailure("pods are restricted by UNIT, -n, --cluster and --all-clusters only, and not followed")
+        asked_of = Asked(
+            clusters=[cluster] if cluster else [], all_clusters=all_clusters, member_seconds=member_seconds
+        )
+        show_pods(context, unit=pods_of or unit, namespace=namespace, asked=asked_of, output=output)
+    if all_clusters:
+        raise UsageFailure("--all-clusters is for pods; all else is always of all clusters")
     said = kinds.split_targets(what)
     targets = [(each, name) for kind, name in said for each in kinds.parts(kind, name)]
     wanted = Filter(
