@@ -6,7 +6,6 @@ claim. A work is acted on twice at most when its result could not be stored, and
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from fedsvc.controllers.removing import remove_work
 from fedsvc.controllers.results import ResultWriter, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
+from fedsvc.controllers.turns import Turns
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
 from fedsvc.model.unit import WorkState
@@ -35,6 +35,8 @@ from fedsvc.store.store import Store
 _log = structlog.get_logger(__name__)
 
 _MAX_HOLD_SECONDS = 10.0
+_MAX_CLAIMS = 4
+"""Units that have nothing in the queue are let in until it holds so many claims."""
 
 
 class Propagator:
@@ -50,7 +52,10 @@ class Propagator:
         self._pauses = Pauses(store, session)
         self._results = ResultWriter(store, session, written=self._written)
         self._pace = Pace(start=self._settings.concurrency, maximum=self._settings.concurrency_max)
-        self._queue: deque[DirtyWork] = deque()
+        self._queue = Turns()
+        self._more = False  # whether there are dirty works, as far as is known, beside those that are busy
+        self._claimed_to = ""  # uid of the last unit that was looked at; empty: the next look begins at the first
+        self._found = False  # whether anything was claimed since a look began at the first
         self._busy: set[int] = set()  # queued, acted on, or with a result that is not stored yet
         self._removing: dict[int, DirtyWork] = {}  # deletions that wait for finalizers
         self._unserved: dict[int, GroupVersionKind] = {}  # kinds that were not served when their works were tried
@@ -88,9 +93,11 @@ class Propagator:
                 self._session.look = True
             if due is not None and loop.time() >= due:
                 self._session.look = True
-            if self._session.look and len(self._queue) * 2 <= self._settings.claim_size:
+            if self._wants_claim():
                 due = await self._claim(loop)
             self._start(group, loop)
+            if self._more and not self._queue:
+                continue
             woken = await self._session.work.wait(timeout_seconds=self._sleep_seconds(loop, due))
             if not woken and not self._queue:
                 self._session.look = True
@@ -114,23 +121,42 @@ class Propagator:
             sleep = min(sleep, self._held_until - now)
         return max(sleep, 0.001)
 
+    def _wants_claim(self) -> bool:
+        if len(self._queue) * 2 <= self._settings.claim_size:
+            return self._session.look or self._more
+        return self._session.look and len(self._queue) < self._settings.claim_size * _MAX_CLAIMS
+
     async def _claim(self, loop: asyncio.AbstractEventLoop) -> float | None:
-        """Fill the queue; tells when the next work in back-off is due."""
+        """Fill the queue; tells when the next work in back-off is due.
+
+        While the queue is well filled only units are looked at that have nothing in it: they wait for no other's works.
+        """
         limit = self._settings.claim_size
+        filled = len(self._queue) * 2 > limit
+        start = "" if filled else self._claimed_to
         self._session.look = False  # before the read: what is set from now on may not be in it
         async with self._store.reader() as tx:
-            claimed = await works.claim_dirty(tx, self._session.cluster, limit=limit, exclude=sorted(self._busy))
+            due = await works.units_due(tx, self._session.cluster, limit=limit, after=start)
+            units = [uid for uid in due if not (filled and self._queue.has(uid))]
+            claimed = await works.claim_dirty(
+                tx, self._session.cluster, units=units, limit=limit, exclude=sorted(self._busy)
+            )
             next_time = await works.next_attempt_time(tx, self._session.cluster)
         for work in claimed:
             self._enqueue(work)
-        if len(claimed) == limit:
-            self._session.look = True  # there may be more
+        if filled:
+            self._more = True
+        else:
+            self._claimed_to = due[-1] if len(due) == limit else ""
+            self._found = bool(claimed) or (self._found and bool(start))
+            # All units were looked at when a round that began at the first one ends without anything.
+            self._more = bool(self._claimed_to) or (bool(start) and self._found) or len(claimed) * 2 >= limit
         # Works that are due and were not claimed wait for an earlier wave of their unit, whose results wake us.
         return None if next_time is None else loop.time() + max(0.0, (next_time - tx.now).total_seconds())
 
     def _enqueue(self, work: DirtyWork) -> None:
         self._busy.add(work.id)
-        self._queue.append(work)
+        self._queue.add(work)
         metrics.QUEUED_WORKS.labels(self._session.cluster).set(len(self._busy))
 
     def _drop_queue(self) -> None:
@@ -141,7 +167,7 @@ class Propagator:
         if loop.time() < self._held_until:
             return
         while self._queue and self._running < self._pace.limit and self._session.pause is None:
-            work = self._queue.popleft()
+            work = self._queue.take()
             self._running += 1
             group.create_task(self._handle(work), name=f"work-{work.id}")
 

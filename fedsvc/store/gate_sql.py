@@ -61,9 +61,10 @@ GATES: Final = (
 """Common table expressions."""
 
 JOIN_GATES: Final = (
-    "LEFT JOIN awaiting ON awaiting.unit_uid = work.unit_uid LEFT JOIN waiting ON waiting.unit_uid = work.unit_uid"
-    " LEFT JOIN needed ON needed.uid = work.unit_uid"
+    "LEFT JOIN awaiting ON awaiting.unit_uid = u.uid LEFT JOIN waiting ON waiting.unit_uid = u.uid"
+    " LEFT JOIN needed ON needed.uid = u.uid"
 )
+"""To units `u`."""
 
 MAY_APPLY: Final = (
     f"({_CORRECTION} OR ((awaiting.low IS NULL OR floor(work.wave / {STEPS}.0) <= floor(awaiting.low / {STEPS}.0))"

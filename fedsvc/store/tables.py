@@ -268,6 +268,9 @@ work = Table(
     _time("update_time"),
     Index("work_object_key", "cluster", "group_", "kind", "namespace", "name", unique=True),
     Index("work_dirty_idx", "cluster", "next_attempt_time", postgresql_where=text("dirty")),
+    Index(  # the queue of each unit; the time is there to be looked at without the row
+        "work_queue_idx", "cluster", "unit_uid", "wave", "id", "next_attempt_time", postgresql_where=text("dirty")
+    ),
     Index("work_unit_uid_cluster_idx", "unit_uid", "cluster"),
     Index("work_awaited_idx", "cluster", "unit_uid", postgresql_where=text("awaited <> ''")),
 )

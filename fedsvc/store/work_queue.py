@@ -19,19 +19,29 @@ from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
 
 # States in which a work holds back later waves of its unit; a kind that is not served may never be, so it does not.
 _TRANSIENT: Final = "state IN ('Pending', 'Retrying', 'Removing') AND reason <> 'KindNotServed'"
+_BEFORE_ALL: Final = "00000000-0000-0000-0000-000000000000"
 _LOCK_DIRTY = text(LOCK.format("cluster = :cluster AND dirty"))
+# One look into the index a unit, however many works it has. Units follow each other in the order of their uids.
+_UNITS = text(
+    "WITH RECURSIVE due (uid, place) AS ((SELECT unit_uid, 1 FROM work WHERE cluster = :cluster AND dirty"
+    "   AND next_attempt_time <= now() AND unit_uid > CAST(:after AS uuid) ORDER BY unit_uid LIMIT 1)"
+    " UNION ALL SELECT (SELECT work.unit_uid FROM work WHERE work.cluster = :cluster AND work.dirty"
+    "   AND work.next_attempt_time <= now() AND work.unit_uid > due.uid ORDER BY work.unit_uid LIMIT 1), due.place + 1"
+    "   FROM due WHERE due.uid IS NOT NULL AND due.place < :limit)"
+    " SELECT CAST(uid AS text) AS uid FROM due WHERE uid IS NOT NULL ORDER BY uid"
+)
+_OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
+_HOLDING: Final = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}"
 _CLAIM = text(
-    "WITH holding AS (SELECT unit_uid, min(wave) FILTER (WHERE removal IS NULL) AS low,"
-    f" max(wave) FILTER (WHERE removal IS NOT NULL) AS high FROM work WHERE cluster = :cluster AND dirty AND {_TRANSIENT}"
-    f" GROUP BY unit_uid), {GATES}"
-    f" SELECT work.*, CAST(work.unit_uid AS text) AS unit, {UNIT_NAME}, m.body, m.key_id FROM work"
-    f" LEFT JOIN holding h ON h.unit_uid = work.unit_uid {JOIN_GATES}"
-    " LEFT JOIN manifest m ON m.digest = work.desired_digest"
-    " WHERE work.cluster = :cluster AND work.dirty AND work.next_attempt_time <= now()"
-    " AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
-    " AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
-    f" AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END"
-    " ORDER BY work.wave, work.id LIMIT :limit"
+    f"WITH {GATES} SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
+    f" FROM unnest(CAST(:units AS uuid[])) AS u (uid) {JOIN_GATES} CROSS JOIN LATERAL (SELECT"
+    f" {_HOLDING} AND work.removal IS NULL ORDER BY work.wave LIMIT 1) AS low,"
+    f" {_HOLDING} AND work.removal IS NOT NULL ORDER BY work.wave DESC LIMIT 1) AS high) h"
+    " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
+    f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
+    "   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
+    f"  AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END ORDER BY work.wave, work.id LIMIT :share) c"
+    " LEFT JOIN manifest m ON m.digest = c.desired_digest ORDER BY c.turn, c.wave, c.id LIMIT :limit"
 )
 _NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
 _RESULT_INPUT: Final = (
@@ -79,16 +89,30 @@ _WAKE_KINDS = text(
 )
 
 
-async def claim_dirty(tx: Transaction, cluster: str, *, limit: int, exclude: Sequence[int] = ()) -> list[DirtyWork]:
-    """Works of a cluster to act on now: lower waves of a unit first, higher ones first for removal.
+async def units_due(tx: Transaction, cluster: str, *, limit: int, after: str = "") -> list[str]:
+    """Uids of units with works in a cluster that are due, in order, from the one after `after` on; at most `limit`."""
+    parameters = {"cluster": cluster, "after": after or _BEFORE_ALL, "limit": limit}
+    return [row.uid for row in await tx.execute(_UNITS, parameters)]
+
+
+async def claim_dirty(
+    tx: Transaction, cluster: str, *, units: Sequence[str], limit: int, exclude: Sequence[int] = ()
+) -> list[DirtyWork]:
+    """Works of a cluster to act on now, fair between units: first one of each unit, then a second of each, ...
+
+    In a unit lower waves come first, higher ones for removal. However many of them there are, a unit gives half of
+    what is claimed at most where others are claimed from, too: it cannot fill the queue by itself.
 
     Args:
         tx: a transaction; nothing is locked, since a cluster has one propagator.
         cluster: its name.
+        units: uids of the units to look at, as `units_due` gives them.
         limit: at most so many.
         exclude: ids of works that are being acted on already.
     """
-    rows = await tx.execute(_CLAIM, {"cluster": cluster, "limit": limit, "exclude": list(exclude)})
+    share = limit if len(units) == 1 else -(-limit // 2)
+    parameters = {"cluster": cluster, "units": list(units), "limit": limit, "share": share, "exclude": list(exclude)}
+    rows = await tx.execute(_CLAIM, parameters)
     return [
         DirtyWork(
             id=row.id,

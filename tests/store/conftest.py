@@ -101,7 +101,8 @@ class World:
 
     async def claim(self, cluster: str = "a", *, limit: int = 100, exclude: Sequence[int] = ()) -> list[DirtyWork]:
         async with self.store.reader() as tx:
-            return await works.claim_dirty(tx, cluster, limit=limit, exclude=exclude)
+            units_ = await works.units_due(tx, cluster, limit=limit)
+            return await works.claim_dirty(tx, cluster, units=units_, limit=limit, exclude=exclude)
 
     async def results(self, *results: WorkResult) -> None:
         async with self.store.transaction() as tx:

@@ -409,3 +409,51 @@ async def test_forgetting_a_cluster_tells_watchers_of_its_works_and_decides_its_
     assert await world.run(clusters.forget, "a") == 1
     assert Change(kind="cluster", name="clusters/a", deleted=True) in seen
     assert Change(kind="work", name=f"works/{work.id}", subject=unit.resource_name, deleted=True) in seen
+
+
+# --- fairness -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_unit_with_many_works_leaves_each_other_unit_its_turn_in_one_claim(
+    world: Any, manifest: Manifest
+) -> None:
+    await world.cluster("a")
+    many = [manifest(f"many-{number}") for number in range(30)]
+    await world.place(await world.unit(*many, name="big"), {"a": many})
+    for number in range(5):
+        pair = [manifest(f"{half}-{number}") for half in ("first", "second")]
+        await world.place(await world.unit(*pair, name=f"small-{number}"), {"a": pair})
+
+    claimed = await world.claim(limit=12)
+
+    found = [(work.unit_name.rpartition("/")[2].partition("-")[0], work.key.name.partition("-")[0]) for work in claimed]
+    assert sorted(found[:6]) == [("big", "many"), *[("small", "first")] * 5]
+    assert sorted(found[6:]) == [("big", "many"), *[("small", "second")] * 5]
+
+
+async def test_units_are_looked_at_one_after_the_other_however_many_there_are(world: Any, manifest: Manifest) -> None:
+    await world.cluster("a")
+    for number in range(7):
+        await world.place(await world.unit(manifest(f"x{number}"), name=f"u{number}"), {"a": [manifest(f"x{number}")]})
+    found: list[str] = []
+    async with world.store.reader() as tx:
+        while uids := await works.units_due(tx, "a", limit=3, after=found[-1] if found else ""):
+            assert len(uids) <= 3
+            found += uids
+
+    assert found == sorted({work.unit_uid for work in await world.claim()})
+    assert len(found) == 7
+
+
+async def test_a_unit_whose_works_wait_or_are_clean_is_not_looked_at(
+    world: Any, manifest: Manifest, applied: Result
+) -> None:
+    await world.cluster("a")
+    for name in ("x", "y", "z"):
+        await world.place(await world.unit(manifest(name), name=name), {"a": [manifest(name)]})
+    x, y, z = sorted(await world.claim(), key=lambda work: work.key.name)
+    retry = WorkResult(id=y.id, generation=1, state=WorkState.RETRYING, reason="ServerError", retry_after_seconds=60)
+    await world.results(applied(x), retry)
+
+    async with world.store.reader() as tx:
+        assert await works.units_due(tx, "a", limit=10) == [z.unit_uid]
