@@ -24,6 +24,7 @@ from fedsvc.testing.service import Service, fedctl
 from fedsvc.v1 import common_pb2, placement_pb2, unit_pb2, unit_service_pb2, unit_service_pb2_grpc
 
 CONNECTIONS_A_MEMBER = 16
+JOINING = 3  # members that are joined at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,11 @@ class Member:
 
 
 @contextlib.asynccontextmanager
-async def fleet(kind: str, count: int) -> AsyncIterator[tuple[list[Member], Path]]:
-    """Start `count` members of that kind ("real" or "simulator"); gives them and a kubeconfig with a context each."""
+async def fleet(kind: str, count: int, *, options: Sequence[str] = ()) -> AsyncIterator[tuple[list[Member], Path]]:
+    """Start `count` members of that kind ("real" or "simulator"); gives them and a kubeconfig with a context each.
+
+    `options` are further ones of the simulator.
+    """
     names = [f"m{index}" for index in range(count)]
     with tempfile.TemporaryDirectory(prefix="fedsvc-bench-") as folder:
         directory = Path(folder)
@@ -54,9 +58,9 @@ async def fleet(kind: str, count: int) -> AsyncIterator[tuple[list[Member], Path
                     kubeconfig,
                 )
             return
-        simulator = _start_simulator(names, directory, kubeconfig)
+        simulator = _start_simulator(names, directory, kubeconfig, options)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not (directory / "ready.json").exists():
                 if time.monotonic() > deadline or not simulator.running():
                     raise RuntimeError(f"the simulator did not start:\n{simulator.tail()}")
@@ -66,13 +70,13 @@ async def fleet(kind: str, count: int) -> AsyncIterator[tuple[list[Member], Path
             await simulator.stop()
 
 
-def _start_simulator(names: Sequence[str], directory: Path, kubeconfig: Path) -> Child:
+def _start_simulator(names: Sequence[str], directory: Path, kubeconfig: Path, more: Sequence[str]) -> Child:
     import sys  # noqa: PLC0415 - only this function starts an interpreter
 
     clusters = [part for name in names for part in ("--cluster", f"name={name},region=r-{name},nodes=3")]
     command = [sys.executable, "-m", "fedsvc.simulator", "--listen", "127.0.0.1:0", *clusters]
     options = ["--kubeconfig", str(kubeconfig), "--ready-file", str(directory / "ready.json")]
-    return Child("simulator", [*command, *options], log=directory / "simulator.log")
+    return Child("simulator", [*command, *options, *more], log=directory / "simulator.log")
 
 
 def members_of(kubeconfig: Path) -> list[Member]:
@@ -92,13 +96,20 @@ def members_of(kubeconfig: Path) -> list[Member]:
 
 
 @contextlib.asynccontextmanager
-async def running_service(members: Sequence[Member], kubeconfig: Path) -> AsyncIterator[Service]:
-    """A service on an embedded PostgreSQL with all members joined."""
+async def running_service(
+    members: Sequence[Member], kubeconfig: Path, *, arguments: tuple[str, ...] = ()
+) -> AsyncIterator[Service]:
+    """A service on an embedded PostgreSQL with all members joined; `arguments` are further ones of `fedsvc serve`."""
     with tempfile.TemporaryDirectory(prefix="fedsvc-bench-") as folder:
-        async with Service(Path(folder)) as service:
-            for member in members:
-                arguments = ["join", member.name, "--kubeconfig", str(kubeconfig), "--context", member.name]
-                (await fedctl(*arguments, config=service.config)).ok()
+        async with Service(Path(folder), arguments=arguments) as service:
+            names = iter([member.name for member in members])
+
+            async def join() -> None:
+                for name in names:
+                    options = ["--kubeconfig", str(kubeconfig), "--context", name]
+                    (await fedctl("join", name, *options, config=service.config, timeout_seconds=300)).ok()
+
+            await asyncio.gather(*(join() for _ in range(JOINING)))
             yield service
 
 

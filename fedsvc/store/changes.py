@@ -14,6 +14,7 @@ tokens where PostgreSQL itself knows of a new history: a recovery or promotion (
 import base64
 import binascii
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,6 +61,7 @@ class Batch:
 
     changes: tuple[Change, ...]
     token: ResumeToken
+    seen_at: float = 0.0  # when this process had read it, on time.monotonic(): what is read later tells of all of it
 
 
 def decode_token(encoded: str) -> ResumeToken:
@@ -148,7 +150,7 @@ async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit
     rows = (await connection.execute(_READ, place | {"limit": limit})).all()
     changes = tuple(Change(kind=row.kind, name=row.name, subject=row.subject, deleted=row.deleted) for row in rows)
     token = ResumeToken(rows[-1].xid, rows[-1].id, rows[-1].micros, after.epoch) if rows else after
-    return Batch(changes=changes, token=token)
+    return Batch(changes=changes, token=token, seen_at=time.monotonic())
 
 
 async def drop_foreign_log(connection: AsyncConnection) -> bool:

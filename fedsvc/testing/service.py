@@ -40,6 +40,7 @@ class Service:
         self._arguments = arguments
         self._child: Child | None = None
         self.address = ""
+        self.metrics_address = ""  # empty without --metrics-listen among the arguments
 
     async def start(self) -> Self:
         """Start it and wait until it says that it is ready.
@@ -61,7 +62,8 @@ class Service:
             if time.monotonic() > deadline:
                 raise ServiceStartError(f"fedsvc serve was not ready after {START_SECONDS:.0f} s:\n{child.tail(40)}")
             await asyncio.sleep(0.05)
-        self.address = str(json.loads(ready_file.read_text())["address"])
+        ready = json.loads(ready_file.read_text())
+        self.address, self.metrics_address = str(ready["address"]), str(ready.get("metrics_address") or "")
         return self
 
     async def stop(self) -> None:
@@ -85,6 +87,11 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def tail(self, lines: int = 15) -> str:
+        """The end of its output."""
+        assert self._child is not None
+        return self._child.tail(lines)
 
     def usage(self) -> Usage:
         """CPU and memory of the service and of its embedded PostgreSQL, its children included (Linux)."""

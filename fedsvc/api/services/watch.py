@@ -5,15 +5,17 @@ twice rather than never. What is sent are states, read when they are sent; an ob
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final
 
 from grpc import aio
 
 from fedsvc.api.metrics import WATCH_CHANGES
 from fedsvc.api.watch_initial import initial_state
-from fedsvc.api.watch_objects import load
+from fedsvc.api.watch_reads import SharedReads
 from fedsvc.api.watch_request import parse_watch
 from fedsvc.api.watch_silence import SilenceTeller
 from fedsvc.api.watch_stream import CHUNK, Teller
@@ -34,6 +36,7 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
         self._store = store
         self._bookmark_seconds = bookmark_seconds
         self._max_pending = max_pending
+        self._reads = SharedReads(store, clock=time.monotonic)
 
     async def Watch(
         self, request: pb.WatchRequest, context: aio.ServicerContext[Any, Any]
@@ -91,14 +94,14 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
                 if not batch.changes:
                     raise ResumeTokenExpiredError("changes were lost while the database was away: list again")
                 position = max(position, batch.token)
-                yield Batch(changes=batch.changes, token=position)
+                yield replace(batch, token=position)
 
     async def _changes(self, teller: Teller, batch: Batch) -> list[pb.WatchChange]:
         candidates = teller.candidates(batch.changes)
         if not candidates:
             return []
-        async with self._store.reader() as tx:
-            objects = await load(tx, [change for change in candidates if not change.deleted])
+        there = [change for change in candidates if not change.deleted]
+        objects = await self._reads.objects(there, not_before=batch.seen_at)
         return list(teller.changes(candidates, objects))
 
 
