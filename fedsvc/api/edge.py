@@ -18,6 +18,7 @@ from fedsvc.api.health import PROBE_SECONDS, Health
 from fedsvc.api.limits import MAX_MESSAGE_BYTES
 from fedsvc.api.services.clusters import ClusterServicer
 from fedsvc.api.services.events import EventServicer
+from fedsvc.api.services.holds import HoldServicer
 from fedsvc.api.services.members import MemberServicer
 from fedsvc.api.services.ownership import OwnershipServicer
 from fedsvc.api.services.placement import PlacementServicer
@@ -35,6 +36,8 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    hold_service_pb2,
+    hold_service_pb2_grpc,
     member_service_pb2,
     member_service_pb2_grpc,
     ownership_service_pb2,
@@ -60,6 +63,7 @@ SERVICES: Final = tuple(
         event_service_pb2,
         ownership_service_pb2,
         member_service_pb2,
+        hold_service_pb2,
         placement_service_pb2,
         policy_service_pb2,
         resource_service_pb2,
@@ -127,6 +131,7 @@ class Edge:
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(PlacementServicer(store), server)
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventServicer(store), server)
         member_service_pb2_grpc.add_MemberServiceServicer_to_server(MemberServicer(store, self._members), server)
+        hold_service_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(store), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,

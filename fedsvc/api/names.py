@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from fedsvc.api.problems import Problems
+from fedsvc.model.hold import FLEET_SUBJECT
 from fedsvc.rendering.names import dns_label_problem
 
 MAX_CLUSTER_ID: Final = 48
@@ -106,6 +107,22 @@ def parse_resource(text: str, path: str) -> ResourceName:
     if slash and number.isascii() and number.isdecimal() and len(number) <= 18:
         return ResourceName(unit=parse_unit(unit, path), id=int(number))
     raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/resources/{number}")
+
+
+def parse_hold_subject(text: str, path: str) -> str:
+    """What a hold is of: ``fleet``, ``clusters/{cluster}`` or ``namespaces/{namespace}/units/{unit}``.
+
+    Raises:
+        InvalidInputError: it is none of them.
+    """
+    if text == FLEET_SUBJECT:
+        return text
+    if text.startswith("clusters/"):
+        return f"clusters/{parse_cluster(text, path)}"
+    if text.startswith("namespaces/"):
+        return str(parse_unit(text, path))
+    form = f"{FLEET_SUBJECT}, clusters/{{cluster}} or namespaces/{{namespace}}/units/{{unit}}"
+    raise _refused(Problems(), text, path, form)
 
 
 def parse_decision(text: str, path: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from fedsvc.api.watch_objects import (
     Watched,
-    watched_cluster,
+    watched_clusters,
     watched_event,
     watched_override_policy,
     watched_placement_policy,
@@ -64,9 +64,9 @@ _Page = tuple[list[Watched], Any, bool]
 async def _clusters(tx: Transaction, wanted: WatchFilter, place: str | None) -> _Page:
     if wanted.name:
         found = await clusters.get_many(tx, [wanted.name.removeprefix("clusters/")])
-        return [watched_cluster(cluster) for cluster in found], None, False
+        return await watched_clusters(tx, found), None, False
     rows = await clusters.list_page(tx, after=place or "", limit=_PAGE)
-    return [watched_cluster(cluster) for cluster in rows], _name_of(rows), len(rows) == _PAGE
+    return await watched_clusters(tx, rows), _name_of(rows), len(rows) == _PAGE
 
 
 async def _units(tx: Transaction, wanted: WatchFilter, place: tuple[str, str] | None) -> _Page:

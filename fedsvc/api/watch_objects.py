@@ -14,7 +14,7 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.policy import OverridePolicy, PlacementPolicy
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Work
-from fedsvc.store import clusters, events, lookups, policies, works
+from fedsvc.store import clusters, events, holds, lookups, policies, works
 from fedsvc.store.changes import Change
 from fedsvc.store.events import StoredEvent
 from fedsvc.store.store import Transaction
@@ -41,7 +41,7 @@ async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, st
         names.setdefault(change.kind, []).append(change.name)
     found: list[Watched] = []
     if (asked := names.get("cluster")) is not None:
-        found += map(watched_cluster, await clusters.get_many(tx, [_last(name) for name in asked]))
+        found += await watched_clusters(tx, await clusters.get_many(tx, [_last(name) for name in asked]))
     if (asked := names.get("unit")) is not None:
         pairs = [(parts[1], parts[3]) for parts in (name.split("/") for name in asked)]
         found += map(watched_unit, await lookups.units_by_name(tx, pairs))
@@ -58,9 +58,13 @@ async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, st
     return {(watched.kind, watched.name): watched for watched in found}
 
 
-def watched_cluster(cluster: Cluster) -> Watched:
-    """A cluster as a watcher gets it."""
-    return _watched("cluster", cluster.resource_name, cluster.labels, (), cluster=cluster_message(cluster))
+async def watched_clusters(tx: Transaction, rows: Sequence[Cluster]) -> list[Watched]:
+    """Clusters as a watcher gets them."""
+    held = (await holds.standing(tx)).holds
+    return [
+        _watched("cluster", cluster.resource_name, cluster.labels, (), cluster=cluster_message(cluster, held))
+        for cluster in rows
+    ]
 
 
 def watched_unit(unit: Unit) -> Watched:

@@ -55,6 +55,7 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
 
     Raises:
         MemberError: whatever `outcomes` has words for.
+        WriteHeldError: nothing may be written for it now.
     """
     if work.body is None:
         message = "the manifest that the member shall hold is not in the store any more: apply the unit again"
@@ -145,6 +146,7 @@ async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *,
 async def _take_over(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Applied | Outcome:
     managers = migrated_managers(live, work.handling.migrate)
     if managers:
+        await session.may_write(work)
         await _migrate(session, path, live, managers)
     try:
         made = await _send_known(session, work, path, force=work.conflict is ConflictMode.OVERWRITE)
@@ -232,6 +234,7 @@ async def _send(
     """One server-side apply; where the namespace is missing it is made, and the apply sent again."""
     assert work.body is not None, "a work that is to be applied has a manifest"
     client = session.member.client
+    await session.may_write(work)
     try:
         async with session.deadline(f"PATCH {path}"):
             live = await client.apply(path, work.body, force=force, create_only=create_only)
@@ -242,7 +245,9 @@ async def _send(
         namespace = outcomes.missing_namespace(error)
         if not namespace or namespace != work.key.namespace:
             raise
+        await session.may_write(work)
         await _make_namespace(session, namespace, work)
+        await session.may_write(work)
         async with session.deadline(f"PATCH {path}"):
             live = await client.apply(path, work.body, force=force, create_only=create_only)
     return live

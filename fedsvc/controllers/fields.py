@@ -59,6 +59,7 @@ async def let_go(session: MemberSession, work: DirtyWork, path: str, live: dict[
 
     Raises:
         MemberError: whatever `outcomes` has words for; a lost race among them.
+        WriteHeldError: nothing may be written for it now.
     """
     ours = our_fields(live)
     if ours is None or not any(owns(ours, ignored) for ignored in work.handling.ignored):
@@ -73,5 +74,6 @@ async def let_go(session: MemberSession, work: DirtyWork, path: str, live: dict[
         if isinstance(entry, dict)
     ]
     patch = {"metadata": {"resourceVersion": metadata.get("resourceVersion"), "managedFields": entries}}
+    await session.may_write(work)
     async with session.deadline(f"PATCH {path}"):
         return await session.member.client.patch(path, canonical_json(patch), patch_type=PatchType.MERGE)

@@ -9,6 +9,7 @@ import structlog
 
 from fedsvc.controllers.collector import Collector
 from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry
 from fedsvc.controllers.propagator import Propagator
@@ -18,6 +19,7 @@ from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.members.registry import Members
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.hold import Hold
 from fedsvc.model.unit import WorkState
 from fedsvc.store import clusters, work_index, works
 from fedsvc.store.changes import Change
@@ -49,12 +51,15 @@ class Fleet:
         *,
         settings: ControllerSettings,
         events: EventRecorder,
+        holds: Holds,
         served_changed: Callable[[str], None],
     ) -> None:
         self._store = store
         self._members = members
         self._settings = settings
         self._events = events
+        self._holds = holds
+        holds.tell(self._holds_changed)
         self._served_changed = served_changed
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
@@ -97,8 +102,16 @@ class Fleet:
         if change.kind == "cluster":
             self._signal.set()
 
+    def _holds_changed(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
+        """What was held may go; a look that finds nothing costs a query."""
+        del before, after
+        self._wake_all()
+
     def _rescan(self) -> None:
         self._signal.set()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for running in self._running.values():
             if running.session is not None:
                 running.session.wake()
@@ -137,6 +150,7 @@ class Fleet:
             member,
             settings=self._settings,
             events=self._events,
+            holds=self._holds,
             served_changed=partial(self._served_changed, name),
         )
         async with self._store.reader() as tx:

@@ -14,6 +14,7 @@ import structlog
 
 from fedsvc.controllers import metrics, outcomes
 from fedsvc.controllers.applying import Applied, apply_work
+from fedsvc.controllers.holding import WriteHeldError
 from fedsvc.controllers.index import Entry, GroupVersionKind
 from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
 from fedsvc.controllers.pacing import Pace
@@ -25,6 +26,7 @@ from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.turns import Turns
 from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.errors import StoreUnavailableError
 from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork, WorkResult
@@ -135,11 +137,12 @@ class Propagator:
         filled = len(self._queue) * 2 > limit
         start = "" if filled else self._claimed_to
         self._session.look = False  # before the read: what is set from now on may not be in it
+        held = await self._session.holds.current()
         async with self._store.reader() as tx:
             due = await works.units_due(tx, self._session.cluster, limit=limit, after=start)
             units = [uid for uid in due if not (filled and self._queue.has(uid))]
             claimed = await works.claim_dirty(
-                tx, self._session.cluster, units=units, limit=limit, exclude=sorted(self._busy)
+                tx, self._session.cluster, units=units, limit=limit, exclude=sorted(self._busy), holds=held
             )
             next_time = await works.next_attempt_time(tx, self._session.cluster)
         for work in claimed:
@@ -177,12 +180,14 @@ class Propagator:
         started = time.perf_counter()
         try:
             result, live = await self._act(work, entry)
+        except WriteHeldError:  # since it was claimed: it stays dirty, and is claimed again when the hold ends
+            result, live = None, None
         finally:
             entry.in_flight = False
             self._running -= 1
             self._session.work.set()
         metrics.APPLY_SECONDS.labels(self._session.cluster).observe(time.perf_counter() - started)
-        if result is None:  # the member is paused: nothing was found out about this work
+        if result is None:  # the member is left alone, or the work is held: nothing was found out about it
             self._busy.discard(work.id)
         else:
             self._results.add(result, work, idle=not self._queue and self._running == 0)
@@ -214,6 +219,8 @@ class Propagator:
             if work.removal is not None:
                 return await self._remove(work), None
             done = await apply_work(self._session, work)
+        except (WriteHeldError, StoreUnavailableError):
+            raise
         except MemberError as error:
             self._note(error)
             if await self._pauses.concerns(error):

@@ -29,6 +29,7 @@ async def recreate(session: MemberSession, work: DirtyWork, path: str, refusal: 
 
     Raises:
         MemberError: whatever `outcomes` has words for.
+        WriteHeldError: nothing may be removed for it now.
     """
     key = f"work-{work.id}"
     if not work.is_recreation_confirmed:
@@ -45,6 +46,7 @@ async def recreate(session: MemberSession, work: DirtyWork, path: str, refusal: 
     if not is_managed(live) or owner is None or owner.unit_uid not in (work.unit_uid, work.former_unit_uid):
         return outcomes.failed("ObjectExists", "it is not managed by this unit any more, so it is not deleted", key=key)
     if not is_terminating(live):
+        await session.may_write(work, deletes=True)
         async with session.deadline(f"DELETE {path}"):
             live = await client.delete(path, propagation=_policy(work.key), uid=object_uid(live))
         message = f"deleted {work.key} to make it anew with what cannot be changed in it"

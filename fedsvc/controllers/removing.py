@@ -41,6 +41,7 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
 
     Raises:
         MemberError: whatever `outcomes` has words for.
+        WriteHeldError: nothing may be removed for it now.
     """
     try:
         resource = await session.resource(work.key.gvk)
@@ -78,6 +79,7 @@ async def _look(session: MemberSession, work: DirtyWork, path: str) -> dict[str,
 
 async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) -> Outcome | None:
     policy = _POLICIES[work.removal or ObjectDeletion.BACKGROUND]
+    await session.may_write(work)
     try:
         async with session.deadline(f"DELETE {path}"):
             answer = await session.member.client.delete(path, propagation=policy, uid=uid)
@@ -107,6 +109,7 @@ async def _orphan(session: MemberSession, work: DirtyWork, path: str, live: dict
             "managedFields": others or [{}],
         }
     }
+    await session.may_write(work)
     try:
         async with session.deadline(f"PATCH {path}"):
             await session.member.client.patch(

@@ -16,6 +16,7 @@ from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
 from fedsvc.controllers.gating import GateController
 from fedsvc.controllers.health import HealthController
+from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
 from fedsvc.controllers.settings import ControllerSettings
@@ -104,8 +105,11 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     events = EventRecorder(store, settings)
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
     health = HealthController(store, members, settings=settings, events=events)
-    fleet = Fleet(store, members, settings=settings, events=events, served_changed=health.served_changed)
-    status = StatusController(store, settings=settings, blocked=lambda: placement.blocked, reread=fleet.reread)
+    holds = Holds(store, settings=settings)
+    fleet = Fleet(store, members, settings=settings, events=events, holds=holds, served_changed=health.served_changed)
+    status = StatusController(
+        store, settings=settings, holds=holds, blocked=lambda: placement.blocked, reread=fleet.reread
+    )
     cleanup = CleanupController(store, settings=settings, events=events)
 
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake)
@@ -118,6 +122,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "hub": hub.run,
+        "holds": holds.run,
         "events": events.run,
         "fleet": fleet.run,
         "placement": placement.run,
@@ -126,7 +131,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "cleanup": cleanup.run,
         "health": health.run,
     }
-    for part in (fleet, placement, gating, status, cleanup, health):
+    for part in (holds, fleet, placement, gating, status, cleanup, health):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

@@ -8,6 +8,7 @@ from typing import Any
 from fedsvc.controllers import metrics
 from fedsvc.controllers.definitions import Definitions
 from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.index import GroupVersionKind, Place, WorkIndex
 from fedsvc.controllers.outcomes import Pause
 from fedsvc.controllers.settings import ControllerSettings
@@ -16,6 +17,8 @@ from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberUnreachableError, UnreachableKind
 from fedsvc.members.registry import Member
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.hold import Write
+from fedsvc.model.work import DirtyWork
 
 
 class MemberSession:
@@ -25,6 +28,7 @@ class MemberSession:
         cluster: name of the member.
         index: what is known of its works.
         definitions: the kinds that it serves by definitions of ours.
+        holds: what must not be written now.
         work: set when the propagator has something to do.
         look: whether there may be dirty works that it does not know of.
         kinds: set when the kinds in use change.
@@ -38,11 +42,13 @@ class MemberSession:
         *,
         settings: ControllerSettings,
         events: EventRecorder,
+        holds: Holds,
         served_changed: Callable[[], None],
     ) -> None:
         self.cluster = cluster.name
         self.settings = settings
         self.events = events
+        self.holds = holds
         self.work = Signal()
         self.look = True
         self.kinds = Signal()
@@ -151,6 +157,26 @@ class MemberSession:
     async def wait_until_open(self) -> None:
         """Wait while the member is paused."""
         await self._open.wait()
+
+    async def may_write(self, work: DirtyWork, *, deletes: bool = False) -> None:
+        """Make sure, directly before a write for a work is sent, that nothing keeps it back.
+
+        Args:
+            work: the work.
+            deletes: whether the write deletes an object that is wanted, to make it anew.
+
+        Raises:
+            WriteHeldError: something does; the work stays dirty and is claimed when that ends.
+            StoreUnavailableError: that cannot be found out.
+        """
+        is_removal = deletes or work.removal is not None
+        write = Write(
+            cluster=self.cluster,
+            unit_name=work.unit_name,
+            is_removal=is_removal,
+            is_change=is_removal or work.digest != work.applied_digest,
+        )
+        await self.holds.check(write)
 
     def _definitions_changed(self) -> None:
         self.member.discovery.invalidate()

@@ -35,6 +35,10 @@ class ControllerSettings:
     probe_seconds: float = 1.0
     probe_max_seconds: float = 30.0
 
+    # Nothing is written to a member on knowledge of holds that is older than this: a pause that another replica stored
+    # is in force after it at the latest.
+    hold_seconds: float = 0.2
+
     # Observations wait so long for others.
     observation_batch_seconds: float = 0.05
     # A watch that broke is opened again after this, doubled up to the maximum while it keeps breaking.

@@ -9,11 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from fedsvc.controllers import metrics
+from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub, quietly
 from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.model.hold import FLEET_SUBJECT, Hold
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.store import clusters, decisions, gates, summaries, units
 from fedsvc.store.changes import Change
@@ -32,17 +34,21 @@ class StatusController:
         store: Store,
         *,
         settings: ControllerSettings,
+        holds: Holds,
         blocked: Callable[[], Mapping[str, str]],
         reread: Callable[[str, Callable[[], None]], bool],
     ) -> None:
         self._store = store
         self._settings = settings
+        self._holds = holds
+        holds.tell(self._holds_changed)
         self._blocked = blocked
         self._reread = reread
-        self._names: Wakeups[str] = Wakeups()  # of units and clusters, as in the API
+        self._names: Wakeups[str] = Wakeups()  # of units and clusters, as in the API, and of the fleet
         self._silent: dict[str, Silence] = {}  # by cluster
         self._reading: dict[str, bool] = {}  # clusters that are back, and whether their objects were read since
         self._everything = True
+        self._held: set[str] = set()  # clusters on which something else is held than before
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
@@ -76,7 +82,9 @@ class StatusController:
             # Works change in bursts: one summary for all of a burst.
             await asyncio.sleep(rhythm.wait_seconds(loop.time()))
             more = self._names.take_now(limit=self._settings.status_batch_units)
-            units_changed, clusters_changed = _parted({*names, *more})
+            if FLEET_SUBJECT in (*names, *more):
+                await self._wake_all()
+            units_changed, clusters_changed = _parted({*names, *more} - {FLEET_SUBJECT})
             if clusters_changed:
                 # What it wakes is summed in the next round, and no unit of this one has to wait for it.
                 await self._look_at_clusters(clusters_changed)
@@ -93,6 +101,13 @@ class StatusController:
     def _rescan(self) -> None:
         """Nothing: every change is seen or made up for when the controllers start; a full pass is not cheap."""
 
+    def _holds_changed(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
+        """What is held is told by the units that it is of; of a cluster, by those that have works there."""
+        for hold in {*before} ^ {*after}:
+            if hold.subject.startswith("clusters/"):
+                self._held.add(hold.subject.removeprefix("clusters/"))
+            self._names.add(hold.subject)
+
     async def _wake_all(self) -> None:
         async with self._store.reader() as tx:
             uids = await units.list_uids(tx)
@@ -104,7 +119,8 @@ class StatusController:
         """Find out which of the clusters (None: of all) are heard, and wake the units on those where that changed."""
         async with self._store.reader() as tx:
             observed = await clusters.observations(tx, names)
-            changed = []
+            changed = sorted(self._held)
+            self._held.clear()
             for name in observed if names is None else names:
                 silence = silence_of(observed[name]) if name in observed else None
                 if silence is not None:
@@ -142,7 +158,7 @@ class StatusController:
             unmet = await gates.unmet(tx, uids)
             waits = await gates.waits(tx, uids, unmet)
             now = tx.now
-        blocked = self._blocked()
+        blocked, held = self._blocked(), await self._holds.current()
         changed = []
         for unit in found:
             stored = decided.get(unit.uid)
@@ -155,6 +171,7 @@ class StatusController:
                 waits=waits[unit.uid],
                 unmet=unmet[unit.uid],
                 blocked=blocked.get(unit.uid, ""),
+                holds=held,
                 now=now,
             )
             if status != unit.status:

@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from fedsvc.controllers.outcomes import CONNECTION_INVALID
 from fedsvc.model.cluster import Condition, ConditionStatus
+from fedsvc.model.hold import Hold, HoldKind, holds_of_unit, words_of
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
 from fedsvc.model.summary import SEVERITY, ClusterWorks, Unmet, Wait
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
@@ -67,6 +68,7 @@ def summarise(
     waits: Sequence[Wait] = (),
     unmet: Sequence[Unmet] = (),
     blocked: str = "",
+    holds: Sequence[Hold] = (),
     now: datetime,
 ) -> UnitStatus:
     """The status of a unit. Equal to the one it has, times included, where nothing changed.
@@ -79,6 +81,7 @@ def summarise(
         waits: why works are not acted on though they are due; of one cluster the foremost first.
         unmet: its dependencies that are not as far as they must be.
         blocked: why a decision waits to be carried out, empty where it does not.
+        holds: what is held, of any unit.
         now: the time of whatever changed.
     """
     lines = [_waiting(entry, waits) for entry in sorted(works, key=lambda entry: entry.cluster)]
@@ -93,6 +96,8 @@ def summarise(
         conditions.append(_dependencies_met(unmet, now))
     if lines:
         conditions.append(_heard(lines, unheard, now))
+    if (writable := _writable(unit, lines, holds, now)) is not None:
+        conditions.append(writable)
     return UnitStatus(
         state=_state(unit, decision, lines, unheard, decided=decided),
         conditions=tuple(_keep_time(unit.status.conditions, condition) for condition in conditions),
@@ -236,6 +241,21 @@ def _heard(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence], now: d
         return _condition("Heard", ConditionStatus.FALSE, "ClustersNotHeard", _unheard_words(lines, unheard), now)
     message = "the one cluster is heard" if len(lines) == 1 else f"all {len(lines)} clusters are heard"
     return _condition("Heard", ConditionStatus.TRUE, "Heard", message, now)
+
+
+def _writable(unit: Unit, lines: Sequence[ClusterWorks], holds: Sequence[Hold], now: datetime) -> Condition | None:
+    """What of the unit is not written to members now; None: nothing is held."""
+    clusters = [entry.cluster for entry in lines]
+    found = list(holds_of_unit(holds, unit.resource_name, clusters))
+    if not found:
+        return None
+    told = [words_of(hold) + (f" (on {_names(names)})" if len(names) < len(clusters) else "") for hold, names in found]
+    is_paused = any(hold.kind is HoldKind.PAUSE for hold, _ in found)
+    return _condition("Writable", ConditionStatus.FALSE, "Paused" if is_paused else "Frozen", "; ".join(told), now)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _unheard_words(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence]) -> str:

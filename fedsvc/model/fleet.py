@@ -1,8 +1,9 @@
-"""What placement knows of the fleet as a whole."""
+"""What holds for the fleet as a whole: what placement knows of it, and when changes wait."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fedsvc.model.freeze import FreezeWindow
 from fedsvc_placement.model import Dataset, Headroom
 
 FLEET_SETTINGS_NAME = "fleetSettings"
@@ -25,6 +26,7 @@ class FleetSpec:
     distances: tuple[RegionDistance, ...] = ()  # sorted
     datasets: tuple[Dataset, ...] = ()  # sorted by name
     headroom: Headroom | None = None  # None: all room may be used
+    freezes: tuple[FreezeWindow, ...] = ()  # sorted by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

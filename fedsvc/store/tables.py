@@ -353,3 +353,29 @@ fleet = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     _time("update_time"),
 )
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("subject", Text, primary_key=True),  # fleet, or name in the API
+    Column("scope", Text, primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE")),
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE")),
+    _text("reason"),
+    _text("author"),  # name of the token that asked for it
+    _time("create_time"),
+    _time("end_time", nullable=True),  # null: until it is ended
+)
+
+thaw = Table(
+    "thaw",
+    metadata,
+    Column("subject", Text, primary_key=True),  # what a freeze window lets through; as of a hold
+    Column("window_name", Text, primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE")),
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE")),
+    _text("reason"),
+    _text("author"),
+    _time("create_time"),
+    Column("end_time", TIMESTAMP(timezone=True), nullable=False),
+)

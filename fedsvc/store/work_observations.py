@@ -23,7 +23,7 @@ _OBSERVE = text(
 )
 _DRIFTED = text(
     "UPDATE work SET dirty = TRUE, state = 'Pending', reason = :reason, message = :message, next_attempt_time ="
-    " now() + make_interval(secs => CAST(:delay AS float8)), attempts = 0, applied_digest = NULL, update_time = now(),"
+    " now() + make_interval(secs => CAST(:delay AS float8)), attempts = 0, update_time = now(),"
     " generation = generation + 1, member_uid = CASE WHEN CAST(:deleted AS boolean) THEN '' ELSE member_uid END"
     " WHERE id = ANY(CAST(:ids AS bigint[])) AND removal IS NULL AND desired_digest IS NOT NULL"
     f" RETURNING id, {UNIT_NAME}"

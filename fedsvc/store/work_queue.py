@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from sqlalchemy import text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.handling import read_handling
+from fedsvc.model.hold import Hold, holds_of_cluster
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork, WorkResult
 from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_REMOVE
@@ -21,6 +23,16 @@ from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
 _TRANSIENT: Final = "state IN ('Pending', 'Retrying', 'Removing') AND reason <> 'KindNotServed'"
 _BEFORE_ALL: Final = "00000000-0000-0000-0000-000000000000"
 _LOCK_DIRTY = text(LOCK.format("cluster = :cluster AND dirty"))
+# What holds keep back; it holds back no later wave either: what of those may be written is no change.
+_HELD: Final = (
+    " AND NOT EXISTS (SELECT 1 FROM unit hu, jsonb_to_recordset(CAST(:holds AS jsonb))"
+    " AS hold (scope text, unit text, namespaces text[], thawed text[]) WHERE hu.uid = work.unit_uid"
+    " AND (hold.unit IS NULL OR hold.unit = 'namespaces/' || hu.namespace || '/units/' || hu.name)"
+    " AND (hold.namespaces IS NULL OR hu.namespace = ANY(hold.namespaces))"
+    " AND NOT 'namespaces/' || hu.namespace || '/units/' || hu.name = ANY(hold.thawed)"
+    " AND (hold.scope = 'Everything' OR work.removal IS NOT NULL"
+    " OR (hold.scope = 'Changes' AND work.desired_digest IS DISTINCT FROM work.applied_digest)))"
+)
 # One look into the index a unit, however many works it has. Units follow each other in the order of their uids.
 _UNITS = text(
     "WITH RECURSIVE due (uid, place) AS ((SELECT unit_uid, 1 FROM work WHERE cluster = :cluster AND dirty"
@@ -31,8 +43,8 @@ _UNITS = text(
     " SELECT CAST(uid AS text) AS uid FROM due WHERE uid IS NOT NULL ORDER BY uid"
 )
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
-_HOLDING: Final = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}"
-_CLAIM = text(
+_HOLDING: Final = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}{{held}}"
+_CLAIM_FORM: Final = (
     f"WITH {GATES} SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
     f" FROM unnest(CAST(:units AS uuid[])) AS u (uid) {JOIN_GATES} CROSS JOIN LATERAL (SELECT"
     f" {_HOLDING} AND work.removal IS NULL ORDER BY work.wave LIMIT 1) AS low,"
@@ -40,9 +52,12 @@ _CLAIM = text(
     " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
     f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
     "   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
-    f"  AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END ORDER BY work.wave, work.id LIMIT :share) c"
+    f"  AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END{{held}}"
+    "   ORDER BY work.wave, work.id LIMIT :share) c"
     " LEFT JOIN manifest m ON m.digest = c.desired_digest ORDER BY c.turn, c.wave, c.id LIMIT :limit"
 )
+_CLAIM = text(_CLAIM_FORM.format(held=""))
+_CLAIM_UNHELD = text(_CLAIM_FORM.format(held=_HELD))
 _NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
 _RESULT_INPUT: Final = (
     "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
@@ -96,7 +111,13 @@ async def units_due(tx: Transaction, cluster: str, *, limit: int, after: str = "
 
 
 async def claim_dirty(
-    tx: Transaction, cluster: str, *, units: Sequence[str], limit: int, exclude: Sequence[int] = ()
+    tx: Transaction,
+    cluster: str,
+    *,
+    units: Sequence[str],
+    limit: int,
+    exclude: Sequence[int] = (),
+    holds: Sequence[Hold] = (),
 ) -> list[DirtyWork]:
     """Works of a cluster to act on now, fair between units: first one of each unit, then a second of each, ...
 
@@ -109,10 +130,15 @@ async def claim_dirty(
         units: uids of the units to look at, as `units_due` gives them.
         limit: at most so many.
         exclude: ids of works that are being acted on already.
+        holds: what is held; works that these keep back are left out.
     """
     share = limit if len(units) == 1 else -(-limit // 2)
     parameters = {"cluster": cluster, "units": list(units), "limit": limit, "share": share, "exclude": list(exclude)}
-    rows = await tx.execute(_CLAIM, parameters)
+    held = _held_input(cluster, holds)
+    if held:
+        rows = await tx.execute(_CLAIM_UNHELD, parameters | {"holds": orjson.dumps(held).decode()})
+    else:
+        rows = await tx.execute(_CLAIM, parameters)
     return [
         DirtyWork(
             id=row.id,
@@ -135,6 +161,18 @@ async def claim_dirty(
             former_unit_uid="" if row.former_unit_uid is None else str(row.former_unit_uid),
         )
         for row in rows
+    ]
+
+
+def _held_input(cluster: str, holds: Sequence[Hold]) -> list[dict[str, Any]]:
+    return [
+        {
+            "scope": hold.scope.value,
+            "unit": hold.subject if "/units/" in hold.subject else None,
+            "namespaces": None if hold.namespaces is None else sorted(hold.namespaces),
+            "thawed": sorted(hold.thawed),
+        }
+        for hold in (*holds_of_cluster(holds, cluster), *(one for one in holds if "/units/" in one.subject))
     ]
 
 

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
+from fedsvc.v1 import hold_pb2 as fedsvc_dot_v1_dot_hold__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x65\x64svc/v1/cluster.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x05\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.fedsvc.v1.Cluster.LabelsEntry\x12\x38\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32#.fedsvc.v1.Cluster.AnnotationsEntry\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\r\n\x05zones\x18\x07 \x03(\t\x12 \n\x06taints\x18\x08 \x03(\x0b\x32\x10.fedsvc.v1.Taint\x12\x30\n\nconnection\x18\t \x01(\x0b\x32\x1c.fedsvc.v1.ClusterConnection\x12(\n\x06status\x18\n \x01(\x0b\x32\x18.fedsvc.v1.ClusterStatus\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12\x14\n\x0cjurisdiction\x18\x0f \x01(\t\x12)\n\x04\x63ost\x18\x10 \x01(\x0b\x32\x16.fedsvc.v1.ClusterCostH\x00\x88\x01\x01\x12(\n\x06scores\x18\x11 \x03(\x0b\x32\x18.fedsvc.v1.ExternalScore\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_cost\">\n\x0b\x43lusterCost\x12\x17\n\x0fmicros_per_core\x18\x01 \x01(\x03\x12\x16\n\x0emicros_per_gib\x18\x02 \x01(\x03\"]\n\rExternalScore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05\x12/\n\x0bvalid_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x05Taint\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.TaintEffect\x12.\n\ntime_added\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf8\x01\n\x11\x43lusterConnection\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x12\x17\n\x0ftls_server_name\x18\x03 \x01(\t\x12 \n\x18insecure_skip_tls_verify\x18\x04 \x01(\x08\x12\x11\n\tproxy_url\x18\x05 \x01(\t\x12\x30\n\ncredential\x18\x06 \x01(\x0b\x32\x1c.fedsvc.v1.ClusterCredential\x12\x18\n\x10member_namespace\x18\x07 \x01(\t\x12\x17\n\x0fservice_account\x18\x08 \x01(\t\x12\x0e\n\x06rights\x18\t \x01(\t\"\x91\x01\n\x11\x43lusterCredential\x12\r\n\x05token\x18\x01 \x01(\t\x12\x35\n\x11token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16\x63lient_certificate_pem\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63lient_key_pem\x18\x04 \x01(\x0c\"\xa4\x03\n\rClusterStatus\x12(\n\nconditions\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.Condition\x12\x1a\n\x12kubernetes_version\x18\x02 \x01(\t\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x18\n\x10ready_node_count\x18\x04 \x01(\x05\x12(\n\x0b\x61llocatable\x18\x05 \x01(\x0b\x32\x13.fedsvc.v1.Capacity\x12\x32\n\x0elast_seen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16\x63redential_expire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nwork_count\x18\x08 \x01(\x05\x12\x1a\n\x12pending_work_count\x18\t \x01(\x05\x12!\n\x04\x66ree\x18\n \x01(\x0b\x32\x13.fedsvc.v1.Capacity\x12\x32\n\x0e\x66ree_read_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x08\x43\x61pacity\x12\x16\n\x0e\x63pu_millicores\x18\x01 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04pods\x18\x03 \x01(\x03*\xad\x01\n\x0bTaintEffect\x12\x1c\n\x18TAINT_EFFECT_UNSPECIFIED\x10\x00\x12\x1c\n\x18TAINT_EFFECT_NO_SCHEDULE\x10\x01\x12#\n\x1fTAINT_EFFECT_PREFER_NO_SCHEDULE\x10\x02\x12\x1b\n\x17TAINT_EFFECT_NO_EXECUTE\x10\x03\x12 \n\x1cTAINT_EFFECT_NO_SCHEDULE_NEW\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x65\x64svc/v1/cluster.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x14\x66\x65\x64svc/v1/hold.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x05\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.fedsvc.v1.Cluster.LabelsEntry\x12\x38\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32#.fedsvc.v1.Cluster.AnnotationsEntry\x12\x10\n\x08provider\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12\r\n\x05zones\x18\x07 \x03(\t\x12 \n\x06taints\x18\x08 \x03(\x0b\x32\x10.fedsvc.v1.Taint\x12\x30\n\nconnection\x18\t \x01(\x0b\x32\x1c.fedsvc.v1.ClusterConnection\x12(\n\x06status\x18\n \x01(\x0b\x32\x18.fedsvc.v1.ClusterStatus\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12\x14\n\x0cjurisdiction\x18\x0f \x01(\t\x12)\n\x04\x63ost\x18\x10 \x01(\x0b\x32\x16.fedsvc.v1.ClusterCostH\x00\x88\x01\x01\x12(\n\x06scores\x18\x11 \x03(\x0b\x32\x18.fedsvc.v1.ExternalScore\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05_cost\">\n\x0b\x43lusterCost\x12\x17\n\x0fmicros_per_core\x18\x01 \x01(\x03\x12\x16\n\x0emicros_per_gib\x18\x02 \x01(\x03\"]\n\rExternalScore\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05\x12/\n\x0bvalid_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x05Taint\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.TaintEffect\x12.\n\ntime_added\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf8\x01\n\x11\x43lusterConnection\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\x0c\x12\x17\n\x0ftls_server_name\x18\x03 \x01(\t\x12 \n\x18insecure_skip_tls_verify\x18\x04 \x01(\x08\x12\x11\n\tproxy_url\x18\x05 \x01(\t\x12\x30\n\ncredential\x18\x06 \x01(\x0b\x32\x1c.fedsvc.v1.ClusterCredential\x12\x18\n\x10member_namespace\x18\x07 \x01(\t\x12\x17\n\x0fservice_account\x18\x08 \x01(\t\x12\x0e\n\x06rights\x18\t \x01(\t\"\x91\x01\n\x11\x43lusterCredential\x12\r\n\x05token\x18\x01 \x01(\t\x12\x35\n\x11token_expire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x16\x63lient_certificate_pem\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63lient_key_pem\x18\x04 \x01(\x0c\"\xc4\x03\n\rClusterStatus\x12(\n\nconditions\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.Condition\x12\x1a\n\x12kubernetes_version\x18\x02 \x01(\t\x12\x12\n\nnode_count\x18\x03 \x01(\x05\x12\x18\n\x10ready_node_count\x18\x04 \x01(\x05\x12(\n\x0b\x61llocatable\x18\x05 \x01(\x0b\x32\x13.fedsvc.v1.Capacity\x12\x32\n\x0elast_seen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16\x63redential_expire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nwork_count\x18\x08 \x01(\x05\x12\x1a\n\x12pending_work_count\x18\t \x01(\x05\x12!\n\x04\x66ree\x18\n \x01(\x0b\x32\x13.fedsvc.v1.Capacity\x12\x32\n\x0e\x66ree_read_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x05holds\x18\x0c \x03(\x0b\x32\x0f.fedsvc.v1.Hold\"F\n\x08\x43\x61pacity\x12\x16\n\x0e\x63pu_millicores\x18\x01 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x03\x12\x0c\n\x04pods\x18\x03 \x01(\x03*\xad\x01\n\x0bTaintEffect\x12\x1c\n\x18TAINT_EFFECT_UNSPECIFIED\x10\x00\x12\x1c\n\x18TAINT_EFFECT_NO_SCHEDULE\x10\x01\x12#\n\x1fTAINT_EFFECT_PREFER_NO_SCHEDULE\x10\x02\x12\x1b\n\x17TAINT_EFFECT_NO_EXECUTE\x10\x03\x12 \n\x1cTAINT_EFFECT_NO_SCHEDULE_NEW\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +38,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLUSTER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CLUSTER_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_CLUSTER_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_TAINTEFFECT']._serialized_start=1970
-  _globals['_TAINTEFFECT']._serialized_end=2143
-  _globals['_CLUSTER']._serialized_start=96
-  _globals['_CLUSTER']._serialized_end=789
-  _globals['_CLUSTER_LABELSENTRY']._serialized_start=683
-  _globals['_CLUSTER_LABELSENTRY']._serialized_end=728
-  _globals['_CLUSTER_ANNOTATIONSENTRY']._serialized_start=730
-  _globals['_CLUSTER_ANNOTATIONSENTRY']._serialized_end=780
-  _globals['_CLUSTERCOST']._serialized_start=791
-  _globals['_CLUSTERCOST']._serialized_end=853
-  _globals['_EXTERNALSCORE']._serialized_start=855
-  _globals['_EXTERNALSCORE']._serialized_end=948
-  _globals['_TAINT']._serialized_start=950
-  _globals['_TAINT']._serialized_end=1073
-  _globals['_CLUSTERCONNECTION']._serialized_start=1076
-  _globals['_CLUSTERCONNECTION']._serialized_end=1324
-  _globals['_CLUSTERCREDENTIAL']._serialized_start=1327
-  _globals['_CLUSTERCREDENTIAL']._serialized_end=1472
-  _globals['_CLUSTERSTATUS']._serialized_start=1475
-  _globals['_CLUSTERSTATUS']._serialized_end=1895
-  _globals['_CAPACITY']._serialized_start=1897
-  _globals['_CAPACITY']._serialized_end=1967
+  _globals['_TAINTEFFECT']._serialized_start=2024
+  _globals['_TAINTEFFECT']._serialized_end=2197
+  _globals['_CLUSTER']._serialized_start=118
+  _globals['_CLUSTER']._serialized_end=811
+  _globals['_CLUSTER_LABELSENTRY']._serialized_start=705
+  _globals['_CLUSTER_LABELSENTRY']._serialized_end=750
+  _globals['_CLUSTER_ANNOTATIONSENTRY']._serialized_start=752
+  _globals['_CLUSTER_ANNOTATIONSENTRY']._serialized_end=802
+  _globals['_CLUSTERCOST']._serialized_start=813
+  _globals['_CLUSTERCOST']._serialized_end=875
+  _globals['_EXTERNALSCORE']._serialized_start=877
+  _globals['_EXTERNALSCORE']._serialized_end=970
+  _globals['_TAINT']._serialized_start=972
+  _globals['_TAINT']._serialized_end=1095
+  _globals['_CLUSTERCONNECTION']._serialized_start=1098
+  _globals['_CLUSTERCONNECTION']._serialized_end=1346
+  _globals['_CLUSTERCREDENTIAL']._serialized_start=1349
+  _globals['_CLUSTERCREDENTIAL']._serialized_end=1494
+  _globals['_CLUSTERSTATUS']._serialized_start=1497
+  _globals['_CLUSTERSTATUS']._serialized_end=1949
+  _globals['_CAPACITY']._serialized_start=1951
+  _globals['_CAPACITY']._serialized_end=2021
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fedsvc.v1 import common_pb2 as _common_pb2
+from fedsvc.v1 import hold_pb2 as _hold_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -406,6 +407,7 @@ class ClusterStatus(_message.Message):
     PENDING_WORK_COUNT_FIELD_NUMBER: _builtins.int
     FREE_FIELD_NUMBER: _builtins.int
     FREE_READ_TIME_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
     kubernetes_version: _builtins.str
     """For example "v1.30.2"."""
     node_count: _builtins.int
@@ -442,6 +444,10 @@ class ClusterStatus(_message.Message):
     def free_read_time(self) -> _timestamp_pb2.Timestamp:
         """When `free` was read; what was placed since is not in it."""
 
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[_hold_pb2.Hold]:
+        """What is held there: pauses of the cluster or the fleet, and freeze windows that are on."""
+
     def __init__(
         self,
         *,
@@ -456,10 +462,11 @@ class ClusterStatus(_message.Message):
         pending_work_count: _builtins.int = ...,
         free: Global___Capacity | None = ...,
         free_read_time: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[_hold_pb2.Hold] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "holds", b"holds", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

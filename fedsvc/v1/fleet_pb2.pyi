@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fedsvc.v1 import common_pb2 as _common_pb2
 from fedsvc.v1 import placement_pb2 as _placement_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -22,7 +23,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FleetSettings(_message.Message):
-    """FleetSettings are what placement knows of the fleet as a whole. There is one, and it is always there."""
+    """FleetSettings are what holds for the fleet as a whole. There is one, and it is always there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -60,13 +61,14 @@ Global___FleetSettings: _TypeAlias = FleetSettings  # noqa: Y015
 
 @_typing.final
 class FleetSettingsSpec(_message.Message):
-    """FleetSettingsSpec is what placement knows of the fleet as a whole."""
+    """FleetSettingsSpec is what holds for the fleet as a whole."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DISTANCES_FIELD_NUMBER: _builtins.int
     DATASETS_FIELD_NUMBER: _builtins.int
     HEADROOM_FIELD_NUMBER: _builtins.int
+    FREEZES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def distances(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegionDistance]:
         """How far regions are from each other."""
@@ -79,22 +81,84 @@ class FleetSettingsSpec(_message.Message):
     def headroom(self) -> Global___Headroom:
         """Room that is kept free. Unset: all room may be used."""
 
+    @_builtins.property
+    def freezes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FreezeWindow]:
+        """When changes wait; each has a name of its own."""
+
     def __init__(
         self,
         *,
         distances: _abc.Iterable[Global___RegionDistance] | None = ...,
         datasets: _abc.Iterable[Global___Dataset] | None = ...,
         headroom: Global___Headroom | None = ...,
+        freezes: _abc.Iterable[Global___FreezeWindow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "headroom", b"headroom"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "datasets", b"datasets", "distances", b"distances", "headroom", b"headroom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "datasets", b"datasets", "distances", b"distances", "freezes", b"freezes", "headroom", b"headroom"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__headroom: _TypeAlias = _typing.Literal["headroom"]  # noqa: Y015
     _WhichOneofArgType__headroom: _TypeAlias = _typing.Literal["_headroom", b"_headroom"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__headroom) -> _WhichOneofReturnType__headroom | None: ...
 
 Global___FleetSettingsSpec: _TypeAlias = FleetSettingsSpec  # noqa: Y015
+
+@_typing.final
+class FreezeWindow(_message.Message):
+    """FreezeWindow is a time in which changes wait: nothing is removed, and nothing written that was not applied before.
+    Both ends are times as the clock on the wall shows them, of the same form: "22:00" for every day, "Fri 16:00" for every
+    week, "2026-12-20 18:00" for once. A daily window that ends before it begins ends on the next day.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    NAMESPACES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Unique among them."""
+    start: _builtins.str
+    """Required. When it begins."""
+    end: _builtins.str
+    """Required. When it ends."""
+    time_zone: _builtins.str
+    """Time zone of IANA, for example "Europe/Berlin". Empty: UTC."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a daily window: the days on which it begins, of Mon, Tue, Wed, Thu, Fri, Sat and Sun. Empty: all."""
+
+    @_builtins.property
+    def clusters(self) -> _common_pb2.ClusterMatcher:
+        """Clusters it is for. Unset: all."""
+
+    @_builtins.property
+    def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Namespaces of units it is for. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+        days: _abc.Iterable[_builtins.str] | None = ...,
+        time_zone: _builtins.str = ...,
+        clusters: _common_pb2.ClusterMatcher | None = ...,
+        namespaces: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters", "days", b"days", "end", b"end", "name", b"name", "namespaces", b"namespaces", "start", b"start", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
+    _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clusters) -> _WhichOneofReturnType__clusters | None: ...
+
+Global___FreezeWindow: _TypeAlias = FreezeWindow  # noqa: Y015
 
 @_typing.final
 class RegionDistance(_message.Message):

@@ -23,6 +23,7 @@ from fedsvc.v1 import (
     cluster_service_pb2_grpc,
     common_pb2,
     event_service_pb2_grpc,
+    hold_service_pb2_grpc,
     member_service_pb2_grpc,
     ownership_service_pb2_grpc,
     placement_pb2,
@@ -64,6 +65,7 @@ class Api:
         self.ownership = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
         self.placement = placement_service_pb2_grpc.PlacementServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.holds = hold_service_pb2_grpc.HoldServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.members = member_service_pb2_grpc.MemberServiceStub(channel)
         self.server = server_service_pb2_grpc.ServerServiceStub(channel)

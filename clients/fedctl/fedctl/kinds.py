@@ -31,9 +31,10 @@ OVERRIDE_POLICY = Kind(
 )
 POLICY = Kind(plural="policies", singular="policy", short=("pol",), document="Policy")
 FLEET_SETTINGS = Kind(plural="fleetsettings", singular="fleetsettings", short=("fs",), document="FleetSettings")
+HOLD = Kind(plural="holds", singular="hold", short=("hd",), document="Hold")
 EVENT = Kind(plural="events", singular="event", short=("ev",), document="Event", is_namespaced=True)
 
-KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, FLEET_SETTINGS, EVENT)
+KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, FLEET_SETTINGS, HOLD, EVENT)
 
 _POD_NAMES = ("pods", "pod", "po")  # read from members, and no kind of the server's
 

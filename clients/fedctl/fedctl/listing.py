@@ -44,7 +44,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnlyPage:
-    """The one page of a kind with one object, which cannot be watched."""
+    """The one page of a kind that has no more and cannot be watched."""
 
     next_page_token: str = ""
     resume_token: str = ""
@@ -78,6 +78,7 @@ TABLES: dict[Kind, Callable[[], Table[Any]]] = {
     kinds.PLACEMENT_POLICY: views.placement_policies,
     kinds.OVERRIDE_POLICY: views.override_policies,
     kinds.FLEET_SETTINGS: placement_views.fleet_settings,
+    kinds.HOLD: views.holds,
     kinds.EVENT: views.events,
 }
 
@@ -133,6 +134,10 @@ def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page,
     return OnlyPage(), [client.placement.fleet_settings()]
 
 
+def _holds(client: Client, wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
+    return OnlyPage(), client.holds.list(wanted.subject)
+
+
 def _events(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
     # What a subject tells of is in no other namespace, and a cluster is in none.
     space = "" if wanted.subject else wanted.namespace
@@ -148,6 +153,7 @@ _PAGES: dict[Kind, Callable[[Client, Filter, str], tuple[Page, Iterable[Message]
     kinds.PLACEMENT_POLICY: _placement_policies,
     kinds.OVERRIDE_POLICY: _override_policies,
     kinds.FLEET_SETTINGS: _fleet_settings,
+    kinds.HOLD: _holds,
     kinds.EVENT: _events,
 }
 
@@ -196,6 +202,8 @@ def _search(client: Client, kind: Kind, name: str, namespace: str) -> Message:
     if not found:
         raise NotFoundError(f"there is no {kind.singular} {name!r}")
     if len(found) > 1:
+        if kind == kinds.HOLD:
+            raise Failure(f"there are {len(found)} holds of {name}: `fedctl get holds -o yaml` shows them")
         shown = ", ".join(str(getattr(row, "name", "")) for row in found[:5])
         raise Failure(f"{kind.singular} {name!r} is not the only one; take one of: {shown}")
     if kind == kinds.RESOURCE:
@@ -204,7 +212,9 @@ def _search(client: Client, kind: Kind, name: str, namespace: str) -> Message:
 
 
 def _names(kind: Kind, row: Any) -> tuple[str, ...]:
-    """Return the names by which a resource, work or event can be called."""
+    """Return the names by which a resource, work, hold or event can be called."""
+    if kind == kinds.HOLD:
+        return (row.subject, views.subject_text(row.subject))
     own = (row.name, last_part(row.name))
     return (*own, row.ref.name, f"{row.ref.kind}/{row.ref.name}") if kind == kinds.RESOURCE else own
 
@@ -233,7 +243,7 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
 
 
 def _there_are(kind: Kind, known: Sequence[str]) -> str:
-    if not known and kind in (kinds.RESOURCE, kinds.WORK, kinds.EVENT):  # known by number: there may be many
+    if not known and kind in (kinds.RESOURCE, kinds.WORK, kinds.HOLD, kinds.EVENT):  # not known by a name of its own
         return f"`fedctl get {kind.plural} -A` lists them"
     if not known:
         return f"There are no {kind.plural} at all."

@@ -9,8 +9,8 @@ from fedctl.listing import Filter
 
 _RESTRICTS: dict[str, tuple[Kind, ...]] = {
     "--selector": (kinds.CLUSTER, kinds.UNIT),
-    "--unit": (kinds.RESOURCE, kinds.WORK, kinds.EVENT),
-    "--cluster": (kinds.WORK, kinds.EVENT),
+    "--unit": (kinds.RESOURCE, kinds.WORK, kinds.HOLD, kinds.EVENT),
+    "--cluster": (kinds.WORK, kinds.HOLD, kinds.EVENT),
     "--trouble": (kinds.WORK,),
 }
 
@@ -32,5 +32,6 @@ def check_filter(asked: Sequence[Kind], wanted: Filter) -> None:
         if given[flag] and wrong is not None:
             allowed = ", ".join(kind.plural for kind in kinds_of_flag)
             raise UsageFailure(f"{flag} does not restrict {wrong.plural}; it is for: {allowed}")
-    if kinds.EVENT in asked and wanted.unit and wanted.cluster:
-        raise UsageFailure("events are of a unit or of a cluster: give --unit or --cluster")
+    for kind in (kinds.EVENT, kinds.HOLD):
+        if kind in asked and wanted.unit and wanted.cluster:
+            raise UsageFailure(f"{kind.plural} are of a unit or of a cluster: give --unit or --cluster")

@@ -16,6 +16,7 @@ from fedsvc_client._calls import Retries
 from fedsvc_client._client import AsyncClient
 from fedsvc_client._clusters import AsyncClusters
 from fedsvc_client._config import Server, load_config
+from fedsvc_client._holds import AsyncHolds
 from fedsvc_client._members import AsyncMembers
 from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
@@ -170,6 +171,15 @@ class Ownership(_Facade):
     confirm_recreation = wait(AsyncOwnership.confirm_recreation)
 
 
+class Holds(_Facade):
+    """What is not written to members now."""
+
+    pause = wait(AsyncHolds.pause)
+    resume = wait(AsyncHolds.resume)
+    thaw = wait(AsyncHolds.thaw)
+    list = wait(AsyncHolds.list)
+
+
 class Events(_Facade):
     """What happened."""
 
@@ -243,6 +253,7 @@ class Client:
         self.policies = Policies(inner.policies)
         self.placement = Placement(inner.placement)
         self.ownership = Ownership(inner.ownership)
+        self.holds = Holds(inner.holds)
         self.events = Events(inner.events)
         self.members = Members(inner.members)
         self.server = ServerInfo(inner.server)

@@ -6,6 +6,7 @@ from fedsvc_client._calls import Caller, Retries
 from fedsvc_client._channel import open_channel
 from fedsvc_client._clusters import AsyncClusters
 from fedsvc_client._config import Server, load_config, parse_address
+from fedsvc_client._holds import AsyncHolds
 from fedsvc_client._members import AsyncMembers
 from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
@@ -51,6 +52,7 @@ class AsyncClient:
         self.policies = AsyncPolicies(caller)
         self.placement = AsyncPlacement(caller)
         self.ownership = AsyncOwnership(caller)
+        self.holds = AsyncHolds(caller)
         self.events = AsyncEvents(caller)
         self.members = AsyncMembers(caller)
         self.server = AsyncServerInfo(caller)

@@ -1,12 +1,15 @@
 """Clusters between protobuf and the model. Credentials go in and never come out."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from fedsvc.api.convert.common import condition_message, read_enum, read_time, timestamp
+from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.convert.placement import taint_message
 from fedsvc.api.problems import Problems
 from fedsvc.model.cluster import Capacity, Cluster, Connection, Credential, ObjectDeletion
+from fedsvc.model.hold import Hold, holds_of_cluster
 from fedsvc.model.room import MEMORY, PODS, Room
 from fedsvc.rendering.requests import CPU
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
@@ -20,7 +23,7 @@ _DELETIONS: Final[dict[cluster_service_pb2.ObjectDeletion.ValueType, ObjectDelet
 }
 
 
-def cluster_message(cluster: Cluster) -> cluster_pb2.Cluster:
+def cluster_message(cluster: Cluster, holds: Iterable[Hold] = ()) -> cluster_pb2.Cluster:
     """A cluster as protobuf, without its credential."""
     return cluster_pb2.Cluster(
         name=cluster.resource_name,
@@ -32,7 +35,7 @@ def cluster_message(cluster: Cluster) -> cluster_pb2.Cluster:
         zones=cluster.zones,
         taints=[taint_message(taint) for taint in cluster.taints],
         connection=_connection_message(cluster.connection),
-        status=_status_message(cluster),
+        status=_status_message(cluster, holds),
         create_time=timestamp(cluster.create_time),
         update_time=timestamp(cluster.update_time),
         delete_time=timestamp(cluster.delete_time),
@@ -93,7 +96,7 @@ def _connection_message(connection: Connection) -> cluster_pb2.ClusterConnection
     )
 
 
-def _status_message(cluster: Cluster) -> cluster_pb2.ClusterStatus:
+def _status_message(cluster: Cluster, holds: Iterable[Hold]) -> cluster_pb2.ClusterStatus:
     observation = cluster.observation
     return cluster_pb2.ClusterStatus(
         conditions=[condition_message(condition) for condition in observation.conditions],
@@ -107,6 +110,7 @@ def _status_message(cluster: Cluster) -> cluster_pb2.ClusterStatus:
         pending_work_count=cluster.pending_work_count,
         free=None if cluster.room is None else _free_message(cluster.room),
         free_read_time=None if cluster.room is None else timestamp(cluster.room.read_time),
+        holds=[hold_message(hold) for hold in holds_of_cluster(holds, cluster.name)],
     )
 
 

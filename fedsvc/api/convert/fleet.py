@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from fedsvc.api.convert.common import inverted, read_enum, timestamp
+from fedsvc.api.convert.common import inverted, matcher_message, read_enum, read_matcher, timestamp
 from fedsvc.api.convert.rules import TOPOLOGIES
 from fedsvc.api.problems import Problems
 from fedsvc.model.fleet import FLEET_SETTINGS_NAME, FleetSettings, FleetSpec, RegionDistance
+from fedsvc.model.freeze import WEEKDAYS, FreezeWindow
 from fedsvc.v1 import fleet_pb2
 from fedsvc_placement import DataCopy, Dataset, Headroom, Topology
 
@@ -24,6 +25,7 @@ def fleet_message(settings: FleetSettings) -> fleet_pb2.FleetSettings:
             headroom=None
             if spec.headroom is None
             else fleet_pb2.Headroom(by=TOPOLOGIES[Topology(spec.headroom.by)], label_key=spec.headroom.label_key),
+            freezes=[_freeze_message(window) for window in spec.freezes],
         ),
         update_time=timestamp(settings.update_time),
         etag=settings.etag,
@@ -48,11 +50,41 @@ def read_fleet_spec(message: fleet_pb2.FleetSettingsSpec, path: str, problems: P
         ),
         datasets=tuple(sorted((_read_dataset(entry) for entry in message.datasets), key=lambda found: found.name)),
         headroom=headroom,
+        freezes=tuple(sorted((read_freeze(entry) for entry in message.freezes), key=lambda window: window.name)),
     )
 
 
 def _distance_message(distance: RegionDistance) -> fleet_pb2.RegionDistance:
     return fleet_pb2.RegionDistance(region=distance.region, other=distance.other, milliseconds=distance.milliseconds)
+
+
+def _freeze_message(window: FreezeWindow) -> fleet_pb2.FreezeWindow:
+    return fleet_pb2.FreezeWindow(
+        name=window.name,
+        start=window.start,
+        end=window.end,
+        days=window.days,
+        time_zone=window.time_zone,
+        clusters=matcher_message(window.clusters),
+        namespaces=window.namespaces,
+    )
+
+
+def read_freeze(message: fleet_pb2.FreezeWindow) -> FreezeWindow:
+    """A freeze window of protobuf, its days and namespaces in the order in which they are kept."""
+    return FreezeWindow(
+        name=message.name,
+        start=message.start,
+        end=message.end,
+        days=tuple(sorted(set(message.days), key=_place_of_day)),
+        time_zone=message.time_zone or "UTC",
+        clusters=read_matcher(message.clusters) if message.HasField("clusters") else None,
+        namespaces=tuple(sorted(set(message.namespaces))),
+    )
+
+
+def _place_of_day(day: str) -> int:
+    return WEEKDAYS.index(day) if day in WEEKDAYS else len(WEEKDAYS)
 
 
 def _dataset_message(dataset: Dataset) -> fleet_pb2.Dataset:

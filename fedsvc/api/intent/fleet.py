@@ -3,23 +3,28 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fedsvc.api.convert.fleet import read_fleet_spec
+from fedsvc.api.convert.common import read_matcher
+from fedsvc.api.convert.fleet import read_fleet_spec, read_freeze
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import MAX_CLUSTER_ID
 from fedsvc.api.problems import Problems
 from fedsvc.model.fleet import FleetSpec
+from fedsvc.model.freeze import window_problems
 from fedsvc.rendering.names import dns_label_problem, label_key_problem, label_value_problem
 from fedsvc.v1 import fleet_pb2
 from fedsvc_placement import Headroom, Topology
+from fedsvc_placement.validate import validate_matcher
 
 MAX_DISTANCE_MS: Final = 600_000
 MAX_DISTANCES: Final = 10_000
+MAX_FREEZES: Final = 100
 
 
 def read_fleet(message: fleet_pb2.FleetSettingsSpec, path: str, problems: Problems) -> FleetSpec:
     """The checked settings; what is wrong goes into `problems`, under `path`."""
     _check_distances(message.distances, f"{path}.distances", problems)
     _check_datasets(message.datasets, f"{path}.datasets", problems)
+    _check_freezes(message.freezes, f"{path}.freezes", problems)
     spec = read_fleet_spec(message, path, problems)
     if spec.headroom is not None:
         problem = _label_key_problem(spec.headroom)
@@ -82,6 +87,29 @@ def _check_datasets(datasets: Sequence[fleet_pb2.Dataset], path: str, problems: 
         if dataset.primary:
             _check_cluster(dataset.primary, f"{at}.primary", problems)
         _check_copies(dataset, at, problems)
+
+
+def _check_freezes(windows: Sequence[fleet_pb2.FreezeWindow], path: str, problems: Problems) -> None:
+    if len(windows) > MAX_FREEZES:
+        problems.add(path, f"has {len(windows)} entries; at most {MAX_FREEZES} are accepted")
+        return
+    seen: set[str] = set()
+    for index, window in enumerate(windows):
+        at = f"{path}[{index}]"
+        problem = dns_label_problem(window.name) if window.name else "is missing"
+        if problem is None and window.name in seen:
+            problem = f"'{window.name}' is given twice"
+        if problem is not None:
+            problems.add(f"{at}.name", problem)
+        seen.add(window.name)
+        for field, wrong in window_problems(read_freeze(window)):
+            problems.add(f"{at}.{field}", wrong)
+        if window.HasField("clusters"):
+            for found in validate_matcher(read_matcher(window.clusters), f"{at}.clusters"):
+                problems.add(found.path, found.message)
+        for place, namespace in enumerate(window.namespaces):
+            if (problem := dns_label_problem(namespace)) is not None:
+                problems.add(f"{at}.namespaces[{place}]", problem)
 
 
 def _check_copies(dataset: fleet_pb2.Dataset, path: str, problems: Problems) -> None:

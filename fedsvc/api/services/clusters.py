@@ -18,7 +18,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.api.selectors import parse_label_selector
 from fedsvc.errors import AlreadyExistsError, DeletingError
 from fedsvc.model.cluster import Cluster, ObjectDeletion
-from fedsvc.store import clusters
+from fedsvc.store import clusters, holds
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2, cluster_service_pb2_grpc
 
@@ -46,7 +46,8 @@ class ClusterServicer(cluster_service_pb2_grpc.ClusterServiceServicer):
         name = parse_cluster(request.name, "name")
         async with self._store.reader() as tx:
             cluster = await clusters.get(tx, name)
-        return cluster_service_pb2.GetClusterResponse(cluster=cluster_message(cluster))
+            held = (await holds.standing(tx)).holds
+        return cluster_service_pb2.GetClusterResponse(cluster=cluster_message(cluster, held))
 
     async def ListClusters(
         self, request: cluster_service_pb2.ListClustersRequest, context: aio.ServicerContext[Any, Any]
@@ -63,10 +64,11 @@ class ClusterServicer(cluster_service_pb2_grpc.ClusterServiceServicer):
                 return await clusters.list_page(tx, after=str(after[0]) if after else "", limit=limit)
 
             rows = await collect(fetch, page, key=lambda cluster: (cluster.name,), selector=selector)
+            held = (await holds.standing(tx)).holds
             token = await tx.resume_token()
         found = cut(page, rows, [(cluster.name,) for cluster in rows])
         return cluster_service_pb2.ListClustersResponse(
-            clusters=[cluster_message(cluster) for cluster in found.rows],
+            clusters=[cluster_message(cluster, held) for cluster in found.rows],
             next_page_token=found.next_page_token,
             resume_token=token.encode(),
         )

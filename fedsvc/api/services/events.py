@@ -9,6 +9,7 @@ from fedsvc.api.convert.event import event_message
 from fedsvc.api.names import parse_cluster, parse_unit
 from fedsvc.api.paging import Key, cut, parse_page
 from fedsvc.api.problems import Problems
+from fedsvc.model.hold import FLEET_SUBJECT
 from fedsvc.rendering.names import dns_label_problem
 from fedsvc.store import events
 from fedsvc.store.events import StoredEvent
@@ -59,7 +60,7 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
 def _check_subject(subject: str) -> None:
     if subject.startswith("clusters/"):
         parse_cluster(subject, "subject")
-    elif subject:
+    elif subject and subject != FLEET_SUBJECT:
         parse_unit(subject, "subject")
 
 

@@ -19,7 +19,7 @@ from fedctl.files.convert import (
 )
 from fedctl.files.source import is_list
 from fedctl.files.yamltree import Path
-from fedsvc.v1 import cluster_pb2, event_pb2, fleet_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc.v1 import cluster_pb2, event_pb2, fleet_pb2, hold_pb2, policy_pb2, resource_pb2, unit_pb2
 from fedsvc_client.names import last_part, split_unit_name, unit_name
 
 GROUP = "fedsvc.io"
@@ -231,6 +231,7 @@ _NOT_APPLIED = {
     "FederatedResource": "it is part of a unit: apply the unit, or the Kubernetes object itself with --unit NAME",
     "Work": "the server makes it of a unit and a cluster: change the unit",
     "Event": "the server writes it",
+    "Hold": "it is made by `fedctl pause` and ended by `fedctl resume`; freeze windows stand in the FleetSettings",
 }
 
 _DOCUMENT_KINDS: dict[type[Message], str] = {
@@ -242,6 +243,7 @@ _DOCUMENT_KINDS: dict[type[Message], str] = {
     resource_pb2.FederatedResource: "FederatedResource",
     resource_pb2.Work: "Work",
     event_pb2.Event: "Event",
+    hold_pb2.Hold: "Hold",
 }
 
 
@@ -251,12 +253,7 @@ def write_document(message: Message) -> dict[str, Any]:
     if kind is None:
         raise UsageFailure(f"{type(message).__name__} has no document")
     written = write_message(message)
-    name = str(written.pop("name", ""))
-    metadata: dict[str, Any] = {"name": last_part(name)}
-    if isinstance(message, unit_pb2.Unit):
-        metadata["namespace"], metadata["name"] = split_unit_name(name)
-    if isinstance(message, fleet_pb2.FleetSettings):
-        metadata["name"] = FLEET_NAME
+    metadata = _named(message, written)
     for key in ("uid", "labels", "annotations"):
         if key in written:
             metadata[key] = written.pop(key)
@@ -272,10 +269,23 @@ def write_document(message: Message) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, **_framed(message, written)}
 
 
+def _named(message: Message, written: dict[str, Any]) -> dict[str, Any]:
+    """Take the name out of what is written, as the metadata of a document has it."""
+    if isinstance(message, hold_pb2.Hold):  # known by what it is of
+        return {"name": written.pop("subject")}
+    name = str(written.pop("name", ""))
+    if isinstance(message, unit_pb2.Unit):
+        namespace, unit = split_unit_name(name)
+        return {"name": unit, "namespace": namespace}
+    return {"name": FLEET_NAME if isinstance(message, fleet_pb2.FleetSettings) else last_part(name)}
+
+
 def _framed(message: Message, written: dict[str, Any]) -> dict[str, Any]:
     """Put what is wanted under spec and what is under status, where the message itself does not."""
     if isinstance(message, unit_pb2.Unit | resource_pb2.FederatedResource | event_pb2.Event):
         return written
+    if isinstance(message, hold_pb2.Hold):
+        return {"status": written}
     if isinstance(message, resource_pb2.Work):
         spec = {key: written.pop(key) for key in ("unit", "cluster", "ref", "desiredDigest") if key in written}
         return {"spec": spec, "status": written}

@@ -61,6 +61,7 @@ def fleet_settings(now: views.Now = views.utc_now) -> Table[fleet_pb2.FleetSetti
                 title="DATASETS", text=lambda row: ",".join(entry.name for entry in row.spec.datasets), is_long=True
             ),
             Column(title="HEADROOM", text=_headroom_text),
+            Column(title="FREEZES", text=lambda row: ",".join(entry.name for entry in row.spec.freezes), is_long=True),
             Column(title="AGE", text=lambda row: words.age(row.update_time, now())),
         )
     )

@@ -9,11 +9,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fedctl.costs import cost_text
 from fedctl.output import words
 from fedctl.output.tables import Column, Table
-from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, hold_pb2, policy_pb2, resource_pb2, unit_pb2
 from fedsvc_client.names import last_part
 
 CORDON_KEY = "fedsvc.io/cordoned"
 MAINTENANCE_KEY = "fedsvc.io/maintenance"
+HELD_CONDITION = "Writable"  # there, and False, while something is held
 _MARKS = {CORDON_KEY: "Cordoned", MAINTENANCE_KEY: "Maintenance"}  # said beside the state
 
 Now = Callable[[], dt.datetime]
@@ -184,6 +185,42 @@ def events(now: Now = utc_now) -> Table[event_pb2.Event]:
     )
 
 
+def holds(now: Now = utc_now) -> Table[hold_pb2.Hold]:
+    """Make the table of holds."""
+    return Table(
+        columns=(
+            Column(title="SUBJECT", text=lambda row: subject_text(row.subject)),
+            Column(title="KIND", text=lambda row: words.enum_word(hold_pb2.HoldKind.DESCRIPTOR, row.kind)),
+            Column(title="HOLDS", text=lambda row: words.enum_word(hold_pb2.HoldScope.DESCRIPTOR, row.scope)),
+            _age_column("AGE", lambda row: row.create_time, now),
+            Column(title="UNTIL", text=lambda row: words.moment(row.end_time) if row.HasField("end_time") else ""),
+            Column(title="BY", text=lambda row: row.author),
+            Column(title="ONLY", text=lambda row: ",".join((*row.clusters, *row.namespaces)), is_wide=True),
+            Column(title="THAWED", text=lambda row: ",".join(map(subject_text, row.thawed)), is_wide=True),
+            Column(title="REASON", text=lambda row: words.one_line(row.reason), is_long=True),
+        )
+    )
+
+
+def hold_text(hold: hold_pb2.Hold) -> str:
+    """Write a hold in one line: cluster/eu-1 is paused by ann until 2026-11-26 18:00 UTC: disks."""
+    until = f" until {words.moment(hold.end_time)}" if hold.HasField("end_time") else ""
+    if hold.kind == hold_pb2.HOLD_KIND_FREEZE:
+        return f"freeze window {hold.reason} is on{until}"
+    who = f" by {hold.author}" if hold.author else ""
+    why = f": {words.one_line(hold.reason)}" if hold.reason else ""
+    scope = words.enum_word(hold_pb2.HoldScope.DESCRIPTOR, hold.scope).lower()
+    what = "" if hold.scope == hold_pb2.HOLD_SCOPE_EVERYTHING else f" for {scope}"
+    return f"{subject_text(hold.subject)} is paused{what}{who}{until}{why}"
+
+
+def hold_marks(found: Iterable[hold_pb2.Hold]) -> list[str]:
+    """Return the words that stand beside a state: Paused, Frozen."""
+    present = {hold.kind for hold in found}
+    told = ((hold_pb2.HOLD_KIND_PAUSE, "Paused"), (hold_pb2.HOLD_KIND_FREEZE, "Frozen"))
+    return [word for kind, word in told if kind in present]
+
+
 def cluster_state(row: cluster_pb2.Cluster) -> str:
     """Sum a cluster up in one word, the worst one first."""
     if row.HasField("delete_time"):
@@ -201,13 +238,14 @@ def cluster_state(row: cluster_pb2.Cluster) -> str:
             return word
     state = "Ready" if known.get("Ready", known.get("Reachable")) == "True" else "Unknown"
     marks = (mark for key, mark in _MARKS.items() if any(taint.key == key for taint in row.taints))
-    return ",".join([state, *marks])
+    return ",".join([state, *marks, *hold_marks(row.status.holds)])
 
 
 def cluster_message(row: cluster_pb2.Cluster) -> str:
     """Return the words of the condition that is not met."""
     bad = (item for item in row.status.conditions if item.status == common_pb2.CONDITION_STATUS_FALSE)
-    return words.one_line(next((item.message or item.reason for item in bad), ""))
+    held = next(map(hold_text, row.status.holds), "")
+    return words.one_line(next((item.message or item.reason for item in bad), held))
 
 
 def applied_works(row: cluster_pb2.Cluster) -> int:
@@ -248,15 +286,14 @@ def taint_text(taint: cluster_pb2.Taint) -> str:
 
 def unit_state(row: unit_pb2.Unit) -> str:
     """Return the state in one word."""
-    return (
-        "Deleting" if row.HasField("delete_time") else words.enum_word(unit_pb2.UnitState.DESCRIPTOR, row.status.state)
-    )
+    is_leaving = row.HasField("delete_time")
+    state = "Deleting" if is_leaving else words.enum_word(unit_pb2.UnitState.DESCRIPTOR, row.status.state)
+    held = words.condition(row.status.conditions, HELD_CONDITION)
+    return f"{state},{held.reason}" if held is not None else state
 
 
 def unit_message(row: unit_pb2.Unit) -> str:
     """Return the first thing to know of a unit that is not as it should be."""
-    if row.status.state == unit_pb2.UNIT_STATE_READY:
-        return ""
     bad = next((item for item in row.status.conditions if item.status != common_pb2.CONDITION_STATUS_TRUE), None)
     return words.one_line(bad.message or bad.reason) if bad is not None else ""
 

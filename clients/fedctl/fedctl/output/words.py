@@ -27,6 +27,8 @@ _STYLES = {
     "Deleting": YELLOW,
     "Leaving": YELLOW,
     "Cordoned": YELLOW,
+    "Paused": YELLOW,
+    "Frozen": YELLOW,
     "Drifted": YELLOW,
     "Unplaced": YELLOW,
     "Warning": YELLOW,
@@ -87,6 +89,11 @@ def span(seconds: float) -> str:
 def age(time: Timestamp, now: dt.datetime) -> str:
     """Write how long ago a time is; "-" where it is not set."""
     return span(seconds_since(time, now)) if time.seconds else NONE
+
+
+def moment(time: Timestamp) -> str:
+    """Write a moment in UTC: 2026-11-26 18:00 UTC."""
+    return f"{time.ToDatetime():%Y-%m-%d %H:%M} UTC"
 
 
 def condition(conditions: Iterable[common_pb2.Condition], kind: str) -> common_pb2.Condition | None:

@@ -1,0 +1,152 @@
+"""Holds: the rows of `hold`, which people ask for, and the freeze windows that are on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from fedsvc.errors import NotFoundError
+from fedsvc.model.freeze import FreezeWindow, next_change, span_at
+from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
+from fedsvc.store import clusters, fleet
+from fedsvc.store.storable import storable_text
+from fedsvc.store.store import Transaction
+from fedsvc_placement import matches_cluster
+
+_READ: Final = text(
+    "SELECT subject, scope, reason, author, create_time, end_time FROM hold"
+    " WHERE end_time IS NULL OR end_time > now() ORDER BY subject, scope"
+)
+_OWNERS: Final = (
+    "(SELECT uid FROM unit WHERE 'namespaces/' || namespace || '/units/' || name = :subject),"
+    " (SELECT name FROM cluster WHERE 'clusters/' || name = :subject)"
+)
+_PUT: Final = text(
+    "INSERT INTO hold (subject, scope, unit_uid, cluster, reason, author, end_time)"
+    f" VALUES (:subject, :scope, {_OWNERS}, :reason, :author, CAST(:end AS timestamptz))"
+    " ON CONFLICT (subject, scope) DO UPDATE SET reason = EXCLUDED.reason, author = EXCLUDED.author,"
+    " end_time = EXCLUDED.end_time, create_time = CASE WHEN hold.end_time <= now() THEN now() ELSE hold.create_time END"
+    " RETURNING unit_uid IS NOT NULL OR cluster IS NOT NULL AS is_known, create_time"
+)
+_THAW: Final = text(
+    "INSERT INTO thaw (subject, window_name, unit_uid, cluster, reason, author, end_time)"
+    f" VALUES (:subject, :window, {_OWNERS}, :reason, :author, CAST(:end AS timestamptz))"
+    " ON CONFLICT (subject, window_name) DO UPDATE SET reason = EXCLUDED.reason, author = EXCLUDED.author,"
+    " end_time = EXCLUDED.end_time, create_time = now()"
+)
+_THAWS: Final = text("SELECT subject, window_name FROM thaw WHERE end_time > now()")
+_NEXT_THAW_END: Final = text("SELECT min(end_time) FROM thaw WHERE end_time > now()")
+_END: Final = text(
+    "DELETE FROM hold WHERE subject = :subject AND (:scope = '' OR scope = :scope)"
+    " RETURNING subject, scope, reason, author, create_time, end_time"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The holds that are in force, and when that changes by itself."""
+
+    holds: tuple[Hold, ...] = ()
+    next_change_time: datetime | None = None
+
+
+async def put(
+    tx: Transaction, *, subject: str, scope: HoldScope, reason: str, end_time: datetime | None, author: str
+) -> Hold:
+    """Hold something from now on; a hold of that scope that is there already is replaced, and keeps its begin.
+
+    Raises:
+        NotFoundError: there is no such cluster or unit.
+    """
+    values = {
+        "subject": subject,
+        "scope": scope.value,
+        "reason": storable_text(reason),
+        "author": author,
+        "end": end_time,
+    }
+    row = (await tx.execute(_PUT, values)).one()
+    if subject != FLEET_SUBJECT and not row.is_known:
+        raise NotFoundError(subject)
+    _record(tx, subject)
+    return Hold(
+        subject=subject,
+        kind=HoldKind.PAUSE,
+        scope=scope,
+        reason=reason,
+        author=author,
+        create_time=row.create_time,
+        end_time=end_time,
+    )
+
+
+async def end(tx: Transaction, *, subject: str, scope: HoldScope | None) -> list[Hold]:
+    """End the pauses of a subject, those of one scope or all; gives those that there were."""
+    rows = (await tx.execute(_END, {"subject": subject, "scope": "" if scope is None else scope.value})).all()
+    if rows:
+        _record(tx, subject)
+    return [_from_row(row) for row in rows]
+
+
+async def thaw(tx: Transaction, *, subject: str, window: str, reason: str, end_time: datetime, author: str) -> None:
+    """Let a freeze window through what is written for a subject that exists, until a time."""
+    values = {"subject": subject, "window": window, "reason": storable_text(reason), "author": author, "end": end_time}
+    await tx.execute(_THAW, values)
+    _record(tx, subject)
+
+
+async def standing(tx: Transaction) -> Standing:
+    """What is held at the time of the transaction, the clock being the database's."""
+    pauses = [_from_row(row) for row in await tx.execute(_READ)]
+    windows = (await fleet.get(tx)).spec.freezes
+    freezes = await _resolved(tx, [window for window in windows if span_at(window, tx.now) is not None])
+    ends = [pause.end_time for pause in pauses if pause.end_time is not None]
+    if freezes:
+        ends += [time for (time,) in await tx.execute(_NEXT_THAW_END) if time is not None]
+    change = next_change(windows, tx.now)
+    return Standing(
+        holds=(*pauses, *freezes),
+        next_change_time=min([*ends, *([change] if change is not None else [])], default=None),
+    )
+
+
+async def _resolved(tx: Transaction, windows: Sequence[FreezeWindow]) -> list[Hold]:
+    """The windows that are on, as holds."""
+    if not windows:
+        return []
+    thaws: dict[str, set[str]] = {}
+    for row in await tx.execute(_THAWS):
+        thaws.setdefault(row.window_name, set()).add(row.subject)
+    members = [one.snapshot() for one in await clusters.list_all(tx)] if any(one.clusters for one in windows) else []
+    found = []
+    for window in windows:
+        span = span_at(window, tx.now)
+        assert span is not None, "only windows that are on are given"
+        hold = Hold(
+            subject=FLEET_SUBJECT,
+            kind=HoldKind.FREEZE,
+            scope=HoldScope.CHANGES,
+            reason=window.name,
+            create_time=span.start,
+            end_time=span.end,
+            namespaces=frozenset(window.namespaces) if window.namespaces else None,
+            thawed=frozenset(thaws.get(window.name, ())),
+        )
+        if window.clusters is not None:
+            names = (member.name for member in members if matches_cluster(window.clusters, member))
+            hold = replace(hold, clusters=frozenset(names))
+        found.append(hold)
+    return found
+
+
+def _from_row(row: object) -> Hold:
+    values = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way to a row's columns by name
+    return Hold(kind=HoldKind.PAUSE, **{**values, "scope": HoldScope(values["scope"])})
+
+
+def _record(tx: Transaction, subject: str) -> None:
+    tx.record("hold", subject)
+    if subject.startswith("clusters/"):
+        tx.record("cluster", subject)  # what is said of it changes
