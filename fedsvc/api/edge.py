@@ -136,7 +136,9 @@ class Edge:
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,
         )
-        ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server(OwnershipServicer(store), server)
+        ownership_service_pb2_grpc.add_OwnershipServiceServicer_to_server(
+            OwnershipServicer(store, self._members), server
+        )
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(
             ServerServicer(store, version=settings.version, is_leader=is_leader), server
         )

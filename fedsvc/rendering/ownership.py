@@ -85,6 +85,20 @@ def _other_writer(live: Mapping[str, Any], path: str, manager: str) -> tuple[str
     return (None, "") if best is None else (best[2], best[1])
 
 
+def owners_of(live: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """All managers, ourselves among them, that own `path` or something below it, sorted."""
+    return tuple(
+        sorted(
+            {
+                str(entry.get("manager"))
+                for entry in _entries(live)
+                if isinstance(fields := entry.get("fieldsV1"), dict)
+                and any(leaf == path or _is_below(leaf, path) for leaf in _leaves("", fields))
+            }
+        )
+    )
+
+
 def drift_report(desired: Mapping[str, Any], live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> DriftReport:
     """What somebody changed of ours, field by field, and who."""
     fields = []

@@ -1,6 +1,6 @@
 """Works as a queue: what is to be done in a cluster now, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -58,6 +58,12 @@ _CLAIM_FORM: Final = (
 )
 _CLAIM = text(_CLAIM_FORM.format(held=""))
 _CLAIM_UNHELD = text(_CLAIM_FORM.format(held=_HELD))
+_OF_UNIT_ON = text(
+    f"SELECT work.*, CAST(work.unit_uid AS text) AS unit, {UNIT_NAME}, m.body, m.key_id FROM work"
+    " LEFT JOIN manifest m ON m.digest = work.desired_digest"
+    " WHERE work.unit_uid = CAST(:uid AS uuid) AND work.cluster = :cluster"
+    " ORDER BY work.kind, work.namespace, work.name, work.group_ LIMIT :limit"
+)
 _NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
 _RESULT_INPUT: Final = (
     "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
@@ -139,6 +145,15 @@ async def claim_dirty(
         rows = await tx.execute(_CLAIM_UNHELD, parameters | {"holds": orjson.dumps(held).decode()})
     else:
         rows = await tx.execute(_CLAIM, parameters)
+    return _dirty_works(tx, rows)
+
+
+async def of_unit_on(tx: Transaction, unit_uid: str, cluster: str, *, limit: int) -> list[DirtyWork]:
+    """The works of a unit on one cluster as they would be acted on, dirty or not, in the order of their keys."""
+    return _dirty_works(tx, await tx.execute(_OF_UNIT_ON, {"uid": unit_uid, "cluster": cluster, "limit": limit}))
+
+
+def _dirty_works(tx: Transaction, rows: Iterable[Any]) -> list[DirtyWork]:
     return [
         DirtyWork(
             id=row.id,

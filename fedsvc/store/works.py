@@ -21,6 +21,7 @@ from fedsvc.store.work_queue import (
     claim_dirty,
     mark_unreachable,
     next_attempt_time,
+    of_unit_on,
     units_due,
     wake_cluster,
     wake_kinds,
@@ -33,11 +34,13 @@ __all__ = [
     "UnitSync",
     "bindings_of",
     "claim_dirty",
+    "clusters_of",
     "get_many",
     "list_page",
     "mark_drifted",
     "mark_unreachable",
     "next_attempt_time",
+    "of_unit_on",
     "of_units",
     "set_state",
     "sync_units",
@@ -55,6 +58,7 @@ _LIST = text(
     " WHERE namespace = :namespace)) AND (NOT CAST(:trouble AS boolean) OR state <> 'Applied'"
     " OR health NOT IN ('', 'Healthy') OR cluster = ANY(CAST(:silent AS text[]))) ORDER BY id LIMIT :limit"
 )
+_CLUSTERS_OF = text("SELECT DISTINCT cluster FROM work WHERE unit_uid = CAST(:uid AS uuid) ORDER BY 1")
 _GET_MANY = text(f"{_SELECT} WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id")
 _OF_UNITS = text(f"{_SELECT} WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster, id")
 
@@ -102,6 +106,11 @@ async def list_page(
     uids = None if unit_uids is None else list(unit_uids)
     rows = await tx.execute(_LIST, parameters | {"uids": uids, "silent": sorted(silent)})
     return [_from_row(row) for row in rows]
+
+
+async def clusters_of(tx: Transaction, uid: str) -> list[str]:
+    """The clusters on which a unit has works, sorted."""
+    return [row.cluster for row in await tx.execute(_CLUSTERS_OF, {"uid": uid})]
 
 
 async def get_many(tx: Transaction, ids: Sequence[int]) -> list[Work]:

@@ -8,6 +8,7 @@ from fedsvc.v1 import common_pb2 as _common_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,216 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DifferenceType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DifferenceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DifferenceType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIFFERENCE_TYPE_UNSPECIFIED: _DifferenceType.ValueType  # 0
+    """Not known."""
+    DIFFERENCE_TYPE_ADDED: _DifferenceType.ValueType  # 1
+    """It is not there and would be made."""
+    DIFFERENCE_TYPE_CHANGED: _DifferenceType.ValueType  # 2
+    """It would be changed."""
+    DIFFERENCE_TYPE_REMOVED: _DifferenceType.ValueType  # 3
+    """It is there and is to go."""
+    DIFFERENCE_TYPE_FOREIGN: _DifferenceType.ValueType  # 4
+    """It is there and somebody else's; what the unit's conflict mode would make of it stands in `refusal`."""
+
+class DifferenceType(_DifferenceType, metaclass=_DifferenceTypeEnumTypeWrapper):
+    """DifferenceType is what is to be done with an object."""
+
+DIFFERENCE_TYPE_UNSPECIFIED: DifferenceType.ValueType  # 0
+"""Not known."""
+DIFFERENCE_TYPE_ADDED: DifferenceType.ValueType  # 1
+"""It is not there and would be made."""
+DIFFERENCE_TYPE_CHANGED: DifferenceType.ValueType  # 2
+"""It would be changed."""
+DIFFERENCE_TYPE_REMOVED: DifferenceType.ValueType  # 3
+"""It is there and is to go."""
+DIFFERENCE_TYPE_FOREIGN: DifferenceType.ValueType  # 4
+"""It is there and somebody else's; what the unit's conflict mode would make of it stands in `refusal`."""
+Global___DifferenceType: _TypeAlias = DifferenceType  # noqa: Y015
+
+@_typing.final
+class DiffUnitRequest(_message.Message):
+    """DiffUnitRequest names a unit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    MEMBER_TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "namespaces/{namespace}/units/{unit}"."""
+    member_timeout_seconds: _builtins.int
+    """Seconds that each member has to answer in; 0 means 10, at most 25."""
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of clusters. Empty: all the unit is on."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+        member_timeout_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "member_timeout_seconds", b"member_timeout_seconds", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffUnitRequest: _TypeAlias = DiffUnitRequest  # noqa: Y015
+
+@_typing.final
+class DiffUnitResponse(_message.Message):
+    """DiffUnitResponse tells what differs, and who did not say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObjectDifference]:
+        """Works whose object differs from what it shall be, by cluster, kind, namespace and name."""
+
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClusterDiff]:
+        """A line a cluster, sorted by name."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[Global___ObjectDifference] | None = ...,
+        clusters: _abc.Iterable[Global___ClusterDiff] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "differences", b"differences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffUnitResponse: _TypeAlias = DiffUnitResponse  # noqa: Y015
+
+@_typing.final
+class ClusterDiff(_message.Message):
+    """ClusterDiff tells how far one member was compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    WORK_COUNT_FIELD_NUMBER: _builtins.int
+    COMPARED_WORK_COUNT_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """Id of the cluster."""
+    work_count: _builtins.int
+    """Works of the unit there."""
+    compared_work_count: _builtins.int
+    """Those that were compared; less where the member did not answer in time."""
+    trouble: _builtins.str
+    """Why not all were; empty where all were."""
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        work_count: _builtins.int = ...,
+        compared_work_count: _builtins.int = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "compared_work_count", b"compared_work_count", "trouble", b"trouble", "work_count", b"work_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterDiff: _TypeAlias = ClusterDiff  # noqa: Y015
+
+@_typing.final
+class ObjectDifference(_message.Message):
+    """ObjectDifference is what an apply would change in one object."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    WORK_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """Id of the cluster."""
+    type: Global___DifferenceType.ValueType
+    """What is to be done with it."""
+    refusal: _builtins.str
+    """Why the member would refuse the apply; empty where it would not."""
+    work: _builtins.str
+    """The work, "works/{work}"."""
+    @_builtins.property
+    def ref(self) -> _common_pb2.ManifestRef:
+        """Which object."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Field by field, sorted by path; of objects that are there."""
+
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        ref: _common_pb2.ManifestRef | None = ...,
+        type: Global___DifferenceType.ValueType = ...,
+        fields: _abc.Iterable[Global___FieldDifference] | None = ...,
+        refusal: _builtins.str = ...,
+        work: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "fields", b"fields", "ref", b"ref", "refusal", b"refusal", "type", b"type", "work", b"work"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectDifference: _TypeAlias = ObjectDifference  # noqa: Y015
+
+@_typing.final
+class FieldDifference(_message.Message):
+    """FieldDifference is what an apply would change in one field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    DESIRED_JSON_FIELD_NUMBER: _builtins.int
+    LIVE_JSON_FIELD_NUMBER: _builtins.int
+    MANAGERS_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Path, for example "spec.replicas"."""
+    desired_json: _builtins.str
+    """Value after the apply, JSON; empty where the field would go. Masked for Secrets."""
+    live_json: _builtins.str
+    """Value now, JSON; empty where there is none. Masked for Secrets."""
+    @_builtins.property
+    def managers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Field managers that own it now."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        desired_json: _builtins.str = ...,
+        live_json: _builtins.str = ...,
+        managers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_json", b"desired_json", "live_json", b"live_json", "managers", b"managers", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldDifference: _TypeAlias = FieldDifference  # noqa: Y015
 
 @_typing.final
 class ConfirmRecreationRequest(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OwnershipServiceStub:
-    """OwnershipService settles whose objects in members are.
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,11 @@ class OwnershipServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.DiffUnit = channel.unary_unary(
+                '/fedsvc.v1.OwnershipService/DiffUnit',
+                request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitResponse.FromString,
+                _registered_method=True)
         self.ConfirmRecreation = channel.unary_unary(
                 '/fedsvc.v1.OwnershipService/ConfirmRecreation',
                 request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationRequest.SerializeToString,
@@ -43,8 +48,15 @@ class OwnershipServiceStub:
 
 
 class OwnershipServiceServicer:
-    """OwnershipService settles whose objects in members are.
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be.
     """
+
+    def DiffUnit(self, request, context):
+        """DiffUnit asks members what an apply would change, exactly: nothing is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ConfirmRecreation(self, request, context):
         """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed.
@@ -56,6 +68,11 @@ class OwnershipServiceServicer:
 
 def add_OwnershipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'DiffUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffUnit,
+                    request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitResponse.SerializeToString,
+            ),
             'ConfirmRecreation': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmRecreation,
                     request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationRequest.FromString,
@@ -70,8 +87,35 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OwnershipService:
-    """OwnershipService settles whose objects in members are.
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be.
     """
+
+    @staticmethod
+    def DiffUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.OwnershipService/DiffUnit',
+            fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitRequest.SerializeToString,
+            fedsvc_dot_v1_dot_ownership__service__pb2.DiffUnitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ConfirmRecreation(request,

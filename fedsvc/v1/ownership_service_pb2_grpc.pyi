@@ -27,25 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OwnershipServiceStub:
-    """OwnershipService settles whose objects in members are."""
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OwnershipServiceAsyncStub: ...
+    DiffUnit: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.DiffUnitRequest, _ownership_service_pb2.DiffUnitResponse]
+    """DiffUnit asks members what an apply would change, exactly: nothing is written."""
     ConfirmRecreation: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.ConfirmRecreationRequest, _ownership_service_pb2.ConfirmRecreationResponse]
     """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed."""
 
 @_typing.type_check_only
 class OwnershipServiceAsyncStub(OwnershipServiceStub):
-    """OwnershipService settles whose objects in members are."""
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    DiffUnit: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.DiffUnitRequest, _ownership_service_pb2.DiffUnitResponse]  # type: ignore[assignment]
+    """DiffUnit asks members what an apply would change, exactly: nothing is written."""
     ConfirmRecreation: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.ConfirmRecreationRequest, _ownership_service_pb2.ConfirmRecreationResponse]  # type: ignore[assignment]
     """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed."""
 
 class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
-    """OwnershipService settles whose objects in members are."""
+    """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be."""
+
+    @_abc_1.abstractmethod
+    def DiffUnit(
+        self,
+        request: _ownership_service_pb2.DiffUnitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ownership_service_pb2.DiffUnitResponse, _abc.Awaitable[_ownership_service_pb2.DiffUnitResponse]]:
+        """DiffUnit asks members what an apply would change, exactly: nothing is written."""
 
     @_abc_1.abstractmethod
     def ConfirmRecreation(

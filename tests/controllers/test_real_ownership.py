@@ -10,8 +10,10 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from fedsvc.api.diffing import diff_unit
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
+from fedsvc.members.registry import Members
 from fedsvc.model.cluster import Cluster, Connection, Credential
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, ImmutableMode, Propagation
 from fedsvc.store import clusters, recreations
@@ -149,6 +151,29 @@ async def test_what_kubectl_applied_goes_with_the_template(
     assert live["data"] == {"a": "2"}
     assert LAST_APPLIED not in live["metadata"]["annotations"]
     assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"fedsvc"}
+
+
+async def test_a_diff_knows_defaults_and_managers_of_a_real_server(
+    quiet_world: Any, real: MemberClient, make_deployment: Callable[..., Any]
+) -> None:
+    report = Propagation(drift=DriftMode.REPORT)
+    await quiet_world.apply("web", make_deployment(), placement=ON_REAL, propagation=report)
+    await quiet_world.until_work("real", "Applied")
+    unit = await quiet_world.unit("web")
+    async with quiet_world.store.reader() as tx:
+        cluster = await clusters.get(tx, "real")
+
+    async with Members() as members:
+        (same,) = await diff_unit(quiet_world.store, members, unit.uid, [cluster], seconds=10)
+        await real.patch(WEB, orjson.dumps({"spec": {"replicas": 7, "paused": True}}), field_manager="kubectl-edit")
+        generation = (await real.get(WEB))["metadata"]["generation"]
+        (other,) = await diff_unit(quiet_world.store, members, unit.uid, [cluster], seconds=10)
+
+    assert (same.compared_count, same.differences, same.trouble) == (1, [], "")
+    (difference,) = other.differences
+    fields = [(field.path, field.before, field.after, field.managers) for field in difference.fields]
+    assert fields == [("spec.replicas", 7, 2, ("kubectl-edit",))]
+    assert (await real.get(WEB))["metadata"]["generation"] == generation
 
 
 def changed(manifest: Any, *path: Any, value: Any) -> Any:

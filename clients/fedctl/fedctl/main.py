@@ -26,6 +26,7 @@ COMMANDS = {
     "apply": _command("apply", "apply", "Apply manifests or fedsvc documents as units and policies"),
     "recreate": _command("recreate", "recreate", "Let an object be made anew that cannot be changed"),
     "delete": _command("delete", "delete", "Delete units or policies"),
+    "diff": _command("diff", "diff", "Show how members differ from what they shall hold"),
     "status": _command("status", "status", "Show how a unit fares, a line a cluster"),
     "events": _command("events", "events", "Show what happened to a unit, here and in its clusters"),
     "logs": _command("logs", "logs", "Print the logs of a unit's pods on all its clusters"),

@@ -168,6 +168,7 @@ class Placement(_Facade):
 class Ownership(_Facade):
     """Whose objects in members are."""
 
+    diff = wait(AsyncOwnership.diff)
     confirm_recreation = wait(AsyncOwnership.confirm_recreation)
 
 

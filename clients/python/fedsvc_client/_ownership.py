@@ -12,6 +12,27 @@ class AsyncOwnership:
         self._caller = caller
         self._stub = ownership_service_pb2_grpc.OwnershipServiceStub(caller.channel)
 
+    async def diff(
+        self,
+        unit: str,
+        *,
+        clusters: Sequence[str] = (),
+        member_timeout_seconds: int = 0,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> ownership_service_pb2.DiffUnitResponse:
+        """Ask members what an apply of a unit would change; nothing is written.
+
+        Args:
+            unit: Its name, or "namespace/unit".
+            clusters: Ids of those to ask; empty: all the unit is on.
+            member_timeout_seconds: How long each member has to answer, at most 25; 0 means 10.
+            timeout_seconds: How long the call may take.
+        """
+        request = ownership_service_pb2.DiffUnitRequest(
+            name=names.unit_name(unit), clusters=clusters, member_timeout_seconds=member_timeout_seconds
+        )
+        return await self._caller.call(self._stub.DiffUnit, request, timeout_seconds=timeout_seconds)
+
     async def confirm_recreation(
         self,
         unit: str,

@@ -1,17 +1,24 @@
 """OwnershipService: whose objects in members are."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from grpc import aio
 
+from fedsvc.api.convert.difference import difference_message
+from fedsvc.api.diffing import diff_unit
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import check_cluster_id, parse_unit
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NothingToConfirmError
-from fedsvc.store import recreations, units
+from fedsvc.members.registry import Members
+from fedsvc.store import clusters, recreations, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import common_pb2, ownership_service_pb2_grpc
 from fedsvc.v1 import ownership_service_pb2 as pb
+
+_MEMBER_SECONDS: Final = 10
+_MAX_MEMBER_SECONDS: Final = 25  # a call as a whole gets 30
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -19,8 +26,42 @@ Context = aio.ServicerContext[Any, Any]
 class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
     """See ownership_service.proto."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, members: Members) -> None:
         self._store = store
+        self._members = members
+
+    async def DiffUnit(self, request: pb.DiffUnitRequest, context: Context) -> pb.DiffUnitResponse:
+        """Ask members what an apply would change."""
+        del context
+        name = parse_unit(request.name, "name")
+        problems = Problems()
+        for index, cluster in enumerate(request.clusters):
+            check_cluster_id(cluster, f"clusters[{index}]", problems)
+        if not 0 <= request.member_timeout_seconds <= _MAX_MEMBER_SECONDS:
+            problems.add(
+                "member_timeout_seconds", f"must be from 1 to {_MAX_MEMBER_SECONDS}, or 0 for {_MEMBER_SECONDS}"
+            )
+        problems.refuse()
+        async with self._store.reader() as tx:
+            unit = await units.get(tx, name.namespace, name.name)
+            held = await works.clusters_of(tx, unit.uid)
+            asked = sorted(set(request.clusters)) or held
+            found = await clusters.get_many(tx, asked)
+        _check_held(str(name), asked, held)
+        seconds = request.member_timeout_seconds or _MEMBER_SECONDS
+        results = await diff_unit(self._store, self._members, unit.uid, found, seconds=seconds)
+        return pb.DiffUnitResponse(
+            differences=[difference_message(one) for result in results for one in result.differences],
+            clusters=[
+                pb.ClusterDiff(
+                    cluster=result.cluster,
+                    work_count=result.work_count,
+                    compared_work_count=result.compared_count,
+                    trouble=result.trouble,
+                )
+                for result in results
+            ],
+        )
 
     async def ConfirmRecreation(
         self, request: pb.ConfirmRecreationRequest, context: Context
@@ -28,6 +69,14 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         """Let objects be made anew."""
         del context
         return await mutate(self._store, request, pb.ConfirmRecreationResponse, _confirm)
+
+
+def _check_held(unit: str, asked: Sequence[str], held: Sequence[str]) -> None:
+    problems = Problems()
+    for index, cluster in enumerate(asked):
+        if cluster not in held:
+            problems.add(f"clusters[{index}]", f"{unit} has nothing on {cluster}: it is on {', '.join(held) or 'none'}")
+    problems.refuse()
 
 
 async def _confirm(tx: Transaction, request: pb.ConfirmRecreationRequest) -> pb.ConfirmRecreationResponse:

@@ -1,4 +1,4 @@
-"""`fedctl recreate`: what is confirmed, shown, asked."""
+"""`fedctl recreate` and `fedctl diff`: what is confirmed, shown, asked, and what comes of it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -93,3 +93,61 @@ def test_what_waits_for_nothing_is_a_conflict(fedctl: Run, world: FakeServer) ->
 )
 def test_kinds_are_known_as_people_write_them(word: str, kind: str, api_version: str, *, means: bool) -> None:
     assert is_kind(common_pb2.ManifestRef(kind=kind, api_version=api_version), word) is means
+
+
+def difference(**fields: Any) -> ownership_service_pb2.ObjectDifference:
+    return ownership_service_pb2.ObjectDifference(cluster="eu-1", ref=SETTINGS, **fields)
+
+
+FIELDS = [
+    ownership_service_pb2.FieldDifference(
+        path="data.a", desired_json='"1"', live_json='"2"', managers=["fedsvc", "kubectl-edit"]
+    ),
+    ownership_service_pb2.FieldDifference(path="data.long", desired_json='"one\\ntwo"'),
+]
+SAME = ownership_service_pb2.ClusterDiff(cluster="eu-1", work_count=3, compared_work_count=3)
+SILENT = ownership_service_pb2.ClusterDiff(cluster="us-1", trouble="it did not answer within 10 s")
+
+
+@pytest.mark.parametrize(
+    ("differences", "clusters", "code", "told"),
+    [
+        ([], [SAME], 0, "unit/default/shop: nothing differs (3 objects on 1 cluster)\n"),
+        (
+            [difference(type=ownership_service_pb2.DIFFERENCE_TYPE_CHANGED, fields=FIELDS)],
+            [SAME],
+            1,
+            (
+                "cluster/eu-1\n  ConfigMap default/settings would be changed\n    data.a  (by kubectl-edit)\n"
+                '      - "2"\n      + "1"\n    data.long\n      + one\n      + two\n'
+            ),
+        ),
+        (
+            [difference(type=ownership_service_pb2.DIFFERENCE_TYPE_FOREIGN, refusal="it is not\nmanaged")],
+            [SAME],
+            1,
+            "cluster/eu-1\n  ConfigMap default/settings is there and somebody else's\n    refused: it is not managed\n",
+        ),
+        ([], [SAME, SILENT], 2, ""),
+    ],
+)
+def test_a_diff_ends_as_diff_does(
+    fedctl: Run, world: FakeServer, differences: list[Any], clusters: list[Any], code: int, told: str
+) -> None:
+    answer = ownership_service_pb2.DiffUnitResponse(differences=differences, clusters=clusters)
+    world.on("DiffUnit", lambda _: answer)
+
+    result = fedctl("diff", "shop", "--timeout", "3s")
+
+    assert (result.exit_code, result.stdout) == (code, told)
+    assert ("cluster/us-1: it did not answer" in result.stderr) is (SILENT in clusters)
+    (request,) = world.requests("DiffUnit")
+    assert (request.name, request.member_timeout_seconds) == ("namespaces/default/units/shop", 3)
+
+
+def test_trouble_is_never_taken_for_a_difference(fedctl: Run, world: FakeServer) -> None:
+    def refuse(_: Any) -> Any:
+        raise RefusalError(grpc.StatusCode.INTERNAL, "INTERNAL", "a defect")
+
+    world.on("DiffUnit", refuse)
+    assert fedctl("diff", "shop").exit_code == 2
