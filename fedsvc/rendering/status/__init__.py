@@ -14,7 +14,7 @@ from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.status import budgets, conditions, jobs, network, phases, pods, workloads
 from fedsvc.rendering.status.health import Health, HealthState, part, progressing, text
 
-__all__ = ["Health", "HealthState", "aggregate", "health", "reflect", "replica_counts", "with_generations"]
+__all__ = ["Health", "HealthState", "aggregate", "has_rules", "health", "reflect", "replica_counts", "with_generations"]
 
 _Reflect: TypeAlias = Callable[[ObjectKey, Mapping[str, Any]], JsonObject]
 _Aggregate: TypeAlias = Callable[[ObjectKey, Mapping[str, JsonObject]], JsonObject]
@@ -98,6 +98,11 @@ def health(key: ObjectKey, live: Mapping[str, Any]) -> Health:
     if verdict.state is not HealthState.DEGRADED and text(part(live, "metadata"), "deletionTimestamp"):
         return progressing("Terminating", "the object is being deleted in the cluster")
     return verdict
+
+
+def has_rules(key_kind: tuple[str, str]) -> bool:
+    """Whether a kind, given as (group, kind), has rules of its own here; all others are judged by their conditions."""
+    return key_kind in _RULES
 
 
 def replica_counts(key: ObjectKey, live: Mapping[str, Any]) -> tuple[int, int] | None:
