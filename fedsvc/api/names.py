@@ -81,6 +81,15 @@ def parse_override_policy(text: str, path: str) -> str:
     return _single(text, path, "overridePolicies", "overridePolicies/{policy}")
 
 
+def parse_status_policy(text: str, path: str) -> str:
+    """The id in ``statusPolicies/{policy}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    return _single(text, path, "statusPolicies", "statusPolicies/{policy}")
+
+
 def parse_unit(text: str, path: str) -> UnitName:
     """The parts of ``namespaces/{namespace}/units/{unit}``.
 

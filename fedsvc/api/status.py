@@ -248,6 +248,7 @@ def _resource(name: str, description: str) -> ResourceInfo:
         "events": "Event",
         "placementPolicies": "PlacementPolicy",
         "overridePolicies": "OverridePolicy",
+        "statusPolicies": "StatusPolicy",
         "namespaces": "FederatedResource" if "/resources/" in name else "Unit",
     }
     return ResourceInfo(

@@ -1,6 +1,6 @@
 """What is there when a watch begins, page by page."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 from fedsvc.api.watch_objects import (
@@ -9,6 +9,7 @@ from fedsvc.api.watch_objects import (
     watched_event,
     watched_override_policy,
     watched_placement_policy,
+    watched_status_policy,
     watched_unit,
     watched_works,
 )
@@ -51,13 +52,16 @@ async def _read(tx: Transaction, kind: str, wanted: WatchFilter, place: Any) -> 
             return await _works(tx, wanted, place)
         case "event":
             return await _events(tx, wanted, place)
-        case "placement_policy":
-            found = await _policy_page(tx, policies.PLACEMENT, place)
-            return [watched_placement_policy(policy) for policy in found], _name_of(found), len(found) == _PAGE
-    kept = await _policy_page(tx, policies.OVERRIDE, place)
-    return [watched_override_policy(policy) for policy in kept], _name_of(kept), len(kept) == _PAGE
+    policy_kind, shown = _POLICIES[kind]
+    found = await _policy_page(tx, policy_kind, place)
+    return [shown(policy) for policy in found], _name_of(found), len(found) == _PAGE
 
 
+_POLICIES: Final[Mapping[str, tuple[PolicyKind[Any], Callable[[Any], Watched]]]] = {
+    "placement_policy": (policies.PLACEMENT, watched_placement_policy),
+    "override_policy": (policies.OVERRIDE, watched_override_policy),
+    "status_policy": (policies.STATUS, watched_status_policy),
+}
 _Page = tuple[list[Watched], Any, bool]
 
 

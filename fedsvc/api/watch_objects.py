@@ -1,17 +1,19 @@
 """Reading what changed, by the set: from a batch of the change log to the objects as a watcher gets them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fedsvc.api.convert.cluster import cluster_message
 from fedsvc.api.convert.event import event_message
 from fedsvc.api.convert.policy import override_policy_message, placement_policy_message
+from fedsvc.api.convert.status_policy import status_policy_message
 from fedsvc.api.convert.unit import unit_message
 from fedsvc.api.convert.work import work_message
 from fedsvc.api.watch_request import KINDS
 from fedsvc.model.cluster import Cluster
-from fedsvc.model.policy import OverridePolicy, PlacementPolicy
+from fedsvc.model.policy import OverridePolicy, PlacementPolicy, StatusPolicy
+from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Work
 from fedsvc.store import clusters, events, holds, lookups, policies, works
@@ -32,6 +34,7 @@ class Watched:
     labels: dict[str, str] | None  # None where the kind has none
     related: tuple[str, ...]  # names of the unit and cluster a work or event is of
     change: pb.WatchChange
+    silence: Silence | None = None  # of a cluster: why it is not heard
 
 
 async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, str], Watched]:
@@ -53,6 +56,9 @@ async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, st
     if (asked := names.get("override_policy")) is not None:
         kept = await policies.get_many(tx, policies.OVERRIDE, [_last(name) for name in asked])
         found += map(watched_override_policy, kept.values())
+    if (asked := names.get("status_policy")) is not None:
+        of_kinds = await policies.get_many(tx, policies.STATUS, [_last(name) for name in asked])
+        found += map(watched_status_policy, of_kinds.values())
     if (asked := names.get("event")) is not None:
         found += map(watched_event, await events.get_many(tx, [int(_last(name)) for name in asked]))
     return {(watched.kind, watched.name): watched for watched in found}
@@ -62,7 +68,10 @@ async def watched_clusters(tx: Transaction, rows: Sequence[Cluster]) -> list[Wat
     """Clusters as a watcher gets them."""
     held = (await holds.standing(tx)).holds
     return [
-        _watched("cluster", cluster.resource_name, cluster.labels, (), cluster=cluster_message(cluster, held))
+        replace(
+            _watched("cluster", cluster.resource_name, cluster.labels, (), cluster=cluster_message(cluster, held)),
+            silence=silence_of(cluster.observation),
+        )
         for cluster in rows
     ]
 
@@ -97,6 +106,12 @@ def watched_override_policy(policy: OverridePolicy) -> Watched:
     """An override policy as a watcher gets it."""
     message = override_policy_message(policy)
     return _watched("override_policy", message.name, policy.labels, (), override_policy=message)
+
+
+def watched_status_policy(policy: StatusPolicy) -> Watched:
+    """A status policy as a watcher gets it."""
+    message = status_policy_message(policy)
+    return _watched("status_policy", message.name, policy.labels, (), status_policy=message)
 
 
 def watched_event(event: StoredEvent) -> Watched:

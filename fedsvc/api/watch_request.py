@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-from fedsvc.api.names import parse_cluster, parse_override_policy, parse_placement_policy, parse_unit
+from fedsvc.api.names import (
+    parse_cluster,
+    parse_override_policy,
+    parse_placement_policy,
+    parse_status_policy,
+    parse_unit,
+)
 from fedsvc.api.problems import Problems
 from fedsvc.api.selectors import parse_label_selector
 from fedsvc.errors import InvalidInputError
@@ -18,6 +24,7 @@ KINDS: Final = {
     pb.WATCH_KIND_PLACEMENT_POLICY: "placement_policy",
     pb.WATCH_KIND_OVERRIDE_POLICY: "override_policy",
     pb.WATCH_KIND_EVENT: "event",
+    pb.WATCH_KIND_STATUS_POLICY: "status_policy",
 }
 """The kinds as the change log writes them."""
 
@@ -27,6 +34,7 @@ _PARSERS: Final = {
     "namespaces": parse_unit,
     "placementPolicies": parse_placement_policy,
     "overridePolicies": parse_override_policy,
+    "statusPolicies": parse_status_policy,
 }
 
 
@@ -98,8 +106,11 @@ def _check_name(name: str, problems: Problems) -> None:
         return
     parser = _PARSERS.get(name.partition("/")[0])
     if parser is None:
-        forms = "clusters/{cluster}, namespaces/{namespace}/units/{unit}, placementPolicies/{policy}"
-        problems.add("name", f"'{name[:200]}' is not a name that can be watched: write {forms} or overridePolicies/...")
+        forms = "clusters/{cluster}, namespaces/{namespace}/units/{unit} or a policy: placementPolicies/{policy}"
+        problems.add(
+            "name",
+            f"'{name[:200]}' is not a name that is watched: write {forms}, overridePolicies/..., statusPolicies/...",
+        )
         return
     try:
         parser(name, "name")

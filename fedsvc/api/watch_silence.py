@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Collection
 from typing import Final
 
-from fedsvc.api.watch_objects import Watched, watched_works
+from fedsvc.api.watch_objects import Watched, newest, watched_works
+from fedsvc.api.watch_reads import SharedReads
 from fedsvc.api.watch_request import WatchFilter
 from fedsvc.model.silence import Silence
 from fedsvc.store import clusters, lookups, works
@@ -16,8 +17,9 @@ _PAGE: Final = 500
 class SilenceTeller:
     """Knows, for one watcher of works, which clusters are silent; tells the works of those where that changes."""
 
-    def __init__(self, store: Store, wanted: WatchFilter) -> None:
+    def __init__(self, store: Store, reads: SharedReads, wanted: WatchFilter) -> None:
         self._store = store
+        self._reads = reads
         self._wanted = wanted
         self._concerns = "work" in wanted.kinds
         self._cluster = wanted.name.removeprefix("clusters/") if wanted.name.startswith("clusters/") else ""
@@ -33,28 +35,31 @@ class SilenceTeller:
             async with self._store.reader() as tx:
                 self._silent = await clusters.silences(tx)
 
-    async def works(self, changes: Collection[Change]) -> AsyncGenerator[list[Watched], None]:
-        """Pages of the works that are to be told anew, given what changed.
+    async def works(self, changes: Collection[Change], *, seen_at: float) -> AsyncGenerator[list[Watched], None]:
+        """Pages of the works that are to be told anew, given what changed, which was seen at that time.
 
         Raises:
             StoreUnavailableError: PostgreSQL does not answer.
         """
         if not self._concerns:
             return
-        names = {change.name.removeprefix("clusters/") for change in changes if change.kind == "cluster"}
-        if self._cluster:
-            names &= {self._cluster}
-        if not names:
+        of_clusters = [
+            change
+            for change in newest([change for change in changes if change.kind == "cluster"])
+            if self._cluster in ("", change.name.removeprefix("clusters/"))
+        ]
+        if not of_clusters:
             return
-        async with self._store.reader() as tx:
-            now = await clusters.silences(tx, names)
-        for name in sorted(names):
-            if now.get(name) == self._silent.get(name):
+        found = await self._reads.objects(of_clusters, not_before=seen_at)
+        for change in of_clusters:
+            name, watched = change.name.removeprefix("clusters/"), found.get((change.kind, change.name))
+            silence = None if watched is None else watched.silence
+            if silence == self._silent.get(name):
                 continue
             async for page in self._works_on(name):
                 yield page
-            if name in now:
-                self._silent[name] = now[name]
+            if silence is not None:
+                self._silent[name] = silence
             else:
                 del self._silent[name]
 

@@ -143,7 +143,7 @@ class Collector:
 
     def _observe(self, entry: Entry, live: dict[str, Any]) -> None:
         try:
-            observed = observe(entry, live)
+            observed = observe(entry, live, self._session.rules.get(entry.key.group_kind))
         except Exception:  # noqa: BLE001 - a member may say anything; one object that makes no sense stops no other
             _log.exception("object_not_understood", cluster=self._session.cluster, object=str(entry.key))
             return

@@ -21,7 +21,8 @@ from fedsvc.members.registry import Members
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import Hold
 from fedsvc.model.unit import WorkState
-from fedsvc.store import clusters, work_index, works
+from fedsvc.rendering.status.rules import Rules
+from fedsvc.store import clusters, policies, work_index, works
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc.store.work_index import IndexedWork
@@ -63,6 +64,7 @@ class Fleet:
         self._served_changed = served_changed
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
+        self._rules: Rules = {}
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
@@ -91,6 +93,7 @@ class Fleet:
             while True:
                 async with self._store.reader() as tx:
                     fleet = await clusters.follow(tx, fleet)
+                    self._judge_by(await policies.status_rules(tx))
                 for name in [name for name in self._running if name not in fleet]:
                     self._running.pop(name).task.cancel()
                     self._members.forget(name)
@@ -99,7 +102,7 @@ class Fleet:
                 await self._signal.wait()
 
     def _changed(self, change: Change) -> None:
-        if change.kind == "cluster":
+        if change.kind in ("cluster", "status_policy"):
             self._signal.set()
 
     def _holds_changed(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
@@ -115,6 +118,14 @@ class Fleet:
         for running in self._running.values():
             if running.session is not None:
                 running.session.wake()
+
+    def _judge_by(self, rules: Rules) -> None:
+        if rules == self._rules:
+            return
+        self._rules = rules
+        for running in self._running.values():
+            if running.session is not None:
+                running.session.judge_by(rules)
 
     async def _follow(self, group: asyncio.TaskGroup, cluster: Cluster) -> None:
         """Start what is new, and pass on what changed."""
@@ -160,6 +171,7 @@ class Fleet:
         propagator = Propagator(self._store, session, settled=collector.settled)
         collector.tell_gone(propagator.object_gone)
         running.session = session
+        session.judge_by(self._rules)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(propagator.run(), name=f"propagator-{name}")

@@ -13,6 +13,7 @@ from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.marks import FIELD_MANAGER, is_managed
 from fedsvc.rendering.ownership import DriftReport, ownership_digest
 from fedsvc.rendering.status import health, reflect, replica_counts
+from fedsvc.rendering.status.rules import CompiledRule
 from fedsvc.rendering.takeover import controller_title
 
 _MASKED: Final = "***"
@@ -36,12 +37,15 @@ class Observed:
     digest: bytes  # equal observations have equal ones
 
 
-def observe(entry: Entry, live: Mapping[str, Any]) -> Observed:
-    """Reduce a live object to what is kept of it, with the drift report of its work."""
+def observe(entry: Entry, live: Mapping[str, Any], rule: CompiledRule | None = None) -> Observed:
+    """Reduce a live object to what is kept of it, by the rule of its kind where there is one, with the drift report."""
     key = entry.key
     verdict = health(key, live)
-    counts = replica_counts(key, live)
-    status = reflect(key, live)
+    if rule is not None:
+        judged = rule.judge(live, otherwise=verdict)
+        verdict, counts, status = judged.health, judged.counts, judged.status
+    else:
+        counts, status = replica_counts(key, live), reflect(key, live)
     observation = WorkObservation(
         id=entry.id,
         member_uid=object_uid(live),

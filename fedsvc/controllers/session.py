@@ -19,6 +19,7 @@ from fedsvc.members.registry import Member
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import Write
 from fedsvc.model.work import DirtyWork
+from fedsvc.rendering.status.rules import Rules
 
 
 class MemberSession:
@@ -33,6 +34,7 @@ class MemberSession:
         look: whether there may be dirty works that it does not know of.
         kinds: set when the kinds in use change.
         retry: set when there is a reason to look at a paused member at once.
+        rules: what is said of the status of kinds of people's own.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class MemberSession:
         self.look = True
         self.kinds = Signal()
         self.retry = Signal()
+        self.rules: Rules = {}
+        self._relisted: set[tuple[str, str]] = set()  # kinds to be listed anew, as (group, kind)
         self.index = WorkIndex(on_kinds_changed=self.kinds.set)
         self.definitions = Definitions(changed=self._definitions_changed)
         self._served_changed = (
@@ -103,6 +107,17 @@ class MemberSession:
             if not places:
                 self._read()
         return must
+
+    def judge_by(self, rules: Rules) -> None:
+        """Judge by other rules from now on; the kinds for which they differ are listed anew."""
+        before, self.rules = self.rules, rules
+        self._relisted |= {kind for kind in {*before, *rules} if before.get(kind) != rules.get(kind)}
+        self.kinds.set()
+
+    def take_relisted(self, places: Collection[Place]) -> set[Place]:
+        """Those of `places` that are to be listed anew; asked for once, they are no longer so."""
+        kinds, self._relisted = self._relisted, set()
+        return {place for place in places if (place[0][0], place[0][2]) in kinds}
 
     def read_instead(self, place: Place, places: Collection[Place]) -> None:
         """Instead of one place, these are to be listed, if it was."""

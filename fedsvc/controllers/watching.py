@@ -58,7 +58,8 @@ class KindWatches:
             group.create_task(self._widen(), name=f"widen-{self._session.cluster}")
             while True:
                 wanted = self._places()
-                keep = frozenset() if self._session.take_reread(wanted) else wanted
+                relisted = self._session.take_relisted(wanted)
+                keep = frozenset() if self._session.take_reread(wanted) else wanted - relisted
                 for place in [place for place in self._tasks if place not in keep]:
                     self._tasks.pop(place).cancel()
                     if place not in wanted:

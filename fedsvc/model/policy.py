@@ -1,10 +1,11 @@
-"""Policies: a placement or overrides under a name of their own."""
+"""Policies: a placement, overrides or status rules under a name of their own."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from fedsvc.rendering.overrides import Override
+from fedsvc.rendering.status.rules import StatusRule
 from fedsvc_placement.model import Placement
 
 SpecT = TypeVar("SpecT")
@@ -31,3 +32,4 @@ class Policy(Generic[SpecT]):
 
 PlacementPolicy = Policy[Placement]
 OverridePolicy = Policy[tuple[Override, ...]]
+StatusPolicy = Policy[tuple[StatusRule, ...]]

@@ -1,4 +1,4 @@
-"""Placement and override policies: rows of `policy`."""
+"""Placement, override and status policies: rows of `policy`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from sqlalchemy import TextClause, text
 from fedsvc.errors import EtagMismatchError, InUseError, NotFoundError
 from fedsvc.model.policy import Policy
 from fedsvc.rendering.overrides import Override
+from fedsvc.rendering.status.rules import CompiledRule, StatusRule, compile_rules
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction
@@ -21,7 +22,7 @@ SpecT = TypeVar("SpecT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyKind(Generic[SpecT]):
-    """What differs between the two kinds."""
+    """What differs between the kinds."""
 
     type: str  # in the table
     change: str  # in the change log
@@ -44,6 +45,13 @@ OVERRIDE: Final[PolicyKind[tuple[Override, ...]]] = PolicyKind(
     spec=tuple[Override, ...],
     users="policy.name = ANY(unit.override_policies)",
 )
+STATUS: Final[PolicyKind[tuple[StatusRule, ...]]] = PolicyKind(
+    type="status",
+    change="status_policy",
+    collection="statusPolicies",
+    spec=tuple[StatusRule, ...],
+    users="FALSE",  # they are for kinds, and no unit names them
+)
 
 _COLUMNS: Final = (
     "name, CAST(uid AS text) AS uid, labels, spec, generation, create_time, update_time,"
@@ -54,7 +62,7 @@ _UPSERT = text(
     " CAST(:spec AS jsonb)) ON CONFLICT (type, name) DO UPDATE SET labels = EXCLUDED.labels, spec = EXCLUDED.spec,"
     " generation = policy.generation + 1, update_time = now()"
 )
-_VERSIONS = text("SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy")
+_VERSIONS = text("SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy WHERE type <> 'status'")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _DELETE = text("DELETE FROM policy WHERE type = :type AND name = :name")
 
@@ -109,9 +117,20 @@ async def list_page(tx: Transaction, kind: PolicyKind[SpecT], *, after: str, lim
 
 
 async def versions(tx: Transaction) -> dict[tuple[str, str], tuple[str, int]]:
-    """Which policies there are, and how often each was changed: (kind of its changes, name) to (uid, generation)."""
+    """Which policies units may name, and how often each was changed: (kind of its changes, name) to (uid, generation)."""
     kinds = {kind.type: kind.change for kind in (PLACEMENT, OVERRIDE)}
     return {(kinds[row.type], row.name): (row.uid, row.generation) for row in await tx.execute(_VERSIONS)}
+
+
+async def lock_all(tx: Transaction, kind: PolicyKind[Any]) -> None:
+    """Let nobody else who asks for this write a policy of the kind until the transaction ends."""
+    await tx.execute(_LOCK, {"key": kind.collection})
+
+
+async def status_rules(tx: Transaction) -> dict[tuple[str, str], CompiledRule]:
+    """The rules of all status policies, by (group, kind)."""
+    found = await _select(tx, STATUS, "TRUE", {})
+    return compile_rules((policy.name, policy.spec) for policy in found)
 
 
 async def apply(

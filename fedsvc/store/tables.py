@@ -164,7 +164,7 @@ resource = Table(
 policy = Table(
     "policy",
     metadata,
-    Column("type", Text, primary_key=True),  # placement or override
+    Column("type", Text, primary_key=True),  # placement, override or status
     Column("name", Text, primary_key=True),
     Column("uid", UUID(as_uuid=False), nullable=False, unique=True),
     _json("labels"),
@@ -280,7 +280,9 @@ change = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
-    Column("kind", Text, nullable=False),  # cluster, unit, work, placement_policy, override_policy, event, fleet
+    Column(
+        "kind", Text, nullable=False
+    ),  # cluster, unit, work, placement_policy, override_policy, status_policy, event, fleet
     Column("name", Text, nullable=False),  # name in the API
     _text("subject"),  # of a work or event: the unit (or cluster) it is of
     Column("deleted", Boolean, nullable=False, server_default=text("false")),

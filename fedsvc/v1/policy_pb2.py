@@ -27,7 +27,7 @@ from fedsvc.v1 import placement_pb2 as fedsvc_dot_v1_dot_placement__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64svc/v1/policy.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/override.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\x0fPlacementPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x36\n\x06labels\x18\x03 \x03(\x0b\x32&.fedsvc.v1.PlacementPolicy.LabelsEntry\x12\"\n\x04spec\x18\x04 \x01(\x0b\x32\x14.fedsvc.v1.Placement\x12\x12\n\nunit_count\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc2\x02\n\x0eOverridePolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.fedsvc.v1.OverridePolicy.LabelsEntry\x12+\n\x04spec\x18\x04 \x01(\x0b\x32\x1d.fedsvc.v1.OverridePolicySpec\x12\x12\n\nunit_count\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x12OverridePolicySpec\x12&\n\toverrides\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Overrideb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x64svc/v1/policy.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/override.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\x0fPlacementPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x36\n\x06labels\x18\x03 \x03(\x0b\x32&.fedsvc.v1.PlacementPolicy.LabelsEntry\x12\"\n\x04spec\x18\x04 \x01(\x0b\x32\x14.fedsvc.v1.Placement\x12\x12\n\nunit_count\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc2\x02\n\x0eOverridePolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.fedsvc.v1.OverridePolicy.LabelsEntry\x12+\n\x04spec\x18\x04 \x01(\x0b\x32\x1d.fedsvc.v1.OverridePolicySpec\x12\x12\n\nunit_count\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x02\n\x0cStatusPolicy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x33\n\x06labels\x18\x03 \x03(\x0b\x32#.fedsvc.v1.StatusPolicy.LabelsEntry\x12)\n\x04spec\x18\x04 \x01(\x0b\x32\x1b.fedsvc.v1.StatusPolicySpec\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"8\n\x10StatusPolicySpec\x12$\n\x05rules\x18\x01 \x03(\x0b\x32\x15.fedsvc.v1.StatusRule\"\xb4\x01\n\nStatusRule\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06health\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x18\n\x10\x64\x65sired_replicas\x18\x06 \x01(\t\x12\x16\n\x0eready_replicas\x18\x07 \x01(\t\x12&\n\x06\x66ields\x18\x08 \x03(\x0b\x32\x16.fedsvc.v1.StatusField\"]\n\x0bStatusField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x31\n\x0b\x61ggregation\x18\x03 \x01(\x0e\x32\x1c.fedsvc.v1.StatusAggregation\"<\n\x12OverridePolicySpec\x12&\n\toverrides\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Override*\xe1\x01\n\x11StatusAggregation\x12\"\n\x1eSTATUS_AGGREGATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16STATUS_AGGREGATION_SUM\x10\x01\x12\x1a\n\x16STATUS_AGGREGATION_MIN\x10\x02\x12\x1a\n\x16STATUS_AGGREGATION_MAX\x10\x03\x12\x1a\n\x16STATUS_AGGREGATION_ALL\x10\x04\x12\x1a\n\x16STATUS_AGGREGATION_ANY\x10\x05\x12\x1c\n\x18STATUS_AGGREGATION_UNION\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEMENTPOLICY_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_OVERRIDEPOLICY_LABELSENTRY']._loaded_options = None
   _globals['_OVERRIDEPOLICY_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_STATUSPOLICY_LABELSENTRY']._loaded_options = None
+  _globals['_STATUSPOLICY_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_STATUSAGGREGATION']._serialized_start=1464
+  _globals['_STATUSAGGREGATION']._serialized_end=1689
   _globals['_PLACEMENTPOLICY']._serialized_start=124
   _globals['_PLACEMENTPOLICY']._serialized_end=439
   _globals['_PLACEMENTPOLICY_LABELSENTRY']._serialized_start=394
@@ -46,6 +50,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OVERRIDEPOLICY']._serialized_end=764
   _globals['_OVERRIDEPOLICY_LABELSENTRY']._serialized_start=394
   _globals['_OVERRIDEPOLICY_LABELSENTRY']._serialized_end=439
-  _globals['_OVERRIDEPOLICYSPEC']._serialized_start=766
-  _globals['_OVERRIDEPOLICYSPEC']._serialized_end=826
+  _globals['_STATUSPOLICY']._serialized_start=767
+  _globals['_STATUSPOLICY']._serialized_end=1063
+  _globals['_STATUSPOLICY_LABELSENTRY']._serialized_start=394
+  _globals['_STATUSPOLICY_LABELSENTRY']._serialized_end=439
+  _globals['_STATUSPOLICYSPEC']._serialized_start=1065
+  _globals['_STATUSPOLICYSPEC']._serialized_end=1121
+  _globals['_STATUSRULE']._serialized_start=1124
+  _globals['_STATUSRULE']._serialized_end=1304
+  _globals['_STATUSFIELD']._serialized_start=1306
+  _globals['_STATUSFIELD']._serialized_end=1399
+  _globals['_OVERRIDEPOLICYSPEC']._serialized_start=1401
+  _globals['_OVERRIDEPOLICYSPEC']._serialized_end=1461
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _StatusAggregation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StatusAggregationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StatusAggregation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STATUS_AGGREGATION_UNSPECIFIED: _StatusAggregation.ValueType  # 0
+    """They are not summed up."""
+    STATUS_AGGREGATION_SUM: _StatusAggregation.ValueType  # 1
+    """The sum of numbers."""
+    STATUS_AGGREGATION_MIN: _StatusAggregation.ValueType  # 2
+    """The least number."""
+    STATUS_AGGREGATION_MAX: _StatusAggregation.ValueType  # 3
+    """The largest number."""
+    STATUS_AGGREGATION_ALL: _StatusAggregation.ValueType  # 4
+    """Whether it is true in all clusters."""
+    STATUS_AGGREGATION_ANY: _StatusAggregation.ValueType  # 5
+    """Whether it is true in any."""
+    STATUS_AGGREGATION_UNION: _StatusAggregation.ValueType  # 6
+    """The different values; of lists, their entries."""
+
+class StatusAggregation(_StatusAggregation, metaclass=_StatusAggregationEnumTypeWrapper):
+    """StatusAggregation is what the values of clusters sum up to."""
+
+STATUS_AGGREGATION_UNSPECIFIED: StatusAggregation.ValueType  # 0
+"""They are not summed up."""
+STATUS_AGGREGATION_SUM: StatusAggregation.ValueType  # 1
+"""The sum of numbers."""
+STATUS_AGGREGATION_MIN: StatusAggregation.ValueType  # 2
+"""The least number."""
+STATUS_AGGREGATION_MAX: StatusAggregation.ValueType  # 3
+"""The largest number."""
+STATUS_AGGREGATION_ALL: StatusAggregation.ValueType  # 4
+"""Whether it is true in all clusters."""
+STATUS_AGGREGATION_ANY: StatusAggregation.ValueType  # 5
+"""Whether it is true in any."""
+STATUS_AGGREGATION_UNION: StatusAggregation.ValueType  # 6
+"""The different values; of lists, their entries."""
+Global___StatusAggregation: _TypeAlias = StatusAggregation  # noqa: Y015
 
 @_typing.final
 class PlacementPolicy(_message.Message):
@@ -176,6 +217,191 @@ class OverridePolicy(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OverridePolicy: _TypeAlias = OverridePolicy  # noqa: Y015
+
+@_typing.final
+class StatusPolicy(_message.Message):
+    """StatusPolicy tells how objects of kinds of people's own do, what of their status counts and what that sums up to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Identity: "statusPolicies/{policy}"."""
+    uid: _builtins.str
+    """Output only. Unique for all time."""
+    etag: _builtins.str
+    """Output only. Changes with every change."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Labels."""
+
+    @_builtins.property
+    def spec(self) -> Global___StatusPolicySpec:
+        """Required."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        spec: Global___StatusPolicySpec | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "labels", b"labels", "name", b"name", "spec", b"spec", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusPolicy: _TypeAlias = StatusPolicy  # noqa: Y015
+
+@_typing.final
+class StatusPolicySpec(_message.Message):
+    """StatusPolicySpec is what a status policy holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusRule]:
+        """Required. One rule a kind, at most 100. A kind has one rule in all policies together; kinds of Kubernetes itself whose
+        status fedsvc knows have none.
+        """
+
+    def __init__(
+        self,
+        *,
+        rules: _abc.Iterable[Global___StatusRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusPolicySpec: _TypeAlias = StatusPolicySpec  # noqa: Y015
+
+@_typing.final
+class StatusRule(_message.Message):
+    """StatusRule is what holds for one kind. Its expressions are of CEL (https://cel.dev), without regular expressions, times
+    and unsigned integers; they see `object`, and `metadata`, `spec` and `status` of it. One that fails on an object, or takes
+    too many steps, is told as the health reason StatusRuleFailed of its work, and in `ruleErrors` of its status.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    DESIRED_REPLICAS_FIELD_NUMBER: _builtins.int
+    READY_REPLICAS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Required. API group, such as "argoproj.io"."""
+    kind: _builtins.str
+    """Required. Kind, such as "Rollout"."""
+    health: _builtins.str
+    """Gives Healthy, Progressing, Degraded or Unknown, or a boolean: Healthy or Progressing. Empty: by conditions."""
+    reason: _builtins.str
+    """Gives a word: why."""
+    message: _builtins.str
+    """Gives a sentence."""
+    desired_replicas: _builtins.str
+    """Gives the replicas that are wanted."""
+    ready_replicas: _builtins.str
+    """Gives those that are ready."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusField]:
+        """What is kept of the status, beside conditions and generations; at most 50."""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        health: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        desired_replicas: _builtins.str = ...,
+        ready_replicas: _builtins.str = ...,
+        fields: _abc.Iterable[Global___StatusField] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["desired_replicas", b"desired_replicas", "fields", b"fields", "group", b"group", "health", b"health", "kind", b"kind", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusRule: _TypeAlias = StatusRule  # noqa: Y015
+
+@_typing.final
+class StatusField(_message.Message):
+    """StatusField is one value that is kept of each cluster's object."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    AGGREGATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Its name in the status that is kept: letters, digits and "_"."""
+    value: _builtins.str
+    """Required. Gives the value; at most 16 KiB."""
+    aggregation: Global___StatusAggregation.ValueType
+    """What the values of clusters sum up to. Unset: nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+        aggregation: Global___StatusAggregation.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregation", b"aggregation", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusField: _TypeAlias = StatusField  # noqa: Y015
 
 @_typing.final
 class OverridePolicySpec(_message.Message):

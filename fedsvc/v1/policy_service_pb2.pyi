@@ -469,3 +469,228 @@ class DeleteOverridePolicyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteOverridePolicyResponse: _TypeAlias = DeleteOverridePolicyResponse  # noqa: Y015
+
+@_typing.final
+class ApplyStatusPolicyRequest(_message.Message):
+    """ApplyStatusPolicyRequest brings one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_POLICY_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Whether to check only."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    @_builtins.property
+    def status_policy(self) -> _policy_pb2.StatusPolicy:
+        """Required. The policy; `etag`, where set, must be that of the stored one."""
+
+    def __init__(
+        self,
+        *,
+        status_policy: _policy_pb2.StatusPolicy | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status_policy", b"status_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "status_policy", b"status_policy", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyStatusPolicyRequest: _TypeAlias = ApplyStatusPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ApplyStatusPolicyResponse(_message.Message):
+    """ApplyStatusPolicyResponse returns what is stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_POLICY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    outcome: _unit_service_pb2.ApplyOutcome.ValueType
+    """What the call did."""
+    @_builtins.property
+    def status_policy(self) -> _policy_pb2.StatusPolicy:
+        """The policy."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is odd but not wrong."""
+
+    def __init__(
+        self,
+        *,
+        status_policy: _policy_pb2.StatusPolicy | None = ...,
+        outcome: _unit_service_pb2.ApplyOutcome.ValueType = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status_policy", b"status_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "status_policy", b"status_policy", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyStatusPolicyResponse: _TypeAlias = ApplyStatusPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetStatusPolicyRequest(_message.Message):
+    """GetStatusPolicyRequest names one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "statusPolicies/{policy}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusPolicyRequest: _TypeAlias = GetStatusPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetStatusPolicyResponse(_message.Message):
+    """GetStatusPolicyResponse returns one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status_policy(self) -> _policy_pb2.StatusPolicy:
+        """The policy."""
+
+    def __init__(
+        self,
+        *,
+        status_policy: _policy_pb2.StatusPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status_policy", b"status_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status_policy", b"status_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusPolicyResponse: _TypeAlias = GetStatusPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ListStatusPoliciesRequest(_message.Message):
+    """ListStatusPoliciesRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0 means 50, more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From the last answer."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusPoliciesRequest: _TypeAlias = ListStatusPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListStatusPoliciesResponse(_message.Message):
+    """ListStatusPoliciesResponse is a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_POLICIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    resume_token: _builtins.str
+    """Where a watch goes on from this list without a gap."""
+    @_builtins.property
+    def status_policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.StatusPolicy]:
+        """Sorted by name."""
+
+    def __init__(
+        self,
+        *,
+        status_policies: _abc.Iterable[_policy_pb2.StatusPolicy] | None = ...,
+        next_page_token: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resume_token", b"resume_token", "status_policies", b"status_policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusPoliciesResponse: _TypeAlias = ListStatusPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteStatusPolicyRequest(_message.Message):
+    """DeleteStatusPolicyRequest removes one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "statusPolicies/{policy}"."""
+    etag: _builtins.str
+    """Guards the deletion where set."""
+    allow_missing: _builtins.bool
+    """Whether one that is not there is no error."""
+    validate_only: _builtins.bool
+    """Whether to check only."""
+    request_id: _builtins.str
+    """A UUID; see ApplyStatusPolicyRequest."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        allow_missing: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteStatusPolicyRequest: _TypeAlias = DeleteStatusPolicyRequest  # noqa: Y015
+
+@_typing.final
+class DeleteStatusPolicyResponse(_message.Message):
+    """DeleteStatusPolicyResponse is empty: it is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteStatusPolicyResponse: _TypeAlias = DeleteStatusPolicyResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """PolicyService keeps placement and override policies.
+    """PolicyService keeps placement, override and status policies.
     """
 
     def __init__(self, channel):
@@ -75,10 +75,30 @@ class PolicyServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyResponse.FromString,
                 _registered_method=True)
+        self.ApplyStatusPolicy = channel.unary_unary(
+                '/fedsvc.v1.PolicyService/ApplyStatusPolicy',
+                request_serializer=fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetStatusPolicy = channel.unary_unary(
+                '/fedsvc.v1.PolicyService/GetStatusPolicy',
+                request_serializer=fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyResponse.FromString,
+                _registered_method=True)
+        self.ListStatusPolicies = channel.unary_unary(
+                '/fedsvc.v1.PolicyService/ListStatusPolicies',
+                request_serializer=fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesResponse.FromString,
+                _registered_method=True)
+        self.DeleteStatusPolicy = channel.unary_unary(
+                '/fedsvc.v1.PolicyService/DeleteStatusPolicy',
+                request_serializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
-    """PolicyService keeps placement and override policies.
+    """PolicyService keeps placement, override and status policies.
     """
 
     def ApplyPlacementPolicy(self, request, context):
@@ -137,6 +157,34 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApplyStatusPolicy(self, request, context):
+        """ApplyStatusPolicy creates or replaces one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatusPolicy(self, request, context):
+        """GetStatusPolicy returns one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatusPolicies(self, request, context):
+        """ListStatusPolicies returns them by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteStatusPolicy(self, request, context):
+        """DeleteStatusPolicy removes one; its kinds are judged by their conditions then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +228,26 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyResponse.SerializeToString,
             ),
+            'ApplyStatusPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyStatusPolicy,
+                    request_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyResponse.SerializeToString,
+            ),
+            'GetStatusPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatusPolicy,
+                    request_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyResponse.SerializeToString,
+            ),
+            'ListStatusPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatusPolicies,
+                    request_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesResponse.SerializeToString,
+            ),
+            'DeleteStatusPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteStatusPolicy,
+                    request_deserializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'fedsvc.v1.PolicyService', rpc_method_handlers)
@@ -189,7 +257,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """PolicyService keeps placement and override policies.
+    """PolicyService keeps placement, override and status policies.
     """
 
     @staticmethod
@@ -398,6 +466,114 @@ class PolicyService:
             '/fedsvc.v1.PolicyService/DeleteOverridePolicy',
             fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyRequest.SerializeToString,
             fedsvc_dot_v1_dot_policy__service__pb2.DeleteOverridePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyStatusPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.PolicyService/ApplyStatusPolicy',
+            fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyRequest.SerializeToString,
+            fedsvc_dot_v1_dot_policy__service__pb2.ApplyStatusPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatusPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.PolicyService/GetStatusPolicy',
+            fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyRequest.SerializeToString,
+            fedsvc_dot_v1_dot_policy__service__pb2.GetStatusPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatusPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.PolicyService/ListStatusPolicies',
+            fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesRequest.SerializeToString,
+            fedsvc_dot_v1_dot_policy__service__pb2.ListStatusPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteStatusPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.PolicyService/DeleteStatusPolicy',
+            fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyRequest.SerializeToString,
+            fedsvc_dot_v1_dot_policy__service__pb2.DeleteStatusPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """PolicyService keeps placement and override policies."""
+    """PolicyService keeps placement, override and status policies."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,10 +49,18 @@ class PolicyServiceStub:
     """ListOverridePolicies returns them by name."""
     DeleteOverridePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOverridePolicyRequest, _policy_service_pb2.DeleteOverridePolicyResponse]
     """DeleteOverridePolicy removes one that no unit uses."""
+    ApplyStatusPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ApplyStatusPolicyRequest, _policy_service_pb2.ApplyStatusPolicyResponse]
+    """ApplyStatusPolicy creates or replaces one."""
+    GetStatusPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetStatusPolicyRequest, _policy_service_pb2.GetStatusPolicyResponse]
+    """GetStatusPolicy returns one."""
+    ListStatusPolicies: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ListStatusPoliciesRequest, _policy_service_pb2.ListStatusPoliciesResponse]
+    """ListStatusPolicies returns them by name."""
+    DeleteStatusPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteStatusPolicyRequest, _policy_service_pb2.DeleteStatusPolicyResponse]
+    """DeleteStatusPolicy removes one; its kinds are judged by their conditions then."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """PolicyService keeps placement and override policies."""
+    """PolicyService keeps placement, override and status policies."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ApplyPlacementPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ApplyPlacementPolicyRequest, _policy_service_pb2.ApplyPlacementPolicyResponse]  # type: ignore[assignment]
@@ -71,9 +79,17 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """ListOverridePolicies returns them by name."""
     DeleteOverridePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteOverridePolicyRequest, _policy_service_pb2.DeleteOverridePolicyResponse]  # type: ignore[assignment]
     """DeleteOverridePolicy removes one that no unit uses."""
+    ApplyStatusPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ApplyStatusPolicyRequest, _policy_service_pb2.ApplyStatusPolicyResponse]  # type: ignore[assignment]
+    """ApplyStatusPolicy creates or replaces one."""
+    GetStatusPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetStatusPolicyRequest, _policy_service_pb2.GetStatusPolicyResponse]  # type: ignore[assignment]
+    """GetStatusPolicy returns one."""
+    ListStatusPolicies: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ListStatusPoliciesRequest, _policy_service_pb2.ListStatusPoliciesResponse]  # type: ignore[assignment]
+    """ListStatusPolicies returns them by name."""
+    DeleteStatusPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.DeleteStatusPolicyRequest, _policy_service_pb2.DeleteStatusPolicyResponse]  # type: ignore[assignment]
+    """DeleteStatusPolicy removes one; its kinds are judged by their conditions then."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """PolicyService keeps placement and override policies."""
+    """PolicyService keeps placement, override and status policies."""
 
     @_abc_1.abstractmethod
     def ApplyPlacementPolicy(
@@ -138,5 +154,37 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.DeleteOverridePolicyResponse, _abc.Awaitable[_policy_service_pb2.DeleteOverridePolicyResponse]]:
         """DeleteOverridePolicy removes one that no unit uses."""
+
+    @_abc_1.abstractmethod
+    def ApplyStatusPolicy(
+        self,
+        request: _policy_service_pb2.ApplyStatusPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.ApplyStatusPolicyResponse, _abc.Awaitable[_policy_service_pb2.ApplyStatusPolicyResponse]]:
+        """ApplyStatusPolicy creates or replaces one."""
+
+    @_abc_1.abstractmethod
+    def GetStatusPolicy(
+        self,
+        request: _policy_service_pb2.GetStatusPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.GetStatusPolicyResponse, _abc.Awaitable[_policy_service_pb2.GetStatusPolicyResponse]]:
+        """GetStatusPolicy returns one."""
+
+    @_abc_1.abstractmethod
+    def ListStatusPolicies(
+        self,
+        request: _policy_service_pb2.ListStatusPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.ListStatusPoliciesResponse, _abc.Awaitable[_policy_service_pb2.ListStatusPoliciesResponse]]:
+        """ListStatusPolicies returns them by name."""
+
+    @_abc_1.abstractmethod
+    def DeleteStatusPolicy(
+        self,
+        request: _policy_service_pb2.DeleteStatusPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.DeleteStatusPolicyResponse, _abc.Awaitable[_policy_service_pb2.DeleteStatusPolicyResponse]]:
+        """DeleteStatusPolicy removes one; its kinds are judged by their conditions then."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

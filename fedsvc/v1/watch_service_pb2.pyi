@@ -44,6 +44,8 @@ class _WatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchKind.V
     """Override policies."""
     WATCH_KIND_EVENT: _WatchKind.ValueType  # 6
     """Events."""
+    WATCH_KIND_STATUS_POLICY: _WatchKind.ValueType  # 7
+    """Status policies."""
 
 class WatchKind(_WatchKind, metaclass=_WatchKindEnumTypeWrapper):
     """WatchKind is a kind of object."""
@@ -62,6 +64,8 @@ WATCH_KIND_OVERRIDE_POLICY: WatchKind.ValueType  # 5
 """Override policies."""
 WATCH_KIND_EVENT: WatchKind.ValueType  # 6
 """Events."""
+WATCH_KIND_STATUS_POLICY: WatchKind.ValueType  # 7
+"""Status policies."""
 Global___WatchKind: _TypeAlias = WatchKind  # noqa: Y015
 
 class _ChangeType:
@@ -178,6 +182,7 @@ class WatchChange(_message.Message):
     PLACEMENT_POLICY_FIELD_NUMBER: _builtins.int
     OVERRIDE_POLICY_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
+    STATUS_POLICY_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     type: Global___ChangeType.ValueType
     """What happened to it."""
@@ -209,6 +214,10 @@ class WatchChange(_message.Message):
     def event(self) -> _event_pb2.Event:
         """An event."""
 
+    @_builtins.property
+    def status_policy(self) -> _policy_pb2.StatusPolicy:
+        """A status policy."""
+
     def __init__(
         self,
         *,
@@ -220,13 +229,14 @@ class WatchChange(_message.Message):
         placement_policy: _policy_pb2.PlacementPolicy | None = ...,
         override_policy: _policy_pb2.OverridePolicy | None = ...,
         event: _event_pb2.Event | None = ...,
+        status_policy: _policy_pb2.StatusPolicy | None = ...,
         kind: Global___WatchKind.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "unit", b"unit", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "unit", b"unit", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "kind", b"kind", "name", b"name", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "type", b"type", "unit", b"unit", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "kind", b"kind", "name", b"name", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "type", b"type", "unit", b"unit", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "unit", "work", "placement_policy", "override_policy", "event"]  # noqa: Y015
+    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "unit", "work", "placement_policy", "override_policy", "event", "status_policy"]  # noqa: Y015
     _WhichOneofArgType_object: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_object) -> _WhichOneofReturnType_object | None: ...
 

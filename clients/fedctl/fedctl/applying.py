@@ -108,6 +108,10 @@ def _apply(client: Client, item: Item, *, dry_run: bool) -> Outcome:
             settings = client.placement.update_fleet_settings(message, validate_only=dry_run)
             word = "configured" if settings.changed else "unchanged"
             return Outcome(line=f"fleetsettings/{FLEET_NAME} {word}", warnings=tuple(settings.warnings))
+        if isinstance(message, policy_pb2.StatusPolicy):
+            status = client.policies.apply_status(message, validate_only=dry_run)
+            line = f"statuspolicy/{last_part(message.name)} {_word(status.outcome)}"
+            return Outcome(line=line, warnings=tuple(status.warnings))
         override = client.policies.apply_override(message, validate_only=dry_run)
         line = f"overridepolicy/{last_part(message.name)} {_word(override.outcome)}"
         return Outcome(line=line, warnings=tuple(override.warnings))

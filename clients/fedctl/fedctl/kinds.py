@@ -29,12 +29,14 @@ PLACEMENT_POLICY = Kind(
 OVERRIDE_POLICY = Kind(
     plural="overridepolicies", singular="overridepolicy", short=("op", "override"), document="OverridePolicy"
 )
+STATUS_POLICY = Kind(plural="statuspolicies", singular="statuspolicy", short=("sp",), document="StatusPolicy")
 POLICY = Kind(plural="policies", singular="policy", short=("pol",), document="Policy")
 FLEET_SETTINGS = Kind(plural="fleetsettings", singular="fleetsettings", short=("fs",), document="FleetSettings")
 HOLD = Kind(plural="holds", singular="hold", short=("hd",), document="Hold")
 EVENT = Kind(plural="events", singular="event", short=("ev",), document="Event", is_namespaced=True)
 
-KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, PLACEMENT_POLICY, OVERRIDE_POLICY, FLEET_SETTINGS, HOLD, EVENT)
+POLICIES = (PLACEMENT_POLICY, OVERRIDE_POLICY, STATUS_POLICY)
+KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, *POLICIES, FLEET_SETTINGS, HOLD, EVENT)
 
 _POD_NAMES = ("pods", "pod", "po")  # read from members, and no kind of the server's
 
@@ -74,7 +76,7 @@ def pods_wanted(words: tuple[str, ...]) -> str | None:
 
 
 def parts(kind: Kind, name: str) -> tuple[Kind, ...]:
-    """Return the kinds that a kind stands for: `policies` are two.
+    """Return the kinds that a kind stands for: `policies` are three.
 
     Raises:
         UsageFailure: One policy is named, and not of which kind it is.
@@ -82,8 +84,10 @@ def parts(kind: Kind, name: str) -> tuple[Kind, ...]:
     if kind != POLICY:
         return (kind,)
     if name:
-        raise UsageFailure(f"say which kind of policy: placementpolicy/{name} or overridepolicy/{name}")
-    return (PLACEMENT_POLICY, OVERRIDE_POLICY)
+        raise UsageFailure(
+            f"say which kind of policy: placementpolicy/{name}, overridepolicy/{name} or statuspolicy/{name}"
+        )
+    return POLICIES
 
 
 def split_targets(words: tuple[str, ...], allowed: tuple[Kind, ...] = KINDS) -> list[tuple[Kind, str]]:

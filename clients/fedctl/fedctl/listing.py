@@ -77,6 +77,7 @@ TABLES: dict[Kind, Callable[[], Table[Any]]] = {
     kinds.WORK: views.works,
     kinds.PLACEMENT_POLICY: views.placement_policies,
     kinds.OVERRIDE_POLICY: views.override_policies,
+    kinds.STATUS_POLICY: views.status_policies,
     kinds.FLEET_SETTINGS: placement_views.fleet_settings,
     kinds.HOLD: views.holds,
     kinds.EVENT: views.events,
@@ -88,6 +89,7 @@ WATCHED: dict[Kind, WatchKind] = {
     kinds.WORK: WatchKind.WORK,
     kinds.PLACEMENT_POLICY: WatchKind.PLACEMENT_POLICY,
     kinds.OVERRIDE_POLICY: WatchKind.OVERRIDE_POLICY,
+    kinds.STATUS_POLICY: WatchKind.STATUS_POLICY,
     kinds.EVENT: WatchKind.EVENT,
 }
 
@@ -130,6 +132,11 @@ def _override_policies(client: Client, _: Filter, token: str) -> tuple[Page, Ite
     return page, page.override_policies
 
 
+def _status_policies(client: Client, _: Filter, token: str) -> tuple[Page, Iterable[Message]]:
+    page = client.policies.list_statuses_page(page_size=_PAGE_SIZE, page_token=token)
+    return page, page.status_policies
+
+
 def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
     return OnlyPage(), [client.placement.fleet_settings()]
 
@@ -152,6 +159,7 @@ _PAGES: dict[Kind, Callable[[Client, Filter, str], tuple[Page, Iterable[Message]
     kinds.WORK: _works,
     kinds.PLACEMENT_POLICY: _placement_policies,
     kinds.OVERRIDE_POLICY: _override_policies,
+    kinds.STATUS_POLICY: _status_policies,
     kinds.FLEET_SETTINGS: _fleet_settings,
     kinds.HOLD: _holds,
     kinds.EVENT: _events,
@@ -181,16 +189,20 @@ def read_one(client: Client, kind: Kind, name: str, *, namespace: str) -> Messag
                 return client.clusters.get(name)
             case kinds.UNIT:
                 return client.units.get(unit_name(name, namespace))
-            case kinds.PLACEMENT_POLICY:
-                return client.policies.get_placement(name)
-            case kinds.OVERRIDE_POLICY:
-                return client.policies.get_override(name)
+            case kinds.PLACEMENT_POLICY | kinds.OVERRIDE_POLICY | kinds.STATUS_POLICY:
+                return _policy(client, kind, name)
             case kinds.FLEET_SETTINGS if name == FLEET_NAME:
                 return client.placement.fleet_settings()
             case _:
                 return _search(client, kind, name, namespace)
     except NotFoundError as error:
         raise missing(client, kind, name, namespace=namespace) from error
+
+
+def _policy(client: Client, kind: Kind, name: str) -> Message:
+    if kind == kinds.PLACEMENT_POLICY:
+        return client.policies.get_placement(name)
+    return client.policies.get_override(name) if kind == kinds.OVERRIDE_POLICY else client.policies.get_status(name)
 
 
 def _search(client: Client, kind: Kind, name: str, namespace: str) -> Message:
@@ -233,7 +245,7 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
             return Failure(f"there is no {shown}", code=Exit.NOT_FOUND, hint=hint)
         known = sorted({unit if space == wanted_namespace else f"{space}/{unit}" for space, unit in pairs})
         name = wanted
-    elif kind in (kinds.CLUSTER, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY):
+    elif kind in (kinds.CLUSTER, *kinds.POLICIES):
         known = sorted(last_part(str(getattr(row, "name", ""))) for row in rows)
     else:
         known = [FLEET_NAME] if kind == kinds.FLEET_SETTINGS else []

@@ -151,6 +151,11 @@ class Policies(_Facade):
     list_overrides_page = wait(AsyncPolicies.list_overrides_page)
     list_overrides = each(AsyncPolicies.list_overrides)
     delete_override = wait(AsyncPolicies.delete_override)
+    apply_status = wait(AsyncPolicies.apply_status)
+    get_status = wait(AsyncPolicies.get_status)
+    list_statuses_page = wait(AsyncPolicies.list_statuses_page)
+    list_statuses = each(AsyncPolicies.list_statuses)
+    delete_status = wait(AsyncPolicies.delete_status)
 
 
 class Placement(_Facade):

@@ -127,3 +127,59 @@ class AsyncPolicies:
             request_id=new_request_id(),
         )
         await self._caller.call(self._stub.DeleteOverridePolicy, request, timeout_seconds=timeout_seconds)
+
+    async def apply_status(
+        self,
+        policy: policy_pb2.StatusPolicy,
+        *,
+        validate_only: bool = False,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> policy_service_pb2.ApplyStatusPolicyResponse:
+        """Create or replace a status policy."""
+        request = policy_service_pb2.ApplyStatusPolicyRequest(
+            status_policy=policy, validate_only=validate_only, request_id=new_request_id()
+        )
+        return await self._caller.call(self._stub.ApplyStatusPolicy, request, timeout_seconds=timeout_seconds)
+
+    async def get_status(self, policy: str, *, timeout_seconds: float = DEADLINE_SECONDS) -> policy_pb2.StatusPolicy:
+        """Return one status policy, by its id or name."""
+        request = policy_service_pb2.GetStatusPolicyRequest(name=names.status_policy_name(policy))
+        answer = await self._caller.call(self._stub.GetStatusPolicy, request, timeout_seconds=timeout_seconds)
+        return answer.status_policy
+
+    async def list_statuses_page(
+        self, *, page_size: int = 0, page_token: str = "", timeout_seconds: float = DEADLINE_SECONDS
+    ) -> policy_service_pb2.ListStatusPoliciesResponse:
+        """Return one page of status policies, which also has the token to watch from."""
+        request = policy_service_pb2.ListStatusPoliciesRequest(page_size=page_size, page_token=page_token)
+        return await self._caller.call(self._stub.ListStatusPolicies, request, timeout_seconds=timeout_seconds)
+
+    def list_statuses(
+        self, *, page_size: int = 0, timeout_seconds: float = DEADLINE_SECONDS
+    ) -> AsyncIterator[policy_pb2.StatusPolicy]:
+        """Yield all status policies, by name."""
+        return pages(
+            lambda token: self.list_statuses_page(
+                page_size=page_size, page_token=token, timeout_seconds=timeout_seconds
+            ),
+            lambda page: page.status_policies,
+        )
+
+    async def delete_status(
+        self,
+        policy: str,
+        *,
+        etag: str = "",
+        allow_missing: bool = False,
+        validate_only: bool = False,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        """Remove a status policy."""
+        request = policy_service_pb2.DeleteStatusPolicyRequest(
+            name=names.status_policy_name(policy),
+            etag=etag,
+            allow_missing=allow_missing,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        await self._caller.call(self._stub.DeleteStatusPolicy, request, timeout_seconds=timeout_seconds)

@@ -41,6 +41,7 @@ class Kind(IntEnum):
     PLACEMENT_POLICY = watch_service_pb2.WATCH_KIND_PLACEMENT_POLICY
     OVERRIDE_POLICY = watch_service_pb2.WATCH_KIND_OVERRIDE_POLICY
     EVENT = watch_service_pb2.WATCH_KIND_EVENT
+    STATUS_POLICY = watch_service_pb2.WATCH_KIND_STATUS_POLICY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

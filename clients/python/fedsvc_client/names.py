@@ -48,6 +48,11 @@ def override_policy_name(policy: str) -> str:
     return policy if policy.startswith("overridePolicies/") else f"overridePolicies/{policy}"
 
 
+def status_policy_name(policy: str) -> str:
+    """Return the name of a status policy given by its id or name."""
+    return policy if policy.startswith("statusPolicies/") else f"statusPolicies/{policy}"
+
+
 def decision_name(decision: str) -> str:
     """Return the name of a decision given by its id or name."""
     return decision if decision.startswith("decisions/") else f"decisions/{decision}"

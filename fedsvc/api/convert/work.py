@@ -12,6 +12,7 @@ from fedsvc.model.silence import Silence
 from fedsvc.model.work import Work
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.status import aggregate, with_generations
+from fedsvc.rendering.status.rules import Rules
 from fedsvc.store.lookups import StoredResource
 from fedsvc.v1 import resource_pb2
 
@@ -64,12 +65,16 @@ def _moment(text: str | None) -> Timestamp | None:
         return None  # a member wrote it
 
 
-def resource_message(stored: StoredResource, silences: Mapping[str, Silence]) -> resource_pb2.FederatedResource:
+def resource_message(
+    stored: StoredResource, silences: Mapping[str, Silence], rules: Rules
+) -> resource_pb2.FederatedResource:
     """A federated resource as protobuf, and which of its clusters are silent; with its bytes where they were read."""
     key = stored.resource.key
     silent = sorted(set(stored.clusters) & silences.keys())
     status = with_generations(
-        aggregate(key, stored.statuses), revision=stored.revision, held=stored.is_held and not silent
+        aggregate(key, stored.statuses, rules.get(key.group_kind)),
+        revision=stored.revision,
+        held=stored.is_held and not silent,
     )
     return resource_pb2.FederatedResource(
         name=f"{stored.unit_name}/resources/{stored.id}",

@@ -20,6 +20,7 @@ from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_override_policy, parse_placement_policy
 from fedsvc.api.paging import Slice, cut, parse_page
 from fedsvc.api.problems import Problems
+from fedsvc.api.services.status_policies import StatusPolicyCalls
 from fedsvc.api.trying import try_on_units
 from fedsvc.errors import NotFoundError
 from fedsvc.model.policy import Policy
@@ -29,12 +30,11 @@ from fedsvc.store import clusters, placing, policies
 from fedsvc.store.policies import OVERRIDE, PLACEMENT, PolicyKind
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import policy_service_pb2 as pb
-from fedsvc.v1 import policy_service_pb2_grpc
 
 Context = aio.ServicerContext[Any, Any]
 
 
-class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
+class PolicyServicer(StatusPolicyCalls):
     """See policy_service.proto."""
 
     def __init__(self, store: Store) -> None:

@@ -9,7 +9,7 @@ from fedsvc.api.names import UnitParent, check_cluster_id, parse_resource, parse
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.store import clusters, lookups, units, works
+from fedsvc.store import clusters, lookups, policies, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import resource_service_pb2 as pb
 from fedsvc.v1 import resource_service_pb2_grpc
@@ -33,8 +33,9 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 raise NotFoundError(str(name))
             found = await works.get_many(tx, await lookups.work_ids_of_resource(tx, name.id))
             silences = await clusters.silences(tx, (work.cluster for work in found))
+            rules = await policies.status_rules(tx)
         return pb.GetResourceResponse(
-            resource=resource_message(stored, silences),
+            resource=resource_message(stored, silences, rules),
             works=[
                 work_message(work, silences.get(work.cluster)) for work in sorted(found, key=lambda work: work.cluster)
             ],
@@ -64,10 +65,11 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 kind=request.kind,
             )
             silences = await clusters.silences(tx, {cluster for row in rows for cluster in row.clusters})
+            rules = await policies.status_rules(tx)
             token = await tx.resume_token()
         found = cut(page, rows, [row.order for row in rows])
         return pb.ListResourcesResponse(
-            resources=[resource_message(row, silences) for row in found.rows],
+            resources=[resource_message(row, silences, rules) for row in found.rows],
             next_page_token=found.next_page_token,
             resume_token=token.encode(),
         )

@@ -46,7 +46,7 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
         wanted = parse_watch(request)
         position = await self._begin(request.resume_token)
         teller = Teller(wanted, knows_nothing=request.send_initial_state)
-        silence = SilenceTeller(self._store, wanted)
+        silence = SilenceTeller(self._store, self._reads, wanted)
         await silence.begin()
         if request.send_initial_state:
             async with aclosing(initial_state(self._store, wanted)) as pages:
@@ -59,7 +59,7 @@ class WatchServicer(watch_service_pb2_grpc.WatchServiceServicer):
         last_sent = clock()
         async with aclosing(self._batches(position)) as batches:
             async for batch in batches:
-                async with aclosing(silence.works(batch.changes)) as pages:
+                async with aclosing(silence.works(batch.changes, seen_at=batch.seen_at)) as pages:
                     async for page in pages:
                         teller.told(page)
                         yield pb.WatchResponse(

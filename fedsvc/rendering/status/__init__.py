@@ -13,6 +13,7 @@ from fedsvc.rendering.canonical import JsonObject
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.status import budgets, conditions, jobs, network, phases, pods, workloads
 from fedsvc.rendering.status.health import Health, HealthState, part, progressing, text
+from fedsvc.rendering.status.rules import CompiledRule
 
 __all__ = ["Health", "HealthState", "aggregate", "has_rules", "health", "reflect", "replica_counts", "with_generations"]
 
@@ -64,15 +65,17 @@ def reflect(key: ObjectKey, live: Mapping[str, Any]) -> JsonObject:
     return _RULES.get(key.group_kind, _OTHER).reflect(key, live)
 
 
-def aggregate(key: ObjectKey, statuses: Mapping[str, JsonObject]) -> JsonObject:
+def aggregate(key: ObjectKey, statuses: Mapping[str, JsonObject], rule: CompiledRule | None = None) -> JsonObject:
     """One status over clusters (cluster name to what `reflect` gave), as if it were one object.
 
-    Clusters that said nothing yet are simply not in `statuses`. The answer does not depend on their order.
+    Where there is a rule for the kind, its fields sum up as it says. Clusters that said nothing yet are simply not in
+    `statuses`. The answer does not depend on their order.
     """
     if not statuses:
         return {}
     ordered = {cluster: statuses[cluster] for cluster in sorted(statuses)}
-    return _RULES.get(key.group_kind, _OTHER).aggregate(key, ordered)
+    total = _RULES.get(key.group_kind, _OTHER).aggregate(key, ordered)
+    return total if rule is None else total | rule.aggregate(ordered)
 
 
 def with_generations(status: JsonObject, *, revision: int, held: bool) -> JsonObject:

@@ -28,7 +28,9 @@ _BAD: Final = ("Stalled", "Failed", "Degraded", "NonStructuralSchema")
 _GOOD: Final = ("Ready", "Available", "Established", "Programmed", "Accepted", "Succeeded", "Complete", "Healthy")
 """Conditions whose truth is what everybody waits for; the first one that is there decides."""
 
-_BROKEN_WHEN_FALSE: Final = frozenset({"NamesAccepted"})
+_BROKEN_WHEN_FALSE: Final = ("NamesAccepted", "Synced")  # of definitions, and of what Crossplane manages
+_BAD_PHASES: Final = ("Degraded", "Failed", "Error")
+_PASSING_PHASES: Final = ("Progressing", "Paused")
 _MAX_TEXT: Final = 256
 _MAX_CONDITIONS: Final = 20
 _MAX_SCALARS: Final = 20
@@ -58,23 +60,37 @@ def aggregate(_key: ObjectKey, statuses: Mapping[str, JsonObject]) -> JsonObject
 
 def health(_key: ObjectKey, live: Mapping[str, Any]) -> Health:
     """By conditions; an object without any that we know is healthy: it exists, and nothing more can be told."""
+    return _by_trouble(live) or _by_passing(live) or _by_goodness(live) or HEALTHY
+
+
+def _by_trouble(live: Mapping[str, Any]) -> Health | None:
+    """What is not seen yet, or broken."""
     status = part(live, "status")
-    if "observedGeneration" in status:
-        from_generation = number(part(live, "metadata"), "generation")
-        if number(status, "observedGeneration") < from_generation:
-            return progressing("NotObserved", "the controller in the cluster has not seen the newest version yet")
+    if "observedGeneration" in status and _observed(status) < number(part(live, "metadata"), "generation"):
+        return progressing("NotObserved", "the controller in the cluster has not seen the newest version yet")
     for kind in _BAD:
         if (found := holds(live, kind)) is not None:
             return degraded(*because(found, kind))
     for kind in _BROKEN_WHEN_FALSE:
         if (found := condition(live, kind)) is not None and found.get("status") == "False":
             return degraded(*because(found, kind))
+    phase = text(status, "phase")
+    return degraded(phase, text(status, "message")[:_MAX_TEXT]) if phase in _BAD_PHASES else None
+
+
+def _by_passing(live: Mapping[str, Any]) -> Health | None:
+    """What is on its way."""
     if (found := holds(live, "Reconciling")) is not None:
         return progressing(*because(found, "Reconciling"))
-    for kind in _GOOD:
-        if (found := condition(live, kind)) is not None:
-            return _by_condition(live, kind, found)
-    return HEALTHY
+    status = part(live, "status")
+    phase = text(status, "phase")
+    return progressing(phase, text(status, "message")[:_MAX_TEXT]) if phase in _PASSING_PHASES else None
+
+
+def _by_goodness(live: Mapping[str, Any]) -> Health | None:
+    """What the first of the conditions says that everybody waits for."""
+    found = ((kind, condition(live, kind)) for kind in _GOOD)
+    return next((_by_condition(live, kind, item) for kind, item in found if item is not None), None)
 
 
 def reduced_conditions(status: Mapping[str, Any]) -> list[JsonObject]:
@@ -149,6 +165,12 @@ def _by_condition(live: Mapping[str, Any], kind: str, found: Mapping[str, Any]) 
             return progressing(reason, message)
         case _:
             return Health(state=HealthState.UNKNOWN, reason=reason, message=message)
+
+
+def _observed(status: Mapping[str, Any]) -> int:
+    """The generation that was observed; some controllers (Argo Rollouts) write it as a text."""
+    written = status.get("observedGeneration")
+    return int(written) if isinstance(written, str) and written.isdecimal() else number(status, "observedGeneration")
 
 
 def _is_plain(value: Any) -> bool:

@@ -124,8 +124,8 @@ class CompiledRule:
             health = progressing("Terminating", "the object is being deleted in the cluster")
         if failures:
             status[FAILURES] = failures
-            where, why = next(iter(failures.items()))
-            told = f"status policy {self.policy}, {where}: {why}"
+            where = "health" if "health" in failures else next(iter(failures))
+            told = f"status policy {self.policy}, {where}: {failures[where]}"
             state = HealthState.UNKNOWN if "health" in failures else health.state
             health = Health(state=state, reason=RULE_FAILED, message=told)
         return Judged(health=health, status=status, counts=None if desired is None else (desired, ready or 0))

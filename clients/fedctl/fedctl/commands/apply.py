@@ -30,8 +30,8 @@ Examples:
 \b
 Plain Kubernetes manifests become one unit together: --unit names it, otherwise the file or folder does. A unit that is
 there already keeps its placement where no flag tells another. fedsvc's own documents (apiVersion: fedsvc.io/v1, kind
-Unit, PlacementPolicy or OverridePolicy) say all of that themselves. Resources that are no longer in the files leave the
-unit and the clusters.
+Unit, PlacementPolicy, OverridePolicy or StatusPolicy) say all of that themselves. Resources that are no longer in the
+files leave the unit and the clusters.
 """
 
 

@@ -39,7 +39,7 @@ _CASCADES = {
     "what",
     nargs=-1,
     metavar="KIND NAME... | KIND/NAME...",
-    shell_complete=kind_and_name(kinds.UNIT, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY),
+    shell_complete=kind_and_name(kinds.UNIT, *kinds.POLICIES),
 )
 @click.option("-f", "--filename", "files", multiple=True, metavar="FILE|DIR|-", help="Delete what these files describe")
 @recursive_option
@@ -94,7 +94,7 @@ def _from_words(what: tuple[str, ...]) -> list[tuple[Kind, str]]:
     for kind, name in targets:
         if kind == kinds.CLUSTER:
             raise UsageFailure("a cluster leaves with:  fedctl unjoin NAME")
-        if kind not in (kinds.UNIT, kinds.PLACEMENT_POLICY, kinds.OVERRIDE_POLICY):
+        if kind not in (kinds.UNIT, *kinds.POLICIES):
             raise UsageFailure(f"{kind.plural} cannot be deleted: change or delete the unit they belong to")
         if not name:
             raise UsageFailure(f"say which {kind.singular}: fedctl delete {kind.singular} NAME")
@@ -111,6 +111,8 @@ def _from_files(
             targets.append((kinds.PLACEMENT_POLICY, item.message.name.partition("/")[2]))
         elif isinstance(item.message, policy_pb2.OverridePolicy):
             targets.append((kinds.OVERRIDE_POLICY, item.message.name.partition("/")[2]))
+        elif isinstance(item.message, policy_pb2.StatusPolicy):
+            targets.append((kinds.STATUS_POLICY, item.message.name.partition("/")[2]))
         else:
             targets.append((kinds.UNIT, item.message.name))
     return targets
@@ -165,6 +167,8 @@ def _delete(
             )
         elif kind == kinds.PLACEMENT_POLICY:
             client.policies.delete_placement(name, validate_only=dry_run)
+        elif kind == kinds.STATUS_POLICY:
+            client.policies.delete_status(name, validate_only=dry_run)
         else:
             client.policies.delete_override(name, validate_only=dry_run)
     except NotFoundError as error:

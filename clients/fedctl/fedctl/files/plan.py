@@ -24,7 +24,8 @@ _STEP = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)')
 _INNER = re.compile(r'([A-Za-z][\w-]*(?:\.[\w/-]+|\[\d+\]|\["[^"]*"\])*): ')
 _SHOWN = 20
 
-Applied: TypeAlias = unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | fleet_pb2.FleetSettings
+Policy: TypeAlias = policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | policy_pb2.StatusPolicy
+Applied: TypeAlias = unit_pb2.Unit | Policy | fleet_pb2.FleetSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,7 @@ class Item:
             return f"unit {'/'.join(split_unit_name(self.message.name))}"
         if isinstance(self.message, fleet_pb2.FleetSettings):
             return f"fleetsettings {FLEET_NAME}"
-        kind = "placementpolicy" if isinstance(self.message, policy_pb2.PlacementPolicy) else "overridepolicy"
-        return f"{kind} {last_part(self.message.name)}"
+        return f"{type(self.message).__name__.lower()} {last_part(self.message.name)}"
 
     def locate(self, problem: FieldProblem) -> str:
         """Tell a problem that the server found by file, line and the field as the user wrote it."""
@@ -143,9 +143,7 @@ def _unit_name(unit: str, default: str) -> tuple[str, str]:
 
 
 def _item(message: Message, document: Document, paths: tuple[Path, ...]) -> Item:
-    assert isinstance(
-        message, unit_pb2.Unit | policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | fleet_pb2.FleetSettings
-    )
+    assert isinstance(message, Applied)
     return Item(message=message, document=document, resources=tuple((document, path) for path in paths))
 
 

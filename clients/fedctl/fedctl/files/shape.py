@@ -197,6 +197,18 @@ def _read_override_policy(metadata: dict[str, Any], spec: dict[str, Any], findin
     )
 
 
+def _read_status_policy(metadata: dict[str, Any], spec: dict[str, Any], findings: Findings) -> Read:
+    _no_annotations(metadata, findings)
+    return Read(
+        message=policy_pb2.StatusPolicy(
+            name=f"statusPolicies/{metadata.get('name', '')}",
+            labels=metadata.get("labels"),
+            etag=metadata.get("etag", ""),
+            spec=read_message(policy_pb2.StatusPolicySpec, spec, ("spec",), findings),
+        )
+    )
+
+
 def _read_fleet_settings(metadata: dict[str, Any], spec: dict[str, Any], findings: Findings) -> Read:
     for key in ("labels", "annotations"):
         if metadata.get(key):
@@ -221,6 +233,7 @@ _READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], Findings], Read]] 
     "Unit": _read_unit,
     "PlacementPolicy": _read_placement_policy,
     "OverridePolicy": _read_override_policy,
+    "StatusPolicy": _read_status_policy,
     "FleetSettings": _read_fleet_settings,
 }
 
@@ -238,6 +251,7 @@ _DOCUMENT_KINDS: dict[type[Message], str] = {
     unit_pb2.Unit: "Unit",
     policy_pb2.PlacementPolicy: "PlacementPolicy",
     policy_pb2.OverridePolicy: "OverridePolicy",
+    policy_pb2.StatusPolicy: "StatusPolicy",
     fleet_pb2.FleetSettings: "FleetSettings",
     cluster_pb2.Cluster: "Cluster",
     resource_pb2.FederatedResource: "FederatedResource",

@@ -166,6 +166,18 @@ def override_policies(now: Now = utc_now) -> Table[policy_pb2.OverridePolicy]:
     )
 
 
+def status_policies(now: Now = utc_now) -> Table[policy_pb2.StatusPolicy]:
+    """Make the table of status policies."""
+    return Table(
+        columns=(
+            Column(title="NAME", text=lambda row: last_part(row.name)),
+            Column(title="KINDS", text=lambda row: ",".join(rule.kind for rule in row.spec.rules), is_long=True),
+            _age_column("AGE", lambda row: row.create_time, now),
+            Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
+        )
+    )
+
+
 def events(now: Now = utc_now) -> Table[event_pb2.Event]:
     """Make the table of events."""
     return Table(
