@@ -46,7 +46,7 @@ def world(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     [
         (("get", "cl"), ["clusters"]),
         (("describe", "un"), ["unit"]),
-        (("delete", ""), ["unit", "placementpolicy", "overridepolicy"]),
+        (("delete", ""), ["unit", "placementpolicy", "overridepolicy", "statuspolicy"]),
         (("get", "clusters", "eu"), ["eu-1", "eu-2"]),
         (("get", "cluster/u"), ["cluster/us-1"]),
         (("describe", "cluster", "eu-1", "us"), ["us-1"]),
