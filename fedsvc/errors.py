@@ -13,6 +13,8 @@ FedsvcError
     NotDecidedError            the unit is not decided on yet
     NotReplayableError         a decision cannot be made again from what is kept of it
     NothingToConfirmError      nothing waits for a confirmation
+    NoEarlierRevisionError     there is nothing to go back to
+    RolloutStateError          the rollout does not stand where that can be done
   RequestIdReusedError         the request id was used for another request
   LimitExceededError           a stated limit is passed
   ResumeTokenExpiredError      a watch cannot go on from there
@@ -138,6 +140,22 @@ class NothingToConfirmError(PreconditionError):
     def __init__(self, name: str, why: str) -> None:
         self.name = name
         super().__init__(why)
+
+
+class NoEarlierRevisionError(PreconditionError):
+    """The unit has no earlier revision, or none is kept: there is nothing to go back to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} has no earlier revision that is kept: there is nothing to go back to")
+
+
+class RolloutStateError(PreconditionError):
+    """The rollout does not stand where that can be done."""
+
+    def __init__(self, *, phase: str, message: str) -> None:
+        self.phase = phase
+        super().__init__(message)
 
 
 class RequestIdReusedError(FedsvcError):

@@ -24,6 +24,8 @@ from fedsvc.api.services.ownership import OwnershipServicer
 from fedsvc.api.services.placement import PlacementServicer
 from fedsvc.api.services.policies import PolicyServicer
 from fedsvc.api.services.resources import ResourceServicer
+from fedsvc.api.services.revisions import RevisionServicer
+from fedsvc.api.services.rollouts import RolloutServicer
 from fedsvc.api.services.server_info import ServerServicer
 from fedsvc.api.services.units import UnitServicer
 from fedsvc.api.services.watch import MAX_PENDING, WatchServicer
@@ -48,6 +50,10 @@ from fedsvc.v1 import (
     policy_service_pb2_grpc,
     resource_service_pb2,
     resource_service_pb2_grpc,
+    revision_service_pb2,
+    revision_service_pb2_grpc,
+    rollout_service_pb2,
+    rollout_service_pb2_grpc,
     server_service_pb2,
     server_service_pb2_grpc,
     unit_service_pb2,
@@ -67,6 +73,8 @@ SERVICES: Final = tuple(
         placement_service_pb2,
         policy_service_pb2,
         resource_service_pb2,
+        revision_service_pb2,
+        rollout_service_pb2,
         server_service_pb2,
         unit_service_pb2,
         watch_service_pb2,
@@ -126,6 +134,8 @@ class Edge:
         server = self._server
         cluster_service_pb2_grpc.add_ClusterServiceServicer_to_server(ClusterServicer(store), server)
         unit_service_pb2_grpc.add_UnitServiceServicer_to_server(UnitServicer(store), server)
+        revision_service_pb2_grpc.add_RevisionServiceServicer_to_server(RevisionServicer(store), server)
+        rollout_service_pb2_grpc.add_RolloutServiceServicer_to_server(RolloutServicer(store), server)
         resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(ResourceServicer(store), server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(store), server)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(PlacementServicer(store), server)

@@ -45,6 +45,17 @@ class ResourceName:
         return f"{self.unit}/resources/{self.id}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionName:
+    """Which revision of a unit."""
+
+    unit: UnitName
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.unit}/revisions/{self.number}"
+
+
 def check_cluster_id(name: str, path: str, problems: Problems) -> None:
     """Note what keeps `name` from being the id of a cluster."""
     problem = dns_label_problem(name)
@@ -132,6 +143,30 @@ def parse_hold_subject(text: str, path: str) -> str:
         return str(parse_unit(text, path))
     form = f"{FLEET_SUBJECT}, clusters/{{cluster}} or namespaces/{{namespace}}/units/{{unit}}"
     raise _refused(Problems(), text, path, form)
+
+
+def parse_revision(text: str, path: str) -> RevisionName:
+    """The parts of ``namespaces/{namespace}/units/{unit}/revisions/{number}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    unit, slash, number = text.rpartition("/revisions/")
+    if slash and number.isascii() and number.isdecimal() and len(number) <= 18:
+        return RevisionName(unit=parse_unit(unit, path), number=int(number))
+    raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/revisions/{number}")
+
+
+def parse_rollout(text: str, path: str) -> UnitName:
+    """The unit in ``namespaces/{namespace}/units/{unit}/rollout``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    unit, slash, rest = text.rpartition("/rollout")
+    if slash and not rest:
+        return parse_unit(unit, path)
+    raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/rollout")
 
 
 def parse_decision(text: str, path: str) -> str:

@@ -160,6 +160,16 @@ def _(error: errors.InUseError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.NoEarlierRevisionError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_NO_EARLIER_REVISION, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
+def _(error: errors.RolloutStateError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_ROLLOUT_STATE, "rollout", str(error), {"phase": error.phase})
+
+
+@_answer.register
 def _(error: errors.DeletingError, _: str) -> _Answer:
     return _precondition(ErrorReason.ERROR_REASON_DELETING, error.name, str(error), {"name": error.name})
 

@@ -67,5 +67,5 @@ class CleanupController:
     async def _trim(self) -> None:
         while True:
             async with self._store.transaction() as tx:
-                await retention.trim(tx)
+                await retention.trim(tx, revisions_kept=self._settings.revisions_kept)
             await asyncio.sleep(self._settings.retention_seconds)

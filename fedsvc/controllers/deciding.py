@@ -2,20 +2,25 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fedsvc.controllers.learning import learned, observations
 from fedsvc.controllers.places import Places
-from fedsvc.controllers.planning import PlanInput, UnitPlan, plan_unit
+from fedsvc.controllers.planning import Content, PlanInput, UnitPlan, plan_unit
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
-from fedsvc.model.unit import Resource, Unit
+from fedsvc.model.unit import Resource, Unit, UnitSpec
+from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.overrides import Override
-from fedsvc.store import decisions, placing, policies, units
+from fedsvc.rendering.workloads import AUTOSCALER, autoscaled
+from fedsvc.rollout.holding import is_settled
+from fedsvc.store import decisions, manifests, placing, policies, revisions, rollouts, units
 from fedsvc.store.decisions import InForce
 from fedsvc.store.placing import PlacementRequest
+from fedsvc.store.revisions import StoredRevision
+from fedsvc.store.rollouts import StoredRollout
 from fedsvc.store.store import Transaction
 from fedsvc_placement import PlacedUnit, PreparedFleet
 from fedsvc_placement.batch import Ask, in_order, spoken_for
@@ -35,6 +40,7 @@ class Decided:
     ground: Ground
     spoken_count: int | None  # entries of that which it found on the ground; None: it asked for no room
     in_force: InForce | None  # before
+    rollout_version: int = 0  # of the rollout that it was decided by; 0: there was none
 
     @property
     def unit(self) -> Unit:
@@ -70,6 +76,8 @@ class Observed:
     in_force: Mapping[str, InForce]  # by uid
     resources: Mapping[str, Sequence[Resource]]  # by uid
     now: datetime
+    rollouts: Mapping[str, StoredRollout] = field(default_factory=dict)  # by uid
+    held: Mapping[str, Mapping[int, Content]] = field(default_factory=dict)  # by uid and revision
 
 
 async def decide_batch(
@@ -109,11 +117,13 @@ async def decide_batch(
         given = PlanInput(
             request=request,
             resources=read.resources[unit.uid],
-            overrides=_overrides(unit, read),
-            override_places=_override_places(unit, read),
+            overrides=overrides_of(unit.spec, read.overrides),
+            override_places=override_places(unit.spec, read.overrides),
             fleet=fleet,
             trigger=inputs.trigger,
             now=read.now,
+            rollout=read.rollouts[unit.uid].state if unit.uid in read.rollouts else None,
+            held=read.held.get(unit.uid, {}),
         )
         done = Decided(
             given=given,
@@ -123,6 +133,7 @@ async def decide_batch(
             inputs=inputs,
             ground=ground,
             in_force=read.in_force.get(unit.uid),
+            rollout_version=read.rollouts[unit.uid].version if unit.uid in read.rollouts else 0,
         )
         found.append(done)
         for spoken in done.spoken_for:
@@ -159,31 +170,74 @@ def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
 async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
     """Read what a batch of units is decided from, but for the fleet."""
     requests = tuple(await placing.read_requests(tx, batch))
-    overrides = await policies.get_many(
-        tx, policies.OVERRIDE, sorted({name for unit in batch for name in unit.spec.override_policies})
-    )
     uids = [unit.uid for unit in batch]
+    running = await rollouts.of_units(tx, uids)
+    earlier = await revisions.get_many(tx, _held(requests, running))
+    specs = [*(unit.spec for unit in batch), *(stored.spec for stored in earlier.values())]
+    found = await policies.get_many(
+        tx, policies.OVERRIDE, sorted({name for spec in specs for name in spec.override_policies})
+    )
+    overrides = {name: policy.spec for name, policy in found.items()}
     # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
     undecided = [unit.uid for unit in batch if unit.decided_generation < unit.generation]
     return Observed(
         requests=requests,
-        overrides={name: policy.spec for name, policy in overrides.items()},
+        overrides=overrides,
         in_force=await decisions.in_force(tx, uids),
         resources=await units.resources_by_unit(tx, uids, opened=undecided),
         now=tx.now,
+        rollouts=running,
+        held=await _contents(tx, earlier, overrides) if earlier else {},
     )
 
 
-def _overrides(unit: Unit, read: Observed) -> tuple[Override, ...]:
-    shared = [override for name in unit.spec.override_policies for override in read.overrides.get(name, ())]
-    return (*shared, *unit.spec.overrides)
+def _held(requests: Sequence[PlacementRequest], running: Mapping[str, StoredRollout]) -> set[tuple[str, int]]:
+    """The earlier revisions, as (uid, number), that clusters of units may hold."""
+    found: set[tuple[str, int]] = set()
+    for request in requests:
+        unit = request.unit
+        stored = running.get(unit.uid)
+        if stored is not None and not is_settled(stored.state) and unit.delete_time is None:
+            numbers = {stored.state.stable, *(binding.revision for binding in request.bindings)}
+            found.update((unit.uid, number) for number in numbers - {unit.revision})
+    return found
 
 
-def _override_places(unit: Unit, read: Observed) -> tuple[str, ...]:
-    """Where the overrides of `_overrides` are written."""
+async def _contents(
+    tx: Transaction,
+    earlier: Mapping[tuple[str, int], StoredRevision],
+    overrides: Mapping[str, tuple[Override, ...]],
+) -> dict[str, dict[int, Content]]:
+    """What of earlier revisions clusters hold; override policies as they are now: these are no part of a revision."""
+    scalers = {
+        one.digest for stored in earlier.values() for one in stored.resources if one.key.group_kind == AUTOSCALER
+    }
+    bodies = await manifests.open_many(tx, scalers)
+    found: dict[str, dict[int, Content]] = {}
+    for (uid, number), stored in earlier.items():
+        owned = autoscaled(
+            [(one.key, load_json(bodies[one.digest])) for one in stored.resources if one.digest in bodies]
+        )
+        found.setdefault(uid, {})[number] = Content(
+            resources=stored.resources,
+            overrides=overrides_of(stored.spec, overrides),
+            override_places=override_places(stored.spec, overrides),
+            autoscaled=frozenset(str(one.key) for one in stored.resources if one.key.identity in owned),
+        )
+    return found
+
+
+def overrides_of(spec: UnitSpec, known: Mapping[str, tuple[Override, ...]]) -> tuple[Override, ...]:
+    """All overrides of a unit in the order in which they are applied: those of its policies, by name, first."""
+    shared = [override for name in spec.override_policies for override in known.get(name, ())]
+    return (*shared, *spec.overrides)
+
+
+def override_places(spec: UnitSpec, known: Mapping[str, tuple[Override, ...]]) -> tuple[str, ...]:
+    """Where the overrides of `overrides_of` are written."""
     shared = [
         f"overridePolicies/{name} overrides[{index}]"
-        for name in unit.spec.override_policies
-        for index in range(len(read.overrides.get(name, ())))
+        for name in spec.override_policies
+        for index in range(len(known.get(name, ())))
     ]
-    return (*shared, *(f"spec.overrides[{index}]" for index in range(len(unit.spec.overrides))))
+    return (*shared, *(f"spec.overrides[{index}]" for index in range(len(spec.overrides))))

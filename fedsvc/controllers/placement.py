@@ -93,6 +93,11 @@ class PlacementController:
         """Take wake-ups from `hub`."""
         hub.listen(self._changed, self._rescan)
 
+    def wake(self, uid: str) -> None:
+        """Look at a unit again: its rollout moved on."""
+        self._dirty.add(uid)
+        self._signal.set()
+
     async def run(self) -> None:
         """Decide until cancelled.
 
@@ -297,8 +302,9 @@ class PlacementController:
             ground.kept_count = count
         for given, result in zip(group, done, strict=True):
             uid = given.unit.uid
-            if result is None:  # changed meanwhile: it is undecided still, or gone
+            if result is None:  # unit or rollout changed meanwhile, or it is gone
                 self._places = None
+                self._wake([uid], [given.decided.inputs.trigger])
                 self._signal.set()
                 continue
             self._surroundings.granted(given.decided.spoken_for, given.decided.inputs.now)

@@ -5,7 +5,7 @@ by resource (a generator, so that a caller can let others run meanwhile). Equal 
 that is the same on a hundred clusters costs one rendering.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -23,9 +23,21 @@ from fedsvc.rendering.overrides import Override, matching_overrides, override_di
 from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
 from fedsvc.rendering.waves import AwaitedState
+from fedsvc.rollout import Rollout
+from fedsvc.rollout.holding import revision_for
 from fedsvc.store.placing import PlacementRequest
 from fedsvc_placement import ClusterSnapshot, Decision, Trigger, decide, to_record
 from fedsvc_placement.fleet import PreparedFleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What of a revision goes over the clusters in waves; all else of a unit holds everywhere at once."""
+
+    resources: Sequence[Resource]  # in the order of the unit; bodies where something is to be rendered
+    overrides: Sequence[Override]  # the policies' first, as they are now, then its own
+    override_places: Sequence[str]  # where each of them is written, for people
+    autoscaled: frozenset[str]  # keys of workloads whose replicas an autoscaler owns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +51,8 @@ class PlanInput:
     fleet: PreparedFleet
     trigger: str = Trigger.OTHER
     now: datetime
+    rollout: Rollout | None = None  # of the newest revision
+    held: Mapping[int, Content] = field(default_factory=dict)  # earlier revisions that clusters may hold, by number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,7 @@ class ClusterPlan:
 
     binding: Binding  # its `decision` is that of the binding before, empty where there was none
     changed: bool  # replicas or rendering differ from before, or the unit is new there
+    renumbered: bool = False  # what it shall hold is the same in another revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +70,23 @@ class UnitPlan:
 
     decision: Decision
     clusters: tuple[ClusterPlan, ...]  # sorted by name
-    renderings: "Renderings"
+    renderings: Mapping[int, "Renderings"]  # by revision
     gone: tuple[str, ...]  # clusters it leaves, sorted
 
     @property
     def changed(self) -> tuple[str, ...]:
         """Clusters that need their works rendered."""
         return tuple(plan.binding.cluster for plan in self.clusters if plan.changed)
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether some cluster holds the same in another revision."""
+        return any(plan.renumbered for plan in self.clusters)
+
+    @property
+    def rendered(self) -> tuple[int, ...]:
+        """The revisions of which something has to be rendered."""
+        return tuple(sorted({plan.binding.revision for plan in self.clusters if plan.changed}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +179,7 @@ class Renderings:
 def plan_unit(given: PlanInput) -> UnitPlan:
     """Decide, and compare with what is.
 
+    Where and with how many replicas is decided of the newest revision; which one a cluster holds tells the rollout.
     A unit that is being deleted goes from every cluster. Without a replica policy templates keep their own replicas,
     also none at all, which leaves them to an autoscaler; an autoscaler among the resources owns them in any case.
     """
@@ -162,40 +188,76 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     decision = decide(
         request.input, given.fleet, request.previous, given.now, memory=request.memory, trigger=given.trigger
     )
-    renderings = Renderings(
-        unit=unit,
+    newest = Content(
         resources=given.resources,
         overrides=given.overrides,
         override_places=given.override_places,
-        owner=OwnerMark(unit_namespace=unit.namespace, unit_name=unit.name, unit_uid=unit.uid),
-        override_digests=override_digests(given.overrides),
         autoscaled=request.autoscaled,
     )
+    contents = {**given.held, unit.revision: newest}
+    renderings = {revision: _renderings(unit, content) for revision, content in contents.items()}
     before = {binding.cluster: binding for binding in request.bindings}
+    known = {str(resource.key) for resource in given.resources}
+    divided = frozenset(key for binding in request.bindings for key in binding.replicas)
     plans = []
     for target in [] if unit.delete_time is not None else decision.targets:
         cluster = given.fleet.clusters_by_name[target.cluster]
         old = before.get(target.cluster)
+        revision = revision_for(
+            given.rollout, unit.revision, target.cluster, held=old.revision if old is not None else None
+        )
+        if revision not in contents:
+            raise LookupError(f"revision {revision} of {unit.resource_name} is not kept, and {target.cluster} holds it")
         wanted = Binding(
             unit_uid=unit.uid,
             cluster=target.cluster,
+            revision=revision,
             replicas=dict(target.replicas),
             completions=dict(target.completions),
             render_key=b"",
             decision=old.decision if old is not None else "",
         )
-        binding = replace(wanted, render_key=_binding_key(renderings, cluster, wanted, unit.spec))
-        plans.append(ClusterPlan(binding=binding, changed=old is None or _differs(old, binding)))
+        if revision != unit.revision:
+            wanted = _keep_shares(wanted, old, contents[revision], divided - known)
+        binding = replace(wanted, render_key=_binding_key(renderings[revision], cluster, wanted, unit.spec))
+        changed = old is None or _differs(old, binding)
+        renumbered = old is not None and not changed and old.revision != revision
+        plans.append(ClusterPlan(binding=binding, changed=changed, renumbered=renumbered))
     stay = {plan.binding.cluster for plan in plans}
     gone = tuple(sorted(name for name in before if name not in stay))
     return UnitPlan(decision=decision, clusters=tuple(plans), renderings=renderings, gone=gone)
 
 
+def _renderings(unit: Unit, content: Content) -> Renderings:
+    return Renderings(
+        unit=unit,
+        resources=content.resources,
+        overrides=content.overrides,
+        override_places=content.override_places,
+        owner=OwnerMark(unit_namespace=unit.namespace, unit_name=unit.name, unit_uid=unit.uid),
+        override_digests=override_digests(content.overrides),
+        autoscaled=content.autoscaled,
+    )
+
+
+def _keep_shares(wanted: Binding, old: Binding | None, content: Content, divided: Collection[str]) -> Binding:
+    """The shares of workloads that the newest revision has no more, and an earlier one has that the cluster holds.
+
+    Shares are the decision's, which knows the newest revision's workloads only. What else is divided stays as it is; of
+    a cluster that is new to the unit it has no replica, rather than all of the template.
+    """
+    own = {str(resource.key) for resource in content.resources}
+    kept = {key: 0 if old is None else old.replicas.get(key, 0) for key in divided if key in own}
+    done = {} if old is None else {key: count for key, count in old.completions.items() if key in own}
+    return replace(wanted, replicas=kept | wanted.replicas, completions=done | wanted.completions)
+
+
 def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendered]:
     """All resources of a planned unit for one of its clusters, in the order of the unit."""
     binding = next(entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name)
-    for index in range(len(plan.renderings.resources)):
-        yield plan.renderings.render(index, cluster, binding)
+    renderings = plan.renderings[binding.revision]
+    for index in range(len(renderings.resources)):
+        yield renderings.render(index, cluster, binding)
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import DesiredWork
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.waves import AwaitedState, awaited_states
-from fedsvc.store import units
+from fedsvc.store import manifests
 from fedsvc.store.store import Store
 from fedsvc_placement import ClusterSnapshot, PlacedUnit, answer_digest
 from fedsvc_placement.inputs import inputs_to_dict
@@ -32,7 +32,7 @@ class Outcome:
     answer_digest: bytes
     inputs: dict[str, Any]  # of the decision, where it is news
     news: bool  # it chooses or refuses otherwise
-    moved: bool  # something is to be done in members
+    moved: bool  # something is to be done in members, or they hold it by another revision
     undecided: bool  # it is the first of this intent
     noted: bool  # the unit's row changes besides
 
@@ -88,15 +88,10 @@ async def prepare(store: Store, decided: Sequence[Decided], *, max_works: int) -
         opened = await _bodies(store, part)
         for one in part:
             await asyncio.sleep(0)
-            plan = one.plan
-            if _lacks_bodies(one):
-                resources = opened[one.unit.uid]
-                if [(body.key, body.digest) for body in resources] != [
-                    (known.key, known.digest) for known in one.given.resources
-                ]:
-                    continue
-                plan = replace(plan, renderings=replace(plan.renderings, resources=resources))
-            desired, bodies = await _render(plan, one.ground.prepared.clusters_by_name)
+            plan = _with_bodies(one.plan, opened)
+            if plan is None:
+                continue
+            desired, bodies = await _render(plan, one.ground.prepared.clusters_by_name, one.unit.spec.wave_state)
             outcome = _outcome(one, plain)
             done = Prepared(decided=one, outcome=outcome, desired=desired, bodies=bodies)
             found.append(done)
@@ -122,16 +117,35 @@ def _parts(decided: Sequence[Decided]) -> Iterator[list[Decided]]:
         yield part
 
 
-def _lacks_bodies(one: Decided) -> bool:
-    return bool(one.plan.changed) and any(resource.body is None for resource in one.given.resources)
+def _lacking(plan: UnitPlan) -> Iterator[Resource]:
+    """The templates that are to be rendered and whose bodies were not read."""
+    for revision in plan.rendered:
+        yield from (resource for resource in plan.renderings[revision].resources if resource.body is None)
 
 
-async def _bodies(store: Store, part: Sequence[Decided]) -> Mapping[str, Sequence[Resource]]:
-    lacking = [one.unit.uid for one in part if _lacks_bodies(one)]
-    if not lacking:
+async def _bodies(store: Store, part: Sequence[Decided]) -> Mapping[bytes, bytes]:
+    """The bodies that a part lacks, by digest."""
+    wanted = {resource.digest for one in part for resource in _lacking(one.plan)}
+    if not wanted:
         return {}
     async with store.reader() as tx:
-        return await units.resources_by_unit(tx, lacking, opened=lacking)
+        return await manifests.open_many(tx, wanted)
+
+
+def _with_bodies(plan: UnitPlan, opened: Mapping[bytes, bytes]) -> UnitPlan | None:
+    """The plan with the bodies that it needs; None where one is no longer kept: the unit was applied anew."""
+    lacking = {resource.digest for resource in _lacking(plan)}
+    if not lacking:
+        return plan
+    if not lacking <= opened.keys():
+        return None
+    found = dict(plan.renderings)
+    for revision in plan.rendered:
+        resources = [
+            one if one.body is not None else replace(one, body=opened[one.digest]) for one in found[revision].resources
+        ]
+        found[revision] = replace(found[revision], resources=resources)
+    return replace(plan, renderings=found)
 
 
 class _PlainInputs:
@@ -167,14 +181,14 @@ def _outcome(one: Decided, plain: _PlainInputs) -> Outcome:
         answer_digest=answer,
         inputs=plain.of(one) if news else {},
         news=news,
-        moved=bool(plan.changed or plan.gone) or (deleting and undecided),
+        moved=bool(plan.changed or plan.gone or plan.renumbered) or (deleting and undecided),
         undecided=undecided,
         noted=timed or unit.rebalance or plan.decision.memory != one.remembered,
     )
 
 
 async def _render(
-    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot]
+    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot], wave_state: AwaitedState
 ) -> tuple[dict[str, list[DesiredWork]], tuple[tuple[ObjectKey, bytes, bytes], ...]]:
     desired: dict[str, list[DesiredWork]] = {}
     bodies: dict[bytes, tuple[ObjectKey, bytes, bytes]] = {}
@@ -199,7 +213,7 @@ async def _render(
             if time.monotonic() - started > _YIELD_SECONDS:
                 await asyncio.sleep(0)
                 started = time.monotonic()
-        desired[name] = _with_awaited(found, plan.renderings.unit.spec.wave_state)
+        desired[name] = _with_awaited(found, wave_state)
     return desired, tuple(bodies.values())
 
 

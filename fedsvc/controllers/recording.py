@@ -10,7 +10,7 @@ from fedsvc.controllers.planning import UnitPlan
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import decisions, manifests, units, works
+from fedsvc.store import decisions, manifests, rollouts, units, works
 from fedsvc.store.store import Transaction, is_secret
 
 _SHOWN: Final = 5
@@ -38,6 +38,9 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
         return [Stored(wrote=False) for _ in prepared]
     current = await units.lock_generations(tx, [given.unit.uid for given in writing])
     writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
+    # A rollout that moved on since then may hold other revisions on other clusters.
+    moved = await rollouts.lock_versions(tx, [given.unit.uid for given in writing])
+    writing = [given for given in writing if moved.get(given.unit.uid, 0) == given.decided.rollout_version]
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
     occupied = await _sync(tx, [given for given in writing if given.outcome.moved], ids)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])

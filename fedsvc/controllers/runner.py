@@ -19,6 +19,7 @@ from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
+from fedsvc.controllers.rollout import RolloutController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.status import StatusController
 from fedsvc.controllers.supervising import run_apart, supervise
@@ -117,9 +118,11 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     def decided(unit_name: str) -> None:
         status.wake(unit_name)
         gating.links_changed(unit_name)
+        rollout.wake(unit_name)
         cleanup.wake()
 
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
+    rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "hub": hub.run,
         "holds": holds.run,
@@ -127,11 +130,12 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "fleet": fleet.run,
         "placement": placement.run,
         "gating": gating.run,
+        "rollout": rollout.run,
         "status": status.run,
         "cleanup": cleanup.run,
         "health": health.run,
     }
-    for part in (holds, fleet, placement, gating, status, cleanup, health):
+    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

@@ -61,3 +61,5 @@ class ControllerSettings:
 
     # How often old rows are removed.
     retention_seconds: float = 3_600.0
+    # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.
+    revisions_kept: int = 20

@@ -17,7 +17,7 @@ from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.model.hold import FLEET_SUBJECT, Hold
 from fedsvc.model.silence import Silence, silence_of
-from fedsvc.store import clusters, decisions, gates, summaries, units
+from fedsvc.store import clusters, decisions, gates, rollouts, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -157,6 +157,8 @@ class StatusController:
             sums = await summaries.of_units(tx, uids)
             unmet = await gates.unmet(tx, uids)
             waits = await gates.waits(tx, uids, unmet)
+            running = await rollouts.of_units(tx, uids)
+            held = await rollouts.held(tx, uids)
             now = tx.now
         blocked, held = self._blocked(), await self._holds.current()
         changed = []
@@ -170,6 +172,8 @@ class StatusController:
                 silent=self._silent,
                 waits=waits[unit.uid],
                 unmet=unmet[unit.uid],
+                rollout=running[unit.uid].state if unit.uid in running else None,
+                held=held[unit.uid],
                 blocked=blocked.get(unit.uid, ""),
                 holds=held,
                 now=now,

@@ -10,8 +10,11 @@ Degraded     a work Failed or Drifted, its object is Degraded, or its member can
              is known of it, and a unit is not called Ready by what was known once
 Applying     a work is Pending, Retrying or Removing, or the newest change is not decided yet
 Progressing  everything is applied, not every object is Healthy yet
-Ready        everything is applied and Healthy
+Ready        everything is applied and Healthy, and the newest revision is everywhere
 ===========  ==================================================================================================
+
+While the newest revision goes over the clusters in waves the unit is at best Progressing; where that failed or went
+back it is Degraded.
 
 A cluster's line shows its worst work: Failed, Drifted, Retrying, Pending, Removing, Applied, in this order; among
 equals the one whose object is named first. The line of a member that is not heard is Unknown; its numbers stay as
@@ -29,6 +32,10 @@ from fedsvc.model.hold import Hold, HoldKind, holds_of_unit, words_of
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
 from fedsvc.model.summary import SEVERITY, ClusterWorks, Unmet, Wait
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
+from fedsvc.rollout import Phase, Rollout, RolloutPolicy
+from fedsvc.rollout.holding import is_settled
+from fedsvc.rollout.step import wave_words
+from fedsvc.rollout.waves import waves_of
 
 _MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
 _SHOWN: Final = 5
@@ -67,6 +74,8 @@ def summarise(
     silent: Mapping[str, Silence],
     waits: Sequence[Wait] = (),
     unmet: Sequence[Unmet] = (),
+    rollout: Rollout | None = None,
+    held: Mapping[str, int] | None = None,
     blocked: str = "",
     holds: Sequence[Hold] = (),
     now: datetime,
@@ -80,6 +89,8 @@ def summarise(
         silent: the clusters that are not heard, by name.
         waits: why works are not acted on though they are due; of one cluster the foremost first.
         unmet: its dependencies that are not as far as they must be.
+        rollout: of the newest revision; None where that went everywhere at once.
+        held: the revision that each cluster shall hold.
         blocked: why a decision waits to be carried out, empty where it does not.
         holds: what is held, of any unit.
         now: the time of whatever changed.
@@ -98,10 +109,18 @@ def summarise(
         conditions.append(_heard(lines, unheard, now))
     if (writable := _writable(unit, lines, holds, now)) is not None:
         conditions.append(writable)
+    state = _state(unit, decision, lines, unheard, decided=decided)
+    if rollout is not None and unit.delete_time is None:
+        conditions = [*_held_back(conditions, unit, rollout, now), _rolled_out(unit, rollout, now)]
+        state = _state_of_rollout(rollout, state)
+    revisions = held or {}
     return UnitStatus(
-        state=_state(unit, decision, lines, unheard, decided=decided),
+        state=state,
         conditions=tuple(_keep_time(unit.status.conditions, condition) for condition in conditions),
-        clusters=tuple(_line(unit.status.clusters, entry, unheard.get(entry.cluster), now) for entry in lines),
+        clusters=tuple(
+            _line(unit.status.clusters, entry, unheard.get(entry.cluster), revisions.get(entry.cluster, 0), now)
+            for entry in lines
+        ),
         observed_revision=unit.revision if decided else unit.status.observed_revision,
         decision=decision.id if decision is not None else "",
         desired_replicas=sum(entry.desired_replicas for entry in lines),
@@ -144,6 +163,15 @@ def _state_of_works(lines: Sequence[ClusterWorks], *, decided: bool) -> UnitStat
     if any(entry.worst_health is not None for entry in lines):
         return UnitState.PROGRESSING
     return UnitState.READY
+
+
+def _state_of_rollout(rollout: Rollout, state: UnitState) -> UnitState:
+    """A unit is Ready when its newest revision is, and needs a look where that stopped or went back."""
+    if state not in (UnitState.READY, UnitState.PROGRESSING, UnitState.APPLYING):
+        return state
+    if rollout.phase in (Phase.FAILED, Phase.ROLLED_BACK):
+        return UnitState.DEGRADED
+    return UnitState.PROGRESSING if state is UnitState.READY and not is_settled(rollout) else state
 
 
 def _needs_a_look(entry: ClusterWorks) -> bool:
@@ -236,6 +264,40 @@ def _dependencies_met(unmet: Sequence[Unmet], now: datetime) -> Condition:
     return _condition("DependenciesMet", ConditionStatus.FALSE, unmet[0].reason, message, now)
 
 
+def _held_back(conditions: Sequence[Condition], unit: Unit, rollout: Rollout, now: datetime) -> list[Condition]:
+    """The conditions of a unit whose newest revision is not everywhere: it is neither applied nor ready."""
+    if is_settled(rollout):
+        return list(conditions)
+    message = _rollout_words(unit, rollout)
+    return [
+        _condition(one.type, ConditionStatus.FALSE, rollout.phase.value, message, now)
+        if one.type in ("Applied", "Ready") and one.status is ConditionStatus.TRUE
+        else one
+        for one in conditions
+    ]
+
+
+def _rolled_out(unit: Unit, rollout: Rollout, now: datetime) -> Condition:
+    status = ConditionStatus.TRUE if is_settled(rollout) else ConditionStatus.FALSE
+    return _condition("RolledOut", status, rollout.phase.value, _rollout_words(unit, rollout), now)
+
+
+def _rollout_words(unit: Unit, rollout: Rollout) -> str:
+    said = f": {rollout.message}" if rollout.message else ""
+    match rollout.phase:
+        case Phase.COMPLETED:
+            return f"revision {rollout.revision} is on all clusters"
+        case Phase.ROLLED_BACK:
+            return f"revision {rollout.revision} was rolled back to {rollout.stable}{said}"
+        case Phase.ROLLING_BACK:
+            return f"revision {rollout.revision} goes back to {rollout.stable}{said}"
+    wave = min(rollout.wave, len(waves_of(unit.spec.rollout or RolloutPolicy())) - 1)
+    where = wave_words(unit.spec.rollout or RolloutPolicy(), wave)
+    words = {Phase.PAUSED: "is paused", Phase.FAILED: "has failed", Phase.SOAKING: "is watched"}
+    does = words.get(rollout.phase, "goes out")
+    return f"revision {rollout.revision} {does} in {where}{said}"
+
+
 def _heard(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence], now: datetime) -> Condition:
     if unheard:
         return _condition("Heard", ConditionStatus.FALSE, "ClustersNotHeard", _unheard_words(lines, unheard), now)
@@ -276,7 +338,7 @@ def _words(entry: ClusterWorks) -> str:
 
 
 def _line(
-    before: Iterable[UnitClusterStatus], entry: ClusterWorks, silence: Silence | None, now: datetime
+    before: Iterable[UnitClusterStatus], entry: ClusterWorks, silence: Silence | None, revision: int, now: datetime
 ) -> UnitClusterStatus:
     old = next((line for line in before if line.cluster == entry.cluster), None)
     state, reason, message = _heard_words(entry) if silence is None else _silent_words(entry, silence)
@@ -294,6 +356,7 @@ def _line(
             ready_replicas=entry.ready_replicas,
             update_time=update_time,
             last_heard_time=None if silence is None else silence.last_heard_time,
+            revision=revision,
         )
 
     return old if old is not None and line(old.update_time) == old else line(now)

@@ -9,6 +9,7 @@ from fedsvc.model.dependency import Dependency
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.waves import AwaitedState
+from fedsvc.rollout.policy import RolloutPolicy
 from fedsvc_placement.model import Placement
 
 
@@ -83,6 +84,7 @@ class UnitSpec:
     propagation: Propagation = field(default_factory=Propagation)
     depends_on: tuple[Dependency, ...] = ()
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
+    rollout: RolloutPolicy | None = None  # None: a new revision goes to all clusters at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,7 @@ class UnitClusterStatus:
     ready_replicas: int
     update_time: datetime
     last_heard_time: datetime | None = None  # set while the cluster is not heard: the numbers are as of then
+    revision: int = 0  # of the unit, that it shall hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +144,7 @@ class UnitStatus:
     """Summary of decision and works; written by the status controller alone."""
 
     state: UnitState = UnitState.PENDING
-    conditions: tuple[Condition, ...] = ()  # Placed, Applied, Ready; Heard where there are works
+    conditions: tuple[Condition, ...] = ()  # Placed, Applied, Ready; Heard where there are works; RolledOut
     clusters: tuple[UnitClusterStatus, ...] = ()  # sorted by name
     observed_revision: int = 0  # the decision was made for it
     decision: str = ""  # id of the newest decision

@@ -17,6 +17,7 @@ class Binding:
 
     unit_uid: str
     cluster: str
+    revision: int = 0  # of the unit, that the cluster shall hold; 0: not told
     replicas: dict[str, int]  # by workload key; empty where the template's own number holds
     completions: dict[str, int] = field(default_factory=dict)  # of Jobs, by workload key
     render_key: bytes  # digest of all that decides the rendering for this cluster

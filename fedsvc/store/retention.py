@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import text
 
+from fedsvc.store import revisions
 from fedsvc.store.changes import KEPT
 from fedsvc.store.store import Transaction
 
@@ -41,8 +42,14 @@ _STATEMENTS: Final = tuple(
 )
 
 
-async def trim(tx: Transaction) -> None:
-    """Remove what is no longer kept: changes after an hour, events after a week, requests after a day."""
+async def trim(tx: Transaction, *, revisions_kept: int = revisions.KEPT) -> None:
+    """Remove what is no longer kept: changes after an hour, events after a week, requests after a day.
+
+    Args:
+        tx: the transaction.
+        revisions_kept: of each unit.
+    """
     await tx.execute(_HORIZON)
+    await revisions.trim(tx, kept=revisions_kept)  # before the manifests that only they refer to
     for statement in _STATEMENTS:
         await tx.execute(statement)

@@ -129,9 +129,21 @@ unit_revision = Table(
     Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
     Column("revision", BigInteger, primary_key=True),
     _json("spec"),
-    _json("resources", "[]"),  # [[apiVersion, kind, namespace, name, digest in hexadecimal], ...]
+    _json("resources", "[]"),  # [[apiVersion, kind, namespace, name, digest in hexadecimal, labels], ...]
     _text("author"),  # name of the token that applied it
+    Column("restores", BigInteger),  # the revision whose content it brought back
     _time("create_time"),
+)
+
+rollout = Table(
+    "rollout",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),  # grows with every change
+    Column("over", Boolean, nullable=False, server_default=text("false")),  # nothing more happens by itself
+    _json("state"),
+    _time("update_time"),
+    Index("rollout_open_idx", "unit_uid", postgresql_where=text("NOT over")),
 )
 
 manifest = Table(
@@ -215,6 +227,7 @@ binding = Table(
     metadata,
     Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
     Column("cluster", Text, ForeignKey("cluster.name"), primary_key=True),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),  # of the unit, that it shall hold
     _json("replicas"),
     _json("completions"),  # of Jobs
     Column("render_key", LargeBinary, nullable=False),

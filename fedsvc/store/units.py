@@ -21,7 +21,8 @@ from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.dependency import cycle_words
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
-from fedsvc.store import dependencies, manifests
+from fedsvc.rollout.acts import NewRevision, begin
+from fedsvc.store import dependencies, manifests, revisions, rollouts
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction, is_secret
@@ -102,10 +103,6 @@ _PUT_RESOURCES = text(
     " ON CONFLICT (group_, kind, namespace, name) DO UPDATE SET position = EXCLUDED.position, version = EXCLUDED.version,"
     " labels = EXCLUDED.labels, digest = EXCLUDED.digest WHERE resource.unit_uid = EXCLUDED.unit_uid"
 )
-_REVISION = text(
-    "INSERT INTO unit_revision (unit_uid, revision, spec, resources, author) VALUES (CAST(:uid AS uuid), :revision,"
-    " CAST(:spec AS jsonb), CAST(:resources AS jsonb), :author)"
-)
 _DELETE_MARK = text(
     "UPDATE unit SET delete_time = coalesce(delete_time, now()), cascade = :cascade, generation = generation + 1,"
     " update_time = now() WHERE uid = CAST(:uid AS uuid)"
@@ -149,6 +146,7 @@ class AppliedUnit:
     unit: Unit
     outcome: ApplyOutcome
     resources: tuple[tuple[ObjectKey, ApplyOutcome], ...]  # in the order of the unit, removed ones last
+    in_waves: bool = False  # the new revision does not go to all clusters at once
 
 
 def _json(value: Any) -> str:
@@ -166,8 +164,25 @@ async def apply(
     resources: Sequence[Resource],
     etag: str = "",
     author: str = "",
+    restores: int | None = None,
+    at_once: bool = False,
 ) -> AppliedUnit:
     """Create a unit, or replace its intent; one that is the same is not written.
+
+    A new revision begins a rollout in the same transaction, where the unit asks for one.
+
+    Args:
+        tx: the transaction.
+        namespace: of the unit.
+        name: of the unit.
+        labels: of the unit.
+        annotations: of the unit.
+        spec: the intent, but for the resources.
+        resources: the templates, with their bodies.
+        etag: guards the change where set.
+        author: who makes it.
+        restores: the earlier revision whose content this is.
+        at_once: whether it goes to all clusters at once, whatever the rollout policy says.
 
     Raises:
         EtagMismatchError: an etag is given and is not that of the stored unit.
@@ -220,12 +235,50 @@ async def apply(
     if not same_resources:
         await _store_resources(tx, uid, stored, resources)
     if before is None or revision != before.revision:
-        listing = [[r.key.api_version, r.key.kind, r.key.namespace, r.key.name, r.digest.hex()] for r in resources]
-        parameters = {"uid": uid, "revision": revision, "spec": values["spec"], "resources": _json(listing)}
-        await tx.execute(_REVISION, parameters | {"author": author})
+        await revisions.add(
+            tx, uid=uid, revision=revision, spec=spec, resources=resources, author=author, restores=restores
+        )
+    unit = await get(tx, namespace, name)
+    in_waves = (
+        before is not None
+        and revision != before.revision
+        and await _begin_rollout(tx, before, unit, stored=stored, resources=resources, at_once=at_once)
+    )
     tx.record("unit", full_name)
     outcome = ApplyOutcome.CREATED if before is None else ApplyOutcome.CONFIGURED
-    return AppliedUnit(unit=await get(tx, namespace, name), outcome=outcome, resources=outcomes)
+    return AppliedUnit(unit=unit, outcome=outcome, resources=outcomes, in_waves=in_waves)
+
+
+async def _begin_rollout(
+    tx: Transaction, before: Unit, unit: Unit, *, stored: Sequence[Any], resources: Sequence[Resource], at_once: bool
+) -> bool:
+    """Begin the rollout of a new revision, or end the one before where it goes everywhere; whether it goes in waves."""
+    running = await rollouts.lock(tx, unit.uid)
+    if running is None and unit.spec.rollout is None:
+        return False
+    same_resources = [(key_from_row(row), row.digest) for row in stored] == [(r.key, r.digest) for r in resources]
+    stable = None if running is None else await _revision(tx, unit.uid, running.state.stable)
+    new = NewRevision(
+        number=unit.revision,
+        previous=before.revision,
+        same_as_previous=same_resources and _in_waves(before.spec) == _in_waves(unit.spec),
+        same_as_stable=stable is not None and stable.goes_as(unit.spec, resources),
+        at_once=at_once or unit.spec.rollout is None,
+    )
+    state = begin(None if running is None else running.state, new, tx.now)
+    if state is None:
+        await rollouts.drop(tx, unit.uid)
+        return False
+    await rollouts.put(tx, unit.uid, unit.resource_name, state)
+    return not state.phase.is_over
+
+
+async def _revision(tx: Transaction, uid: str, revision: int) -> revisions.StoredRevision | None:
+    return (await revisions.get_many(tx, [(uid, revision)])).get((uid, revision))
+
+
+def _in_waves(spec: UnitSpec) -> tuple[Any, ...]:
+    return spec.overrides, spec.override_policies
 
 
 async def _lock(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> Unit | None:

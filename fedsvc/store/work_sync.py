@@ -19,16 +19,22 @@ from fedsvc.store.work_rows import LOCK
 
 _LOCK_UNITS = text(LOCK.format("unit_uid = ANY(CAST(:uids AS uuid[]))"))
 _BINDINGS = text(
-    "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, replicas, completions, render_key,"
+    "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, revision, replicas, completions, render_key,"
     " CAST(decision_id AS text) AS decision_id, update_time"
     " FROM binding WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster"
 )
 _PUT_BINDINGS = text(
-    "INSERT INTO binding (unit_uid, cluster, replicas, completions, render_key, decision_id)"
-    " SELECT * FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:replicas AS jsonb[]),"
+    "INSERT INTO binding (unit_uid, cluster, revision, replicas, completions, render_key, decision_id)"
+    " SELECT * FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:revisions AS bigint[]), CAST(:replicas AS jsonb[]),"
     " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[]))"
-    " ON CONFLICT (unit_uid, cluster) DO UPDATE SET replicas = EXCLUDED.replicas,"
+    " ON CONFLICT (unit_uid, cluster) DO UPDATE SET revision = EXCLUDED.revision, replicas = EXCLUDED.replicas,"
     " completions = EXCLUDED.completions, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, update_time = now()"
+)
+# What a cluster shall hold is the same in the new revision: neither are works touched, nor is the binding younger.
+_RENUMBER = text(
+    "UPDATE binding b SET revision = i.revision FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]),"
+    " CAST(:revisions AS bigint[])) AS i (unit_uid, cluster, revision)"
+    " WHERE b.unit_uid = i.unit_uid AND b.cluster = i.cluster AND b.revision <> i.revision"
 )
 _STAY: Final = (
     "unnest(CAST(:stay_uids AS uuid[]), CAST(:stay_clusters AS text[]), CAST(:stay_changed AS boolean[]))"
@@ -111,6 +117,7 @@ async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Bi
             Binding(
                 unit_uid=row.unit_uid,
                 cluster=row.cluster,
+                revision=row.revision,
                 replicas=row.replicas,
                 completions=row.completions,
                 render_key=row.render_key,
@@ -160,12 +167,21 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
 
 
 async def _put_bindings(tx: Transaction, plans: Sequence[UnitSync]) -> None:
+    same = [(plan.unit.uid, one) for plan in plans for one in plan.bindings if one.cluster not in plan.desired]
+    if same:
+        parameters = {
+            "uids": [uid for uid, _ in same],
+            "clusters": [binding.cluster for _, binding in same],
+            "revisions": [binding.revision for _, binding in same],
+        }
+        await tx.execute(_RENUMBER, parameters)
     changed = [(plan.unit.uid, one) for plan in plans for one in plan.bindings if one.cluster in plan.desired]
     if not changed:
         return
     parameters = {
         "uids": [uid for uid, _ in changed],
         "clusters": [binding.cluster for _, binding in changed],
+        "revisions": [binding.revision for _, binding in changed],
         "replicas": [orjson.dumps(binding.replicas).decode() for _, binding in changed],
         "completions": [orjson.dumps(binding.completions).decode() for _, binding in changed],
         "keys": [binding.render_key for _, binding in changed],

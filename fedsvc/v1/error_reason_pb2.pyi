@@ -60,6 +60,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
     ERROR_REASON_NOTHING_TO_CONFIRM: _ErrorReason.ValueType  # 30
     """There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
+    ERROR_REASON_ROLLOUT_STATE: _ErrorReason.ValueType  # 25
+    """The rollout does not stand where that can be done. Metadata: {"phase": "Paused"}."""
+    ERROR_REASON_NO_EARLIER_REVISION: _ErrorReason.ValueType  # 26
+    """The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -102,4 +106,8 @@ ERROR_REASON_NOT_REPLAYABLE: ErrorReason.ValueType  # 17
 """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
 ERROR_REASON_NOTHING_TO_CONFIRM: ErrorReason.ValueType  # 30
 """There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
+ERROR_REASON_ROLLOUT_STATE: ErrorReason.ValueType  # 25
+"""The rollout does not stand where that can be done. Metadata: {"phase": "Paused"}."""
+ERROR_REASON_NO_EARLIER_REVISION: ErrorReason.ValueType  # 26
+"""The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

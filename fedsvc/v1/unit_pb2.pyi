@@ -7,6 +7,7 @@ from collections import abc as _abc
 from fedsvc.v1 import common_pb2 as _common_pb2
 from fedsvc.v1 import override_pb2 as _override_pb2
 from fedsvc.v1 import placement_pb2 as _placement_pb2
+from fedsvc.v1 import rollout_pb2 as _rollout_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -419,6 +420,7 @@ class UnitSpec(_message.Message):
     OVERRIDES_FIELD_NUMBER: _builtins.int
     PROPAGATION_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
+    ROLLOUT_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
@@ -449,6 +451,10 @@ class UnitSpec(_message.Message):
         """
 
     @_builtins.property
+    def rollout(self) -> _rollout_pb2.RolloutPolicy:
+        """How a new revision goes over the clusters. Unset: to all at once."""
+
+    @_builtins.property
     def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitDependency]:
         """Units that must be so far before works of this one are applied, at every change; they are removed after it. What
         runs is left alone when one of them gets worse later. They need not exist yet; a cycle is refused. At most 100.
@@ -463,21 +469,26 @@ class UnitSpec(_message.Message):
         overrides: _abc.Iterable[_override_pb2.Override] | None = ...,
         propagation: Global___Propagation | None = ...,
         resources: _abc.Iterable[_common_pb2.Manifest] | None = ...,
+        rollout: _rollout_pb2.RolloutPolicy | None = ...,
         depends_on: _abc.Iterable[Global___UnitDependency] | None = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "placement", b"placement", "propagation", b"propagation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "placement", b"placement", "propagation", b"propagation", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "depends_on", b"depends_on", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "depends_on", b"depends_on", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015
     _WhichOneofReturnType__propagation: _TypeAlias = _typing.Literal["propagation"]  # noqa: Y015
     _WhichOneofArgType__propagation: _TypeAlias = _typing.Literal["_propagation", b"_propagation"]  # noqa: Y015
+    _WhichOneofReturnType__rollout: _TypeAlias = _typing.Literal["rollout"]  # noqa: Y015
+    _WhichOneofArgType__rollout: _TypeAlias = _typing.Literal["_rollout", b"_rollout"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__placement) -> _WhichOneofReturnType__placement | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__propagation) -> _WhichOneofReturnType__propagation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rollout) -> _WhichOneofReturnType__rollout | None: ...
 
 Global___UnitSpec: _TypeAlias = UnitSpec  # noqa: Y015
 
@@ -635,7 +646,9 @@ class UnitStatus(_message.Message):
     """Resources of the unit."""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Condition]:
-        """Placed, Applied, Ready; DependenciesMet where it waits for other units; Heard where there are works: False while a cluster of them is not heard."""
+        """Placed, Applied, Ready; DependenciesMet where it waits for other units; Heard where there are works: False while a
+        cluster of them is not heard; RolledOut where the newest revision went out in waves: False until it is everywhere.
+        """
 
     @_builtins.property
     def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitClusterStatus]:
@@ -679,6 +692,7 @@ class UnitClusterStatus(_message.Message):
     READY_REPLICAS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_HEARD_TIME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     cluster: _builtins.str
     """Id of the cluster."""
     state: Global___WorkState.ValueType
@@ -697,6 +711,8 @@ class UnitClusterStatus(_message.Message):
     """Wanted replicas there."""
     ready_replicas: _builtins.int
     """Ready replicas there."""
+    revision: _builtins.int
+    """Revision of the unit that it shall hold; another than the newest while a rollout is under way."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -719,10 +735,11 @@ class UnitClusterStatus(_message.Message):
         ready_replicas: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_heard_time: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_heard_time", b"last_heard_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "last_heard_time", b"last_heard_time", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "last_heard_time", b"last_heard_time", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "revision", b"revision", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

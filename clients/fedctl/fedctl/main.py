@@ -30,6 +30,9 @@ COMMANDS = {
     "status": _command("status", "status", "Show how a unit fares, a line a cluster"),
     "events": _command("events", "events", "Show what happened to a unit, here and in its clusters"),
     "logs": _command("logs", "logs", "Print the logs of a unit's pods on all its clusters"),
+    "history": _command("history", "history", "Show the revisions of a unit, and what each changed"),
+    "rollback": _command("rollback", "rollback", "Bring an earlier revision of a unit back"),
+    "rollout": _command("rollout", "rollout", "Follow, pause, approve or abort the rollout of a unit"),
     "wait": _command("wait", "wait", "Wait until a unit is applied, ready or deleted"),
     "watch": _command("watch", "watch", "Follow changes as they happen"),
     "join": _command("join", "join", "Make a Kubernetes cluster a member"),
@@ -104,6 +107,8 @@ def _global_options(*, hidden: bool) -> list[click.Option]:
 def _accept_global_options(command: click.Command) -> None:
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params.extend(item for item in _global_options(hidden=True) if not taken.intersection(item.opts))
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _accept_global_options(inner)
 
 
 def _explain(error: Exception) -> click.ClickException | None:

@@ -22,6 +22,7 @@ from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchItem
 
@@ -121,6 +122,27 @@ class Units(_Facade):
     status = wait(AsyncUnits.status)
     delete = wait(AsyncUnits.delete)
     wait_for = wait(AsyncUnits.wait_for)
+
+
+class Revisions(_Facade):
+    """What units were."""
+
+    list_page = wait(AsyncRevisions.list_page)
+    list = each(AsyncRevisions.list)
+    get = wait(AsyncRevisions.get)
+    roll_back = wait(AsyncRevisions.roll_back)
+
+
+class Rollouts(_Facade):
+    """The newest revisions of units on their way over the clusters."""
+
+    get = wait(AsyncRollouts.get)
+    pause = wait(AsyncRollouts.pause)
+    resume = wait(AsyncRollouts.resume)
+    abort = wait(AsyncRollouts.abort)
+    approve = wait(AsyncRollouts.approve)
+    retry = wait(AsyncRollouts.retry)
+    follow = wait(AsyncRollouts.follow)
 
 
 class Resources(_Facade):
@@ -254,6 +276,8 @@ class Client:
         self.server_settings = inner.server_settings
         self.clusters = Clusters(inner.clusters)
         self.units = Units(inner.units)
+        self.revisions = Revisions(inner.revisions)
+        self.rollouts = Rollouts(inner.rollouts)
         self.resources = Resources(inner.resources)
         self.works = Works(inner.works)
         self.policies = Policies(inner.policies)

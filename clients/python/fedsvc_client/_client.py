@@ -12,6 +12,7 @@ from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchFilter
 
@@ -47,6 +48,8 @@ class AsyncClient:
         self._caller = caller
         self.clusters = AsyncClusters(caller)
         self.units = AsyncUnits(caller)
+        self.revisions = AsyncRevisions(caller)
+        self.rollouts = AsyncRollouts(caller)
         self.resources = AsyncResources(caller)
         self.works = AsyncWorks(caller)
         self.policies = AsyncPolicies(caller)

@@ -32,6 +32,11 @@ def unit_name(unit: str, namespace: str = DEFAULT_NAMESPACE) -> str:
     )
 
 
+def rollout_name(unit: str) -> str:
+    """Return the name of the rollout of a unit, which is given as for `unit_name`."""
+    return f"{unit_name(unit)}/rollout"
+
+
 def split_unit_name(name: str) -> tuple[str, str]:
     """Return (namespace, unit) of a unit's name."""
     _, namespace, _, unit = unit_name(name).split("/")

@@ -8,6 +8,7 @@ from fedsvc.api.convert.masking import shown_manifest
 from fedsvc.api.convert.override import override_message, read_override
 from fedsvc.api.convert.placement import placement_message, read_placement
 from fedsvc.api.convert.propagation import propagation_message, read_propagation
+from fedsvc.api.convert.rollout import policy_message, read_policy
 from fedsvc.api.limits import MAX_UNIT_DEPENDENCIES, MAX_UNIT_OVERRIDES
 from fedsvc.api.problems import Problems
 from fedsvc.model.dependency import Dependency, DependencyScope
@@ -65,7 +66,7 @@ def unit_message(unit: Unit, resources: Iterable[Resource] = ()) -> unit_pb2.Uni
         uid=unit.uid,
         labels=unit.labels,
         annotations=unit.annotations,
-        spec=_spec_message(unit.spec, resources),
+        spec=spec_message(unit.spec, resources),
         status=_status_message(unit),
         revision=unit.revision,
         create_time=timestamp(unit.create_time),
@@ -99,10 +100,12 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
         propagation=read_propagation(message.propagation, f"{path}.propagation", problems),
         depends_on=_read_dependencies(message.depends_on, f"{path}.depends_on", problems),
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
+        rollout=read_policy(message.rollout, f"{path}.rollout", problems) if message.HasField("rollout") else None,
     )
 
 
-def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.UnitSpec:
+def spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.UnitSpec:
+    """An intent as protobuf, with the templates that are to be shown."""
     return unit_pb2.UnitSpec(
         placement=placement_message(spec.placement),
         placement_policy=spec.placement_policy,
@@ -117,6 +120,7 @@ def _spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Uni
             for dependency in spec.depends_on
         ],
         wave_state=_AWAITED[spec.wave_state],
+        rollout=policy_message(spec.rollout),
     )
 
 
@@ -165,4 +169,5 @@ def _cluster_status_message(line: UnitClusterStatus) -> unit_pb2.UnitClusterStat
         ready_replicas=line.ready_replicas,
         update_time=timestamp(line.update_time),
         last_heard_time=timestamp(line.last_heard_time),
+        revision=line.revision,
     )

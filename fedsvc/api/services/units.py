@@ -51,7 +51,7 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
         intent = await read_unit(request.unit, served)
 
         async def run(tx: Transaction, asked: pb.ApplyUnitRequest) -> pb.ApplyUnitResponse:
-            return await _apply(tx, intent, asked.unit.etag)
+            return (await apply_intent(tx, intent, asked.unit.etag))[0]
 
         return await mutate(self._store, request, pb.ApplyUnitResponse, run)
 
@@ -103,7 +103,23 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
         return pb.GetUnitStatusResponse(unit=unit_message(unit), verdicts=verdicts, warnings=warnings)
 
 
-async def _apply(tx: Transaction, intent: UnitIntent, etag: str) -> pb.ApplyUnitResponse:
+async def apply_intent(
+    tx: Transaction, intent: UnitIntent, etag: str, *, restores: int | None = None, at_once: bool = False
+) -> tuple[pb.ApplyUnitResponse, bool]:
+    """Check an intent against fleet and policies, and store it; tells also whether it goes out in waves.
+
+    Args:
+        tx: the transaction.
+        intent: checked by itself.
+        etag: guards the change where set.
+        restores: the earlier revision whose content it is.
+        at_once: whether it goes to all clusters at once, whatever the rollout policy says.
+
+    Raises:
+        InvalidInputError: a policy is not there, or an override fits no cluster.
+        EtagMismatchError: the unit is not as it was read.
+        ObjectOwnedError: one of the objects is part of another unit.
+    """
     around = await _surroundings(tx, intent)
     many = len(intent.templates.templates) > _THREAD_RESOURCES
     shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)
@@ -126,8 +142,10 @@ async def _apply(tx: Transaction, intent: UnitIntent, etag: str) -> pb.ApplyUnit
         resources=resources,
         etag=etag,
         author=caller(),
+        restores=restores,
+        at_once=at_once,
     )
-    return pb.ApplyUnitResponse(
+    response = pb.ApplyUnitResponse(
         unit=unit_message(applied.unit),
         outcome=outcome_value(applied.outcome),
         warnings=[*shown.warnings, *await _dependency_warnings(tx, intent, shown.clusters)],
@@ -137,6 +155,7 @@ async def _apply(tx: Transaction, intent: UnitIntent, etag: str) -> pb.ApplyUnit
         ],
         clusters=shown.clusters,
     )
+    return response, applied.in_waves
 
 
 async def _dependency_warnings(tx: Transaction, intent: UnitIntent, clusters: Sequence[str]) -> list[str]:

@@ -27,6 +27,8 @@ _KEBAB = frozenset(
         "FieldPolicy",
         "ImmutableMode",
         "ObjectDeletion",
+        "RolloutFailureMode",
+        "RolloutSilenceMode",
         "Topology",
     )
 )

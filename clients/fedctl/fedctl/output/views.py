@@ -93,6 +93,7 @@ def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
             Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
             Column(title="HEALTHY", text=lambda row: f"{row.healthy_work_count}/{row.work_count}{_stale(row)}"),
+            Column(title="REVISION", text=lambda row: str(row.revision or words.NONE)),
             _age_column("AGE", lambda row: row.update_time, now),
             Column(title="REASON", text=lambda row: row.reason),
         )
