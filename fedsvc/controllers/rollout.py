@@ -49,8 +49,7 @@ class RolloutController:
 
     def wake(self, name: str) -> None:
         """Look at a unit, given by its name in the API: it was decided."""
-        if name in self._open:
-            self._names.add(name)
+        self._names.add(name)  # whatever is known of it: it may be looked at right now, as it was before
 
     async def run(self) -> None:
         """Move rollouts on until cancelled.

@@ -36,6 +36,18 @@ CASES = [
         "NOT_REPLAYABLE",
         "PreconditionFailure",
     ),
+    (
+        errors.RolloutStateError(phase="Paused", message="it is paused"),
+        "FAILED_PRECONDITION",
+        "ROLLOUT_STATE",
+        "PreconditionFailure",
+    ),
+    (
+        errors.NoEarlierRevisionError("namespaces/a/units/u"),
+        "FAILED_PRECONDITION",
+        "NO_EARLIER_REVISION",
+        "PreconditionFailure",
+    ),
     (errors.LimitExceededError("max_unit_bytes", 1, "too large"), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", None),
     (errors.ResumeTokenExpiredError("too old"), "OUT_OF_RANGE", "RESUME_TOKEN_EXPIRED", None),
     (errors.WatchTooSlowError("too slow"), "RESOURCE_EXHAUSTED", "WATCH_TOO_SLOW", "RetryInfo"),
