@@ -103,7 +103,8 @@ class RolloutController:
             uids = await summaries.uids_of(tx, [_pair(name) for name in names])
             found = await rollouts.of_units(tx, uids)
             seen = [unit for unit in await units.get_many(tx, list(found)) if unit.delete_time is None]
-            views = await rollout_views.of_units(tx, [unit.uid for unit in seen]) if seen else {}
+            settle = self._settings.rollout_settle_seconds
+            views = await rollout_views.of_units(tx, [unit.uid for unit in seen], settle_seconds=settle) if seen else {}
             now = tx.now
         for name in {*names} - {unit.resource_name for unit in seen}:
             self._forget(name)
@@ -143,7 +144,7 @@ class RolloutController:
         self._open.add(name)
         waits = [] if done.look_again is None else [done.look_again.timestamp() - now]
         if any(view.revision == rollout.revision and view.healthy and not view.applied for view in views):
-            waits.append(rollout_views.SETTLE_SECONDS)  # what was applied may bring no news at all
+            waits.append(self._settings.rollout_settle_seconds)  # what was applied may bring no news at all
         if waits:
             self._look_again[name] = asyncio.get_running_loop().time() + max(0.0, min(waits))
 

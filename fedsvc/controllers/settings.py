@@ -59,6 +59,9 @@ class ControllerSettings:
     event_batch_seconds: float = 0.25
     event_queue_size: int = 2_000
 
+    # What an apply does to the health of an object is seen within so long, or it does nothing to it.
+    rollout_settle_seconds: float = 3.0
+
     # How often old rows are removed.
     retention_seconds: float = 3_600.0
     # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.

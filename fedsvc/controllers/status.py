@@ -158,7 +158,7 @@ class StatusController:
             unmet = await gates.unmet(tx, uids)
             waits = await gates.waits(tx, uids, unmet)
             running = await rollouts.of_units(tx, uids)
-            held = await rollouts.held(tx, uids)
+            revisions = await rollouts.held(tx, uids)
             now = tx.now
         blocked, held = self._blocked(), await self._holds.current()
         changed = []
@@ -173,7 +173,7 @@ class StatusController:
                 waits=waits[unit.uid],
                 unmet=unmet[unit.uid],
                 rollout=running[unit.uid].state if unit.uid in running else None,
-                held=held[unit.uid],
+                held=revisions[unit.uid],
                 blocked=blocked.get(unit.uid, ""),
                 holds=held,
                 now=now,

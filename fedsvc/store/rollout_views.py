@@ -11,19 +11,24 @@ from fedsvc.store import clusters, rollouts, summaries
 from fedsvc.store.store import Transaction
 from fedsvc_placement import ClusterSnapshot
 
-SETTLE_SECONDS: Final = 3.0
-"""What an apply does to an object's health is seen within so long, or it does nothing to it."""
-
 _TROUBLE: Final = (WorkState.FAILED, WorkState.DRIFTED)
 
 
-async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, list[ClusterView]]:
-    """Each unit's clusters, sorted by name, by uid of the unit."""
+async def of_units(
+    tx: Transaction, uids: Sequence[str], *, settle_seconds: float = 0.0
+) -> dict[str, list[ClusterView]]:
+    """Each unit's clusters, sorted by name, by uid of the unit.
+
+    Args:
+        tx: the transaction.
+        uids: of the units.
+        settle_seconds: what was applied less long ago, and not seen since, does not count as applied yet.
+    """
     held = await rollouts.held(tx, uids)
     works = {
         uid: {entry.cluster: entry for entry in found} for uid, found in (await summaries.of_units(tx, uids)).items()
     }
-    unseen = await rollouts.unseen(tx, uids, settle_seconds=SETTLE_SECONDS)
+    unseen = await rollouts.unseen(tx, uids, settle_seconds=settle_seconds)
     names = sorted({name for revisions in held.values() for name in revisions})
     facts = {cluster.name: cluster.snapshot() for cluster in await clusters.list_named(tx, names)}
     silent = await clusters.silences(tx, names)

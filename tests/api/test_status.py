@@ -37,6 +37,18 @@ CASES = [
         "PreconditionFailure",
     ),
     (
+        errors.DependencyCycleError(path="unit.spec.depends_on[0].unit", cycle="a/u, a/v, a/u"),
+        "INVALID_ARGUMENT",
+        "FIELD_INVALID",
+        "BadRequest",
+    ),
+    (
+        errors.NothingToConfirmError("works/1", "nothing waits"),
+        "FAILED_PRECONDITION",
+        "NOTHING_TO_CONFIRM",
+        "PreconditionFailure",
+    ),
+    (
         errors.RolloutStateError(phase="Paused", message="it is paused"),
         "FAILED_PRECONDITION",
         "ROLLOUT_STATE",

@@ -40,6 +40,7 @@ SETTINGS = ControllerSettings(
     event_batch_seconds=0.02,
     request_timeout_seconds=2.0,
     stranger_seconds=0.5,
+    rollout_settle_seconds=0.2,
 )
 ResultT = TypeVar("ResultT")
 Manifest = dict[str, Any]

@@ -33,7 +33,7 @@ async def rollout(world: Any, unit: str = "web") -> Rollout | None:
     return None if stored is None else stored.state
 
 
-async def until_phase(world: Any, phase: Phase, *, seconds: float = 15.0, wave: int | None = None) -> Rollout:
+async def until_phase(world: Any, phase: Phase, *, seconds: float = 40.0, wave: int | None = None) -> Rollout:
     async def in_phase() -> Rollout | None:
         found = await rollout(world)
         if found is None or found.phase is not phase or (wave is not None and found.wave != wave):

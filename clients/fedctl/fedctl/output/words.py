@@ -25,7 +25,6 @@ _STYLES = {
     "Completed": GREEN,
     "Soaking": YELLOW,
     "WaitingForApproval": YELLOW,
-    "Paused": YELLOW,
     "RollingBack": YELLOW,
     "RolledBack": RED,
     "Silent": DIM,
