@@ -16,9 +16,9 @@ import structlog
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.drifting import write_reports
+from fedsvc.controllers.group_writing import GroupWriter, Report, Reporter
 from fedsvc.controllers.index import Entry, GroupVersionKind, Place, Seen
 from fedsvc.controllers.observing import Finding, find_drift, observe, who_changed
-from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.strangers import Strangers
@@ -38,14 +38,15 @@ _MAX_BATCH: Final = 500
 class Collector:
     """The collection of one member. `gone` is called with works whose object is no longer there, if it was to go."""
 
-    def __init__(self, store: Store, session: MemberSession) -> None:
+    def __init__(self, store: Store, session: MemberSession, writer: GroupWriter) -> None:
         self._store = store
         self._session = session
         self._settings = session.settings
         self._gone: Callable[[int], None] = lambda _: None
         self._observations: dict[int, WorkObservation] = {}
-        self._listed: set[Place] = set()  # since observations were last written
-        self._some = asyncio.Event()
+        self._listed: set[Place] = set()  # since observations were last taken to be written
+        self._listed_with: set[Place] = set()  # those of them whose observations are being written
+        self._reporter = Reporter(writer, take=self._take, stored=self._stored)
         self._drifted: Wakeups[int] = Wakeups()
         self._reports: dict[int, dict[str, Any] | None] = {}  # work to the object as it was seen; None: deleted
         self._to_report: Wakeups[int] = Wakeups()
@@ -63,7 +64,7 @@ class Collector:
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(KindWatches(self._session, self).run(), name=f"watches-{self._session.cluster}")
-            group.create_task(self._write_observations(), name=f"observations-{self._session.cluster}")
+            group.create_task(self._reporter.run(), name=f"observations-{self._session.cluster}")
             group.create_task(self._write_drifts(), name=f"drifts-{self._session.cluster}")
             group.create_task(self._write_reports(), name=f"reports-{self._session.cluster}")
             group.create_task(self._strangers.run(), name=f"strangers-{self._session.cluster}")
@@ -112,7 +113,7 @@ class Collector:
             elif entry.ownership_digest is not None and entry.object_version <= version:
                 self._drift(entry, None, "somebody")
         self._listed.add((gvk, namespace))
-        self._some.set()
+        self._reporter.ready()
 
     def _entry_of(self, gvk: GroupVersionKind, live: dict[str, Any]) -> Entry | None:
         metadata = live.get("metadata")
@@ -150,7 +151,7 @@ class Collector:
         if observed.digest != entry.seen:
             entry.seen = observed.digest
             self._observations[entry.id] = observed.observation
-            self._some.set()
+            self._reporter.ready()
 
     def _drift(self, entry: Entry, live: dict[str, Any] | None, who: str) -> None:
         if live is not None and entry.handling.judges:
@@ -174,26 +175,16 @@ class Collector:
 
     # --- what goes out ------------------------------------------------------------------------------------------------
 
-    async def _write_observations(self) -> None:
-        loop = asyncio.get_running_loop()
-        rhythm = Rhythm(
-            first_seconds=self._settings.observation_batch_seconds, busy_seconds=self._settings.busy_seconds
-        )
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(rhythm.wait_seconds(loop.time()))
-            ids = list(self._observations)[:_MAX_BATCH]
-            batch = [self._observations.pop(work_id) for work_id in ids]
-            listed: set[Place] = set()
-            if not self._observations:
-                self._some.clear()
-                listed, self._listed = self._listed, set()
-            if batch:
-                await write(self._store, partial(works.write_observations, observations=batch))
-                metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(batch))
-                rhythm.wrote(loop.time())
-            for place in listed:
-                self._session.was_read(place)
+    def _take(self) -> Report:
+        taken, self._observations = self._observations, {}
+        self._listed_with, self._listed = self._listed, set()
+        return Report(observations=list(taken.values()))
+
+    def _stored(self, report: Report) -> None:
+        metrics.OBSERVATIONS.labels(self._session.cluster).inc(len(report.observations))
+        listed, self._listed_with = self._listed_with, set()
+        for place in listed:
+            self._session.was_read(place)
 
     async def _write_drifts(self) -> None:
         """Make drifted works dirty, those that are fought over with growing delays."""

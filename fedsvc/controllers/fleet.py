@@ -9,6 +9,7 @@ import structlog
 
 from fedsvc.controllers.collector import Collector
 from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry
@@ -53,9 +54,11 @@ class Fleet:
         settings: ControllerSettings,
         events: EventRecorder,
         holds: Holds,
+        writer: GroupWriter,
         served_changed: Callable[[str], None],
     ) -> None:
         self._store = store
+        self._writer = writer
         self._members = members
         self._settings = settings
         self._events = events
@@ -167,8 +170,8 @@ class Fleet:
         async with self._store.reader() as tx:
             for work in await work_index.of_cluster(tx, name):
                 session.index.put(entry_of(work))
-        collector = Collector(self._store, session)
-        propagator = Propagator(self._store, session, settled=collector.settled)
+        collector = Collector(self._store, session, self._writer)
+        propagator = Propagator(self._store, session, self._writer, settled=collector.settled)
         collector.tell_gone(propagator.object_gone)
         running.session = session
         session.judge_by(self._rules)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+_PAUSE: Final = 4
+"""After a write, in times of what it took."""
 _CUT: Final = 0.7
 _CUT_INTERVAL_SECONDS: Final = 1.0
 """Answers that were under way together tell of one trouble, not of many."""
@@ -42,11 +44,16 @@ class Rhythm:
         self._first = first_seconds
         self._busy = busy_seconds
         self._wrote_at = float("-inf")
+        self._took = 0.0
 
     def wait_seconds(self, now: float) -> float:
         """How long to wait for others, from `now` on (seconds of a clock that never goes back)."""
         return max(self._first, self._wrote_at + self._busy - now)
 
-    def wrote(self, now: float) -> None:
+    def hurried_seconds(self, now: float) -> float:
+        """How long to wait where somebody waits for the write: a fifth of all time, at most, is writing."""
+        return max(0.0, self._wrote_at + _PAUSE * self._took - now)
+
+    def wrote(self, now: float, *, took_seconds: float = 0.0) -> None:
         """A write ended at `now`."""
-        self._wrote_at = now
+        self._wrote_at, self._took = now, took_seconds

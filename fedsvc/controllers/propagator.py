@@ -14,6 +14,7 @@ import structlog
 
 from fedsvc.controllers import metrics, outcomes
 from fedsvc.controllers.applying import Applied, apply_work
+from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import WriteHeldError
 from fedsvc.controllers.index import Entry, GroupVersionKind
 from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
@@ -21,7 +22,7 @@ from fedsvc.controllers.pacing import Pace
 from fedsvc.controllers.pausing import Pauses
 from fedsvc.controllers.recreating import RECREATING
 from fedsvc.controllers.removing import remove_work
-from fedsvc.controllers.results import ResultWriter, applied_result, outcome_result
+from fedsvc.controllers.results import Results, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.turns import Turns
@@ -45,14 +46,19 @@ class Propagator:
     """The propagation of one member. `settled` is called with every work that was acted on and the object it became."""
 
     def __init__(
-        self, store: Store, session: MemberSession, *, settled: Callable[[Entry, dict[str, Any] | None], None]
+        self,
+        store: Store,
+        session: MemberSession,
+        writer: GroupWriter,
+        *,
+        settled: Callable[[Entry, dict[str, Any] | None], None],
     ) -> None:
         self._store = store
         self._session = session
         self._settings = session.settings
         self._settled = settled
         self._pauses = Pauses(store, session)
-        self._results = ResultWriter(store, session, written=self._written)
+        self._results = Results(writer, batch_size=self._settings.result_batch_size, stored=self._written)
         self._pace = Pace(start=self._settings.concurrency, maximum=self._settings.concurrency_max)
         self._queue = Turns()
         self._more = False  # whether there are dirty works, as far as is known, beside those that are busy

@@ -1,62 +1,43 @@
-"""Writes what came of works: at once when a member is idle, in batches while it is busy, one write at a time."""
+"""Collects what came of works: stored at once when a member is idle, in batches while it is busy."""
 
-import asyncio
 from collections.abc import Callable
-from functools import partial
 
+from fedsvc.controllers.group_writing import GroupWriter, Report, Reporter
 from fedsvc.controllers.index import Entry
 from fedsvc.controllers.outcomes import Outcome
-from fedsvc.controllers.pacing import Rhythm
-from fedsvc.controllers.session import MemberSession
-from fedsvc.controllers.storing import write
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork, WorkResult
-from fedsvc.store import works
-from fedsvc.store.store import Store
 
 
-class ResultWriter:
-    """Collects results of one member. While one batch is written the next one gathers."""
+class Results:
+    """Results of one member. While some are written the next ones gather."""
 
-    def __init__(self, store: Store, session: MemberSession, *, written: Callable[[list[int]], None]) -> None:
-        self._store = store
-        self._settings = session.settings
-        self._rhythm = Rhythm(
-            first_seconds=self._settings.result_batch_seconds, busy_seconds=self._settings.busy_seconds
-        )
-        self._written = written
+    def __init__(self, writer: GroupWriter, *, batch_size: int, stored: Callable[[list[int]], None]) -> None:
+        self._batch_size = batch_size
+        self._stored = stored
         self._waiting: list[WorkResult] = []
-        self._some = asyncio.Event()
-        self._urgent = asyncio.Event()
+        self._reporter = Reporter(writer, take=self._take, stored=self._told)
 
     def add(self, result: WorkResult, work: DirtyWork, *, idle: bool) -> None:
         """Hand in a result; `idle`: there is nothing else to wait for."""
         assert result.id == work.id
         self._waiting.append(result)
-        self._some.set()
-        if idle or len(self._waiting) >= self._settings.result_batch_size:
-            self._urgent.set()
+        self._reporter.ready(hurry=idle or len(self._waiting) >= self._batch_size)
 
     async def run(self) -> None:
-        """Write until cancelled.
+        """Have them written until cancelled.
 
         Raises:
             StoreUnavailableError: PostgreSQL does not answer; the works of what was not written are still dirty.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._some.wait()
-            try:
-                async with asyncio.timeout(self._rhythm.wait_seconds(loop.time())):
-                    await self._urgent.wait()
-            except TimeoutError:
-                pass  # others did not fill the batch in time
-            batch, self._waiting = self._waiting, []
-            self._some.clear()
-            self._urgent.clear()
-            await write(self._store, partial(works.write_results, results=batch))
-            self._rhythm.wrote(loop.time())
-            self._written([result.id for result in batch])
+        await self._reporter.run()
+
+    def _take(self) -> Report:
+        taken, self._waiting = self._waiting, []
+        return Report(results=taken)
+
+    def _told(self, report: Report) -> None:
+        self._stored([result.id for result in report.results])
 
 
 def applied_result(work: DirtyWork, entry: Entry) -> WorkResult:

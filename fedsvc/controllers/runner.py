@@ -15,6 +15,7 @@ from fedsvc.controllers.cleanup import CleanupController
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
 from fedsvc.controllers.gating import GateController
+from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
@@ -107,7 +108,16 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
     health = HealthController(store, members, settings=settings, events=events)
     holds = Holds(store, settings=settings)
-    fleet = Fleet(store, members, settings=settings, events=events, holds=holds, served_changed=health.served_changed)
+    writer = GroupWriter(store, settings)
+    fleet = Fleet(
+        store,
+        members,
+        settings=settings,
+        events=events,
+        holds=holds,
+        writer=writer,
+        served_changed=health.served_changed,
+    )
     status = StatusController(
         store, settings=settings, holds=holds, blocked=lambda: placement.blocked, reread=fleet.reread
     )
@@ -127,6 +137,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "hub": hub.run,
         "holds": holds.run,
         "events": events.run,
+        "writer": writer.run,
         "fleet": fleet.run,
         "placement": placement.run,
         "gating": gating.run,

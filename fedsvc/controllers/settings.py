@@ -26,8 +26,7 @@ class ControllerSettings:
     # What keeps coming (results, observations, summaries) is written in transactions so far apart: fewer and larger
     # ones, not so late that one who looks on would wait.
     busy_seconds: float = 0.5
-    # Results wait so long for others while a member is busy; when it is idle they are written at once.
-    result_batch_seconds: float = 0.1
+    # When a member is idle its results are written at once, and when it has so many.
     result_batch_size: int = 200
     # No request to a member takes longer.
     request_timeout_seconds: float = 10.0

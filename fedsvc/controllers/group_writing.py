@@ -1,0 +1,155 @@
+"""Writes what members report (results and observations) for all members together: a group commit.
+
+A transaction costs as much as dozens of rows in it, and a hundred members that each wrote for themselves would spend
+most of the processor on transactions. So whatever has gathered by the next beat goes into one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from fedsvc.controllers.pacing import Rhythm
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.storing import write
+from fedsvc.errors import StoreUnavailableError
+from fedsvc.model.work import WorkObservation, WorkResult
+from fedsvc.store import works
+from fedsvc.store.store import Store, Transaction
+
+_MAX_ROWS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one member has to say."""
+
+    results: Sequence[WorkResult] = ()
+    observations: Sequence[WorkObservation] = ()
+
+    def __len__(self) -> int:
+        return len(self.results) + len(self.observations)
+
+
+class Reporter:
+    """One that has something to report from time to time.
+
+    `take` gives what has gathered, when it is about to be written, and `stored` is called with it once it is.
+    """
+
+    def __init__(self, writer: "GroupWriter", *, take: Callable[[], Report], stored: Callable[[Report], None]) -> None:
+        self.take = take
+        self.stored = stored
+        self._writer = writer
+        self._failed: asyncio.Future[None] | None = None
+
+    def ready(self, *, hurry: bool = False) -> None:
+        """There is something to take; `hurry`: nothing else goes on until it is stored."""
+        self._writer.add(self, hurry=hurry)
+
+    def fail(self, error: Exception) -> None:
+        """What was taken is not stored."""
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def run(self) -> None:
+        """Be there until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer, and what was taken is lost: begin anew.
+        """
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            await self._failed
+        finally:
+            self._failed = None
+            self._writer.discard(self)
+
+
+class GroupWriter:
+    """One transaction for all that comes within a beat; sooner where somebody has nothing else to do."""
+
+    def __init__(self, store: Store, settings: ControllerSettings) -> None:
+        self._store = store
+        self._rhythm = Rhythm(first_seconds=settings.observation_batch_seconds, busy_seconds=settings.busy_seconds)
+        self._ready: dict[Reporter, None] = {}
+        self._some = asyncio.Event()
+        self._hurried = asyncio.Event()
+
+    def add(self, reporter: Reporter, *, hurry: bool) -> None:
+        """One has something to report."""
+        self._ready.setdefault(reporter)
+        self._some.set()
+        if hurry:
+            self._hurried.set()
+
+    def discard(self, reporter: Reporter) -> None:
+        """One has nothing to report any more."""
+        self._ready.pop(reporter, None)
+
+    async def run(self) -> None:
+        """Write until cancelled. What fails is told to whom it concerns."""
+        clock = asyncio.get_running_loop().time
+        group: list[tuple[Reporter, Report]] = []
+        try:
+            while True:
+                await self._some.wait()
+                await self._wait_for_others()
+                group = self._take()
+                began = clock()
+                await self._write(group)
+                self._rhythm.wrote(clock(), took_seconds=clock() - began)
+                group = []
+        finally:
+            for reporter, _ in group:
+                reporter.fail(StoreUnavailableError("the write was broken off"))
+
+    async def _wait_for_others(self) -> None:
+        clock = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self._rhythm.wait_seconds(clock())):
+                await self._hurried.wait()
+        except TimeoutError:
+            return  # the beat is over
+        await asyncio.sleep(self._rhythm.hurried_seconds(clock()))
+
+    def _take(self) -> list[tuple[Reporter, Report]]:
+        group: list[tuple[Reporter, Report]] = []
+        rows = 0
+        while self._ready and rows < _MAX_ROWS:
+            reporter = next(iter(self._ready))
+            del self._ready[reporter]
+            report = reporter.take()
+            rows += len(report)
+            group.append((reporter, report))
+        if not self._ready:
+            self._some.clear()
+            self._hurried.clear()
+        return group
+
+    async def _write(self, group: Sequence[tuple[Reporter, Report]]) -> None:
+        try:
+            if any(len(report) for _, report in group):
+                await write(self._store, partial(_write_all, reports=[report for _, report in group]))
+        except StoreUnavailableError as error:
+            for reporter, _ in group:
+                reporter.fail(error)
+        except Exception as error:  # noqa: BLE001 - told to whom it concerns
+            if len(group) == 1:
+                group[0][0].fail(error)
+                return
+            for one in group:  # what one member says and cannot be stored keeps nothing back of the others
+                await self._write([one])
+        else:
+            for reporter, report in group:
+                reporter.stored(report)
+
+
+async def _write_all(tx: Transaction, reports: Sequence[Report]) -> None:
+    results = [result for report in reports for result in report.results]
+    observations = [observation for report in reports for observation in report.observations]
+    if results:
+        await works.write_results(tx, results=results)
+    if observations:
+        await works.write_observations(tx, observations=observations)
