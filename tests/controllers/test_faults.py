@@ -129,7 +129,7 @@ async def test_an_immutable_field_is_told_with_what_to_do(world: Any, make_deplo
     await world.apply("web", changed)
 
     work = await world.until_work("a", "Failed", "ImmutableField")
-    assert "delete the object" in work.message
+    assert "propagation.immutable" in work.message
 
 
 async def test_an_invalid_object_fails_in_the_words_of_the_member(
