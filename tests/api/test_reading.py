@@ -160,8 +160,11 @@ async def test_resources_name_their_clusters_that_are_not_heard(api: Any, partly
     assert [bool(work.silence_reason) for work in found.works] == [False, False, True, True]
 
 
-async def settle(store: Store, **statuses: dict[str, Any]) -> None:
-    """What propagation and collection write: every work is applied, and shown by its cluster with a status, Healthy."""
+async def settle(store: Store, *, late: str = "", **statuses: dict[str, Any]) -> None:
+    """What propagation and collection write: every work is applied, and shown by its cluster with a status, Healthy.
+
+    What is shown of the `late` cluster is from before the apply.
+    """
     async with store.transaction() as tx:
         dirty = await works.list_page(tx, after=0, limit=100)
         await works.write_results(
@@ -189,6 +192,7 @@ async def settle(store: Store, **statuses: dict[str, Any]) -> None:
                     status=statuses[work.cluster.replace("-", "")],
                     desired_replicas=None,
                     ready_replicas=None,
+                    applied_digest=b"before" if work.cluster == late else work.desired_digest,
                 )
                 for work in dirty
                 if work.cluster.replace("-", "") in statuses
@@ -204,16 +208,17 @@ async def test_works_of_clusters_that_are_not_heard_are_in_trouble(api: Any, par
 
 
 @pytest.mark.parametrize(
-    ("statuses", "observed"),
+    ("statuses", "late", "observed"),
     [
-        ({"eu1": (7, 7), "us1": (2, 2)}, 1),
-        ({"eu1": (7, 7), "us1": (2, 1)}, None),
-        ({"eu1": (7, 7)}, None),
+        ({"eu1": (7, 7), "us1": (2, 2)}, "", 1),
+        ({"eu1": (7, 7), "us1": (2, 1)}, "", None),
+        ({"eu1": (7, 7)}, "", None),
+        ({"eu1": (7, 7), "us1": (2, 2)}, "us-1", None),
     ],
-    ids=["all have observed", "one has not", "one has said nothing"],
+    ids=["all have observed", "one has not", "one has said nothing", "one has said nothing since the apply"],
 )
 async def test_the_generation_over_clusters_is_observed_once_every_cluster_has_observed_its_own(
-    api: Any, store: Store, statuses: dict[str, tuple[int, int]], observed: int | None
+    api: Any, store: Store, statuses: dict[str, tuple[int, int]], late: str, observed: int | None
 ) -> None:
     spec = {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
     stateful_set = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}
@@ -225,7 +230,7 @@ async def test_the_generation_over_clusters_is_observed_once_every_cluster_has_o
         unit = await units.get(tx, "shop", "shop")
         await units.set_decided(tx, [units.DecidedUnit(unit=unit, decision=unit.uid, reconsider_at=None)])
     told = {name: {"generation": of, "observedGeneration": seen} for name, (of, seen) in statuses.items()}
-    await settle(store, **told)
+    await settle(store, late=late, **told)
 
     (listed,) = (await api.resources.ListResources(resource_service_pb2.ListResourcesRequest())).resources
     status = json.loads(listed.aggregated_status_json)

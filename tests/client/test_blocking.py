@@ -10,7 +10,7 @@ from fedsvc.v1 import cluster_pb2, cluster_service_pb2, watch_service_pb2
 from fedsvc_client import AsyncClient, Client, Kind, NotFoundError, Synced
 from fedsvc_client.testing import FakeServer, RefusalError
 
-SUBCLIENTS = ("clusters", "units", "resources", "works", "policies", "placement", "events", "server")
+SUBCLIENTS = ("clusters", "units", "resources", "works", "policies", "placement", "events", "members", "server")
 
 
 def test_a_blocking_call_returns_the_message(server: FakeServer, blocking: Client) -> None:

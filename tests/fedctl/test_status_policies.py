@@ -1,6 +1,19 @@
 """Status policies by the command line, against a real server."""
 
+from pathlib import Path
 from typing import Any
+
+import pytest
+import yaml
+
+from fedctl.files.convert import Findings, read_message
+from fedsvc.api.convert.status_policy import read_status_rule
+from fedsvc.api.problems import Problems
+from fedsvc.rendering.status.health import HEALTHY
+from fedsvc.rendering.status.rules import compile_rule
+from fedsvc.v1 import policy_pb2
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "status-policies.yaml"
 
 POLICY = """\
 apiVersion: fedsvc.io/v1
@@ -42,3 +55,42 @@ async def test_a_wrong_expression_is_told_with_its_line(town: Any) -> None:
     assert wrong.exit_code == 1
     assert "spec.rules[0].health: there is no variable 'stat'; did you mean status?" in wrong.stderr
     assert ":8:" in wrong.stderr
+
+
+async def test_the_examples_are_taken(town: Any) -> None:
+    applied = await town.fedctl("apply", "-f", str(EXAMPLES))
+    assert applied.exit_code == 0, applied.output
+    for name in ("openkruise", "argo", "spark"):
+        assert f"statuspolicy/{name} created" in applied.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "state", "reason"),
+    [
+        ("CloneSet", {"observedGeneration": 2, "updatedReadyReplicas": 3, "readyReplicas": 3}, "Healthy", ""),
+        ("CloneSet", {"observedGeneration": 2, "updatedReadyReplicas": 1}, "Progressing", ""),
+        ("CloneSet", {"observedGeneration": 1, "updatedReadyReplicas": 3}, "Progressing", ""),
+        ("CloneSet", {}, "Progressing", ""),
+        ("Rollout", {"phase": "Degraded", "message": "aborted"}, "Degraded", "Degraded"),
+        ("Rollout", {"phase": "Paused"}, "Progressing", "Paused"),
+        ("Rollout", {}, "Progressing", "NotObserved"),
+        ("Workflow", {"phase": "Error"}, "Degraded", "Error"),
+        ("Workflow", {}, "Progressing", "Pending"),
+        ("SparkApplication", {"applicationState": {"state": "FAILED"}}, "Degraded", "FAILED"),
+        ("SparkApplication", {}, "Progressing", "NEW"),
+    ],
+)
+def test_the_examples_judge_objects_as_their_projects_mean_it(
+    kind: str, status: dict[str, Any], state: str, reason: str
+) -> None:
+    found = Problems()
+    rules = [
+        read_status_rule(read_message(policy_pb2.StatusRule, rule, (), Findings()), "", found)
+        for document in yaml.safe_load_all(EXAMPLES.read_text())
+        for rule in document["spec"]["rules"]
+        if rule["kind"] == kind
+    ]
+    live = {"metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status}
+    judged = compile_rule("example", rules[0]).judge(live, otherwise=HEALTHY)
+    assert (judged.health.state.value, judged.health.reason) == (state, reason)
+    assert "ruleErrors" not in judged.status

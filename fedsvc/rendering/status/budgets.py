@@ -29,17 +29,21 @@ _SCALER_COUNTERS: Final = ("currentReplicas", "desiredReplicas")
 
 
 def reflect_budget(_key: ObjectKey, live: Mapping[str, Any]) -> JsonObject:
-    """Counters, and the names of pods under disruption."""
+    """Counters, conditions, and the names of pods under disruption."""
     status = part(live, "status")
-    disrupted = sorted(part(status, "disruptedPods"))
-    return generations(live) | picked(status, _BUDGET_COUNTERS) | ({"disruptedPods": disrupted} if disrupted else {})
+    disrupted, conditions = sorted(part(status, "disruptedPods")), reduced_conditions(status)
+    kept = generations(live) | picked(status, _BUDGET_COUNTERS)
+    kept |= {"disruptedPods": disrupted} if disrupted else {}
+    return kept | ({"conditions": conditions} if conditions else {})
 
 
 def aggregate_budget(_key: ObjectKey, statuses: Mapping[str, JsonObject]) -> JsonObject:
-    """The sums, and the disrupted pods as ``cluster/pod``."""
+    """The sums, the conditions of all, and the disrupted pods as ``cluster/pod``."""
     disrupted = [f"{cluster}/{pod}" for cluster, status in statuses.items() for pod in status.get("disruptedPods", ())]
     total = summed(statuses, _BUDGET_COUNTERS) | all_observed(statuses)
-    return total | ({"disruptedPods": disrupted} if disrupted else {})
+    total |= {"disruptedPods": disrupted} if disrupted else {}
+    conditions = merged_conditions(statuses)
+    return total | ({"conditions": conditions} if conditions else {})
 
 
 def budget_health(_key: ObjectKey, live: Mapping[str, Any]) -> Health:
