@@ -15,6 +15,7 @@ FedsvcError
     NothingToConfirmError      nothing waits for a confirmation
     NoEarlierRevisionError     there is nothing to go back to
     RolloutStateError          the rollout does not stand where that can be done
+    NotOnClustersError         a unit is not on clusters that it would have to be on
   RequestIdReusedError         the request id was used for another request
   LimitExceededError           a stated limit is passed
   ResumeTokenExpiredError      a watch cannot go on from there
@@ -92,7 +93,8 @@ class ObjectOwnedError(PreconditionError):
         self.key = key
         self.unit = unit
         super().__init__(
-            f"{path}: {key} belongs to {unit}; an object can be part of one unit only: remove it there first"
+            f"{path}: {key} belongs to {unit}; an object can be part of one unit only: hand it over, name that unit "
+            "in propagation.adopts, or remove it there first"
         )
 
 
@@ -156,6 +158,18 @@ class RolloutStateError(PreconditionError):
     def __init__(self, *, phase: str, message: str) -> None:
         self.phase = phase
         super().__init__(message)
+
+
+class NotOnClustersError(PreconditionError):
+    """A unit is not on clusters on which objects are that it is to get: there they would be removed."""
+
+    def __init__(self, name: str, *, clusters: tuple[str, ...]) -> None:
+        self.name = name
+        self.clusters = clusters
+        shown = ", ".join(clusters[:5]) + (f" and {len(clusters) - 5} more" if len(clusters) > 5 else "")
+        super().__init__(
+            f"{name} is not on {shown}, where objects would be removed that change hands: place it there first"
+        )
 
 
 class RequestIdReusedError(FedsvcError):

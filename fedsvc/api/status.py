@@ -190,6 +190,12 @@ def _(error: errors.NothingToConfirmError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.NotOnClustersError, _: str) -> _Answer:
+    metadata = {"name": error.name, "clusters": ", ".join(error.clusters)}
+    return _precondition(ErrorReason.ERROR_REASON_NOT_ON_CLUSTERS, error.name, str(error), metadata)
+
+
+@_answer.register
 def _(error: errors.LimitExceededError, _: str) -> _Answer:
     return _Answer(
         code=code_pb2.RESOURCE_EXHAUSTED,

@@ -16,13 +16,14 @@ from fedsvc.errors import (
     InUseError,
     NotFoundError,
     ObjectOwnedError,
+    RolloutStateError,
 )
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.dependency import cycle_words
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.acts import NewRevision, begin
-from fedsvc.store import dependencies, manifests, revisions, rollouts
+from fedsvc.store import dependencies, handing, manifests, revisions, rollouts
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction, is_secret
@@ -87,7 +88,8 @@ _CLASHES = text(
     " FROM unnest(CAST(:positions AS int[]), CAST(:groups AS text[]), CAST(:kinds AS text[]), CAST(:namespaces AS text[]),"
     " CAST(:names AS text[])) AS i (position, group_, kind, namespace, name)"
     " JOIN resource r USING (group_, kind, namespace, name) JOIN unit u ON u.uid = r.unit_uid"
-    " WHERE r.unit_uid <> CAST(:uid AS uuid) ORDER BY i.position LIMIT 1"
+    " WHERE r.unit_uid <> CAST(:uid AS uuid) AND NOT r.unit_uid = ANY(CAST(:adopted AS uuid[]))"
+    " ORDER BY i.position LIMIT 1"
 )
 _DROP_RESOURCES = text(
     "DELETE FROM resource WHERE unit_uid = CAST(:uid AS uuid) AND NOT id = ANY(CAST(:keep AS bigint[]))"
@@ -190,6 +192,7 @@ async def apply(
         DeletingError: the unit is being removed.
         ObjectOwnedError: one of the objects is part of another unit.
         DependencyCycleError: the unit would wait for itself.
+        RolloutStateError: it adopts objects and goes over the clusters in waves.
     """
     full_name = resource_name(namespace, name)
     before = await _lock(tx, namespace, name, spec)
@@ -213,7 +216,9 @@ async def apply(
     ):
         return AppliedUnit(unit=before, outcome=ApplyOutcome.UNCHANGED, resources=outcomes)
     uid = before.uid if before is not None else str(uuid4())
-    await _check_owners(tx, uid, resources)
+    keys = [resource.key for resource in resources]
+    adopted = await handing.adoptable(tx, uid, spec.propagation.adopts, keys)
+    await _check_owners(tx, uid, resources, adopted=adopted)
     await _check_cycle(tx, namespace, name, spec)
     revision = 1 if before is None else before.revision + (0 if same_spec and same_resources else 1)
     values = {
@@ -230,6 +235,9 @@ async def apply(
         await tx.execute(_INSERT, values | {"namespace": namespace, "name": name, "status": status})
     else:
         await tx.execute(_UPDATE, values | {"revision": revision})
+    _check_at_once(full_name, before, spec, adopted)
+    stored = await _with_adopted(tx, adopted, uid, stored, keys, author=author)
+    outcomes = _outcomes(stored, resources)
     if not same_spec:
         await dependencies.put(tx, uid, namespace, spec)
     if not same_resources:
@@ -289,6 +297,26 @@ async def _lock(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> U
     return await find(tx, namespace, name)
 
 
+def _check_at_once(name: str, before: Unit | None, spec: UnitSpec, adopted: Sequence[str]) -> None:
+    if before is not None and adopted and spec.rollout is not None:
+        # On clusters that a rollout has not reached, the revision of before would let them be removed.
+        message = (
+            f"objects change hands on all clusters at once, and {name} goes over them in waves: hand them over first "
+            "(fedctl handover), then apply it"
+        )
+        raise RolloutStateError(phase="", message=message)
+
+
+async def _with_adopted(
+    tx: Transaction, sources: Sequence[str], uid: str, stored: Sequence[Any], keys: Sequence[ObjectKey], *, author: str
+) -> Sequence[Any]:
+    """The stored resources of a unit, once it has taken from others what it may adopt."""
+    if not sources:
+        return stored
+    await handing.take(tx, sources, uid, keys, author=author)
+    return (await tx.execute(RESOURCES, {"uids": [uid]})).all()
+
+
 async def _check_cycle(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> None:
     if spec.depends_on and (cycle := await dependencies.cycle_with(tx, (namespace, name), spec)):
         index = [dependency.target(namespace) for dependency in spec.depends_on].index(cycle[1])
@@ -318,8 +346,11 @@ def _identities(resources: Sequence[Resource]) -> dict[str, list[Any]]:
     }
 
 
-async def _check_owners(tx: Transaction, uid: str, resources: Sequence[Resource]) -> None:
-    row = (await tx.execute(_CLASHES, _identities(resources) | {"uid": uid})).one_or_none()
+async def _check_owners(
+    tx: Transaction, uid: str, resources: Sequence[Resource], *, adopted: Sequence[str] = ()
+) -> None:
+    parameters = _identities(resources) | {"uid": uid, "adopted": list(adopted)}
+    row = (await tx.execute(_CLASHES, parameters)).one_or_none()
     if row is not None:
         raise ObjectOwnedError(
             path=f"unit.spec.resources[{row.position}]",

@@ -64,6 +64,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The rollout does not stand where that can be done. Metadata: {"phase": "Paused"}."""
     ERROR_REASON_NO_EARLIER_REVISION: _ErrorReason.ValueType  # 26
     """The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
+    ERROR_REASON_NOT_ON_CLUSTERS: _ErrorReason.ValueType  # 31
+    """An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -110,4 +112,6 @@ ERROR_REASON_ROLLOUT_STATE: ErrorReason.ValueType  # 25
 """The rollout does not stand where that can be done. Metadata: {"phase": "Paused"}."""
 ERROR_REASON_NO_EARLIER_REVISION: ErrorReason.ValueType  # 26
 """The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
+ERROR_REASON_NOT_ON_CLUSTERS: ErrorReason.ValueType  # 31
+"""An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fedsvc/v1/ownership_service.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\"Q\n\x0f\x44iffUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x1e\n\x16member_timeout_seconds\x18\x03 \x01(\x05\"n\n\x10\x44iffUnitResponse\x12\x30\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32\x1b.fedsvc.v1.ObjectDifference\x12(\n\x08\x63lusters\x18\x02 \x03(\x0b\x32\x16.fedsvc.v1.ClusterDiff\"`\n\x0b\x43lusterDiff\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x12\n\nwork_count\x18\x02 \x01(\x05\x12\x1b\n\x13\x63ompared_work_count\x18\x03 \x01(\x05\x12\x0f\n\x07trouble\x18\x04 \x01(\t\"\xbc\x01\n\x10ObjectDifference\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\'\n\x04type\x18\x03 \x01(\x0e\x32\x19.fedsvc.v1.DifferenceType\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.FieldDifference\x12\x0f\n\x07refusal\x18\x05 \x01(\t\x12\x0c\n\x04work\x18\x06 \x01(\t\"Z\n\x0f\x46ieldDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65sired_json\x18\x02 \x01(\t\x12\x11\n\tlive_json\x18\x03 \x01(\t\x12\x10\n\x08managers\x18\x04 \x03(\t\"\x9c\x01\n\x18\x43onfirmRecreationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"-\n\x19\x43onfirmRecreationResponse\x12\x10\n\x08\x63lusters\x18\x01 \x03(\t*\xa3\x01\n\x0e\x44ifferenceType\x12\x1f\n\x1b\x44IFFERENCE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44IFFERENCE_TYPE_ADDED\x10\x01\x12\x1b\n\x17\x44IFFERENCE_TYPE_CHANGED\x10\x02\x12\x1b\n\x17\x44IFFERENCE_TYPE_REMOVED\x10\x03\x12\x1b\n\x17\x44IFFERENCE_TYPE_FOREIGN\x10\x04\x32\xb7\x01\n\x10OwnershipService\x12\x43\n\x08\x44iffUnit\x12\x1a.fedsvc.v1.DiffUnitRequest\x1a\x1b.fedsvc.v1.DiffUnitResponse\x12^\n\x11\x43onfirmRecreation\x12#.fedsvc.v1.ConfirmRecreationRequest\x1a$.fedsvc.v1.ConfirmRecreationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fedsvc/v1/ownership_service.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\"Q\n\x0f\x44iffUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x1e\n\x16member_timeout_seconds\x18\x03 \x01(\x05\"n\n\x10\x44iffUnitResponse\x12\x30\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32\x1b.fedsvc.v1.ObjectDifference\x12(\n\x08\x63lusters\x18\x02 \x03(\x0b\x32\x16.fedsvc.v1.ClusterDiff\"`\n\x0b\x43lusterDiff\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x12\n\nwork_count\x18\x02 \x01(\x05\x12\x1b\n\x13\x63ompared_work_count\x18\x03 \x01(\x05\x12\x0f\n\x07trouble\x18\x04 \x01(\t\"\xbc\x01\n\x10ObjectDifference\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\'\n\x04type\x18\x03 \x01(\x0e\x32\x19.fedsvc.v1.DifferenceType\x12*\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.FieldDifference\x12\x0f\n\x07refusal\x18\x05 \x01(\t\x12\x0c\n\x04work\x18\x06 \x01(\t\"Z\n\x0f\x46ieldDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65sired_json\x18\x02 \x01(\t\x12\x11\n\tlive_json\x18\x03 \x01(\t\x12\x10\n\x08managers\x18\x04 \x03(\t\"\x9c\x01\n\x18\x43onfirmRecreationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x03ref\x18\x02 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"-\n\x19\x43onfirmRecreationResponse\x12\x10\n\x08\x63lusters\x18\x01 \x03(\t\"\x8b\x01\n\x18HandOverResourcesRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12$\n\x04refs\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"S\n\x19HandOverResourcesResponse\x12$\n\x04refs\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\"x\n\x17ReleaseResourcesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04refs\x18\x02 \x03(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"R\n\x18ReleaseResourcesResponse\x12$\n\x04refs\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t*\xa3\x01\n\x0e\x44ifferenceType\x12\x1f\n\x1b\x44IFFERENCE_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44IFFERENCE_TYPE_ADDED\x10\x01\x12\x1b\n\x17\x44IFFERENCE_TYPE_CHANGED\x10\x02\x12\x1b\n\x17\x44IFFERENCE_TYPE_REMOVED\x10\x03\x12\x1b\n\x17\x44IFFERENCE_TYPE_FOREIGN\x10\x04\x32\xf4\x02\n\x10OwnershipService\x12\x43\n\x08\x44iffUnit\x12\x1a.fedsvc.v1.DiffUnitRequest\x1a\x1b.fedsvc.v1.DiffUnitResponse\x12^\n\x11\x43onfirmRecreation\x12#.fedsvc.v1.ConfirmRecreationRequest\x1a$.fedsvc.v1.ConfirmRecreationResponse\x12^\n\x11HandOverResources\x12#.fedsvc.v1.HandOverResourcesRequest\x1a$.fedsvc.v1.HandOverResourcesResponse\x12[\n\x10ReleaseResources\x12\".fedsvc.v1.ReleaseResourcesRequest\x1a#.fedsvc.v1.ReleaseResourcesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.ownership_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIFFERENCETYPE']._serialized_start=855
-  _globals['_DIFFERENCETYPE']._serialized_end=1018
+  _globals['_DIFFERENCETYPE']._serialized_start=1288
+  _globals['_DIFFERENCETYPE']._serialized_end=1451
   _globals['_DIFFUNITREQUEST']._serialized_start=72
   _globals['_DIFFUNITREQUEST']._serialized_end=153
   _globals['_DIFFUNITRESPONSE']._serialized_start=155
@@ -48,6 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIRMRECREATIONREQUEST']._serialized_end=805
   _globals['_CONFIRMRECREATIONRESPONSE']._serialized_start=807
   _globals['_CONFIRMRECREATIONRESPONSE']._serialized_end=852
-  _globals['_OWNERSHIPSERVICE']._serialized_start=1021
-  _globals['_OWNERSHIPSERVICE']._serialized_end=1204
+  _globals['_HANDOVERRESOURCESREQUEST']._serialized_start=855
+  _globals['_HANDOVERRESOURCESREQUEST']._serialized_end=994
+  _globals['_HANDOVERRESOURCESRESPONSE']._serialized_start=996
+  _globals['_HANDOVERRESOURCESRESPONSE']._serialized_end=1079
+  _globals['_RELEASERESOURCESREQUEST']._serialized_start=1081
+  _globals['_RELEASERESOURCESREQUEST']._serialized_end=1201
+  _globals['_RELEASERESOURCESRESPONSE']._serialized_start=1203
+  _globals['_RELEASERESOURCESRESPONSE']._serialized_end=1285
+  _globals['_OWNERSHIPSERVICE']._serialized_start=1454
+  _globals['_OWNERSHIPSERVICE']._serialized_end=1826
 # @@protoc_insertion_point(module_scope)

@@ -299,3 +299,139 @@ class ConfirmRecreationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfirmRecreationResponse: _TypeAlias = ConfirmRecreationResponse  # noqa: Y015
+
+@_typing.final
+class HandOverResourcesRequest(_message.Message):
+    """HandOverResourcesRequest names what goes from where to where."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    REFS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Required. The unit that has them, "namespaces/{namespace}/units/{unit}"."""
+    target: _builtins.str
+    """Required. The unit that gets them; it exists."""
+    validate_only: _builtins.bool
+    """Whether to check and preview only."""
+    request_id: _builtins.str
+    """A UUID; see ApplyUnitRequest."""
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ManifestRef]:
+        """Required. Which; the api_version of each may be left empty."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        target: _builtins.str = ...,
+        refs: _abc.Iterable[_common_pb2.ManifestRef] | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refs", b"refs", "request_id", b"request_id", "source", b"source", "target", b"target", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverResourcesRequest: _TypeAlias = HandOverResourcesRequest  # noqa: Y015
+
+@_typing.final
+class HandOverResourcesResponse(_message.Message):
+    """HandOverResourcesResponse tells what changes hands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFS_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ManifestRef]:
+        """What goes over."""
+
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the clusters on which objects stay and change hands, sorted."""
+
+    def __init__(
+        self,
+        *,
+        refs: _abc.Iterable[_common_pb2.ManifestRef] | None = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "refs", b"refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverResourcesResponse: _TypeAlias = HandOverResourcesResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseResourcesRequest(_message.Message):
+    """ReleaseResourcesRequest names what is let go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REFS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "namespaces/{namespace}/units/{unit}"."""
+    validate_only: _builtins.bool
+    """Whether to check and preview only."""
+    request_id: _builtins.str
+    """A UUID; see ApplyUnitRequest."""
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ManifestRef]:
+        """Required. Which; the api_version of each may be left empty."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        refs: _abc.Iterable[_common_pb2.ManifestRef] | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "refs", b"refs", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseResourcesRequest: _TypeAlias = ReleaseResourcesRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseResourcesResponse(_message.Message):
+    """ReleaseResourcesResponse tells what is let go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFS_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ManifestRef]:
+        """What."""
+
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the clusters on which objects stay behind, sorted."""
+
+    def __init__(
+        self,
+        *,
+        refs: _abc.Iterable[_common_pb2.ManifestRef] | None = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "refs", b"refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseResourcesResponse: _TypeAlias = ReleaseResourcesResponse  # noqa: Y015

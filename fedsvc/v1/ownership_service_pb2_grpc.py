@@ -45,6 +45,16 @@ class OwnershipServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationResponse.FromString,
                 _registered_method=True)
+        self.HandOverResources = channel.unary_unary(
+                '/fedsvc.v1.OwnershipService/HandOverResources',
+                request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesResponse.FromString,
+                _registered_method=True)
+        self.ReleaseResources = channel.unary_unary(
+                '/fedsvc.v1.OwnershipService/ReleaseResources',
+                request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.FromString,
+                _registered_method=True)
 
 
 class OwnershipServiceServicer:
@@ -65,6 +75,20 @@ class OwnershipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOverResources(self, request, context):
+        """HandOverResources moves resources from one unit to another; their objects in members stay where they are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseResources(self, request, context):
+        """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OwnershipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +101,16 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
                     servicer.ConfirmRecreation,
                     request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationResponse.SerializeToString,
+            ),
+            'HandOverResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverResources,
+                    request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesResponse.SerializeToString,
+            ),
+            'ReleaseResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseResources,
+                    request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +168,60 @@ class OwnershipService:
             '/fedsvc.v1.OwnershipService/ConfirmRecreation',
             fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationRequest.SerializeToString,
             fedsvc_dot_v1_dot_ownership__service__pb2.ConfirmRecreationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.OwnershipService/HandOverResources',
+            fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesRequest.SerializeToString,
+            fedsvc_dot_v1_dot_ownership__service__pb2.HandOverResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.OwnershipService/ReleaseResources',
+            fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.SerializeToString,
+            fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class OwnershipServiceStub:
     """DiffUnit asks members what an apply would change, exactly: nothing is written."""
     ConfirmRecreation: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.ConfirmRecreationRequest, _ownership_service_pb2.ConfirmRecreationResponse]
     """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed."""
+    HandOverResources: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.HandOverResourcesRequest, _ownership_service_pb2.HandOverResourcesResponse]
+    """HandOverResources moves resources from one unit to another; their objects in members stay where they are."""
+    ReleaseResources: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.ReleaseResourcesRequest, _ownership_service_pb2.ReleaseResourcesResponse]
+    """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
 
 @_typing.type_check_only
 class OwnershipServiceAsyncStub(OwnershipServiceStub):
@@ -47,6 +51,10 @@ class OwnershipServiceAsyncStub(OwnershipServiceStub):
     """DiffUnit asks members what an apply would change, exactly: nothing is written."""
     ConfirmRecreation: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.ConfirmRecreationRequest, _ownership_service_pb2.ConfirmRecreationResponse]  # type: ignore[assignment]
     """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed."""
+    HandOverResources: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.HandOverResourcesRequest, _ownership_service_pb2.HandOverResourcesResponse]  # type: ignore[assignment]
+    """HandOverResources moves resources from one unit to another; their objects in members stay where they are."""
+    ReleaseResources: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.ReleaseResourcesRequest, _ownership_service_pb2.ReleaseResourcesResponse]  # type: ignore[assignment]
+    """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
 
 class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be."""
@@ -66,5 +74,21 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ownership_service_pb2.ConfirmRecreationResponse, _abc.Awaitable[_ownership_service_pb2.ConfirmRecreationResponse]]:
         """ConfirmRecreation lets objects be deleted and made anew whose template changes what cannot be changed."""
+
+    @_abc_1.abstractmethod
+    def HandOverResources(
+        self,
+        request: _ownership_service_pb2.HandOverResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ownership_service_pb2.HandOverResourcesResponse, _abc.Awaitable[_ownership_service_pb2.HandOverResourcesResponse]]:
+        """HandOverResources moves resources from one unit to another; their objects in members stay where they are."""
+
+    @_abc_1.abstractmethod
+    def ReleaseResources(
+        self,
+        request: _ownership_service_pb2.ReleaseResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ownership_service_pb2.ReleaseResourcesResponse, _abc.Awaitable[_ownership_service_pb2.ReleaseResourcesResponse]]:
+        """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
 
 def add_OwnershipServiceServicer_to_server(servicer: OwnershipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

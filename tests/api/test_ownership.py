@@ -114,3 +114,64 @@ async def test_a_confirmation_of_nothing_is_refused(
     assert refusal.code is code
     assert reason in (None, refusal.reason)
     assert words in refusal.message
+
+
+WEB = common_pb2.ManifestRef(kind="ConfigMap", name="web", namespace="shop")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"target": "namespaces/shop/units/two"}, Code.INVALID_ARGUMENT, "refs: is empty"),
+        ({"target": UNIT, "refs": [WEB]}, Code.INVALID_ARGUMENT, "target: is the unit that has them"),
+        ({"target": "two", "refs": [WEB]}, Code.INVALID_ARGUMENT, "namespaces/{namespace}/units/{unit}"),
+        ({"target": "namespaces/shop/units/none", "refs": [WEB]}, Code.NOT_FOUND, "does not exist"),
+        (
+            {"target": "namespaces/shop/units/two", "refs": [common_pb2.ManifestRef(kind="Secret", name="x")]},
+            Code.INVALID_ARGUMENT,
+            "refs[0]: Secret x is no resource of namespaces/shop/units/shop",
+        ),
+    ],
+)
+async def test_a_hand_over_that_makes_no_sense_is_refused(
+    api: Any, helpers: Any, fields: dict[str, Any], code: grpc.StatusCode, words: str
+) -> None:
+    await api.apply("shop", helpers.config_map())
+    await api.apply("two", helpers.config_map("other"))
+
+    refusal = await helpers.refused(api.ownership.HandOverResources(pb.HandOverResourcesRequest(source=UNIT, **fields)))
+
+    assert refusal.code is code
+    assert words in refusal.message
+
+
+async def test_a_hand_over_is_previewed_without_being_done(api: Any, helpers: Any) -> None:
+    await api.apply("shop", helpers.config_map(), helpers.config_map("stays"))
+    await api.apply("two", helpers.config_map("other"))
+    request = pb.HandOverResourcesRequest(source=UNIT, target="namespaces/shop/units/two", refs=[WEB])
+
+    async def resources(unit: str) -> list[str]:
+        found = await api.units.GetUnit(unit_service_pb2.GetUnitRequest(name=f"namespaces/shop/units/{unit}"))
+        return [manifest.ref.name for manifest in found.unit.spec.resources]
+
+    preview = pb.HandOverResourcesRequest(validate_only=True)
+    preview.MergeFrom(request)
+    assert (await api.ownership.HandOverResources(preview)).refs[0].name == "web"
+    assert await resources("shop") == ["web", "stays"]
+
+    await api.ownership.HandOverResources(request)
+
+    assert (await resources("shop"), await resources("two")) == (["stays"], ["other", "web"])
+
+
+async def test_two_units_that_claim_one_object_are_both_named(api: Any, helpers: Any) -> None:
+    await api.apply("shop", helpers.config_map())
+
+    refusal = await helpers.refused(api.apply("two", helpers.config_map()))
+
+    assert refusal.reason == "OBJECT_OWNED"
+    assert "namespaces/shop/units/shop" in refusal.message
+    assert "propagation.adopts" in refusal.message
+
+    answer = await api.apply("two", helpers.config_map(), propagation=unit_pb2.Propagation(adopts=[UNIT]))
+    assert [outcome.outcome for outcome in answer.resources] == [unit_service_pb2.APPLY_OUTCOME_UNCHANGED]

@@ -49,6 +49,12 @@ CASES = [
         "PreconditionFailure",
     ),
     (
+        errors.NotOnClustersError("namespaces/shop/units/web", clusters=("eu-1",)),
+        "FAILED_PRECONDITION",
+        "NOT_ON_CLUSTERS",
+        "PreconditionFailure",
+    ),
+    (
         errors.RolloutStateError(phase="Paused", message="it is paused"),
         "FAILED_PRECONDITION",
         "ROLLOUT_STATE",

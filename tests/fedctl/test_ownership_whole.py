@@ -1,5 +1,6 @@
 """Whose objects are, against a server with its controllers and simulated clusters."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -85,3 +86,110 @@ async def test_a_unit_is_compared_with_what_members_hold(town: Any) -> None:
     assert "hunter2" not in as_json.stdout
     assert wrong.exit_code == 2
     assert "has nothing on c: it is on a, b" in wrong.stderr
+
+
+TWO = """\
+apiVersion: fedsvc.io/v1
+kind: Unit
+metadata: {{name: shop}}
+spec:
+  placement: {{clusterSelector: {{}}}}
+  resources:
+  - {{apiVersion: v1, kind: ConfigMap, metadata: {{name: stays}}, data: {{a: b}}}}
+  {first}
+---
+apiVersion: fedsvc.io/v1
+kind: Unit
+metadata: {{name: pay}}
+spec:
+  placement: {{clusterSelector: {{}}}}
+  propagation: {{adopts: [namespaces/default/units/shop]}}
+  resources:
+  - {{apiVersion: v1, kind: ConfigMap, metadata: {{name: own}}, data: {{a: b}}}}
+  {second}
+"""
+WEB = "- {apiVersion: v1, kind: ConfigMap, metadata: {name: web}, data: {a: b}}"
+
+
+async def uid_and_unit(town: Any) -> tuple[str, str | None]:
+    live = await town.get("a", PATH)
+    return live["metadata"]["uid"], live["metadata"].get("annotations", {}).get("fedsvc.io/unit")
+
+
+async def until_of(town: Any, unit: str | None) -> str:
+    async with asyncio.timeout(30):
+        while True:
+            uid, of = await uid_and_unit(town)
+            if of == unit:
+                return uid
+            await asyncio.sleep(0.05)
+
+
+async def test_an_object_moves_in_one_file_is_handed_back_and_let_go(town: Any) -> None:
+    await shop(town, TWO.format(first=WEB, second=""))
+    before, _ = await uid_and_unit(town)
+
+    moved = await town.fedctl("apply", "-f", "-", stdin=TWO.format(first="", second=WEB))
+    assert moved.exit_code == 0, moved.output
+    lines = [line for line in said(moved).splitlines() if line.startswith("unit/")]
+    assert [line.split()[0] for line in lines] == ["unit/default/pay", "unit/default/shop"]
+    assert await until_of(town, "default/pay") == before
+
+    shown = await town.fedctl("handover", "pay", "shop", "configmap/web", "--dry-run")
+    assert said(shown) == (
+        "ConfigMap default/web: from unit/default/pay to unit/default/shop: would be handed over, on a, b (dry run)\n"
+    )
+    assert (await town.fedctl("handover", "pay", "shop", "configmap/web")).exit_code == 2
+    back = await town.fedctl("handover", "pay", "shop", "configmap/web", "--yes")
+    assert back.exit_code == 0, back.output
+    assert await until_of(town, "default/shop") == before
+
+    released = await town.fedctl("release", "shop", "configmap/web", "--yes")
+    assert said(released) == "ConfigMap default/web of unit/default/shop: released, on a, b\n"
+    assert await until_of(town, None) == before
+    left = await town.fedctl("get", "resources", "-o", "name")
+    assert "web" not in said(left)
+
+    gone = await town.fedctl("release", "pay", "--all", "-y")
+    assert gone.exit_code == 0, gone.output
+    waited = await town.fedctl("wait", "--for=deleted", "pay", "--timeout", "30s")
+    assert waited.exit_code == 0, waited.output
+    assert "fedsvc.io/managed" not in (await town.get("a", PATH.replace("web", "own")))["metadata"].get("labels", {})
+
+
+async def test_nothing_is_handed_to_a_unit_that_is_not_there(town: Any) -> None:
+    await shop(town, TWO.format(first=WEB, second=""))
+    only_a = UNIT.replace("shop", "only-a").replace("clusterSelector: {}", "clusters: [a]").partition("  resources:")[0]
+    own = "  resources:\n  - {apiVersion: v1, kind: ConfigMap, metadata: {name: mine}, data: {a: b}}\n"
+    applied = await town.fedctl("apply", "-f", "-", stdin=only_a + own)
+    assert applied.exit_code == 0, applied.output
+    assert (await town.fedctl("wait", "--for=applied", "only-a", "--timeout", "30s")).exit_code == 0
+
+    refused = await town.fedctl("handover", "shop", "only-a", "configmap/web", "--yes")
+    unknown = await town.fedctl("handover", "shop", "nobody", "configmap/web", "--yes")
+    nothing = await town.fedctl("release", "shop", "configmap/none", "--yes")
+
+    assert refused.exit_code == 4
+    assert "namespaces/default/units/only-a is not on b, where objects would be removed" in refused.stderr
+    assert (unknown.exit_code, nothing.exit_code) == (3, 3)
+    assert (await uid_and_unit(town))[1] == "default/shop"
+
+
+async def test_an_object_is_made_anew_once_that_is_confirmed(town: Any) -> None:
+    fixed = UNIT.replace("data: {a: b, theirs: x}", "data: {a: b}, immutable: true")
+    await shop(town, fixed)
+    before, _ = await uid_and_unit(town)
+    assert (await town.fedctl("apply", "-f", "-", stdin=fixed.replace("{a: b}", "{a: c}"))).exit_code == 0
+
+    async with asyncio.timeout(30):
+        while "RecreationUnconfirmed" not in said(shown := await town.fedctl("get", "works", "-o", "json")):
+            await asyncio.sleep(0.1)
+    messages = [work.get("status", work).get("message", "") for work in json.loads(said(shown))["items"]]
+    assert any("fedctl recreate default/shop configmap/web" in message for message in messages), messages
+    confirmed = await town.fedctl("recreate", "shop", "configmap/web", "--yes")
+
+    assert confirmed.exit_code == 0, confirmed.output
+    waited = await town.fedctl("wait", "--for=applied", "shop", "--timeout", "30s")
+    assert waited.exit_code == 0, waited.output
+    assert (await town.get("a", PATH))["data"] == {"a": "c"}
+    assert (await uid_and_unit(town))[0] != before

@@ -33,6 +33,43 @@ class AsyncOwnership:
         )
         return await self._caller.call(self._stub.DiffUnit, request, timeout_seconds=timeout_seconds)
 
+    async def hand_over(
+        self,
+        source: str,
+        target: str,
+        refs: Sequence[common_pb2.ManifestRef],
+        *,
+        validate_only: bool = False,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> ownership_service_pb2.HandOverResourcesResponse:
+        """Move resources from one unit to another; their objects in members stay where they are.
+
+        Raises:
+            PreconditionError: The other unit is not on all the clusters, or is being deleted.
+        """
+        request = ownership_service_pb2.HandOverResourcesRequest(
+            source=names.unit_name(source),
+            target=names.unit_name(target),
+            refs=refs,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        return await self._caller.call(self._stub.HandOverResources, request, timeout_seconds=timeout_seconds)
+
+    async def release(
+        self,
+        unit: str,
+        refs: Sequence[common_pb2.ManifestRef],
+        *,
+        validate_only: bool = False,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> ownership_service_pb2.ReleaseResourcesResponse:
+        """Take resources out of a unit and leave their objects in members, no longer managed."""
+        request = ownership_service_pb2.ReleaseResourcesRequest(
+            name=names.unit_name(unit), refs=refs, validate_only=validate_only, request_id=new_request_id()
+        )
+        return await self._caller.call(self._stub.ReleaseResources, request, timeout_seconds=timeout_seconds)
+
     async def confirm_recreation(
         self,
         unit: str,

@@ -5,14 +5,18 @@ from typing import Any, Final
 
 from grpc import aio
 
+from fedsvc.api.caller import caller
+from fedsvc.api.convert.common import ref_message
 from fedsvc.api.convert.difference import difference_message
 from fedsvc.api.diffing import diff_unit
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import check_cluster_id, parse_unit
 from fedsvc.api.problems import Problems
-from fedsvc.errors import NothingToConfirmError
+from fedsvc.errors import DeletingError, NothingToConfirmError, NotOnClustersError
 from fedsvc.members.registry import Members
-from fedsvc.store import clusters, recreations, units, works
+from fedsvc.model.unit import Unit
+from fedsvc.rendering.identity import ObjectKey
+from fedsvc.store import clusters, handing, recreations, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import common_pb2, ownership_service_pb2_grpc
 from fedsvc.v1 import ownership_service_pb2 as pb
@@ -70,6 +74,20 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
         del context
         return await mutate(self._store, request, pb.ConfirmRecreationResponse, _confirm)
 
+    async def HandOverResources(
+        self, request: pb.HandOverResourcesRequest, context: Context
+    ) -> pb.HandOverResourcesResponse:
+        """Move resources from one unit to another."""
+        del context
+        return await mutate(self._store, request, pb.HandOverResourcesResponse, _hand_over)
+
+    async def ReleaseResources(
+        self, request: pb.ReleaseResourcesRequest, context: Context
+    ) -> pb.ReleaseResourcesResponse:
+        """Take resources out of a unit and leave their objects in members."""
+        del context
+        return await mutate(self._store, request, pb.ReleaseResourcesResponse, _release)
+
 
 def _check_held(unit: str, asked: Sequence[str], held: Sequence[str]) -> None:
     problems = Problems()
@@ -77,6 +95,68 @@ def _check_held(unit: str, asked: Sequence[str], held: Sequence[str]) -> None:
         if cluster not in held:
             problems.add(f"clusters[{index}]", f"{unit} has nothing on {cluster}: it is on {', '.join(held) or 'none'}")
     problems.refuse()
+
+
+async def _hand_over(tx: Transaction, request: pb.HandOverResourcesRequest) -> pb.HandOverResourcesResponse:
+    names = (parse_unit(request.source, "source"), parse_unit(request.target, "target"))
+    problems = Problems()
+    if names[0] == names[1]:
+        problems.add("target", "is the unit that has them")
+    _check_refs(request.refs, problems)
+    problems.refuse()
+    source, target = [await units.get(tx, name.namespace, name.name) for name in names]
+    await units.lock_generations(tx, sorted((source.uid, target.uid)))
+    if target.delete_time is not None:
+        raise DeletingError(target.resource_name)
+    keys = await _keys(tx, source, request.refs)
+    held = await handing.clusters_of(tx, source.uid, keys)
+    there = {binding.cluster for binding in (await works.bindings_of(tx, [target.uid]))[target.uid]}
+    if left := tuple(cluster for cluster in held if cluster not in there):
+        raise NotOnClustersError(target.resource_name, clusters=left)
+    await handing.take(tx, [source.uid], target.uid, keys, author=caller())
+    await handing.revise(tx, target.uid, author=caller())
+    return pb.HandOverResourcesResponse(refs=[ref_message(key) for key in keys], clusters=held)
+
+
+async def _release(tx: Transaction, request: pb.ReleaseResourcesRequest) -> pb.ReleaseResourcesResponse:
+    name = parse_unit(request.name, "name")
+    problems = Problems()
+    _check_refs(request.refs, problems)
+    problems.refuse()
+    unit = await units.get(tx, name.namespace, name.name)
+    await units.lock_generations(tx, [unit.uid])
+    keys = await _keys(tx, unit, request.refs)
+    released = await handing.release(tx, unit.uid, keys, author=caller())
+    return pb.ReleaseResourcesResponse(refs=[ref_message(key) for key in keys], clusters=released)
+
+
+def _check_refs(refs: Sequence[common_pb2.ManifestRef], problems: Problems) -> None:
+    if not refs:
+        problems.add("refs", "is empty: name at least one resource")
+    for index, ref in enumerate(refs):
+        check_ref(ref, f"refs[{index}]", problems)
+
+
+async def _keys(tx: Transaction, unit: Unit, refs: Sequence[common_pb2.ManifestRef]) -> list[ObjectKey]:
+    """The resources that are meant, each once, in the order of the unit."""
+    known = [resource.key for resource in await units.resources_of(tx, unit.uid, bodies=False)]
+    problems = Problems()
+    found: set[ObjectKey] = set()
+    for index, ref in enumerate(refs):
+        fitting = [key for key in known if _is_meant(key, ref)]
+        if len(fitting) != 1:
+            what = f"{ref.kind} {f'{ref.namespace}/{ref.name}'.removeprefix('/')}"
+            none = f"is no resource of {unit.resource_name}"
+            why = f"fits {len(fitting)} resources: give its api_version" if fitting else none
+            problems.add(f"refs[{index}]", f"{what} {why}")
+        found.update(fitting)
+    problems.refuse()
+    return [key for key in known if key in found]
+
+
+def _is_meant(key: ObjectKey, ref: common_pb2.ManifestRef) -> bool:
+    same = (key.kind, key.namespace, key.name) == (ref.kind, ref.namespace, ref.name)
+    return same and ref.api_version in ("", key.api_version)
 
 
 async def _confirm(tx: Transaction, request: pb.ConfirmRecreationRequest) -> pb.ConfirmRecreationResponse:

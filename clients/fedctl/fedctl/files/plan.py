@@ -76,7 +76,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All there is to apply, in order: policies first, since units refer to them."""
+    """All there is to apply, in order: policies first, since units refer to them; units that adopt before others."""
 
     items: tuple[Item, ...]
     remarks: tuple[str, ...]  # what was decided for the user
@@ -120,7 +120,24 @@ def make_plan(documents: Sequence[Document], *, unit: str, namespace: str, defau
         shown = [*problems[:_SHOWN], *([f"... and {more} more"] if more > 0 else [])]
         raise InputFailure(shown[0] if len(problems) == 1 else "\n  ".join([f"{len(problems)} problems:", *shown]))
     ordered = sorted(items, key=lambda item: isinstance(item.message, unit_pb2.Unit))
-    return Plan(items=tuple(ordered), remarks=tuple(remarks))
+    return Plan(items=tuple(_takers_first(ordered)), remarks=tuple(remarks))
+
+
+def _takers_first(items: list[Item]) -> list[Item]:
+    """Put units that adopt before those they adopt from: what changes hands must not be removed by these first."""
+    adopts = {
+        item.message.name: set(item.message.spec.propagation.adopts)
+        for item in items
+        if isinstance(item.message, unit_pb2.Unit) and item.message.spec.propagation.adopts
+    }
+    ordered: list[Item] = []
+    waiting = list(items) if adopts else []
+    while waiting:
+        taking = set().union(*(adopts.get(item.message.name, set()) for item in waiting))
+        # Two that adopt from each other have no order: then the first of them.
+        index = next((place for place, item in enumerate(waiting) if item.message.name not in taking), 0)
+        ordered.append(waiting.pop(index))
+    return ordered or items
 
 
 def default_unit_name(names: Sequence[str]) -> str:
