@@ -130,6 +130,13 @@ def cli() -> None:
 @_option("--controllers/--no-controllers", default=True, show_default=True, help="Whether this replica may lead.")
 @_option("--drain-seconds", type=click.FloatRange(min=0), default=10.0, show_default=True)
 @_option("--bookmark-seconds", type=click.FloatRange(min=0.05), default=15.0, show_default=True)
+@_option(
+    "--revisions-kept",
+    type=click.IntRange(min=2),
+    default=20,
+    show_default=True,
+    help="Of each unit, for history and rollback.",
+)
 def serve(
     *,
     store: config.StoreSettings,
@@ -141,6 +148,7 @@ def serve(
     controllers: bool,
     drain_seconds: float,
     bookmark_seconds: float,
+    revisions_kept: int,
 ) -> None:
     """Serve the API and run the controllers until SIGTERM or SIGINT."""
     settings = config.ServerSettings(
@@ -152,6 +160,7 @@ def serve(
         controllers=controllers,
         drain_seconds=drain_seconds,
         bookmark_seconds=bookmark_seconds,
+        revisions_kept=revisions_kept,
     )
     config.check_tls(settings.tls, settings.listen, settings.metrics_listen)
     from fedsvc import server  # noqa: PLC0415 - a second of imports that wrong settings need not wait for

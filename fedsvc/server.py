@@ -20,6 +20,7 @@ from fedsvc.api.http import http_endpoint
 from fedsvc.config import Address, ServerSettings, StoreSettings, TlsFiles
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.runner import Leadership, run_controllers
+from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.errors import AlreadyExistsError, ConfigurationError, StoreUnavailableError
 from fedsvc.store import clusters, tokens
 from fedsvc.store.database import Database
@@ -80,7 +81,8 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         if postgres is not None:
             running.append(tasks.create_task(keep_running(postgres), name="postgres"))
         if settings.controllers:
-            run = run_controllers(store, holder=_holder(), leadership=leadership)
+            numbers = ControllerSettings(revisions_kept=settings.revisions_kept)
+            run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership)
             running.append(tasks.create_task(run, name="controllers"))
         metrics = await _serve_metrics(stack, settings, edge)
         _log.info(

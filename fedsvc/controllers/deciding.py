@@ -223,6 +223,7 @@ async def _contents(
             overrides=overrides_of(stored.spec, overrides),
             override_places=override_places(stored.spec, overrides),
             autoscaled=frozenset(str(one.key) for one in stored.resources if one.key.identity in owned),
+            override_policies=stored.spec.override_policies,
         )
     return found
 

@@ -13,6 +13,7 @@ particular, which moves nothing that fits where it is.
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -321,7 +322,9 @@ class PlacementController:
                 self._decided(given.unit.resource_name)
 
     def _note(self, done: Decided) -> None:
-        note = note_of(done.unit, done.given.request.input, done.plan.decision, done.given.overrides)
+        given = done.given
+        note = note_of(done.unit, given.request.input, done.plan.decision, given.all_overrides)
+        note = replace(note, override_policies=given.all_override_policies)
         before = self._notes.put(note)
         seen = done.placed_before if before is None else before.placed
         if done.placed_before.clusters != (note.placed.clusters if note.placed is not None else ()):

@@ -38,6 +38,7 @@ class Content:
     overrides: Sequence[Override]  # the policies' first, as they are now, then its own
     override_places: Sequence[str]  # where each of them is written, for people
     autoscaled: frozenset[str]  # keys of workloads whose replicas an autoscaler owns
+    override_policies: tuple[str, ...] = ()  # names of those among the overrides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,17 @@ class PlanInput:
     now: datetime
     rollout: Rollout | None = None  # of the newest revision
     held: Mapping[int, Content] = field(default_factory=dict)  # earlier revisions that clusters may hold, by number
+
+    @property
+    def all_overrides(self) -> tuple[Override, ...]:
+        """The overrides of all revisions that clusters may hold."""
+        return (*self.overrides, *(one for content in self.held.values() for one in content.overrides))
+
+    @property
+    def all_override_policies(self) -> tuple[str, ...]:
+        """The names of the override policies of all revisions that clusters may hold."""
+        earlier = (name for content in self.held.values() for name in content.override_policies)
+        return tuple(dict.fromkeys((*self.request.unit.spec.override_policies, *earlier)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ class RolloutController:
                 self._forget(change.name)
             else:
                 self._names.add(change.name)
-        elif change.kind == "cluster":
+        elif change.kind in ("cluster", "hold", "fleet"):  # of the fleet settings freeze windows are part
             self._names.update(self._open)
         elif change.kind == "work" and change.subject in self._open:
             self._names.add(change.subject)
@@ -104,7 +104,7 @@ class RolloutController:
             found = await rollouts.of_units(tx, uids)
             seen = [unit for unit in await units.get_many(tx, list(found)) if unit.delete_time is None]
             settle = self._settings.rollout_settle_seconds
-            views = await rollout_views.of_units(tx, [unit.uid for unit in seen], settle_seconds=settle) if seen else {}
+            views = await rollout_views.of_units(tx, seen, settle_seconds=settle) if seen else {}
             now = tx.now
         for name in {*names} - {unit.resource_name for unit in seen}:
             self._forget(name)

@@ -43,7 +43,11 @@ OVERRIDE: Final[PolicyKind[tuple[Override, ...]]] = PolicyKind(
     change="override_policy",
     collection="overridePolicies",
     spec=tuple[Override, ...],
-    users="policy.name = ANY(unit.override_policies)",
+    # Also by an earlier revision that clusters hold, or go back to: without the policy they would hold another thing.
+    users="(policy.name = ANY(unit.override_policies) OR EXISTS (SELECT 1 FROM rollout o JOIN unit_revision v"
+    " ON v.unit_uid = o.unit_uid WHERE o.unit_uid = unit.uid AND o.state ->> 'phase' <> 'Completed'"
+    " AND jsonb_exists(v.spec -> 'override_policies', policy.name) AND (o.state ->> 'stable' = CAST(v.revision AS text)"
+    " OR EXISTS (SELECT 1 FROM binding b WHERE b.unit_uid = v.unit_uid AND b.revision = v.revision))))",
 )
 STATUS: Final[PolicyKind[tuple[StatusRule, ...]]] = PolicyKind(
     type="status",

@@ -1,19 +1,23 @@
 """Rollouts on simulated members: what goes where, when, and back."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from fedsvc.errors import InUseError
 from fedsvc.model.cluster import Condition
+from fedsvc.model.hold import HoldScope
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override
 from fedsvc.rollout import Phase, Rollout, RolloutPolicy, RolloutWave, acts
 from fedsvc.rollout.policy import OnFailure, OnSilence
 from fedsvc.simulator import Faults, Outage
-from fedsvc.store import policies, rollouts, units
+from fedsvc.store import holds, policies, rollouts, units
 from fedsvc_placement import ClusterMatcher, LabelSelector, Placement
 from fedsvc_placement.model import Mode, ReplicaPolicy
 
@@ -321,6 +325,89 @@ async def test_a_cluster_that_is_not_heard_counts_as_the_policy_says(
     if silence is OnSilence.FAIL:
         assert "failed on a" in found.message
         assert "does not answer" in found.message
+
+
+async def test_while_a_cluster_is_paused_its_time_stands_still(world: Any, make_config_map: Callable[..., Any]) -> None:
+    waves = spec(CANARY, deadline_seconds=2)
+    await world.apply("web", make_config_map(v="1"), spec=waves)
+    await world.until_state("web", UnitState.READY)
+    async with world.store.transaction() as tx:
+        await holds.put(
+            tx, subject="clusters/a", scope=HoldScope.EVERYTHING, reason="mending", end_time=None, author="ann"
+        )
+
+    await world.apply("web", make_config_map(v="2"), spec=waves)
+
+    async def waits() -> bool:
+        found = await rollout(world)
+        return found is not None and "a: paused by ann: mending" in found.message
+
+    await world.until(waits)
+
+    async def late() -> bool:
+        found = await rollout(world)
+        return found is not None and datetime.now(UTC) > found.released[0].time + timedelta(seconds=3)
+
+    await world.until(late)
+    found = await rollout(world)
+    assert found is not None
+    assert found.phase is Phase.PROGRESSING
+    async with world.store.transaction() as tx:
+        await holds.end(tx, subject="clusters/a", scope=None)
+    await until_phase(world, Phase.COMPLETED)
+
+
+async def test_a_policy_that_only_an_earlier_revision_names_is_in_use_while_a_cluster_holds_that(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    async with world.store.transaction() as tx:
+        await policies.apply(
+            tx, policies.OVERRIDE, name="mild", labels={}, spec=(Override(labels={"flavour": "mild"}),)
+        )
+    waves = spec(CANARY, RolloutWave(approval=True))
+    await world.apply("web", make_config_map(v="1"), spec=replace(waves, override_policies=("mild",)))
+    await world.until_state("web", UnitState.READY)
+    await world.apply("web", make_config_map(v="2"), spec=waves)
+    await until_phase(world, Phase.WAITING_FOR_APPROVAL)
+
+    async with world.store.transaction() as tx:
+        with pytest.raises(InUseError):
+            await policies.delete(tx, policies.OVERRIDE, "mild")
+        await policies.apply(tx, policies.OVERRIDE, name="mild", labels={}, spec=(Override(labels={"flavour": "hot"}),))
+
+    async def flavours() -> list[str | None]:
+        found = [await world.get(name, PATH) for name in ("a", "b", "c")]
+        return [one["metadata"]["labels"].get("flavour") for one in found]
+
+    async def hot() -> bool:
+        return await flavours() == [None, "hot", "hot"]
+
+    await world.until(hot)
+    await act(world, lambda state, _: acts.approve(waves.rollout, state, wave=None, by="me"))  # type: ignore[arg-type]
+    await until_phase(world, Phase.COMPLETED)
+    async with world.store.transaction() as tx:
+        await policies.delete(tx, policies.OVERRIDE, "mild")
+
+
+@pytest.mark.parametrize("step_millis", [7, 23])
+async def test_controllers_killed_again_and_again_lead_it_to_its_end_and_never_before_its_wave(
+    world: Any, make_config_map: Callable[..., Any], step_millis: int
+) -> None:
+    waves = spec(CANARY, RolloutWave(clusters=ClusterMatcher(names=("b",))))
+    await world.apply("web", make_config_map(v="1"), spec=waves)
+    await world.until_state("web", UnitState.READY)
+    await world.apply("web", make_config_map(v="2"), spec=waves)
+    seen = set()
+    for round_number in range(1, 12):
+        await asyncio.sleep(step_millis * round_number / 1000)  # whatever it is doing just then
+        await world.stop()
+        seen.add(tuple((await values(world)).values()))
+        world.start()
+    await until_phase(world, Phase.COMPLETED)
+
+    assert seen <= {("1", "1", "1"), ("2", "1", "1"), ("2", "2", "1"), ("2", "2", "2")}
+    await world.until_state("web", UnitState.READY)
+    assert await values(world) == {"a": "2", "b": "2", "c": "2"}
 
 
 async def test_what_clusters_hold_is_kept_and_the_rest_is_forgotten(

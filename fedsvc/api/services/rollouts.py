@@ -124,7 +124,7 @@ async def _act(tx: Transaction, text: str, revision: int, act: Act) -> rollout_p
 
 
 async def _message(tx: Transaction, unit: Unit, rollout: Rollout) -> rollout_pb2.Rollout:
-    views = (await rollout_views.of_units(tx, [unit.uid]))[unit.uid]
+    views = (await rollout_views.of_units(tx, [unit]))[unit.uid]
     return rollout_message(unit, rollout, views, tx.now)
 
 
