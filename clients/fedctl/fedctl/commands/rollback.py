@@ -25,7 +25,8 @@ Examples:
 
 \b
 It makes a new revision with the content of the earlier one; while a rollout is under way, of the one it began with.
-The rollout policy stays as it is now, and says in which waves the way back goes. See also  fedctl rollout abort.
+The rollout policy stays as it is now, and says in which waves the way back goes; back from a rollout that is under way
+it goes at once. See also  fedctl rollout abort.
 """
 _SIGNS = {
     unit_service_pb2.APPLY_OUTCOME_CREATED: "+",

@@ -105,7 +105,10 @@ def pause(context: Context, *, unit: str, namespace: str, output: str, reason: s
 @_unit_command("resume")
 @pass_context
 def resume(context: Context, *, unit: str, namespace: str, output: str) -> None:
-    """Let one go on that was paused, or that failed: in spite of the clusters that have failed so far."""
+    """Let one go on that was paused or failed.
+
+    One that failed goes on in spite of the clusters that have failed so far.
+    """
     _act(context, _name(unit, namespace), output, context.client().rollouts.resume)
 
 
