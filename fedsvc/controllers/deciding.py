@@ -11,12 +11,13 @@ from fedsvc.controllers.planning import Content, PlanInput, UnitPlan, plan_unit
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.copies import Copies
 from fedsvc.model.unit import Resource, Unit, UnitSpec
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.workloads import AUTOSCALER, autoscaled
 from fedsvc.rollout.holding import is_settled
-from fedsvc.store import decisions, manifests, placing, policies, revisions, rollouts, units
+from fedsvc.store import decisions, manifests, placing, policies, references, revisions, rollouts, units
 from fedsvc.store.decisions import InForce
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.revisions import StoredRevision
@@ -75,6 +76,7 @@ class Observed:
     overrides: Mapping[str, tuple[Override, ...]]  # of policies, by name
     in_force: Mapping[str, InForce]  # by uid
     resources: Mapping[str, Sequence[Resource]]  # by uid
+    copies: Mapping[str, Copies]  # by uid
     now: datetime
     rollouts: Mapping[str, StoredRollout] = field(default_factory=dict)  # by uid
     held: Mapping[str, Mapping[int, Content]] = field(default_factory=dict)  # by uid and revision
@@ -120,6 +122,7 @@ async def decide_batch(
             overrides=overrides_of(unit.spec, read.overrides),
             override_places=override_places(unit.spec, read.overrides),
             fleet=fleet,
+            copies=read.copies[unit.uid],
             trigger=inputs.trigger,
             now=read.now,
             rollout=read.rollouts[unit.uid].state if unit.uid in read.rollouts else None,
@@ -185,6 +188,7 @@ async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
         overrides=overrides,
         in_force=await decisions.in_force(tx, uids),
         resources=await units.resources_by_unit(tx, uids, opened=undecided),
+        copies=await references.copies_of(tx, uids),
         now=tx.now,
         rollouts=running,
         held=await _contents(tx, earlier, overrides) if earlier else {},

@@ -99,6 +99,11 @@ class PlacementController:
         self._dirty.add(uid)
         self._signal.set()
 
+    def reconsider(self, uids: Iterable[str]) -> None:
+        """Look at units again: others need other copies of their objects. It moves nothing that fits."""
+        self._dirty.update(uids)
+        self._signal.set()
+
     async def run(self) -> None:
         """Decide until cancelled.
 

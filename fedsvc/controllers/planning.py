@@ -5,12 +5,13 @@ by resource (a generator, so that a caller can let others run meanwhile). Equal 
 that is the same on a hundred clusters costs one rendering.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.copies import Copies, CopyBinding
 from fedsvc.model.handling import handling_of, handling_text
 from fedsvc.model.unit import DeletionMode, ImmutableMode, Resource, Unit, UnitSpec
 from fedsvc.model.work import Binding
@@ -50,6 +51,7 @@ class PlanInput:
     overrides: Sequence[Override]  # the policies' first, then the unit's own
     override_places: Sequence[str]  # where each of them is written, for people
     fleet: PreparedFleet
+    copies: Copies = field(default_factory=Copies)
     trigger: str = Trigger.OTHER
     now: datetime
     rollout: Rollout | None = None  # of the newest revision
@@ -77,18 +79,30 @@ class ClusterPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopyPlan:
+    """What of a unit shall be on a cluster that it is not placed on."""
+
+    copy: CopyBinding
+    binding: Binding  # stands for the one that it does not have: of the newest revision, without shares
+    indexes: tuple[int, ...]  # of its resources
+    changed: bool  # differs from before, or is new there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPlan:
     """The answer: where, how many, and what has to be rendered."""
 
     decision: Decision
     clusters: tuple[ClusterPlan, ...]  # sorted by name
     renderings: Mapping[int, "Renderings"]  # by revision
-    gone: tuple[str, ...]  # clusters it leaves, sorted
+    copies: tuple[CopyPlan, ...]  # sorted by cluster; none of them is in `clusters`
+    gone: tuple[str, ...]  # clusters it leaves, copies included, sorted
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """Clusters that need their works rendered."""
-        return tuple(plan.binding.cluster for plan in self.clusters if plan.changed)
+        """Clusters that need their works rendered, copies included."""
+        whole = tuple(plan.binding.cluster for plan in self.clusters if plan.changed)
+        return (*whole, *(plan.copy.cluster for plan in self.copies if plan.changed))
 
     @property
     def renumbered(self) -> bool:
@@ -98,7 +112,8 @@ class UnitPlan:
     @property
     def rendered(self) -> tuple[int, ...]:
         """The revisions of which something has to be rendered."""
-        return tuple(sorted({plan.binding.revision for plan in self.clusters if plan.changed}))
+        changed = [plan.binding.revision for plan in self.clusters if plan.changed]
+        return tuple(sorted({*changed, *(plan.binding.revision for plan in self.copies if plan.changed)}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,13 +246,17 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         )
         if revision != unit.revision:
             wanted = _keep_shares(wanted, old, contents[revision], divided - known)
-        binding = replace(wanted, render_key=_binding_key(renderings[revision], cluster, wanted, unit.spec))
+        indexes = range(len(contents[revision].resources))
+        binding = replace(wanted, render_key=_works_key(renderings[revision], cluster, wanted, unit.spec, indexes))
         changed = old is None or _differs(old, binding)
         renumbered = old is not None and not changed and old.revision != revision
         plans.append(ClusterPlan(binding=binding, changed=changed, renumbered=renumbered))
-    stay = {plan.binding.cluster for plan in plans}
-    gone = tuple(sorted(name for name in before if name not in stay))
-    return UnitPlan(decision=decision, clusters=tuple(plans), renderings=renderings, gone=gone)
+    placed = {plan.binding.cluster for plan in plans}
+    deleting = unit.delete_time is not None
+    copies = () if deleting else tuple(_plan_copies(given, renderings[unit.revision], placed))
+    stay = placed | {plan.copy.cluster for plan in copies}
+    gone = tuple(sorted({*before, *given.copies.stored} - stay))
+    return UnitPlan(decision=decision, clusters=tuple(plans), renderings=renderings, copies=copies, gone=gone)
 
 
 def _renderings(unit: Unit, content: Content) -> Renderings:
@@ -265,11 +284,45 @@ def _keep_shares(wanted: Binding, old: Binding | None, content: Content, divided
 
 
 def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendered]:
-    """All resources of a planned unit for one of its clusters, in the order of the unit."""
-    binding = next(entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name)
+    """What of a planned unit shall be on one of its clusters, in the order of the unit."""
+    binding = next((entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name), None)
+    indexes: Iterable[int] | None = None
+    if binding is None:
+        copied = next(entry for entry in plan.copies if entry.copy.cluster == cluster.name)
+        binding, indexes = copied.binding, copied.indexes
     renderings = plan.renderings[binding.revision]
-    for index in range(len(renderings.resources)):
+    for index in range(len(renderings.resources)) if indexes is None else indexes:
         yield renderings.render(index, cluster, binding)
+
+
+def _plan_copies(given: PlanInput, renderings: Renderings, placed: Collection[str]) -> Iterator[CopyPlan]:
+    """Copies for those who name objects of a unit where it is not placed.
+
+    Placement says where a unit runs, and its objects are needed wherever they are named; but for the law, which holds
+    for what is written in them: a unit that is bound to jurisdictions is not copied out of these.
+    """
+    unit = given.request.unit
+    bound = given.request.input.placement.jurisdictions
+    for name, wanted in sorted(given.copies.wanted.items()):
+        cluster = given.fleet.clusters_by_name.get(name)
+        if cluster is None or name in placed:
+            continue
+        indexes = tuple(i for i, resource in enumerate(renderings.resources) if resource.key.identity in wanted)
+        withheld = ""
+        if bound is not None and cluster.jurisdiction not in bound:
+            withheld = (
+                f"which is bound to {' or '.join(sorted(bound)) or 'no jurisdiction'} and so not copied to {name}"
+            )
+            indexes = ()
+        elif not indexes:
+            continue
+        binding = Binding(
+            unit_uid=unit.uid, cluster=name, replicas={}, render_key=b"", decision="", revision=unit.revision
+        )
+        key = _works_key(renderings, cluster, binding, unit.spec, indexes)
+        copy = CopyBinding(unit_uid=unit.uid, cluster=name, render_key=key, withheld=withheld)
+        changed = given.copies.stored.get(name) != copy
+        yield CopyPlan(copy=copy, binding=binding, indexes=indexes, changed=changed)
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:
@@ -291,14 +344,18 @@ def with_decision(plan: ClusterPlan, decision_id: str) -> Binding:
     return replace(plan.binding, decision=decision_id) if plan.changed else plan.binding
 
 
-def _binding_key(renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, spec: UnitSpec) -> bytes:
-    keys = b"".join(renderings.key_of(index, cluster, binding) for index in range(len(renderings.resources)))
+def _works_key(
+    renderings: Renderings, cluster: ClusterSnapshot, binding: Binding, spec: UnitSpec, indexes: Iterable[int]
+) -> bytes:
+    keys = b"".join(renderings.key_of(index, cluster, binding) for index in indexes)
     # How works are propagated is kept with them, so a change of it has to reach them too.
     propagation = spec.propagation
     propagated: list[Any] = [propagation.conflict, propagation.drift]
     # What is left out keeps the keys of works from before it could be said.
     if spec.wave_state is not AwaitedState.READY:
         propagated.append(spec.wave_state)
+    if spec.follow_dependencies:
+        propagated.append("follow")
     if propagation.fields or propagation.immutable is not ImmutableMode.FAIL or propagation.migrate:
         propagated += [repr(propagation.fields), propagation.immutable, list(propagation.migrate)]
     return digest(keys + canonical_json(propagated))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +11,10 @@ from fedsvc.controllers.deciding import Decided
 from fedsvc.controllers.planning import UnitPlan, render_cluster
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import DesiredWork
+from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.keys import ObjectKey
+from fedsvc.rendering.references import Reference, names_others, references_of
+from fedsvc.rendering.render import RenderedManifest
 from fedsvc.rendering.waves import AwaitedState, awaited_states
 from fedsvc.store import manifests
 from fedsvc.store.store import Store
@@ -50,6 +53,7 @@ class Prepared:
     outcome: Outcome
     desired: dict[str, list[DesiredWork]]  # of changed clusters
     bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
+    references: dict[str, frozenset[Reference]]  # of changed clusters: what comes along with the works there
 
     @property
     def unit(self) -> Unit:
@@ -91,9 +95,14 @@ async def prepare(store: Store, decided: Sequence[Decided], *, max_works: int) -
             plan = _with_bodies(one.plan, opened)
             if plan is None:
                 continue
-            desired, bodies = await _render(plan, one.ground.prepared.clusters_by_name, one.unit.spec.wave_state)
+            naming = _Naming(plan, one.unit)
+            desired, bodies = await _render(
+                plan, one.ground.prepared.clusters_by_name, one.unit.spec.wave_state, naming
+            )
             outcome = _outcome(one, plain)
-            done = Prepared(decided=one, outcome=outcome, desired=desired, bodies=bodies)
+            done = Prepared(
+                decided=one, outcome=outcome, desired=desired, bodies=bodies, references=naming.by_cluster(desired)
+            )
             found.append(done)
             count += done.work_count
             if count >= max_works:
@@ -188,7 +197,7 @@ def _outcome(one: Decided, plain: _PlainInputs) -> Outcome:
 
 
 async def _render(
-    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot], wave_state: AwaitedState
+    plan: UnitPlan, fleet: Mapping[str, ClusterSnapshot], wave_state: AwaitedState, naming: "_Naming"
 ) -> tuple[dict[str, list[DesiredWork]], tuple[tuple[ObjectKey, bytes, bytes], ...]]:
     desired: dict[str, list[DesiredWork]] = {}
     bodies: dict[bytes, tuple[ObjectKey, bytes, bytes]] = {}
@@ -199,6 +208,7 @@ async def _render(
             digest = None
             if rendered.manifest is not None:
                 digest = rendered.manifest.digest
+                naming.note(name, rendered.key, rendered.manifest)
                 bodies.setdefault(digest, (rendered.key, digest, rendered.manifest.body))
             found.append(
                 DesiredWork(
@@ -215,6 +225,32 @@ async def _render(
                 started = time.monotonic()
         desired[name] = _with_awaited(found, wave_state)
     return desired, tuple(bodies.values())
+
+
+class _Naming:
+    """What the works of a unit name, where that comes along: all of a unit that says so, and of what is copied."""
+
+    def __init__(self, plan: UnitPlan, unit: Unit) -> None:
+        copied = frozenset(entry.copy.cluster for entry in plan.copies)
+        self._clusters = None if unit.spec.follow_dependencies else copied
+        self._found: dict[str, set[Reference]] = {}  # by cluster
+        self._known: dict[bytes, tuple[Reference, ...]] = {}  # by digest of the manifest
+
+    def note(self, cluster: str, key: ObjectKey, manifest: RenderedManifest) -> None:
+        """A work for a cluster was rendered."""
+        if (self._clusters is not None and cluster not in self._clusters) or not names_others(*key.group_kind):
+            return
+        if manifest.digest not in self._known:
+            self._known[manifest.digest] = references_of(key, load_json(manifest.body))
+        self._found.setdefault(cluster, set()).update(self._known[manifest.digest])
+
+    def by_cluster(self, clusters: Iterable[str]) -> dict[str, frozenset[Reference]]:
+        """What is named on each of the clusters; what one work needs is not optional since another can do without."""
+        found = {cluster: self._found.get(cluster, set()) for cluster in clusters}
+        return {
+            cluster: frozenset(one for one in named if not one.optional or replace(one, optional=False) not in named)
+            for cluster, named in found.items()
+        }
 
 
 def _with_awaited(found: list[DesiredWork], state: AwaitedState) -> list[DesiredWork]:

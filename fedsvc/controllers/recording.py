@@ -149,13 +149,16 @@ def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, 
             for cluster, found in given.desired.items()
         },
         removal=planning.removal_of(given.unit),
+        copies=[entry.copy for entry in given.plan.copies],
+        references=given.references,
     )
 
 
 def _blank(plan: works.UnitSync, occupied: Sequence[tuple[str, ObjectKey]]) -> works.UnitSync:
     waiting = {cluster for cluster, _ in occupied}
     bindings = [replace(entry, render_key=b"") if entry.cluster in waiting else entry for entry in plan.bindings]
-    return replace(plan, bindings=bindings)
+    copies = [replace(entry, render_key=b"") if entry.cluster in waiting else entry for entry in plan.copies]
+    return replace(plan, bindings=bindings, copies=copies)
 
 
 def _blocked_text(occupied: Sequence[tuple[str, ObjectKey]]) -> str:

@@ -123,8 +123,6 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     )
     cleanup = CleanupController(store, settings=settings, events=events)
 
-    gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake)
-
     def decided(unit_name: str) -> None:
         status.wake(unit_name)
         gating.links_changed(unit_name)
@@ -133,6 +131,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
 
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
+    gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "hub": hub.run,
         "holds": holds.run,

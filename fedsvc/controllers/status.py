@@ -17,9 +17,10 @@ from fedsvc.controllers.summary import decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.model.hold import FLEET_SUBJECT, Hold
 from fedsvc.model.silence import Silence, silence_of
-from fedsvc.store import clusters, decisions, gates, rollouts, summaries, units
+from fedsvc.store import clusters, decisions, gates, references, rollouts, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
+from fedsvc.store.unit_rows import unit_pair
 
 
 class StatusController:
@@ -151,11 +152,13 @@ class StatusController:
 
     async def _summarise(self, names: list[str]) -> None:
         async with self._store.reader() as tx:
-            uids = await summaries.uids_of(tx, [_pair(name) for name in names])
+            uids = await summaries.uids_of(tx, [unit_pair(name) for name in names])
             found = await units.get_many(tx, uids)
             decided = await decisions.in_force(tx, uids)
             sums = await summaries.of_units(tx, uids)
             unmet = await gates.unmet(tx, uids)
+            unheld = await references.unheld(tx, uids)
+            copied = await references.copied_to(tx, uids)
             waits = await gates.waits(tx, uids, unmet)
             running = await rollouts.of_units(tx, uids)
             revisions = await rollouts.held(tx, uids)
@@ -174,6 +177,8 @@ class StatusController:
                 unmet=unmet[unit.uid],
                 rollout=running[unit.uid].state if unit.uid in running else None,
                 held=revisions[unit.uid],
+                unheld=unheld[unit.uid],
+                copied=copied[unit.uid],
                 blocked=blocked.get(unit.uid, ""),
                 holds=held,
                 now=now,
@@ -194,9 +199,3 @@ def _parted(names: Collection[str]) -> tuple[list[str], list[str]]:
     """Names of units as they are, and the ids of clusters, each sorted."""
     of_clusters = {name for name in names if name.startswith("clusters/")}
     return sorted(set(names) - of_clusters), sorted(name.removeprefix("clusters/") for name in of_clusters)
-
-
-def _pair(name: str) -> tuple[str, str]:
-    """(namespace, unit) of "namespaces/x/units/y"."""
-    _, namespace, _, unit = name.split("/")
-    return namespace, unit

@@ -76,6 +76,8 @@ def summarise(
     unmet: Sequence[Unmet] = (),
     rollout: Rollout | None = None,
     held: Mapping[str, int] | None = None,
+    unheld: Sequence[str] = (),
+    copied: Sequence[str] = (),
     blocked: str = "",
     holds: Sequence[Hold] = (),
     now: datetime,
@@ -91,6 +93,8 @@ def summarise(
         unmet: its dependencies that are not as far as they must be.
         rollout: of the newest revision; None where that went everywhere at once.
         held: the revision that each cluster shall hold.
+        unheld: what its works name and no unit holds, for people.
+        copied: clusters that objects of it are copied to, since others name them there.
         blocked: why a decision waits to be carried out, empty where it does not.
         holds: what is held, of any unit.
         now: the time of whatever changed.
@@ -98,18 +102,20 @@ def summarise(
     lines = [_waiting(entry, waits) for entry in sorted(works, key=lambda entry: entry.cluster)]
     decided = unit.decided_generation >= unit.generation
     unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
+    there = _with_copies(unit, decision, copied)
     conditions = [
-        _placed(unit, decision, blocked, now),
-        _applied(unit, decision, lines, now),
-        _ready(unit, decision, lines, unheard, now),
+        _placed(unit, decision, copied, blocked, now),
+        _applied(unit, there, lines, now),
+        _ready(unit, there, lines, unheard, now),
     ]
-    if unit.spec.depends_on and lines and unit.delete_time is None:
-        conditions.append(_dependencies_met(unmet, now))
+    waits_for_others = bool(unit.spec.depends_on) or unit.spec.follow_dependencies or bool(unmet)
+    if waits_for_others and lines and unit.delete_time is None:
+        conditions.append(_dependencies_met(unmet, unheld, now))
     if lines:
         conditions.append(_heard(lines, unheard, now))
     if (writable := _writable(unit, lines, holds, now)) is not None:
         conditions.append(writable)
-    state = _state(unit, decision, lines, unheard, decided=decided)
+    state = _state(unit, there, lines, unheard, decided=decided)
     if rollout is not None and unit.delete_time is None:
         conditions = [*_held_back(conditions, unit, rollout, now), _rolled_out(unit, rollout, now)]
         state = _state_of_rollout(rollout, state)
@@ -126,6 +132,13 @@ def summarise(
         desired_replicas=sum(entry.desired_replicas for entry in lines),
         ready_replicas=sum(entry.ready_replicas for entry in lines),
     )
+
+
+def _with_copies(unit: Unit, decision: DecisionInfo | None, copied: Sequence[str]) -> DecisionInfo | None:
+    """The decision; of a unit that asks for no place of its own as if it were placed where it is copied to."""
+    if decision is None or decision.targets or not _is_held_only(unit):
+        return decision
+    return replace(decision, targets=tuple(copied))
 
 
 def _waiting(entry: ClusterWorks, waits: Iterable[Wait]) -> ClusterWorks:
@@ -182,7 +195,7 @@ def _needs_a_look(entry: ClusterWorks) -> bool:
     return entry.worst_health is not None and entry.worst_health.health == "Degraded"
 
 
-def _placed(unit: Unit, decision: DecisionInfo | None, blocked: str, now: datetime) -> Condition:
+def _placed(unit: Unit, decision: DecisionInfo | None, copied: Sequence[str], blocked: str, now: datetime) -> Condition:
     if unit.delete_time is not None:
         return _condition("Placed", ConditionStatus.FALSE, "Deleting", "the unit is being deleted", now)
     if decision is None:
@@ -192,16 +205,32 @@ def _placed(unit: Unit, decision: DecisionInfo | None, blocked: str, now: dateti
         )
     if blocked:
         return _condition("Placed", ConditionStatus.FALSE, "WaitingForRemoval", blocked, now)
+    copies = () if not copied else (f"what others name of it is copied to {_listed(copied)}",)
     if not decision.targets:
-        message = "; ".join((decision.message, *decision.warnings))
-        return _condition("Placed", ConditionStatus.FALSE, decision.reason, message, now)
-    count = len(decision.targets)
-    shown = ", ".join(decision.targets[:_SHOWN]) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
-    where = f"on {count} cluster{'s' if count > 1 else ''}: {shown}"
-    message = "; ".join((where, *decision.shortfall, *decision.warnings))
+        return _placed_nowhere(unit, decision, copies, now)
+    where = f"on {_listed(decision.targets)}"
+    message = "; ".join((where, *decision.shortfall, *decision.warnings, *copies))
     if decision.shortfall:
         return _condition("Placed", ConditionStatus.FALSE, "Shortfall", message, now)
     return _condition("Placed", ConditionStatus.TRUE, "Placed", message, now)
+
+
+def _placed_nowhere(unit: Unit, decision: DecisionInfo, copies: Sequence[str], now: datetime) -> Condition:
+    if copies and _is_held_only(unit):
+        return _condition("Placed", ConditionStatus.TRUE, "Copied", copies[0], now)
+    message = "; ".join((decision.message, *decision.warnings, *copies))
+    return _condition("Placed", ConditionStatus.FALSE, decision.reason, message, now)
+
+
+def _is_held_only(unit: Unit) -> bool:
+    """Whether a unit asks for no place of its own: its objects are there for others to name."""
+    return unit.spec.placement is None and not unit.spec.placement_policy
+
+
+def _listed(clusters: Sequence[str]) -> str:
+    count = len(clusters)
+    shown = ", ".join(clusters[:_SHOWN]) + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
+    return f"{count} cluster{'s' if count > 1 else ''}: {shown}"
 
 
 def _applied(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], now: datetime) -> Condition:
@@ -254,9 +283,12 @@ def _ready(
     return _condition("Ready", ConditionStatus.TRUE, "Ready", f"all {total} objects are healthy", now)
 
 
-def _dependencies_met(unmet: Sequence[Unmet], now: datetime) -> Condition:
+def _dependencies_met(unmet: Sequence[Unmet], unheld: Sequence[str], now: datetime) -> Condition:
     if not unmet:
-        message = "all units that it depends on are as far as they must be"
+        message = "all that it depends on is as far as it must be"
+        if unheld:
+            shown = ", ".join(unheld[:_SHOWN]) + (f" and {len(unheld) - _SHOWN} more" if unheld[_SHOWN:] else "")
+            message += f"; no unit of the namespace holds {shown}: it must be in the clusters by other means"
         return _condition("DependenciesMet", ConditionStatus.TRUE, "Met", message, now)
     more = f"; and {len(unmet) - _SHOWN} more" if len(unmet) > _SHOWN else ""
     told = dict.fromkeys(f"{one.cluster} waits for {one.message}" for one in unmet[:_SHOWN])

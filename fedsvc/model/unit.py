@@ -83,6 +83,7 @@ class UnitSpec:
     overrides: tuple[Override, ...] = ()
     propagation: Propagation = field(default_factory=Propagation)
     depends_on: tuple[Dependency, ...] = ()
+    follow_dependencies: bool = False  # what its works name comes along, copied from the units that hold it
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
     rollout: RolloutPolicy | None = None  # None: a new revision goes to all clusters at once
 

@@ -19,6 +19,9 @@ class Scope(StrEnum):
 WAVE_UNKNOWN: Final = 5
 """The wave of kinds that are not in the table: with the workloads, after every definition and configuration."""
 
+LAST_CONFIGURATION_WAVE: Final = 3
+"""The last wave of what workloads name; what names it comes later."""
+
 LAST_WAVE: Final = 9
 
 _RBAC: Final = "rbac.authorization.k8s.io"

@@ -3,13 +3,21 @@
 They are asked of the rows at every claim, so nothing slips through while somebody works out what is open. What a unit
 makes no use of costs it nothing: each part begins with an index that holds the units that do.
 
-In all parts `:cluster` is the cluster whose works are claimed, `d` a dependency of one unit on another, and `t` the unit
-that is depended on.
+In all parts `:cluster` is the cluster whose works are claimed and `:units` the units whose turn it is; `d` is a dependency
+of one unit on another, and `t` the unit that is depended on.
 """
 
 from typing import Final
 
+from fedsvc.rendering.kinds import LAST_CONFIGURATION_WAVE
+from fedsvc.rendering.references import NAMING_NOTHING
 from fedsvc.rendering.waves import STEPS
+
+
+def same_object(one: str, other: str) -> str:
+    """The rows of two aliases are of the same object, whatever version it is written in."""
+    return " AND ".join(f"{one}.{column} = {other}.{column}" for column in ("group_", "kind", "namespace", "name"))
+
 
 REACHED: Final = (
     "(work.state = 'Applied' AND NOT work.dirty AND ({awaited} = 'applied' OR (work.health = 'Healthy'"
@@ -36,6 +44,29 @@ NEEDED: Final = (
 )
 """Units that leave `cluster`, and a work by which a member still holds a unit that depends on them."""
 
+NAMES_SOMETHING: Final = (
+    "({work}.group_ <> '' OR {work}.kind NOT IN ("
+    + ", ".join(f"'{kind}'" for group, kind in NAMING_NOTHING if not group)
+    + "))"
+)
+"""A work may name others; those that only are named need nobody, so units that name each other's can leave."""
+
+NAMED_HERE: Final = (
+    f"work k JOIN object_reference f ON f.cluster = k.cluster AND {same_object('f', 'k')} AND f.unit_uid <> k.unit_uid"
+    " JOIN unit s ON s.uid = k.unit_uid JOIN unit u ON u.uid = f.unit_uid AND u.namespace = s.namespace"
+    " JOIN work w ON w.unit_uid = f.unit_uid AND w.cluster = f.cluster"
+    f" AND (w.applied_digest IS NOT NULL OR w.member_uid <> '') AND {NAMES_SOMETHING.format(work='w')}"
+)
+"""A work `k` of unit `s`, and a work `w` of unit `u`, held by the same member, that may name its object."""
+
+COPY_OPEN: Final = (
+    f"NOT EXISTS (SELECT 1 FROM work k WHERE k.cluster = f.cluster AND {same_object('k', 'f')}"
+    " AND k.unit_uid = s.uid AND k.removal IS NULL"
+    " AND (k.state NOT IN ('Pending', 'Retrying') OR k.reason = 'KindNotServed'))"
+)
+"""The object of unit `s` that `f` names is still to be applied where it is named. One that cannot be holds up nobody:
+where it is there already and somebody else's, pods find it."""
+
 _MET: Final = (
     f"t.uid IS NOT NULL AND t.delete_time IS NULL AND t.decided_generation >= t.generation AND {PLACED}"
     f" AND NOT EXISTS (SELECT 1 {LAGGING})"
@@ -47,27 +78,41 @@ _CORRECTION: Final = "work.reason IN ('DriftDetected', 'Contested')"
 GATES: Final = (
     # The lowest place by unit that a later written wave waits for.
     "awaiting AS (SELECT unit_uid, min(wave) AS low FROM work WHERE cluster = :cluster AND awaited <> ''"
+    " AND unit_uid = ANY(CAST(:units AS uuid[]))"
     f" AND removal IS NULL AND NOT {REACHED.format(awaited='awaited')} GROUP BY unit_uid),"
     # Units that wait for others. Where a unit is not placed itself nothing of it waits.
     " waiting AS (SELECT DISTINCT d.unit_uid FROM unit_dependency d"
     " JOIN binding b ON b.unit_uid = d.unit_uid AND b.cluster = :cluster"
     " LEFT JOIN unit t ON t.namespace = d.namespace AND t.name = d.name"
-    " WHERE d.unit_uid IN (SELECT unit_uid FROM work WHERE cluster = :cluster AND dirty)"
+    " WHERE d.unit_uid = ANY(CAST(:units AS uuid[]))"
     f" AND NOT ({_MET})),"
     # Units that are leaving and that others still need.
     f" needed AS (SELECT DISTINCT t.uid FROM {NEEDED.format(cluster=':cluster')}"
-    " AND t.uid IN (SELECT unit_uid FROM work WHERE cluster = :cluster AND dirty AND removal IS NOT NULL))"
+    " AND t.uid = ANY(CAST(:units AS uuid[]))),"
+    # Units whose works here name objects of others that are still to be applied here.
+    " naming AS (SELECT DISTINCT f.unit_uid FROM object_reference f JOIN unit u ON u.uid = f.unit_uid"
+    f" JOIN resource r ON {same_object('r', 'f')}"
+    " JOIN unit s ON s.uid = r.unit_uid AND s.uid <> u.uid AND s.namespace = u.namespace AND s.delete_time IS NULL"
+    " WHERE f.cluster = :cluster AND f.unit_uid = ANY(CAST(:units AS uuid[]))"
+    f" AND {COPY_OPEN}),"
+    # Works to be removed, of objects that their unit still has, that are named by what a member still holds.
+    f" named AS (SELECT DISTINCT k.id FROM {NAMED_HERE} JOIN resource r ON r.unit_uid = k.unit_uid"
+    f" AND {same_object('r', 'k')} WHERE k.cluster = :cluster AND k.unit_uid = ANY(CAST(:units AS uuid[])) AND k.dirty AND k.removal IS NOT NULL)"
 )
 """Common table expressions."""
 
 JOIN_GATES: Final = (
     "LEFT JOIN awaiting ON awaiting.unit_uid = u.uid LEFT JOIN waiting ON waiting.unit_uid = u.uid"
-    " LEFT JOIN needed ON needed.uid = u.uid"
+    " LEFT JOIN needed ON needed.uid = u.uid LEFT JOIN naming ON naming.unit_uid = u.uid"
 )
 """To units `u`."""
 
 MAY_APPLY: Final = (
     f"({_CORRECTION} OR ((awaiting.low IS NULL OR floor(work.wave / {STEPS}.0) <= floor(awaiting.low / {STEPS}.0))"
-    " AND waiting.unit_uid IS NULL))"
+    " AND waiting.unit_uid IS NULL"
+    # What only is named, and what comes before it, waits for nobody: units may name each other's.
+    f" AND (naming.unit_uid IS NULL OR work.wave - floor(work.wave / {STEPS}.0) * {STEPS} <= {LAST_CONFIGURATION_WAVE})))"
 )
-MAY_REMOVE: Final = "(needed.uid IS NULL OR work.removal = 'Orphan')"
+MAY_REMOVE: Final = (
+    "((needed.uid IS NULL AND NOT EXISTS (SELECT 1 FROM named WHERE named.id = work.id)) OR work.removal = 'Orphan')"
+)

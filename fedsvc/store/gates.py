@@ -9,9 +9,9 @@ from fedsvc.model.dependency import unit_words
 from fedsvc.model.summary import Unmet, Wait
 from fedsvc.model.unit import WorkState
 from fedsvc.rendering.waves import STEPS, AwaitedState, written_of
-from fedsvc.store.gate_sql import LAGGING, NEEDED, PLACED, REACHED
+from fedsvc.store.gate_sql import COPY_OPEN, LAGGING, NAMED_HERE, NEEDED, PLACED, REACHED, same_object
 from fedsvc.store.store import Transaction
-from fedsvc.store.unit_rows import key_from_row, resource_name
+from fedsvc.store.unit_rows import key_from_row, resource_name, unit_pair
 
 WAITING_FOR_WAVE: Final = "WaitingForWave"
 NEEDED_BY_UNITS: Final = "NeededByUnits"
@@ -20,6 +20,10 @@ _LINKED = text(
     "SELECT namespace, name FROM unit WHERE uid IN (SELECT unit_uid FROM work WHERE awaited <> '')"
     " UNION SELECT u.namespace, u.name FROM unit_dependency d JOIN unit u ON u.uid = d.unit_uid"
     " UNION SELECT namespace, name FROM unit_dependency"
+    " UNION SELECT u.namespace, u.name FROM unit u WHERE EXISTS (SELECT 1 FROM object_reference f WHERE f.unit_uid = u.uid)"
+    " UNION SELECT u.namespace, u.name FROM unit u JOIN copy_binding c ON c.unit_uid = u.uid"
+    " UNION SELECT u.namespace, u.name FROM (SELECT DISTINCT group_, kind, namespace, name FROM object_reference) f"
+    f"   JOIN resource r ON {same_object('r', 'f')} JOIN unit u ON u.uid = r.unit_uid"
 )
 _AFFECTED = text(
     "WITH changed AS (SELECT * FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)),"
@@ -27,6 +31,10 @@ _AFFECTED = text(
     " UNION SELECT d.unit_uid FROM unit_dependency d JOIN changed USING (namespace, name)"
     " UNION SELECT t.uid FROM changed JOIN unit u USING (namespace, name) JOIN unit_dependency d ON d.unit_uid = u.uid"
     "   JOIN unit t ON t.namespace = d.namespace AND t.name = d.name"
+    " UNION SELECT f.unit_uid FROM changed JOIN unit s USING (namespace, name) JOIN resource r ON r.unit_uid = s.uid"
+    f"   JOIN object_reference f ON {same_object('f', 'r')}"
+    " UNION SELECT r.unit_uid FROM changed JOIN unit u USING (namespace, name) JOIN object_reference f"
+    f"   ON f.unit_uid = u.uid JOIN resource r ON {same_object('r', 'f')}"
     # Who depended on a unit that is gone is not written any more.
     " UNION SELECT unit_uid FROM work WHERE dirty AND removal IS NOT NULL AND EXISTS (SELECT 1 FROM changed"
     "   LEFT JOIN unit u USING (namespace, name) WHERE u.uid IS NULL))"
@@ -52,6 +60,22 @@ _DEPENDENCIES = text(
     "   ORDER BY work.cluster, work.wave, work.id LIMIT 1) o ON TRUE"
     " WHERE d.unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY 1, b.cluster, d.namespace, d.name"
 )
+_COPIES = text(
+    "SELECT CAST(u.uid AS text) AS unit, u.namespace AS beside, f.cluster AS place, s.namespace AS target_namespace,"
+    " s.name AS target, r.group_, r.version, r.kind, r.namespace, r.name, k.state, k.message, c.withheld"
+    " FROM object_reference f JOIN unit u ON u.uid = f.unit_uid"
+    " JOIN binding b ON b.unit_uid = f.unit_uid AND b.cluster = f.cluster"
+    f" JOIN resource r ON {same_object('r', 'f')}"
+    " JOIN unit s ON s.uid = r.unit_uid AND s.uid <> u.uid AND s.namespace = u.namespace AND s.delete_time IS NULL"
+    f" LEFT JOIN work k ON k.cluster = f.cluster AND {same_object('k', 'f')} AND k.unit_uid = s.uid AND k.removal IS NULL"
+    " LEFT JOIN copy_binding c ON c.unit_uid = s.uid AND c.cluster = f.cluster"
+    f" WHERE f.unit_uid = ANY(CAST(:uids AS uuid[])) AND {COPY_OPEN} ORDER BY 1, f.cluster, 6, 8, 9, 10"
+)
+_NAMED = text(
+    "SELECT DISTINCT CAST(k.unit_uid AS text) AS unit, s.namespace AS beside, k.cluster, u.namespace, u.name"
+    f" FROM {NAMED_HERE} JOIN resource r ON r.unit_uid = k.unit_uid AND {same_object('r', 'k')}"
+    " WHERE k.unit_uid = ANY(CAST(:uids AS uuid[])) AND k.removal <> 'Orphan' ORDER BY 1, 3, 4, 5"
+)
 _NEEDED = text(
     "SELECT CAST(t.uid AS text) AS unit, t.namespace AS beside, leaving.cluster, u.namespace, u.name FROM (SELECT DISTINCT"
     "   unit_uid, cluster FROM work WHERE unit_uid = ANY(CAST(:uids AS uuid[])) AND removal <> 'Orphan') AS leaving,"
@@ -67,7 +91,7 @@ async def linked(tx: Transaction) -> frozenset[str]:
 
 async def affected(tx: Transaction, names: Collection[str]) -> dict[str, list[str]]:
     """Units whose works may go on when these units changed, by name, and the clusters where they have some to do."""
-    pairs = [name.split("/")[1::2] for name in sorted(names)]
+    pairs = [unit_pair(name) for name in sorted(names)]
     parameters = {"namespaces": [namespace for namespace, _ in pairs], "names": [name for _, name in pairs]}
     rows = await tx.execute(_AFFECTED, parameters)
     return {resource_name(row.namespace, row.name): list(row.clusters) for row in rows}
@@ -80,6 +104,9 @@ async def unmet(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Unmet]]:
         words = _unmet_words(row)
         if words is not None:
             found[row.unit].append(Unmet(cluster=row.place, reason=words[0], message=words[1]))
+    for row in await tx.execute(_COPIES, {"uids": list(uids)}):
+        reason, message = _copy_words(row)
+        found[row.unit].append(Unmet(cluster=row.place, reason=reason, message=message))
     return found
 
 
@@ -106,7 +133,20 @@ async def waits(tx: Transaction, uids: Sequence[str], lacking: dict[str, list[Un
         message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, which depends on it"
         wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
         found[row.unit].append(wait)
+    for row in await tx.execute(_NAMED, {"uids": list(uids)}):
+        message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, which names it"
+        wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
+        found[row.unit].append(wait)
     return found
+
+
+def _copy_words(row: Any) -> tuple[str, str]:
+    """Why an object that is named is not where it is needed, as a constant word and for people."""
+    what = f"{key_from_row(row)} of {unit_words((row.target_namespace, row.target), row.beside)}"
+    if row.withheld:
+        return "CopyWithheld", f"{what}, {row.withheld}"
+    stands = "" if row.state is None else f": it is {row.state}{f': {row.message}' if row.message else ''}"
+    return "CopyNotApplied", f"{what} to be applied on {row.place}{stands}"
 
 
 def _unmet_words(row: Any) -> tuple[str, str] | None:

@@ -237,6 +237,29 @@ binding = Table(
     Index("binding_cluster_idx", "cluster"),
 )
 
+object_reference = Table(
+    "object_reference",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("cluster", Text, primary_key=True),  # where works of the unit name it
+    Column("group_", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("optional", Boolean, nullable=False),
+    Index("object_reference_object_idx", "group_", "kind", "namespace", "name"),
+)
+
+copy_binding = Table(
+    "copy_binding",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("render_key", LargeBinary, nullable=False),
+    _text("withheld"),  # why nothing is copied there, for people
+    Index("copy_binding_cluster_idx", "cluster"),
+)
+
 work = Table(
     "work",
     metadata,

@@ -41,6 +41,12 @@ def resource_name(namespace: str, name: str) -> str:
     return f"namespaces/{namespace}/units/{name}"
 
 
+def unit_pair(name: str) -> tuple[str, str]:
+    """(namespace, name) of the unit of that name in the API."""
+    _, namespace, _, unit = name.split("/")
+    return namespace, unit
+
+
 def _from_row(row: Any) -> Unit:
     return Unit(
         namespace=row.namespace,

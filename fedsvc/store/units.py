@@ -23,7 +23,7 @@ from fedsvc.model.dependency import cycle_words
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.acts import NewRevision, begin
-from fedsvc.store import dependencies, handing, manifests, revisions, rollouts
+from fedsvc.store import dependencies, handing, manifests, references, revisions, rollouts
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Transaction, is_secret
@@ -388,19 +388,29 @@ async def mark_deleted(
     Raises:
         NotFoundError: there is none of that name.
         EtagMismatchError: an etag is given and is not that of the stored unit.
-        InUseError: other units wait for it, and are not being deleted themselves.
+        InUseError: other units wait for it or have objects of it follow, and are not being deleted themselves.
     """
     await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
     unit = await get(tx, namespace, name)
     if etag and etag != unit.etag:
         raise EtagMismatchError(unit.resource_name, stored=unit.etag)
-    if unit.delete_time is None and (users := await dependencies.dependents(tx, (namespace, name))):
-        advice = "delete these first, or take it out of what they depend on"
-        raise InUseError(unit.resource_name, used_by=tuple(users), advice=advice)
+    if unit.delete_time is None:
+        await _check_unused(tx, unit)
     if unit.delete_time is None or cascade != unit.cascade:
         await tx.execute(_DELETE_MARK, {"uid": unit.uid, "cascade": None if cascade is None else cascade.value})
         tx.record("unit", unit.resource_name)
     return await get(tx, namespace, name)
+
+
+async def _check_unused(tx: Transaction, unit: Unit) -> None:
+    users = await dependencies.dependents(tx, (unit.namespace, unit.name))
+    if users:
+        advice = "delete these first, or take it out of what they depend on"
+        raise InUseError(unit.resource_name, used_by=tuple(users), advice=advice)
+    users = await references.followers_of(tx, unit.uid)
+    if users:
+        advice = "they name objects of it and have them follow: delete these first, or let them follow no more"
+        raise InUseError(unit.resource_name, used_by=tuple(users), advice=advice)
 
 
 async def remove_finished(tx: Transaction) -> list[str]:

@@ -1,7 +1,7 @@
 """Works as a decision wants them: bindings, and the works of those that are new or changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -10,9 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from fedsvc.errors import ClusterGoneError
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.copies import CopyBinding
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Binding, DesiredWork
 from fedsvc.rendering.identity import ObjectKey
+from fedsvc.rendering.references import Reference
+from fedsvc.store import references
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_rows import LOCK
@@ -107,6 +110,8 @@ class UnitSync:
     bindings: Sequence[Binding]  # changed or not
     desired: Mapping[str, Sequence[DesiredWork]]  # by cluster: those of the clusters whose binding is new or changed
     removal: ObjectDeletion  # what becomes of objects that are no longer wanted; a leaving cluster has its own say
+    copies: Sequence[CopyBinding] = ()  # changed or not; on other clusters than the bindings
+    references: Mapping[str, Iterable[Reference]] = field(default_factory=dict)  # by cluster: what the desired name
 
 
 async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Binding]]:
@@ -146,14 +151,12 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
         return {}
     names = {plan.unit.uid: plan.unit.resource_name for plan in plans}
     await _put_bindings(tx, plans)
-    stay = [(plan.unit.uid, one.cluster, one.cluster in plan.desired) for plan in plans for one in plan.bindings]
-    staying = {
-        "uids": list(names),
-        "stay_uids": [uid for uid, _, _ in stay],
-        "stay_clusters": [cluster for _, cluster, _ in stay],
-        "stay_changed": [changed for _, _, changed in stay],
-    }
-    await tx.execute(_DROP_BINDINGS, staying)
+    await tx.execute(_DROP_BINDINGS, _staying(plans, copies=False))
+    await references.put_copies(tx, {plan.unit.uid: plan.copies for plan in plans})
+    await references.put_references(
+        tx, {(plan.unit.uid, cluster): plan.references.get(cluster, ()) for plan in plans for cluster in plan.desired}
+    )
+    staying = _staying(plans, copies=True)
     await tx.execute(_LOCK_UNITS, {"uids": list(names)})
     works = _work_parameters(plans)
     removals = {"removals": [plan.removal.value for plan in plans]}
@@ -164,6 +167,19 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
         for row in await tx.execute(_OCCUPIED, works):
             occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
     return occupied
+
+
+def _staying(plans: Sequence[UnitSync], *, copies: bool) -> dict[str, list[Any]]:
+    """Where units stay, and whether their works change there; with or without where only copies of them are."""
+    stay = [(plan.unit.uid, one.cluster, one.cluster in plan.desired) for plan in plans for one in plan.bindings]
+    if copies:
+        stay += [(plan.unit.uid, one.cluster, one.cluster in plan.desired) for plan in plans for one in plan.copies]
+    return {
+        "uids": [plan.unit.uid for plan in plans],
+        "stay_uids": [uid for uid, _, _ in stay],
+        "stay_clusters": [cluster for _, cluster, _ in stay],
+        "stay_changed": [changed for _, _, changed in stay],
+    }
 
 
 async def _put_bindings(tx: Transaction, plans: Sequence[UnitSync]) -> None:

@@ -422,9 +422,16 @@ class UnitSpec(_message.Message):
     RESOURCES_FIELD_NUMBER: _builtins.int
     ROLLOUT_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
+    FOLLOW_DEPENDENCIES_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
+    follow_dependencies: _builtins.bool
+    """Whether what its works name comes along to each cluster: ConfigMaps, Secrets, ServiceAccounts, claims and the like
+    that pod templates name, certificates of Ingresses and Gateways, and what these accounts name in turn, as far as
+    other units of the namespace hold them. Their objects are copied to where they are missing, before the works that
+    name them, and removed after the last of these.
+    """
     wave_state: Global___AwaitedState.ValueType
     """How far all works of a written wave must be on a cluster before the next wave begins there. Unset: ready."""
     @_builtins.property
@@ -471,11 +478,12 @@ class UnitSpec(_message.Message):
         resources: _abc.Iterable[_common_pb2.Manifest] | None = ...,
         rollout: _rollout_pb2.RolloutPolicy | None = ...,
         depends_on: _abc.Iterable[Global___UnitDependency] | None = ...,
+        follow_dependencies: _builtins.bool = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "placement", b"placement", "propagation", b"propagation", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "depends_on", b"depends_on", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "depends_on", b"depends_on", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015

@@ -128,3 +128,43 @@ async def test_a_hook_of_others_is_told_to_mean_nothing(api: Any, helpers: Any) 
     response = await api.apply("web", hooked)
 
     assert any("an Argo CD hook is not understood" in warning for warning in response.warnings)
+
+
+def naming(name: str, config_map: str) -> dict[str, Any]:
+    """A Deployment whose pods name a ConfigMap, and account and ConfigMap that every namespace has."""
+    volumes = [
+        {"name": "v", "configMap": {"name": config_map}},
+        {"name": "r", "configMap": {"name": "kube-root-ca.crt"}},
+    ]
+    template = {"spec": {"containers": [], "volumes": volumes, "serviceAccountName": "default"}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"template": template}}
+
+
+async def test_what_follows_and_nobody_holds_is_told_at_once(api: Any, helpers: Any) -> None:
+    await api.apply("shared", helpers.config_map("held"))
+    own = helpers.config_map("own")
+
+    response = await api.apply(
+        "web", naming("a", "held"), naming("b", "nobody"), naming("c", "own"), own, follow_dependencies=True
+    )
+    without = await api.apply("web", naming("b", "nobody"))
+
+    named = [warning for warning in response.warnings if "names" in warning]
+    text = (
+        "apps/v1 Deployment shop/b names ConfigMap shop/nobody, which no unit of shop holds: it must be in the clusters"
+    )
+    assert [warning[: len(text)] for warning in named] == [text]
+    assert response.unit.spec.follow_dependencies
+    assert not [warning for warning in without.warnings if "names" in warning]
+
+
+async def test_units_of_other_namespaces_hold_nothing_that_could_follow(api: Any, helpers: Any) -> None:
+    request = helpers.apply_request(
+        "shared", {**helpers.config_map("held"), "metadata": {"name": "held", "namespace": "shop"}}
+    )
+    request.unit.name = "namespaces/other/units/shared"
+    await api.units.ApplyUnit(request)
+
+    response = await api.apply("web", naming("a", "held"), follow_dependencies=True)
+
+    assert any("ConfigMap shop/held, which no unit of shop holds" in warning for warning in response.warnings)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from fedsvc.api.names import UnitName
+from fedsvc.api.services.explaining import explain_stored
 from fedsvc.errors import DependencyCycleError, InUseError
 from fedsvc.model.dependency import Dependency, DependencyScope
 from fedsvc.model.unit import UnitSpec, UnitState
@@ -51,11 +53,14 @@ async def test_a_unit_waits_for_another_that_comes_later(world: Any, make_config
         "v1 ConfigMap shop/web: waits for units/db, which does not exist",
     )
     assert await world.get("a", WEB) is None
+    async with world.store.reader() as tx:
+        explained = await explain_stored(tx, UnitName(namespace="shop", name="web"), "", replay=False)
+    assert "unit: what is to change on a waits for units/db, which does not exist" in explained.lines()
 
     await world.apply("db", make_config_map("db"), placement=on("a"))
 
     await world.until_state("web", UnitState.READY)
-    await until_told(world, "web", "Met", "all units")
+    await until_told(world, "web", "Met", "all that it depends on")
 
 
 async def test_a_unit_waits_on_each_cluster_for_its_dependency_to_be_healthy_there(

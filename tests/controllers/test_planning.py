@@ -16,6 +16,7 @@ from fedsvc.controllers.planning import (
     with_decision,
 )
 from fedsvc.model.cluster import Cluster, Connection, ObjectDeletion
+from fedsvc.model.copies import Copies
 from fedsvc.model.unit import ConflictMode, DeletionMode, Propagation, Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import canonical_json, digest, load_json
@@ -317,3 +318,72 @@ def test_a_job_is_divided_by_parallelism_and_its_completions_go_along() -> None:
     assert [spec["completions"] for spec in found] == [5, 5]
     again = plan_unit(given_input(resources=[job], placement=DIVIDED, previous=carried_out(plan)))
     assert again.changed == ()
+
+
+NAMED = frozenset({("", "ConfigMap", "shop", "x")})
+ONLY_A = Placement(clusters=("a",))
+
+
+def planned_copies(copies: Copies, **changes: Any) -> UnitPlan:
+    two = [resource(data={"a": "1"}), resource(name="unnamed")]
+    given = {"resources": two, "placement": ONLY_A, **changes}
+    return plan_unit(replace(given_input(**given), copies=copies))
+
+
+def copied(plan: UnitPlan) -> Copies:
+    """What is copied once a plan was carried out, and needed still."""
+    return Copies(wanted={"a": NAMED, "b": NAMED}, stored={entry.copy.cluster: entry.copy for entry in plan.copies})
+
+
+def test_what_others_name_is_copied_to_where_the_unit_is_not_and_nothing_else() -> None:
+    plan = planned_copies(Copies(wanted={"a": NAMED, "b": NAMED, "not-registered": NAMED}))
+
+    assert [entry.binding.cluster for entry in plan.clusters] == ["a"]
+    assert [entry.copy.cluster for entry in plan.copies] == ["b"]
+    assert plan.changed == ("a", "b")
+    assert [rendered.key.name for rendered in render_cluster(plan, cluster("b").snapshot())] == ["x"]
+    assert [rendered.key.name for rendered in render_cluster(plan, cluster("a").snapshot())] == ["x", "unnamed"]
+
+
+def test_a_copy_that_is_as_it_should_be_is_left_alone_and_one_that_nobody_names_goes() -> None:
+    first = planned_copies(Copies(wanted={"b": NAMED}))
+    again = planned_copies(copied(first), previous=carried_out(first))
+    gone = planned_copies(replace(copied(first), wanted={}), previous=carried_out(first))
+
+    assert (again.changed, again.gone) == ((), ())
+    assert (gone.copies, gone.gone) == ((), ("b",))
+
+
+def test_a_copy_changes_with_its_template_alone() -> None:
+    first = planned_copies(Copies(wanted={"b": NAMED}))
+    other = [resource(data={"a": "1"}), resource(name="unnamed", data={"b": "2"})]
+    named = [resource(data={"a": "2"}), resource(name="unnamed")]
+
+    assert planned_copies(copied(first), previous=carried_out(first), resources=other).changed == ("a",)
+    assert planned_copies(copied(first), previous=carried_out(first), resources=named).changed == ("a", "b")
+
+
+def test_a_unit_that_comes_to_where_it_was_copied_to_is_placed_there_as_a_whole() -> None:
+    first = planned_copies(Copies(wanted={"b": NAMED}))
+    plan = planned_copies(copied(first), previous=carried_out(first), placement=ALL)
+
+    assert ([entry.binding.cluster for entry in plan.clusters], plan.copies) == (["a", "b"], ())
+    assert (plan.changed, plan.gone) == (("b",), ())
+
+
+def test_a_unit_being_deleted_leaves_no_copy() -> None:
+    first = planned_copies(Copies(wanted={"b": NAMED}))
+    plan = planned_copies(copied(first), previous=carried_out(first), unit=unit(delete_time=NOW))
+
+    assert (plan.copies, plan.gone) == ((), ("a", "b"))
+
+
+def test_what_the_law_binds_is_not_copied_out_of_its_reach() -> None:
+    bound = replace(ONLY_A, jurisdictions=("EU",))
+    clusters = [replace(cluster("a"), jurisdiction="EU"), replace(cluster("b"), jurisdiction="US")]
+    clusters.append(replace(cluster("c"), jurisdiction="EU"))
+
+    plan = planned_copies(Copies(wanted={"b": NAMED, "c": NAMED}), placement=bound, clusters=clusters)
+
+    found = {entry.copy.cluster: (entry.indexes, entry.copy.withheld) for entry in plan.copies}
+    assert found == {"b": ((), "which is bound to EU and so not copied to b"), "c": ((0,), "")}

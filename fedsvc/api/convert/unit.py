@@ -99,6 +99,7 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
         ),
         propagation=read_propagation(message.propagation, f"{path}.propagation", problems),
         depends_on=_read_dependencies(message.depends_on, f"{path}.depends_on", problems),
+        follow_dependencies=message.follow_dependencies,
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
         rollout=read_policy(message.rollout, f"{path}.rollout", problems) if message.HasField("rollout") else None,
     )
@@ -119,6 +120,7 @@ def spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Unit
             )
             for dependency in spec.depends_on
         ],
+        follow_dependencies=spec.follow_dependencies,
         wave_state=_AWAITED[spec.wave_state],
         rollout=policy_message(spec.rollout),
     )

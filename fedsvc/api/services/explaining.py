@@ -6,9 +6,10 @@ from datetime import datetime
 
 from fedsvc.api.names import UnitName, parse_unit
 from fedsvc.errors import NotDecidedError, NotFoundError, NotReplayableError
+from fedsvc.model.summary import Wait
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.workloads import looks_around, looks_into
-from fedsvc.store import decisions, placing, units
+from fedsvc.store import decisions, gates, placing, units
 from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Transaction
@@ -27,11 +28,13 @@ class Explained:
     create_time: datetime | None = None
     same: bool = False  # of a replay: whether the same bytes came out
     autoscaled: tuple[str, ...] = ()  # keys of the workloads that are not divided since an autoscaler owns them
+    waits: tuple[Wait, ...] = ()  # of the decision in force: why what it asks for is not done yet
 
     def lines(self) -> tuple[str, ...]:
-        """The decision for people, and which replicas it left alone."""
+        """The decision for people, which replicas it left alone, and what it waits for."""
         left_alone = (f"unit: replicas of {key} are left to its autoscaler, not divided" for key in self.autoscaled)
-        return (*explain_lines(self.decision), *left_alone)
+        waiting = (f"unit: what is to change on {wait.cluster} {wait.message}" for wait in self.waits)
+        return (*explain_lines(self.decision), *left_alone, *waiting)
 
 
 async def explain_now(tx: Transaction, name: UnitName) -> Explained:
@@ -82,7 +85,12 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
         same=same,
         # Which objects an autoscaler owns is not kept with a decision: it is known of what the unit is now.
         autoscaled=_autoscaled(*await placing.read_requests(tx, [unit])) if stored.revision == unit.revision else (),
+        waits=() if decision_id else await _waits(tx, unit.uid),
     )
+
+
+async def _waits(tx: Transaction, uid: str) -> tuple[Wait, ...]:
+    return tuple((await gates.waits(tx, [uid], await gates.unmet(tx, [uid])))[uid])
 
 
 def _autoscaled(request: PlacementRequest) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from fedsvc.api.convert.outcome import outcome_value
 from fedsvc.api.convert.unit import unit_message
 from fedsvc.api.convert.verdict import verdict_messages
 from fedsvc.api.intent.dependencies import dependency_warnings
-from fedsvc.api.intent.manifests import Scopes
+from fedsvc.api.intent.manifests import Scopes, bounded
+from fedsvc.api.intent.references import dropped_warning, named_elsewhere, unheld_warning
 from fedsvc.api.intent.unit import Surroundings, UnitIntent, preview, read_unit
 from fedsvc.api.listing import collect
 from fedsvc.api.mutation import mutate
@@ -25,7 +26,8 @@ from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
-from fedsvc.store import clusters, decisions, dependencies, placing, policies, units, works
+from fedsvc.store import clusters, decisions, dependencies, placing, policies, references, units, works
+from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
 from fedsvc.v1 import unit_service_pb2_grpc
@@ -148,7 +150,13 @@ async def apply_intent(
     response = pb.ApplyUnitResponse(
         unit=unit_message(applied.unit),
         outcome=outcome_value(applied.outcome),
-        warnings=[*shown.warnings, *await _dependency_warnings(tx, intent, shown.clusters)],
+        warnings=bounded(
+            [
+                *shown.warnings,
+                *await _dependency_warnings(tx, intent, shown.clusters),
+                *await _reference_warnings(tx, intent, applied),
+            ]
+        ),
         resources=[
             pb.ResourceOutcome(ref=ref_message(key), outcome=outcome_value(outcome))
             for key, outcome in applied.resources
@@ -164,6 +172,18 @@ async def _dependency_warnings(tx: Transaction, intent: UnitIntent, clusters: Se
     namespace = intent.name.namespace
     placed = await dependencies.placed(tx, [one.target(namespace) for one in intent.spec.depends_on])
     return dependency_warnings(intent.spec, namespace, clusters, placed)
+
+
+async def _reference_warnings(tx: Transaction, intent: UnitIntent, applied: units.AppliedUnit) -> list[str]:
+    namespace, name = intent.name.namespace, intent.name.name
+    removed = [key for key, outcome in applied.resources if outcome is ApplyOutcome.REMOVED]
+    users = await references.naming(tx, removed, namespace=namespace, unit=name)
+    found = [dropped_warning(key, users[key.identity]) for key in removed if key.identity in users]
+    if intent.spec.follow_dependencies:
+        named = named_elsewhere(intent.templates.templates)
+        held = await references.held(tx, [one.identity for _, one in named], namespace=namespace)
+        found += [unheld_warning(key, one, namespace) for key, one in named if one.identity not in held]
+    return found
 
 
 async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUnitResponse:
