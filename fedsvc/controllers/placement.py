@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from fedsvc.controllers import metrics
+from fedsvc.controllers.aside import Aside, Large, is_large
 from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Decided, Observed, decide_batch, observe
 from fedsvc.controllers.events import EventRecorder
@@ -76,6 +77,8 @@ class PlacementController:
         self._places: Places | None = None  # None: to be read
         self._triggers: dict[str, set[str]] = {}  # by uid: why those are
         self._swings = Swings()
+        self._aside = Aside()
+        self._after_aside: set[str] = set()  # uids of units that are to be decided again when they were carried out
         self._surroundings = Surroundings()
         self._fleet_changed = True  # some cluster, or the settings, since they were read
         self._fleet_changes: list[FleetChange] = []  # that no unit was woken for yet
@@ -113,14 +116,17 @@ class PlacementController:
         # What changed while nobody led is not known: everything is looked at once, new intent before old.
         self._rescan()
         self._places = None
+        self._aside = Aside()
         async with self._store.reader() as tx:
             if self._policies is None:
                 self._policies = await policies.versions(tx)
             self._dirty.update(await units.list_uids(tx))
-        while True:
-            await self._signal.wait(timeout_seconds=self._sleep_seconds())
-            while await self._round():
-                pass
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._aside.run(self._carry_out_aside, self._carried_out_aside), name="placement-aside")
+            while True:
+                await self._signal.wait(timeout_seconds=self._sleep_seconds())
+                while await self._round():
+                    pass
 
     def _rescan(self) -> None:
         self._fleet_changed = self._policies_changed = True
@@ -168,11 +174,14 @@ class PlacementController:
             for uid in [uid for uid, at in waiting.items() if at <= now]:
                 del waiting[uid]
                 self._dirty.add(uid)
-        again: tuple[str, ...] = ()
+        taken: tuple[str, ...] = ()
         async with self._store.reader() as tx:
-            batch = await units.list_undecided(tx, limit=limit, exclude=sorted(self._not_before))
+            exclude = sorted({*self._not_before, *self._aside.uids})
+            batch = await units.list_undecided(tx, limit=limit, exclude=exclude)
             if not batch:
-                again = self._dirty.take_now(limit=limit)
+                taken = self._dirty.take_now(limit=limit)
+                again = [uid for uid in taken if uid not in self._aside.uids]
+                self._after_aside.update(set(taken).difference(again))
                 batch = await units.get_many(tx, again) if again else []
                 for uid in {*again} - {unit.uid for unit in batch}:
                     self._triggers.pop(uid, None)  # it is gone
@@ -184,7 +193,7 @@ class PlacementController:
             await self._read_fleet()
             await self._decide(batch, observed)
         metrics.UNDECIDED_UNITS.set(len(self._dirty))
-        return bool(batch or again)
+        return bool(batch or taken)
 
     async def _read_fleet(self) -> None:
         if not self._fleet_changed:
@@ -261,25 +270,25 @@ class PlacementController:
         triggers = {unit.uid: self._take_triggers(unit) for unit in batch}
         try:
             with metrics.DECIDE_SECONDS.time():
+                places = await self._read_places()
                 decided = await decide_batch(
                     observed,
                     ground=self._surroundings.ground(),
                     members=self._surroundings.view.members,
                     triggers=triggers,
-                    places=await self._read_places(),
+                    places=places,
                 )
-                async for group in prepare(self._store, decided, max_works=self._settings.placement_batch_works):
-                    await self._act(group)
+                max_works = self._settings.placement_batch_works
+                large = [one for one in decided if is_large(one, max_works=max_works)]
+                if large:
+                    await self._put_aside(large, triggers, places)
+                await self._carry_out([one for one in decided if one.unit.uid not in self._aside.uids])
         except StoreUnavailableError:
             self._keep_triggers(triggers)
             self._places = None  # not all is where it was put
             raise
-        except ClusterGoneError as error:  # while it was decided
-            _log.info("decided_on_cluster_gone", error=str(error))
-            self._keep_triggers(triggers)
-            self._places = None
-            self._dirty.update(triggers)
-            self._rescan()
+        except ClusterGoneError as error:
+            self._decided_in_vain(triggers, error)
         except Exception as error:  # noqa: BLE001 - one unit that cannot be decided must not keep the others waiting
             self._keep_triggers(triggers)
             self._places = None
@@ -288,10 +297,61 @@ class PlacementController:
                     self._put_off(unit, error)
                 return
             for unit in batch:
+                if unit.uid in self._aside.uids:
+                    continue
                 async with self._store.reader() as tx:  # part of the batch may be stored
                     fresh = await units.get_many(tx, [unit.uid])
                     seen = await observe(tx, fresh)
                 await self._decide(fresh, seen)
+
+    async def _carry_out(self, decided: Sequence[Decided]) -> None:
+        """Render and store."""
+        async for group in prepare(self._store, decided, max_works=self._settings.placement_batch_works):
+            await self._act(group)
+
+    async def _put_aside(self, large: Sequence[Decided], triggers: Mapping[str, set[str]], places: Places) -> None:
+        """Leave large decisions to the task that carries them out; the room they take is taken from now on."""
+
+        async def keep(tx: Transaction) -> list[tuple[Ground, int]]:
+            return await keep_spoken(tx, large)
+
+        # Before those that are decided on the same ground meanwhile store theirs: it is stored in order.
+        for ground, count in await write(self._store, keep):
+            ground.kept_count = count
+        for one in large:
+            self._surroundings.granted(one.spoken_for, one.inputs.now)
+            self._aside.put(Large(decided=one, triggers=triggers[one.unit.uid], places=places))
+
+    async def _carry_out_aside(self, large: Large) -> None:
+        unit = large.decided.unit
+        triggers = {unit.uid: set(large.triggers)}
+        try:
+            await self._carry_out([large.decided])
+        except StoreUnavailableError:
+            self._keep_triggers(triggers)
+            self._places = None
+            raise
+        except ClusterGoneError as error:
+            self._decided_in_vain(triggers, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._keep_triggers(triggers)
+            self._places = None
+            self._put_off(unit, error)
+        if self._places is not large.places:
+            self._places = None  # read while this one was not stored
+
+    def _carried_out_aside(self) -> None:
+        self._dirty.update(self._after_aside)
+        self._after_aside.clear()
+        self._signal.set()
+
+    def _decided_in_vain(self, triggers: Mapping[str, set[str]], error: ClusterGoneError) -> None:
+        """A cluster went while it was decided on."""
+        _log.info("decided_on_cluster_gone", error=str(error))
+        self._keep_triggers(triggers)
+        self._places = None
+        self._dirty.update(triggers)
+        self._rescan()
 
     async def _read_places(self) -> Places:
         if self._places is None:
@@ -301,7 +361,7 @@ class PlacementController:
 
     async def _act(self, group: Sequence[Prepared]) -> None:
         async def store_all(tx: Transaction) -> tuple[list[tuple[Ground, int]], list[Stored | None]]:
-            return await keep_spoken(tx, group), await store_prepared(tx, group)
+            return await keep_spoken(tx, [given.decided for given in group]), await store_prepared(tx, group)
 
         kept, done = await write(self._store, store_all)
         for ground, count in kept:
@@ -313,7 +373,8 @@ class PlacementController:
                 self._wake([uid], [given.decided.inputs.trigger])
                 self._signal.set()
                 continue
-            self._surroundings.granted(given.decided.spoken_for, given.decided.inputs.now)
+            if uid not in self._aside.uids:
+                self._surroundings.granted(given.decided.spoken_for, given.decided.inputs.now)
             self._note(given.decided)
             self._failures.pop(uid, None)
             self._note_blocked(given.unit, result.blocked)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fedsvc.controllers import planning
+from fedsvc.controllers.deciding import Decided
 from fedsvc.controllers.planning import UnitPlan
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
@@ -48,13 +49,13 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     return [_stored(given, occupied, written) for given in prepared]
 
 
-async def keep_spoken(tx: Transaction, prepared: Sequence[Prepared]) -> list[tuple[Ground, int]]:
+async def keep_spoken(tx: Transaction, decided: Sequence[Decided]) -> list[tuple[Ground, int]]:
     """Store what decisions found spoken for and is not stored yet; gives the grounds and how much of them is, then."""
     found: dict[str, tuple[Ground, int]] = {}
-    for given in prepared:
-        ground = given.decided.ground
+    for one in decided:
+        ground = one.ground
         _, count = found.get(ground.id, (ground, ground.kept_count))
-        found[ground.id] = (ground, max(count, given.decided.spoken_count or 0))
+        found[ground.id] = (ground, max(count, one.spoken_count or 0))
     grown = [(ground, count) for ground, count in found.values() if count > ground.kept_count]
     for ground, count in grown:
         await decisions.add_spoken(

@@ -7,6 +7,7 @@ is back counts as heard when its objects are read again: what is known of them i
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.holding import Holds
@@ -21,6 +22,9 @@ from fedsvc.store import clusters, decisions, gates, references, rollouts, summa
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc.store.unit_rows import unit_pair
+
+_BUSY_SECONDS: Final = 1.0
+"""After so long a unit is looked at again that somebody else held."""
 
 
 class StatusController:
@@ -188,10 +192,15 @@ class StatusController:
             await asyncio.sleep(0)
         if not changed:
             return
+        loop = asyncio.get_running_loop()
         with quietly():  # nobody decides or acts on a summary
             async with self._store.transaction() as tx:
+                # A large unit is held for seconds while its works are written: the others do not wait for it.
+                free = await units.lock_free(tx, [unit.uid for unit, _ in changed])
                 for unit, status in changed:
-                    if await units.set_status(tx, unit, status):
+                    if unit.uid not in free:
+                        loop.call_later(_BUSY_SECONDS, self._names.add, unit.resource_name)
+                    elif await units.set_status(tx, unit, status):
                         metrics.STATUS_WRITES.inc()
 
 

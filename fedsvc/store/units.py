@@ -55,6 +55,7 @@ __all__ = [
     "list_page",
     "list_uids",
     "list_undecided",
+    "lock_free",
     "lock_generations",
     "mark_deleted",
     "next_reconsider_time",
@@ -70,6 +71,9 @@ __all__ = [
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _LOCK_ROWS = text(
     "SELECT CAST(uid AS text) AS uid, generation FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR UPDATE"
+)
+_LOCK_FREE = text(
+    "SELECT CAST(uid AS text) AS uid FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR UPDATE SKIP LOCKED"
 )
 _INSERT = text(
     "INSERT INTO unit (uid, namespace, name, labels, annotations, spec, placement_policy, override_policies, revision,"
@@ -437,6 +441,11 @@ async def request_rebalance(tx: Transaction, uids: Sequence[str]) -> int:
 async def lock_generations(tx: Transaction, uids: Sequence[str]) -> dict[str, int]:
     """The generation of each unit that exists, nobody else changing it until the transaction ends."""
     return {row.uid: row.generation for row in await tx.execute(_LOCK_ROWS, {"uids": list(uids)})}
+
+
+async def lock_free(tx: Transaction, uids: Sequence[str]) -> set[str]:
+    """Lock the rows of those units that nobody else holds now; gives which they are."""
+    return {row.uid for row in await tx.execute(_LOCK_FREE, {"uids": list(uids)})}
 
 
 async def set_decided(tx: Transaction, decided: Sequence[DecidedUnit]) -> None:
