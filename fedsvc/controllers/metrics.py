@@ -19,6 +19,12 @@ QUEUED_WORKS: Final = Gauge(
 CONCURRENCY: Final = Gauge(
     "fedsvc_member_concurrency", "Requests in flight that a member is given at most.", ["cluster"]
 )
+CONCURRENCY_CUTS: Final = Counter(
+    "fedsvc_member_concurrency_cuts", "How often a member was given fewer requests, and why.", ["cluster", "reason"]
+)  # reason: overload, error, silence, latency
+BASE_LATENCY: Final = Gauge(
+    "fedsvc_member_base_latency_seconds", "What a member's answers take with nothing waiting there.", ["cluster"]
+)
 MEMBER_PAUSED: Final = Gauge("fedsvc_member_paused", "1 while a member as a whole is left alone.", ["cluster"])
 WATCHES: Final = Gauge("fedsvc_watches", "Watches of a member that are open.", ["cluster"])
 WATCH_RESTARTS: Final = Counter("fedsvc_watch_restarts", "Watches opened again after trouble.", ["cluster"])

@@ -1,36 +1,73 @@
 """Pure: how many requests a member is given at once, and how often what keeps coming is written."""
 
+from enum import StrEnum
 from typing import Final
+
+from fedsvc.controllers.latency import Latency
 
 _PAUSE: Final = 4
 """After a write, in times of what it took."""
 _CUT: Final = 0.7
 _CUT_INTERVAL_SECONDS: Final = 1.0
 """Answers that were under way together tell of one trouble, not of many."""
+_LEAST_FOR_LATENCY: Final = 4.0
+"""Slowness alone cuts no further: what so few requests wait for is not each other."""
+
+
+class Trouble(StrEnum):
+    """Why a member is given fewer requests; a label of metrics."""
+
+    OVERLOAD = "overload"  # it said so: 429
+    ERROR = "error"  # 5xx
+    SILENCE = "silence"  # no answer
+    LATENCY = "latency"  # requests wait for each other
 
 
 class Pace:
-    """Additive increase, multiplicative decrease (RFC 5681's idea) of the requests in flight to one member."""
+    """Additive increase, multiplicative decrease (RFC 5681's idea) of the requests in flight to one member.
+
+    It also gives fewer where they only wait for each other, before the member has to say so.
+    """
 
     def __init__(self, *, start: int, maximum: int) -> None:
         self._limit = float(start)
         self._maximum = maximum
         self._cut_at = float("-inf")
+        self.latency = Latency()
 
     @property
     def limit(self) -> int:
         """Requests that may be in flight; at least one."""
         return int(self._limit)
 
-    def good(self) -> None:
-        """A request was answered as it should be: after as many as are in flight, one more may be."""
-        self._limit = min(self._maximum, self._limit + 1 / self._limit)
+    def good(self, seconds: float, *, in_flight: int, now: float) -> bool:
+        """A request was answered as it should be: after as many as are in flight, one more may be, or fewer.
 
-    def bad(self, now: float) -> None:
-        """The member was overloaded or slow at `now` (seconds of a clock that never goes back)."""
-        if now - self._cut_at >= _CUT_INTERVAL_SECONDS:
-            self._limit = max(1.0, self._limit * _CUT)
-            self._cut_at = now
+        Args:
+            seconds: how long it took.
+            in_flight: requests that were under way with it, itself included.
+            now: seconds of a clock that never goes back.
+
+        Returns:
+            Whether there are fewer from now on.
+        """
+        self.latency.answered(seconds, now)
+        if self.latency.must_shrink(in_flight):
+            return self._limit > _LEAST_FOR_LATENCY and self._cut(now, least=_LEAST_FOR_LATENCY)
+        if self.latency.may_grow(in_flight):
+            self._limit = min(self._maximum, self._limit + 1 / self._limit)
+        return False
+
+    def bad(self, now: float) -> bool:
+        """The member was overloaded, in trouble or silent at `now`; tells whether it gets fewer from now on."""
+        return self._cut(now, least=1.0)
+
+    def _cut(self, now: float, *, least: float) -> bool:
+        if now - self._cut_at < _CUT_INTERVAL_SECONDS:
+            return False
+        before, self._limit = self._limit, max(least, self._limit * _CUT)
+        self._cut_at = now
+        return self._limit < before
 
 
 class Rhythm:

@@ -18,7 +18,7 @@ from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import WriteHeldError
 from fedsvc.controllers.index import Entry, GroupVersionKind
 from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
-from fedsvc.controllers.pacing import Pace
+from fedsvc.controllers.pacing import Pace, Trouble
 from fedsvc.controllers.pausing import Pauses
 from fedsvc.controllers.recreating import RECREATING
 from fedsvc.controllers.removing import remove_work
@@ -184,6 +184,7 @@ class Propagator:
         entry = self._entry_of(work)
         entry.in_flight = True
         started = time.perf_counter()
+        in_flight = self._running
         try:
             result, live = await self._act(work, entry)
         except WriteHeldError:  # since it was claimed: it stays dirty, and is claimed again when the hold ends
@@ -192,7 +193,10 @@ class Propagator:
             entry.in_flight = False
             self._running -= 1
             self._session.work.set()
-        metrics.APPLY_SECONDS.labels(self._session.cluster).observe(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        metrics.APPLY_SECONDS.labels(self._session.cluster).observe(took)
+        if result is not None and (result.gone or result.state is WorkState.APPLIED):
+            self._done_well(took, in_flight)
         if result is None:  # the member is left alone, or the work is held: nothing was found out about it
             self._busy.discard(work.id)
         else:
@@ -250,7 +254,6 @@ class Propagator:
                 self._removing[work.id] = work
                 return outcome_result(work, outcome)
             return self._failed(work, outcome)
-        self._pace.good()
         self._removing.pop(work.id, None)
         self._session.index.remove(work.id)
         self._session.definitions.forget(work.key)
@@ -258,7 +261,6 @@ class Propagator:
         return WorkResult(id=work.id, generation=work.generation, state=WorkState.REMOVING, gone=True)
 
     def _applied(self, work: DirtyWork, entry: Entry, done: Applied) -> WorkResult:
-        self._pace.good()
         metrics.APPLIES.labels(self._session.cluster, "applied").inc()
         entry.member_uid = object_uid(done.live)
         entry.ownership_digest = ownership_digest(done.live)
@@ -292,20 +294,32 @@ class Propagator:
             self._session.events.warning(work.unit_name, outcome.reason, text, cluster=self._session.cluster)
         return outcome_result(work, outcome)
 
+    def _done_well(self, seconds: float, in_flight: int) -> None:
+        """Learn from a success how much this member bears."""
+        if self._pace.good(seconds, in_flight=in_flight, now=asyncio.get_running_loop().time()):
+            metrics.CONCURRENCY_CUTS.labels(self._session.cluster, Trouble.LATENCY).inc()
+        metrics.CONCURRENCY.labels(self._session.cluster).set(self._pace.limit)
+        metrics.BASE_LATENCY.labels(self._session.cluster).set(self._pace.latency.base_seconds)
+
+    def _done_badly(self, trouble: Trouble, now: float) -> None:
+        if self._pace.bad(now):
+            metrics.CONCURRENCY_CUTS.labels(self._session.cluster, trouble).inc()
+        metrics.CONCURRENCY.labels(self._session.cluster).set(self._pace.limit)
+
     def _note(self, error: MemberError) -> None:
         """Learn from trouble how much this member bears, and what it does not allow."""
         now = asyncio.get_running_loop().time()
         if isinstance(error, MemberUnreachableError):
-            self._pace.bad(now)
+            self._done_badly(Trouble.SILENCE, now)
         if not isinstance(error, MemberStatusError):
             return
         self._session.member.refusals.report(error)
-        if error.code == 429 or error.code >= 500:
-            self._pace.bad(now)
+        if error.code >= 500:
+            self._done_badly(Trouble.ERROR, now)
         if error.code == 429:
+            self._done_badly(Trouble.OVERLOAD, now)
             pause = min(error.retry_after_seconds or 0.0, _MAX_HOLD_SECONDS)
             self._held_until = max(self._held_until, now + pause)
-        metrics.CONCURRENCY.labels(self._session.cluster).set(self._pace.limit)
 
     def _written(self, work_ids: list[int]) -> None:
         """Results are stored: their works may be claimed again, and works of later waves are free to go."""

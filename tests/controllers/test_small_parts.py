@@ -12,7 +12,7 @@ from fedsvc.controllers.backoff import Backoff, delay_seconds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry, WorkIndex
 from fedsvc.controllers.observing import Finding, find_drift, observe
-from fedsvc.controllers.pacing import Pace, Rhythm
+from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.strangers import Strangers
 from fedsvc.controllers.supervising import leaves, supervise
@@ -52,25 +52,6 @@ def test_success_begins_anew() -> None:
     assert backoff.next_seconds() > first
     backoff.reset()
     assert backoff.next_seconds() == first
-
-
-@given(answers=st.lists(st.tuples(st.booleans(), st.floats(min_value=0, max_value=5)), max_size=200))
-def test_the_pace_stays_between_one_and_its_maximum(answers: list[tuple[bool, float]]) -> None:
-    pace, now = Pace(start=8, maximum=16), 0.0
-    for good, passed in answers:
-        now += passed
-        if good:
-            pace.good()
-        else:
-            pace.bad(now)
-        assert 1 <= pace.limit <= 16
-
-
-def test_troubles_of_one_moment_slow_down_once() -> None:
-    pace = Pace(start=10, maximum=16)
-    for _ in range(8):
-        pace.bad(100.0)
-    assert pace.limit == 7
 
 
 def test_the_first_of_many_is_written_soon_and_more_of_them_in_a_slower_beat() -> None:
