@@ -1,6 +1,7 @@
 """Manifests: bytes by digest, each stored once; those of Secrets sealed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import text
 
@@ -16,6 +17,10 @@ _PUT = text(
 _OPEN = text("SELECT digest, body, key_id FROM manifest WHERE digest = ANY(CAST(:digests AS bytea[]))")
 
 
+_MAX_ROWS: Final = 1_000
+"""Manifests that one statement stores: making it ready keeps all else in the process waiting."""
+
+
 def context_of(digest: bytes) -> str:
     """What a sealed manifest is bound to."""
     return f"manifest/{digest.hex()}"
@@ -28,18 +33,20 @@ async def put_many(tx: Transaction, manifests: Sequence[tuple[bytes, bytes, bool
         return
     # In the order of the keys, so that two transactions never wait for each other.
     ordered = sorted(distinct)
-    await tx.execute(
-        _PUT,
-        {
-            "digests": ordered,
-            "bodies": [
-                tx.sealer.seal(body, context_of(digest)) if seal else body
-                for digest in ordered
-                for body, seal in (distinct[digest],)
-            ],
-            "key_ids": [tx.sealer.key_id if distinct[digest][1] else None for digest in ordered],
-        },
-    )
+    for start in range(0, len(ordered), _MAX_ROWS):
+        part = ordered[start : start + _MAX_ROWS]
+        await tx.execute(
+            _PUT,
+            {
+                "digests": part,
+                "bodies": [
+                    tx.sealer.seal(body, context_of(digest)) if seal else body
+                    for digest in part
+                    for body, seal in (distinct[digest],)
+                ],
+                "key_ids": [tx.sealer.key_id if distinct[digest][1] else None for digest in part],
+            },
+        )
 
 
 async def open_many(tx: Transaction, digests: Iterable[bytes]) -> Mapping[bytes, bytes]:

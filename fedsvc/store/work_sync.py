@@ -101,6 +101,9 @@ _REMOVE_WORKS = text(
     " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid"
 )
 
+_MAX_ROWS: Final = 1_000
+"""Works that one statement puts: making it ready keeps all else in the process waiting."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitSync:
@@ -162,9 +165,10 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
     removals = {"removals": [plan.removal.value for plan in plans]}
     _record(tx, await tx.execute(_REMOVE_WORKS, staying | works | removals), names)
     occupied: dict[str, list[tuple[str, ObjectKey]]] = {}
-    if works["work_uids"]:
-        _record(tx, await tx.execute(_PUT_WORKS, works), names)
-        for row in await tx.execute(_OCCUPIED, works):
+    for start in range(0, len(works["work_uids"]), _MAX_ROWS):
+        part = {name: values[start : start + _MAX_ROWS] for name, values in works.items()}
+        _record(tx, await tx.execute(_PUT_WORKS, part), names)
+        for row in await tx.execute(_OCCUPIED, part):
             occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
     return occupied
 
