@@ -3,9 +3,10 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -25,8 +26,12 @@ settings.load_profile("fedsvc")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One flag writes the expected part of tests/placement/scenarios anew."""
+    """Flags: write the expected part of tests/placement/scenarios anew; how much of the fault suite is run."""
     parser.addoption("--rewrite-scenarios", action="store_true", help="write placement scenarios as they are answered")
+    parser.addoption(
+        "--kills", type=int, default=8, help="awaits of the propagator to kill it at; 0: every one of them"
+    )
+    parser.addoption("--seed", type=int, default=4, help="of what the fault suite does at random")
 
 
 REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")
@@ -89,3 +94,20 @@ async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
         feed.cancel()
         await asyncio.gather(feed, return_exceptions=True)
         await store.close()
+
+
+@pytest.fixture
+def end_connections(database_url: str) -> Callable[[], Awaitable[None]]:
+    """Let PostgreSQL end every connection to the test's database, as a restart would."""
+
+    async def end() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+
+    return end

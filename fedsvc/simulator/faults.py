@@ -29,6 +29,9 @@ class Faults:
     clock_skew_seconds: float = 0.0  # of the Date header, timestamps and token expiry
     credentials_revoked: bool = False  # 401 to everybody
     watch_silence: bool = False  # watches stay open and tell nothing
+    repeat_events: bool = False  # watches tell everything twice
+    reverse_events: bool = False  # watches tell what comes at once from the newest to the oldest
+    lost_share: float = 0.0  # of writes that are done and whose answer never arrives, 0 to 1
     reject_writes: str = ""  # refuse all writes with 403 and this message, as an admission webhook would
 
 
@@ -68,12 +71,13 @@ class FaultGate:
     def __init__(self) -> None:
         self.faults = Faults()
         self._debt = 0.0
+        self._lost_debt = 0.0
         self.listeners: list[Callable[[], None]] = []
 
     def change(self, faults: Faults) -> None:
         """Set what is wrong from now on."""
         self.faults = faults
-        self._debt = 0.0
+        self._debt = self._lost_debt = 0.0
         for listener in self.listeners:
             listener()
 
@@ -89,3 +93,11 @@ class FaultGate:
         if faults.error_count > 0:
             self.faults = replace(faults, error_count=faults.error_count - 1)
         return faults.error_status
+
+    def take_loss(self) -> bool:
+        """Whether the answer of the next write that is done is lost."""
+        self._lost_debt += self.faults.lost_share
+        if self._lost_debt < 1.0 - 1e-9:
+            return False
+        self._lost_debt -= 1.0
+        return True

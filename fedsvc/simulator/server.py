@@ -5,7 +5,8 @@ import datetime as dt
 import logging
 import ssl
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,20 @@ from fedsvc.simulator.store import Event
 _log = logging.getLogger(__name__)
 CONTROL = "/_simulator"
 _CLUSTERS = "/clusters/"
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request to change something that a cluster has dealt with."""
+
+    cluster: str
+    method: str
+    path: str  # below the cluster's address
+    query: Mapping[str, str]
+    body: bytes
+    user_agent: str
+    status: int  # of the answer, arrived or not
 
 
 class Simulator:
@@ -68,6 +83,7 @@ class Simulator:
         self._runner: web.ServerRunner | None = None
         self._changed: set[str] = set()
         self._save_timer: asyncio.TimerHandle | None = None
+        self.listeners: list[Callable[[Received], None]] = []  # told of every request to change something
         self._moved = asyncio.Event()  # replaced whenever faults change: requests in a black hole look again
 
     @property
@@ -252,9 +268,26 @@ class Simulator:
             response = await serve_cluster(cluster, request, path, self.url.partition("//")[2])
         except ApiError as error:
             response = failure(error)
+        if request.method in _WRITING:
+            for listener in self.listeners:
+                listener(await _received(cluster, request, path, response.status))
+            if cluster.gate.take_loss():
+                return _cut(request)
         if faults.clock_skew_seconds and not response.prepared:
             response.headers["Date"] = format_datetime(cluster.now().astimezone(dt.UTC), usegmt=True)
         return response
+
+
+async def _received(cluster: SimulatedCluster, request: web.BaseRequest, path: str, status: int) -> Received:
+    return Received(
+        cluster=cluster.name,
+        method=request.method,
+        path=path,
+        query=dict(request.query),
+        body=await request.read(),
+        user_agent=request.headers.get("User-Agent", ""),
+        status=status,
+    )
 
 
 def _cut(request: web.BaseRequest) -> web.StreamResponse:

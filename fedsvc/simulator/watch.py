@@ -10,6 +10,7 @@ from aiohttp import web
 
 from fedsvc.simulator.cluster import SimulatedCluster
 from fedsvc.simulator.errors import ApiError, bad_request
+from fedsvc.simulator.faults import Faults
 from fedsvc.simulator.filters import Filter, read_filter
 from fedsvc.simulator.kinds import Kind
 from fedsvc.simulator.store import ADDED, DELETED, MODIFIED, Event, Watcher, parse_revision
@@ -57,11 +58,13 @@ class _Stream:
             timer.cancel()
             self._waiter = None
 
-    def take(self) -> bytes:
-        """All that waits, joined."""
-        out = b"".join(self.lines)
+    def take(self, faults: Faults) -> bytes:
+        """All that waits, joined, as the faults distort it."""
+        lines = list(self.lines)
         self.lines.clear()
-        return out
+        if faults.reverse_events:
+            lines.reverse()
+        return b"".join(lines * 2 if faults.repeat_events else lines)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -155,7 +158,7 @@ async def _pump(
         if cluster.faults.watch_silence:
             stream.lines.clear()
         elif stream.lines:
-            await response.write(stream.take())
+            await response.write(stream.take(cluster.faults))
         elif bookmarks and now >= min(next_bookmark, end) and not stream.closed:
             # Also just before the end, so that a reader can go on from here.
             await response.write(_bookmark(kind, stream.version, cluster.store.revision, None))

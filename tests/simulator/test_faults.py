@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from fedsvc.simulator import Faults, Outage, SimulatedCluster, Simulator
+from fedsvc.simulator.server import Received
 from fedsvc.testing.members import Member
 
 VERSION = "/version"
@@ -177,3 +178,35 @@ async def test_unknown_clusters_and_actions_are_not_found(control: aiohttp.Clien
     for path in ("/_simulator/clusters/none/faults", "/_simulator/clusters/eu-1/explode", "/_simulator/x", "/x"):
         async with control.post(path) as response:
             assert response.status == 404
+
+
+async def test_a_lost_answer_is_of_a_write_that_was_done(member: Member, cluster: SimulatedCluster) -> None:
+    cluster.inject(Faults(lost_share=0.5))
+    path = "/api/v1/namespaces/default/configmaps"
+    (await member.post(path, {"metadata": {"name": "told"}})).expect(201)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await member.post(path, {"metadata": {"name": "untold"}})
+    (await member.get(f"{path}/untold")).expect(200)
+
+
+async def test_watches_repeat_and_reverse_what_comes_at_once(member: Member, cluster: SimulatedCluster) -> None:
+    path = "/api/v1/namespaces/default/configmaps"
+    start = str(cluster.store.revision)
+    for name in ("one", "two"):
+        (await member.post(path, {"metadata": {"name": name}})).expect(201)
+    cluster.inject(Faults(repeat_events=True, reverse_events=True))
+    async with member.watch(path, resourceVersion=start) as watch:
+        assert await watch.take(4) == [("ADDED", "two"), ("ADDED", "one")] * 2
+
+
+async def test_a_listener_is_told_of_every_write_and_how_it_ended(
+    simulator: Simulator, member: Member, cluster: SimulatedCluster
+) -> None:
+    seen: list[Received] = []
+    simulator.listeners.append(seen.append)
+    path = "/api/v1/namespaces/default/configmaps"
+    (await member.post(path, {"metadata": {"name": "one"}})).expect(201)
+    (await member.get(path)).expect(200)
+    (await member.post(path, {"metadata": {"name": "one"}})).expect(409)
+    found = [(write.cluster, write.method, write.path, write.status, b"one" in write.body) for write in seen]
+    assert found == [(cluster.name, "POST", path, 201, True), (cluster.name, "POST", path, 409, True)]

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
@@ -160,20 +159,3 @@ def applied() -> Callable[[DirtyWork], WorkResult]:
 def gone() -> Callable[[DirtyWork], WorkResult]:
     """The result of a removal that succeeded."""
     return lambda work: WorkResult(id=work.id, generation=work.generation, state=WorkState.REMOVING, gone=True)
-
-
-@pytest.fixture
-def end_connections(database_url: str) -> Callable[[], Awaitable[None]]:
-    """Let PostgreSQL end every connection to the test's database, as a restart would."""
-
-    async def end() -> None:
-        connection = await asyncpg.connect(database_url)
-        try:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        finally:
-            await connection.close()
-
-    return end

@@ -1,0 +1,292 @@
+"""One story, told to two members under all that can go wrong: it comes to the intended end, and no write was forbidden.
+
+The story has adoption that is not allowed, a pause, a change with a removal, a drift, and a deletion. It is killed at
+awaits of the propagator (`--kills 0`: at each there is), and told in every weather of `WEATHERS`. The oracle
+(`fedsvc.testing.audit`) knows what was intended and sees every write that the members received.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+
+from fedsvc.errors import StoreUnavailableError
+from fedsvc.model.hold import HoldScope
+from fedsvc.simulator import Faults, Outage
+from fedsvc.simulator.server import Received
+from fedsvc.store import holds
+from fedsvc.testing.audit import Intent, why_forbidden
+from fedsvc.testing.members import Member
+from fedsvc.testing.stepping import Steps
+
+PROPAGATION = frozenset(
+    {
+        "Propagator.run",
+        "Propagator._handle",
+        "Propagator._wake_served",
+        "ResultWriter.run",
+        "Pauses.run",
+    }
+)
+MEMBERS = ("a", "b")
+COLLECTION = "/api/v1/namespaces/shop/configmaps"
+SECONDS = 30.0
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """A world whose members' writes are held against what is intended."""
+
+    world: Any
+    others: dict[str, Member]
+    make: Callable[..., dict[str, Any]]
+    intent: Intent = field(default_factory=Intent)
+    forbidden: list[str] = field(default_factory=list)
+    kept_up: int = 0  # writes of the service that were as they should be
+
+    def received(self, write: Received) -> None:
+        fault = why_forbidden(write, self.intent)
+        if fault is not None:
+            self.forbidden.append(fault)
+        else:
+            self.kept_up += 1
+
+    async def patiently(self, act: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Do something with the store, again while it is away."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                try:
+                    return await act()
+                except StoreUnavailableError:
+                    await asyncio.sleep(0.02)
+
+    async def apply(self, unit: str, *manifests: dict[str, Any]) -> None:
+        await self.patiently(lambda: self.world.apply(unit, *manifests))
+
+    async def pause(self, unit: str) -> None:
+        async def put() -> None:
+            async with self.world.store.transaction() as tx:
+                subject = f"namespaces/shop/units/{unit}"
+                await holds.put(
+                    tx, subject=subject, scope=HoldScope.EVERYTHING, reason="", end_time=None, author="test"
+                )
+
+        await self.patiently(put)
+
+    async def resume(self, unit: str) -> None:
+        async def end() -> None:
+            async with self.world.store.transaction() as tx:
+                await holds.end(tx, subject=f"namespaces/shop/units/{unit}", scope=None)
+
+        await self.patiently(end)
+
+    async def settle(self, unit: str) -> None:
+        """Wait until nothing of a unit is under way: what is sent before a pause is stored may arrive after it."""
+
+        async def is_settled() -> bool:
+            found = await self.world.works(unit)
+            return all(work.state in ("Applied", "Failed") for work in found)
+
+        async with asyncio.timeout(SECONDS):
+            while not await self.patiently(is_settled):
+                await asyncio.sleep(0.02)
+
+    def data(self, member: str, name: str) -> Any:
+        """What an object holds, as the member itself knows; None where it is not there."""
+        for stored in self.world.member(member).store.everything():
+            if stored.kind.plural == "configmaps" and stored.metadata["name"] == name:
+                return stored.body.get("data")
+        return None
+
+    async def until(self, expected: dict[tuple[str, str], Any]) -> None:
+        """Wait until objects, by member and name, hold this."""
+        found: dict[tuple[str, str], Any] = {}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                while (found := {key: self.data(*key) for key in expected}) != expected:
+                    await asyncio.sleep(0.01)
+        works = "" if found == expected else await self.world._shown()
+        assert found == expected, f"not so after {SECONDS} s; forbidden: {self.forbidden}; works: {works}"
+
+
+async def tell(stage: Stage, number: int) -> None:
+    """The story, with names of its own."""
+    unit, other = f"story-{number}", f"other-{number}"
+    x, y, taken, beside = (f"{name}-{number}" for name in ("x", "y", "taken", "beside"))
+    path = {name: f"{COLLECTION}/{name}" for name in (x, y, taken, beside)}
+    foreign = frozenset({("b", path[taken])})
+    one, two, theirs = {"v": "1"}, {"v": "2"}, {"whose": "theirs"}
+    stage.intent = Intent(data={path[name]: (one,) for name in (x, y, taken)}, foreign=foreign)
+    await somebody(stage, "b", taken, theirs)
+
+    await stage.apply(unit, *[stage.make(name, **one) for name in (x, y, taken)])
+    await stage.until({("a", taken): one, ("b", taken): theirs} | {(m, n): one for m in MEMBERS for n in (x, y)})
+
+    await stage.settle(unit)
+    await stage.pause(unit)
+    stage.intent = replace(stage.intent, data={path[beside]: (one,)}, held=frozenset({path[x], path[y], path[taken]}))
+    await stage.apply(unit, stage.make(x, **two), stage.make(taken, **one))
+    await stage.apply(other, stage.make(beside, **one))
+    await stage.until({(member, beside): one for member in MEMBERS} | {("a", x): one, ("a", y): one, ("b", y): one})
+
+    data = {path[x]: (two,), path[taken]: (one,), path[beside]: (one,)}
+    stage.intent = Intent(data=data, foreign=foreign, removable=frozenset({path[y]}))
+    await stage.resume(unit)
+    await stage.until({(member, x): two for member in MEMBERS} | {(member, y): None for member in MEMBERS})
+
+    await somebody(stage, "a", x, {"v": "hacked"})
+    await stage.until({("a", x): two})
+
+    # What is on its way when it is stored that it shall go may still arrive; what comes after that is seen by the next.
+    stage.intent = replace(stage.intent, removable=frozenset(path.values()))
+    for name in (unit, other):
+        await stage.patiently(partial(stage.world.delete, name))
+    gone = {(member, name): None for member in MEMBERS for name in (x, y, beside)}
+    await stage.until(gone | {("a", taken): None, ("b", taken): theirs})
+
+
+async def somebody(stage: Stage, member: str, name: str, data: dict[str, str]) -> None:
+    """Somebody else makes or changes an object, whatever is wrong with the member's API just then."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}, "data": data}
+    async with asyncio.timeout(SECONDS):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                reply = await stage.others[member].apply(f"{COLLECTION}/{name}", body, force="true")
+                if reply.status in (200, 201):
+                    return
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def stage(quiet_world: Any, make_config_map: Callable[..., Any]) -> AsyncIterator[Stage]:
+    """Two members, controllers running."""
+    world = quiet_world
+    for name in MEMBERS:
+        await world.register(name, labels={"name": name})
+    async with contextlib.AsyncExitStack() as stack:
+        others = {}
+        for name in MEMBERS:
+            member = Member(name=name, server=world.simulator.server_of(name), token=world.member(name).admin_token)
+            others[name] = await stack.enter_async_context(member)
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+            (await others[name].apply("/api/v1/namespaces/shop", namespace)).expect(201)
+        made = Stage(world=world, others=others, make=make_config_map)
+        world.simulator.listeners.append(made.received)
+        world.start()
+        yield made
+
+
+async def test_the_propagator_may_be_killed_at_any_await(stage: Stage, request: pytest.FixtureRequest) -> None:
+    loop = asyncio.get_running_loop()
+    killed = asyncio.Event()
+    steps = Steps(PROPAGATION, ended=killed.set)
+    await stage.world.stop()
+    loop.set_task_factory(steps)
+    try:
+        stage.world.start()
+        steps.begin(None)
+        await tell(stage, 0)
+        total = steps.count
+        chosen = list(range(1, total + 1))
+        if request.config.getoption("--kills"):
+            picks = random.Random(request.config.getoption("--seed"))  # noqa: S311 - a choice of examples
+            chosen = sorted(picks.sample(chosen, request.config.getoption("--kills")))
+        for number, step in enumerate(chosen, start=1):
+            killed.clear()
+            steps.begin(step)
+            story = loop.create_task(tell(stage, number))
+            death = loop.create_task(killed.wait())
+            await asyncio.wait({story, death}, return_when=asyncio.FIRST_COMPLETED)
+            if killed.is_set():
+                await stage.world.stop()
+                steps.begin(None)
+                stage.world.start()
+            death.cancel()
+            await story
+            assert stage.forbidden == [], f"killed at await {step} of {total}"
+    finally:
+        loop.set_task_factory(None)
+    assert total > 50
+    assert stage.kept_up > 10 * len(chosen)
+
+
+async def _constantly(faults: Faults, stage: Stage, _picks: random.Random, _end: Callable[[], Awaitable[None]]) -> None:
+    for name in MEMBERS:
+        stage.world.member(name).inject(faults)
+    await asyncio.Event().wait()
+
+
+async def _flapping(stage: Stage, picks: random.Random, _end: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        name = picks.choice(MEMBERS)
+        stage.world.member(name).inject(Faults(outage=picks.choice([Outage.REFUSED, Outage.BLACK_HOLE])))
+        await asyncio.sleep(picks.uniform(0.01, 0.1))
+        stage.world.member(name).inject(Faults())
+        await asyncio.sleep(picks.uniform(0.01, 0.2))
+
+
+async def _refusing(status: int, stage: Stage, picks: random.Random, _end: Callable[[], Awaitable[None]]) -> None:
+    """Short storms of refusals."""
+    while True:
+        name = picks.choice(MEMBERS)
+        stage.world.member(name).inject(Faults(error_status=status))
+        await asyncio.sleep(picks.uniform(0.01, 0.1))
+        stage.world.member(name).inject(Faults())
+        await asyncio.sleep(picks.uniform(0.05, 0.3))
+
+
+async def _forgetting(stage: Stage, picks: random.Random, _end: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(picks.uniform(0.01, 0.1))
+        stage.world.member(picks.choice(MEMBERS)).forget_history()
+
+
+async def _losing_postgresql(stage: Stage, picks: random.Random, end: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(picks.uniform(0.5, 2.0))
+        await end()
+
+
+def constantly(**faults: Any) -> Any:
+    return lambda *arguments: _constantly(Faults(**faults), *arguments)
+
+
+WEATHERS = {
+    "fair": constantly(),
+    "lost-answers": constantly(lost_share=0.3),
+    "repeated-events": constantly(repeat_events=True),
+    "reversed-events": constantly(reverse_events=True, repeat_events=True),
+    "slow": constantly(latency_seconds=0.05),
+    "clock-ahead": constantly(clock_skew_seconds=7_200.0),
+    "clock-behind": constantly(clock_skew_seconds=-7_200.0),
+    "overloaded": partial(_refusing, 429),
+    "failing": partial(_refusing, 503),
+    "history-forgotten": _forgetting,
+    "flapping": _flapping,
+    "postgresql-gone": _losing_postgresql,
+}
+
+
+@pytest.mark.parametrize("weather", WEATHERS.values(), ids=WEATHERS.keys())
+async def test_in_any_weather_the_story_comes_to_its_end(
+    stage: Stage, weather: Any, request: pytest.FixtureRequest, end_connections: Callable[[], Awaitable[None]]
+) -> None:
+    picks = random.Random(request.config.getoption("--seed"))  # noqa: S311 - a choice of examples
+    blowing = asyncio.get_running_loop().create_task(weather(stage, picks, end_connections))
+    try:
+        for number in range(2):
+            await tell(stage, number)
+    finally:
+        blowing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await blowing
+        for name in MEMBERS:
+            stage.world.member(name).inject(Faults())
+    assert stage.forbidden == []
