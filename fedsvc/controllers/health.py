@@ -21,7 +21,14 @@ from fedsvc.controllers.probing import CredentialView, Finding, Streaks
 from fedsvc.controllers.renewing import Renewal, after_failure, is_due, renew
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
-from fedsvc.controllers.surveying import counted, rights_told, room_pause_seconds, survey, surveyed
+from fedsvc.controllers.surveying import (
+    counted,
+    rights_told,
+    room_pause_seconds,
+    survey,
+    survey_pause_seconds,
+    surveyed,
+)
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.members import discovery, inspect
 from fedsvc.members.api_table import ApiTable
@@ -174,11 +181,12 @@ class HealthController:
             await state.probe.wait(timeout_seconds=pause)
 
     async def _survey_regularly(self, state: _State) -> None:
-        share = spread(state.cluster.name)
+        incomplete, name = 0, state.cluster.name
         while True:
-            await state.survey.wait(timeout_seconds=self._health.survey_seconds * (0.9 + 0.2 * share))
+            pause = survey_pause_seconds(name, incomplete, self._health.survey_seconds, share=spread(name))
+            await state.survey.wait(timeout_seconds=pause)
             if state.readiness is not None and state.readiness.refusal is None:
-                await self._survey(state)
+                incomplete = 0 if await self._survey(state) else incomplete + 1
 
     async def _probe(self, state: _State) -> None:
         """One probe and what follows from it."""
@@ -258,8 +266,8 @@ class HealthController:
             return observation.last_seen_time != written.last_seen_time
         return observation.last_seen_time - written.last_seen_time >= timedelta(seconds=self._health.seen_seconds)
 
-    async def _survey(self, state: _State) -> None:
-        """Look at what changes slowly; the next probe judges and writes what was found."""
+    async def _survey(self, state: _State) -> bool:
+        """Look at what changes slowly; the next probe judges and writes what was found. Tells whether all was found."""
         member = self._members.member(state.cluster)
         if is_due(state.cluster, state.renewal, now=self._clock()):
             await self._renew(state, member)
@@ -275,6 +283,7 @@ class HealthController:
         if not found.unreachable and asyncio.get_running_loop().time() >= state.room_not_before:
             await self._read_room(state, member)
         state.probe.set()
+        return found.is_complete
 
     async def _read_room(self, state: _State, member: Member) -> None:
         """What cannot be read stays as it was; `_forget_room` ends that."""

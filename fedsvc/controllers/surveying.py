@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from fedsvc.controllers import probing
+from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.members import inspect
 from fedsvc.members.api_table import ApiTable
+from fedsvc.members.discovery import MIN_INTERVAL_SECONDS
 from fedsvc.members.errors import MemberError, MemberUnreachableError
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Member
@@ -19,6 +21,9 @@ from fedsvc.model.cluster import ClusterObservation, ConditionStatus
 
 ROOM_SHARE: Final = 0.1
 """Of all time, at most so much is spent reading the nodes and pods of one member."""
+
+_AGAIN_SECONDS: Final = MIN_INTERVAL_SECONDS + 1.0
+"""Discovery is asked no sooner."""
 
 ValueT = TypeVar("ValueT")
 
@@ -32,6 +37,11 @@ class Survey:
     table: ApiTable | None = None
     unreachable: bool = False  # no answer came: there is no use in asking for more
     problems: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was found out; of kinds that were not, units are kept away though they may be served."""
+        return not self.problems and self.table is not None and not self.table.failed
 
 
 async def survey(member: Member, rights: Iterable[Right]) -> Survey:
@@ -50,6 +60,20 @@ async def survey(member: Member, rights: Iterable[Right]) -> Survey:
         found.unreachable = True
         found.problems.append(str(error))
     return found
+
+
+def survey_pause_seconds(key: str, incomplete: int, survey_seconds: float, *, share: float = 0.5) -> float:
+    """How long after a survey the next one follows: soon after one that was incomplete, which trouble of a moment was.
+
+    Args:
+        key: the member, for the spread.
+        incomplete: surveys in a row, up to this one, that were incomplete.
+        survey_seconds: the time between surveys.
+        share: 0 to 1, for the spread between surveys that are complete.
+    """
+    if incomplete:
+        return delay_seconds(key, incomplete - 1, first=min(_AGAIN_SECONDS, survey_seconds), maximum=survey_seconds)
+    return survey_seconds * (0.9 + 0.2 * share)
 
 
 def surveyed(observation: ClusterObservation, found: Survey) -> ClusterObservation:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fedsvc.controllers import health
-from fedsvc.controllers.surveying import Survey, room_pause_seconds, survey
+from fedsvc.controllers.surveying import Survey, room_pause_seconds, survey, survey_pause_seconds
 from fedsvc.members import inspect
+from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberGarbageError
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Members
@@ -264,3 +265,22 @@ async def test_surveys_in_quick_succession_read_the_room_once_its_pause_is_over(
 
     await ward.world.until(surveyed_often)
     assert len(readings) == 1
+
+
+def test_a_survey_that_was_incomplete_is_made_again_soon_and_less_and_less_often() -> None:
+    pauses = [survey_pause_seconds("a", incomplete, 60.0) for incomplete in range(8)]
+    assert pauses[0] == 60.0
+    assert 3.0 <= pauses[1] <= 5.0
+    assert pauses[1:5] == sorted(pauses[1:5])
+    assert all(45.0 <= pause <= 75.0 for pause in pauses[5:])
+    assert survey_pause_seconds("a", 1, 0.1) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("failed", "problems", "complete"),
+    [({}, [], True), ({("metrics.k8s.io", "v1beta1"): "it does not answer"}, [], False), ({}, ["no rights"], False)],
+)
+def test_a_survey_is_complete_when_every_group_of_kinds_was_read(
+    failed: dict[tuple[str, str], str], problems: list[str], *, complete: bool
+) -> None:
+    assert Survey(table=ApiTable(resources={}, failed=failed), problems=problems).is_complete is complete
