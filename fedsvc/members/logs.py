@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from fedsvc.members.client import MemberClient
@@ -19,6 +19,8 @@ class LogSource:
     pod: str
     container: str
     is_only: bool  # container of the pod, those of its start aside
+    instance: str = ""  # tells a container from the one before its restart, and a pod from an earlier one of its name
+    started: bool = field(default=True, compare=False)  # there is a log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

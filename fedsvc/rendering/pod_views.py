@@ -19,6 +19,7 @@ class ContainerView:
     image: str
     is_init: bool
     ready: bool
+    started: bool  # it runs or did: there is a log
     restarts: int
     state: str  # Running, or the reason why it waits or ended; empty: nothing is known yet
     message: str
@@ -94,6 +95,7 @@ def _container(spec: JsonObject, status: JsonObject, *, is_init: bool) -> Contai
         image=text(spec, "image"),
         is_init=is_init,
         ready=status.get("ready") is True,
+        started=isinstance(state.get("running"), dict) or isinstance(state.get("terminated"), dict),
         restarts=number(status, "restartCount"),
         state=word,
         message=message[:_MAX_TEXT],

@@ -191,7 +191,9 @@ class ReadMemberLogsRequest(_message.Message):
     container: _builtins.str
     """Only of this container; empty: of all, but those of the pods' start."""
     follow: _builtins.bool
-    """Whether to go on with what is written later, until the call is cancelled or the containers end."""
+    """Whether to go on with what is written later, in pods and containers that come later, too, until the call is cancelled;
+    with `pod`, until its containers end.
+    """
     previous: _builtins.bool
     """Whether that of the container before the last restart is meant. Not together with `follow`."""
     timestamps: _builtins.bool
@@ -312,7 +314,7 @@ class LogFailure(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Constant word: NotStarted (there is no log yet), RightsMissing, DeadlinePassed, MemberUnreachable, MemberError."""
+    """Constant word: NotStarted (there is no log yet), TooManyLogs (of those that came later), RightsMissing, DeadlinePassed, MemberUnreachable, MemberError."""
     message: _builtins.str
     """Sentence, in the member's words."""
     @_builtins.property

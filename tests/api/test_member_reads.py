@@ -192,3 +192,59 @@ async def refused(helpers: Any, call: Any) -> Any:
     with pytest.raises(aio.AioRpcError) as caught:
         await asyncio.wait_for(call.read(), 10)
     return helpers.decode(caught.value)
+
+
+class Container:
+    """A client of a member whose logs are one line and go on for ever, but for those that have not started."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.waiting = {"slow"}
+
+    async def stream(self, path: str, params: Any, *, begin_seconds: float | None) -> AsyncGenerator[bytes, None]:
+        del begin_seconds
+        pod = path.split("/")[-2]
+        self.asked.append((pod, params.get("tailLines")))
+        if pod in self.waiting:
+            raise MemberStatusError(code=400, reason="BadRequest", message="is waiting to start")
+        yield pod.encode() + b"\n"
+        await asyncio.Event().wait()
+
+
+async def test_logs_that_are_followed_go_on_with_what_comes_later_and_restarts_each_read_once() -> None:
+    client: Any = Container()
+
+    def source(pod: str, instance: str = "1", *, started: bool = True) -> LogSource:
+        return LogSource(namespace="n", pod=pod, container="c", is_only=True, instance=instance, started=started)
+
+    looks = [
+        [source("old"), source("slow", started=False), source("new")],
+        [source("old", "2"), source("slow"), source("new")],
+    ]
+
+    async def look() -> list[LogSource]:
+        client.waiting.clear()
+        return looks.pop(0) if len(looks) > 1 else looks[0]
+
+    logs = MemberLogs(cluster="a", client=client, sources=[source("old"), source("slow", started=False)], look=look)
+    options = LogOptions(follow=True, tail_lines=0)
+    async with aclosing(stream_logs([logs], options, begin_seconds=1, most=4, look_seconds=0.01)) as responses:
+        told: list[str] = []
+        async with asyncio.timeout(10):
+            while len(told) < 5:
+                response = await anext(responses)
+                told.append(response.lines.lines[0].decode() if response.lines.lines else response.failure.reason)
+    assert told[:3] == ["old", "NotStarted", "new"]
+    assert sorted(told[3:]) == ["old", "slow"]
+    assert client.asked[:3] == [("old", "0"), ("slow", "0"), ("new", None)]
+    assert len(client.asked) == 5
+
+
+async def test_more_logs_than_are_read_at_once_are_told_and_not_read() -> None:
+    client: Any = Container()
+    sources = [LogSource(namespace="n", pod=f"p{number}", container="c", is_only=True) for number in range(3)]
+    logs = MemberLogs(cluster="a", client=client, sources=sources)
+    async with aclosing(stream_logs([logs], LogOptions(follow=True), begin_seconds=1, most=2)) as responses:
+        found = [await anext(responses) for _ in range(3)]
+    assert sorted(response.failure.reason for response in found) == ["", "", "TooManyLogs"]
+    assert len(client.asked) == 2

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from fedsvc.api import log_streams
 from fedsvc.simulator import Faults, Outage
 from fedsvc.simulator.registry import Deletion
+from fedsvc_client import AsyncClient
 
 LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d .*method=")  # by the server, which runs in this process
 
@@ -156,6 +158,28 @@ async def test_logs_are_followed_until_the_container_ends(shop: Any) -> None:
     following = asyncio.ensure_future(shop.fedctl(*words))
     await talk()
     assert "b/both/one: later" in ok(await following)
+
+
+async def test_logs_of_pods_that_come_later_are_followed_too(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_streams.stream_logs, "__kwdefaults__", {"most": 200, "look_seconds": 0.05})
+    cluster = shop.simulator.cluster("b")
+    before = set(pods_of(shop, "b"))
+
+    async def read() -> list[str]:
+        seen: list[str] = []
+        async with AsyncClient(shop.environment["FEDCTL_SERVER"], token=shop.environment["FEDCTL_TOKEN"]) as client:
+            async for response in client.members.logs("namespaces/default/units/shop", clusters=["b"], follow=True):
+                seen.append(response.lines.log.pod)
+                if response.lines.log.pod and response.lines.log.pod not in before:
+                    break
+                if set(seen) >= before:
+                    pod = cluster.registry.read(cluster.kind(("", "pods")), "default", min(before - {"both"}))
+                    cluster.registry.delete(pod.kind, "default", pod.name, Deletion())
+        return seen
+
+    async with asyncio.timeout(20):
+        seen = await read()
+    assert set(seen) - before
 
 
 @pytest.mark.parametrize(

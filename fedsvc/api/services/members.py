@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from grpc import aio
@@ -13,6 +14,7 @@ from fedsvc.api.intent.scope import DEFAULT_LOGS, MAX_LOGS, Scope, check_log_req
 from fedsvc.api.log_streams import MemberLogs, stream_logs
 from fedsvc.api.problems import Problems
 from fedsvc.errors import LimitExceededError, NotFoundError
+from fedsvc.members.client import MemberClient
 from fedsvc.members.logs import LogOptions, LogSource
 from fedsvc.members.reading import FoundPod, read_events, read_pods
 from fedsvc.members.registry import Member, Members
@@ -132,9 +134,11 @@ class MemberServicer(member_service_pb2_grpc.MemberServiceServicer):
             async for said in answers:
                 seen += said.value or []
                 sources = _sources(said.value or [], pod=request.pod, container=request.container)
-                if sources:
+                later = request.follow and not request.pod and said.failure is None
+                if sources or later:
                     client = self._members.member(by_name[said.cluster]).client
-                    wanted.append(MemberLogs(cluster=said.cluster, client=client, sources=sources))
+                    look = partial(self._look, request, asked, client) if later else None
+                    wanted.append(MemberLogs(cluster=said.cluster, client=client, sources=sources, look=look))
                 else:
                     silent.append(pb.ReadMemberLogsResponse(answer=answer_message(said.cluster, said.failure)))
         _check_found(request, wanted, seen, everybody_answered=all(item.answer.answered for item in silent))
@@ -149,9 +153,17 @@ class MemberServicer(member_service_pb2_grpc.MemberServiceServicer):
         # Of who does not answer people hear at once where what follows has no end.
         for response in silent:
             yield response
-        async with aclosing(stream_logs(wanted, options, begin_seconds=scope.seconds)) as responses:
+        most = min(request.max_logs or DEFAULT_LOGS, MAX_LOGS)
+        async with aclosing(stream_logs(wanted, options, begin_seconds=scope.seconds, most=most)) as responses:
             async for found in responses:
                 yield found
+
+    async def _look(
+        self, request: pb.ReadMemberLogsRequest, asked: _Asked, client: MemberClient
+    ) -> Sequence[LogSource]:
+        """The logs there are by now; what the unit has there is as it was when the call began."""
+        pods, _ = await read_pods(client, asked.holdings.get(client.name, ()))
+        return _sources(pods, pod=request.pod, container=request.container)
 
     async def _asked(self, scope: Scope) -> _Asked:
         """Whom to ask.
@@ -182,6 +194,8 @@ def _sources(pods: Sequence[FoundPod], *, pod: str, container: str) -> list[LogS
             pod=found.view.name,
             container=one.name,
             is_only=found.view.container_count == 1 and not one.is_init,
+            instance=f"{found.view.uid}/{one.restarts}",
+            started=one.started,
         )
         for found in pods
         if pod in ("", found.view.name)
@@ -207,7 +221,7 @@ def _check_found(
     if count > limit:
         text = f"{count} logs would be read at once; choose by cluster, pod or container, or raise the limit"
         raise LimitExceededError("max_logs", limit, text)
-    if wanted or not everybody_answered:
+    if count or not everybody_answered:
         return
     problems = Problems()
     pods = [found.view for found in seen if request.pod in ("", found.view.name)]

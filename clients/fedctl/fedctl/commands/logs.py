@@ -66,7 +66,8 @@ def logs(
 ) -> None:
     """Print the logs of a unit's pods on all its clusters.
 
-    The server reads them from the members, whose credentials never leave it, as fast as they are taken here.
+    The server reads them from the members, whose credentials never leave it, as fast as they are taken here. With -f
+    pods that come later are read, too, and containers again after a restart; with --pod it ends with the pod.
     """
     if options["follow"] and options["previous"]:
         raise UsageFailure("-f and -p do not go together: a container that ended writes nothing more")
