@@ -23,7 +23,7 @@ from typing import Any, Final
 from fedsvc.controllers import fields, outcomes
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.recreating import recreate
-from fedsvc.controllers.session import MemberSession, is_terminating, managers_of, metadata_of
+from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of
 from fedsvc.members.client import PatchType
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, ImmutableMode
@@ -31,7 +31,7 @@ from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.canonical import canonical_json, load_json
 from fedsvc.rendering.compatibility import served_alternative, with_api_version
 from fedsvc.rendering.marks import FIELD_MANAGER, MARK_DOMAIN, is_managed, owner_of
-from fedsvc.rendering.takeover import TOOLS, migrated_fields, migrated_managers, tools_of
+from fedsvc.rendering.takeover import TOOLS, managers_of, migrated_fields, migrated_managers, tools_of
 
 CREATED_FOR_LABEL: Final = f"{MARK_DOMAIN}/created-for"
 """On namespaces that were made for a unit and are nobody's work: they are never deleted by us."""
@@ -177,7 +177,7 @@ async def _look(session: MemberSession, path: str) -> dict[str, Any] | None:
 
 
 def _whose(live: dict[str, Any]) -> str:
-    managers = list(managers_of(live, but=FIELD_MANAGER))[:_SHOWN_MANAGERS]
+    managers = managers_of(live, but=FIELD_MANAGER)[:_SHOWN_MANAGERS]
     whose = f"written by {', '.join(managers)}" if managers else "written by nobody that is known"
     tools = tools_of(live)
     kept = f", kept by {' and '.join(TOOLS[name].title for name in tools)}" if tools else ""

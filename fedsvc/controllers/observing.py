@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from fedsvc.controllers.index import Entry
-from fedsvc.controllers.session import managers_of, object_uid, object_version
+from fedsvc.controllers.session import object_uid, object_version
 from fedsvc.model.work import WorkObservation
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.keys import ObjectKey
@@ -14,7 +14,7 @@ from fedsvc.rendering.marks import FIELD_MANAGER, is_managed
 from fedsvc.rendering.ownership import DriftReport, ownership_digest
 from fedsvc.rendering.status import health, reflect, replica_counts
 from fedsvc.rendering.status.rules import CompiledRule
-from fedsvc.rendering.takeover import controller_title
+from fedsvc.rendering.takeover import controller_title, managers_of
 
 _MASKED: Final = "***"
 _MAX_DRIFTED_FIELDS: Final = 50
@@ -85,7 +85,7 @@ def find_drift(entry: Entry, live: Mapping[str, Any]) -> Finding:
 
 def who_changed(live: Mapping[str, Any]) -> str:
     """The latest other manager of an object, as words for a message."""
-    manager = next(managers_of(live, but=FIELD_MANAGER), None)
+    manager = next(iter(managers_of(live, but=FIELD_MANAGER)), None)
     if manager is None:
         return "somebody"
     tool = controller_title(live, manager)

@@ -1,7 +1,7 @@
 """One member as the controllers of this process see it: connection, index of its works, pause, signals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -251,15 +251,3 @@ def metadata_of(live: Mapping[str, Any]) -> Mapping[str, Any]:
     """The metadata of an object, {} where it is not an object."""
     metadata = live.get("metadata")
     return metadata if isinstance(metadata, dict) else {}
-
-
-def managers_of(live: Mapping[str, Any], *, but: str) -> Iterator[str]:
-    """The field managers of an object other than `but`, the latest writer first, each once."""
-    entries = metadata_of(live).get("managedFields")
-    named = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    seen = {but}
-    for entry in sorted(named, key=lambda entry: str(entry.get("time") or ""), reverse=True):
-        manager = entry.get("manager")
-        if isinstance(manager, str) and manager not in seen:
-            seen.add(manager)
-            yield manager

@@ -89,6 +89,13 @@ def tools_of(live: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, tool in TOOLS.items() if _is_marked(live, tool) or _wrote(managers, tool))
 
 
+def managers_of(live: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
+    """The field managers of an object other than `but`, the latest writer first, each once."""
+    ordered = sorted(_entries(live), key=lambda entry: str(entry.get("time") or ""), reverse=True)
+    found = (entry.get("manager") for entry in ordered)
+    return tuple(dict.fromkeys(name for name in found if isinstance(name, str) and name != but))
+
+
 def controller_title(live: Mapping[str, Any], manager: str) -> str:
     """What people call the tool of a field manager where it puts objects back by itself; empty for all others."""
     return next(

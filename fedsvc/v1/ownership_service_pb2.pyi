@@ -435,3 +435,113 @@ class ReleaseResourcesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseResourcesResponse: _TypeAlias = ReleaseResourcesResponse  # noqa: Y015
+
+@_typing.final
+class ReadObjectsRequest(_message.Message):
+    """ReadObjectsRequest names objects of one member."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    REFS_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """Required. "clusters/{cluster}"."""
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.ManifestRef]:
+        """Required. Which, at most 1,000; the kind of each as people write it ("deployment", "deployments.apps"), its api_version
+        may be left empty.
+        """
+
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        refs: _abc.Iterable[_common_pb2.ManifestRef] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "refs", b"refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadObjectsRequest: _TypeAlias = ReadObjectsRequest  # noqa: Y015
+
+@_typing.final
+class ReadObjectsResponse(_message.Message):
+    """ReadObjectsResponse returns them in the order asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadObject]:
+        """One for each."""
+
+    def __init__(
+        self,
+        *,
+        objects: _abc.Iterable[Global___ReadObject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["objects", b"objects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadObjectsResponse: _TypeAlias = ReadObjectsResponse  # noqa: Y015
+
+@_typing.final
+class ReadObject(_message.Message):
+    """ReadObject is one object, or why there is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    MANAGERS_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """The unit of fedsvc that has it, "namespace/name"; empty where none has."""
+    trouble: _builtins.str
+    """Why it cannot be had as a template; empty where it can."""
+    @_builtins.property
+    def ref(self) -> _common_pb2.ManifestRef:
+        """Which."""
+
+    @_builtins.property
+    def template(self) -> _common_pb2.Manifest:
+        """As a template: without what the API server and other tools wrote. Never of a Secret."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Paths of what was left out."""
+
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tools that keep it, as propagation.migrate names them."""
+
+    @_builtins.property
+    def managers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its other field managers, the latest writer first."""
+
+    def __init__(
+        self,
+        *,
+        ref: _common_pb2.ManifestRef | None = ...,
+        template: _common_pb2.Manifest | None = ...,
+        left_out: _abc.Iterable[_builtins.str] | None = ...,
+        tools: _abc.Iterable[_builtins.str] | None = ...,
+        managers: _abc.Iterable[_builtins.str] | None = ...,
+        unit: _builtins.str = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "template", b"template"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "managers", b"managers", "ref", b"ref", "template", b"template", "tools", b"tools", "trouble", b"trouble", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadObject: _TypeAlias = ReadObject  # noqa: Y015

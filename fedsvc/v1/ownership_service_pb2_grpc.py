@@ -55,6 +55,11 @@ class OwnershipServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.FromString,
                 _registered_method=True)
+        self.ReadObjects = channel.unary_unary(
+                '/fedsvc.v1.OwnershipService/ReadObjects',
+                request_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsResponse.FromString,
+                _registered_method=True)
 
 
 class OwnershipServiceServicer:
@@ -89,6 +94,13 @@ class OwnershipServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadObjects(self, request, context):
+        """ReadObjects reads objects of one member as templates, to be adopted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OwnershipServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_OwnershipServiceServicer_to_server(servicer, server):
                     servicer.ReleaseResources,
                     request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.SerializeToString,
+            ),
+            'ReadObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadObjects,
+                    request_deserializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class OwnershipService:
             '/fedsvc.v1.OwnershipService/ReleaseResources',
             fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesRequest.SerializeToString,
             fedsvc_dot_v1_dot_ownership__service__pb2.ReleaseResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.OwnershipService/ReadObjects',
+            fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsRequest.SerializeToString,
+            fedsvc_dot_v1_dot_ownership__service__pb2.ReadObjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class OwnershipServiceStub:
     """HandOverResources moves resources from one unit to another; their objects in members stay where they are."""
     ReleaseResources: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.ReleaseResourcesRequest, _ownership_service_pb2.ReleaseResourcesResponse]
     """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
+    ReadObjects: _grpc.UnaryUnaryMultiCallable[_ownership_service_pb2.ReadObjectsRequest, _ownership_service_pb2.ReadObjectsResponse]
+    """ReadObjects reads objects of one member as templates, to be adopted."""
 
 @_typing.type_check_only
 class OwnershipServiceAsyncStub(OwnershipServiceStub):
@@ -55,6 +57,8 @@ class OwnershipServiceAsyncStub(OwnershipServiceStub):
     """HandOverResources moves resources from one unit to another; their objects in members stay where they are."""
     ReleaseResources: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.ReleaseResourcesRequest, _ownership_service_pb2.ReleaseResourcesResponse]  # type: ignore[assignment]
     """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
+    ReadObjects: _aio.UnaryUnaryMultiCallable[_ownership_service_pb2.ReadObjectsRequest, _ownership_service_pb2.ReadObjectsResponse]  # type: ignore[assignment]
+    """ReadObjects reads objects of one member as templates, to be adopted."""
 
 class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
     """OwnershipService settles whose objects in members are, and shows how they differ from what they shall be."""
@@ -90,5 +94,13 @@ class OwnershipServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ownership_service_pb2.ReleaseResourcesResponse, _abc.Awaitable[_ownership_service_pb2.ReleaseResourcesResponse]]:
         """ReleaseResources takes resources out of a unit and leaves their objects in members, no longer managed."""
+
+    @_abc_1.abstractmethod
+    def ReadObjects(
+        self,
+        request: _ownership_service_pb2.ReadObjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ownership_service_pb2.ReadObjectsResponse, _abc.Awaitable[_ownership_service_pb2.ReadObjectsResponse]]:
+        """ReadObjects reads objects of one member as templates, to be adopted."""
 
 def add_OwnershipServiceServicer_to_server(servicer: OwnershipServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

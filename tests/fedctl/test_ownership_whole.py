@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 from fedsvc.members.client import MemberClient
 
@@ -182,7 +183,7 @@ async def test_an_object_is_made_anew_once_that_is_confirmed(town: Any) -> None:
     assert (await town.fedctl("apply", "-f", "-", stdin=fixed.replace("{a: b}", "{a: c}"))).exit_code == 0
 
     async with asyncio.timeout(30):
-        while "RecreationUnconfirmed" not in said(shown := await town.fedctl("get", "works", "-o", "json")):
+        while said(shown := await town.fedctl("get", "works", "-o", "json")).count("RecreationUnconfirmed") < 2:
             await asyncio.sleep(0.1)
     messages = [work.get("status", work).get("message", "") for work in json.loads(said(shown))["items"]]
     assert any("fedctl recreate default/shop configmap/web" in message for message in messages), messages
@@ -193,3 +194,58 @@ async def test_an_object_is_made_anew_once_that_is_confirmed(town: Any) -> None:
     assert waited.exit_code == 0, waited.output
     assert (await town.get("a", PATH))["data"] == {"a": "c"}
     assert (await uid_and_unit(town))[0] != before
+
+
+SERVICE = {
+    "metadata": {"name": "api", "namespace": "old", "labels": {"app": "api", "work.karmada.io/permanent-id": "x"}},
+    "spec": {"ports": [{"port": 80}], "selector": {"app": "api"}},
+}
+
+
+async def test_objects_that_are_there_are_taken_over_as_they_are(town: Any) -> None:
+    for name in ("a", "b"):
+        assert (await town.join(name)).exit_code == 0
+    async with client(town, "a") as other:
+        await other.post("/api/v1/namespaces", {"metadata": {"name": "old"}})
+        await other.post("/api/v1/namespaces/old/services", SERVICE, {"fieldManager": "karmada-controller-manager"})
+        limits = {"metadata": {"name": "limits", "namespace": "old"}, "data": {"max": "3"}}
+        await other.post("/api/v1/namespaces/old/configmaps", limits, {"fieldManager": "kubectl-client-side-apply"})
+        secret = {"metadata": {"name": "key", "namespace": "old"}, "stringData": {"a": "hunter2"}}
+        await other.post("/api/v1/namespaces/old/secrets", secret)
+    paths = ("/api/v1/namespaces/old/services/api", "/api/v1/namespaces/old/configmaps/limits")
+    before = [(await town.get("a", path))["metadata"]["uid"] for path in paths]
+    words = ("adopt", "shop", "service/api", "configmaps/limits", "--cluster", "a", "--from-namespace", "old")
+
+    unclear = await town.fedctl("adopt", "shop", "widget/x", "--cluster", "a", "--yes")
+    missing = await town.fedctl("adopt", "shop", "service/none", "--cluster", "a", "--yes")
+    hidden = await town.fedctl("adopt", "shop", "secret/old/key", "--cluster", "a", "--yes")
+    document = await town.fedctl(*words, "--dry-run")
+
+    assert "the cluster serves no widget" in unclear.stderr
+    assert (unclear.exit_code, missing.exit_code, hidden.exit_code) == (1, 3, 1)
+    assert "do not leave the server" in hidden.stderr
+    assert "hunter2" not in hidden.output
+    shown = yaml.safe_load(said(document))
+    assert shown["spec"]["propagation"]["migrate"] == ["karmada", "kubectl"]
+    assert shown["spec"]["placement"]["clusters"] == ["a"]
+    service, limits = shown["spec"]["resources"]
+    assert service["metadata"] == {"labels": {"app": "api"}, "name": "api", "namespace": "old"}
+    assert "clusterIP" not in service["spec"]
+    assert limits["data"] == {"max": "3"}
+    assert (await town.fedctl(*words)).exit_code == 2
+
+    adopted = await town.fedctl(*words, "--yes")
+
+    assert said(adopted) == "unit/default/shop takes over Service old/api, ConfigMap old/limits on a\n"
+    waited = await town.fedctl("wait", "--for=applied", "shop", "--timeout", "30s")
+    assert waited.exit_code == 0, waited.output
+    for path, uid in zip(paths, before, strict=True):
+        live = await town.get("a", path)
+        assert live["metadata"]["uid"] == uid
+        assert live["metadata"]["annotations"]["fedsvc.io/unit"] == "default/shop"
+    live = await town.get("a", paths[0])
+    assert set(live["metadata"]["labels"]) == {"app", "fedsvc.io/managed"}
+    assert live["spec"]["clusterIP"]
+    again = await town.fedctl(*words, "--yes")
+    assert "unit default/shop has it already" in again.stderr
+    assert (await town.fedctl("diff", "shop")).exit_code == 0

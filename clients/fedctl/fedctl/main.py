@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
     "rebalance": _command("rebalance", "rebalance", "Place units anew as if everything could move"),
     "apply": _command("apply", "apply", "Apply manifests or fedsvc documents as units and policies"),
+    "adopt": _command("adopt", "adopt", "Take over objects that are in clusters already"),
     "handover": _command("handover", "handover", "Move resources to another unit, where their objects are"),
     "release": _command("handover", "release", "Leave objects in the clusters, no longer managed"),
     "recreate": _command("recreate", "recreate", "Let an object be made anew that cannot be changed"),

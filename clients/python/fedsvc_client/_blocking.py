@@ -196,6 +196,7 @@ class Ownership(_Facade):
     """Whose objects in members are."""
 
     diff = wait(AsyncOwnership.diff)
+    read_objects = wait(AsyncOwnership.read_objects)
     hand_over = wait(AsyncOwnership.hand_over)
     release = wait(AsyncOwnership.release)
     confirm_recreation = wait(AsyncOwnership.confirm_recreation)

@@ -70,6 +70,14 @@ class AsyncOwnership:
         )
         return await self._caller.call(self._stub.ReleaseResources, request, timeout_seconds=timeout_seconds)
 
+    async def read_objects(
+        self, cluster: str, refs: Sequence[common_pb2.ManifestRef], *, timeout_seconds: float = 25.0
+    ) -> list[ownership_service_pb2.ReadObject]:
+        """Read objects of one cluster as templates, in the order asked for; each says why where there is none."""
+        request = ownership_service_pb2.ReadObjectsRequest(cluster=names.cluster_name(cluster), refs=refs)
+        answer = await self._caller.call(self._stub.ReadObjects, request, timeout_seconds=timeout_seconds)
+        return list(answer.objects)
+
     async def confirm_recreation(
         self,
         unit: str,

@@ -9,9 +9,11 @@ from fedsvc.api.caller import caller
 from fedsvc.api.convert.common import ref_message
 from fedsvc.api.convert.difference import difference_message
 from fedsvc.api.diffing import diff_unit
+from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.mutation import mutate
-from fedsvc.api.names import check_cluster_id, parse_unit
+from fedsvc.api.names import check_cluster_id, parse_cluster, parse_unit
 from fedsvc.api.problems import Problems
+from fedsvc.api.reading import read_objects
 from fedsvc.errors import DeletingError, NothingToConfirmError, NotOnClustersError
 from fedsvc.members.registry import Members
 from fedsvc.model.unit import Unit
@@ -66,6 +68,19 @@ class OwnershipServicer(ownership_service_pb2_grpc.OwnershipServiceServicer):
                 for result in results
             ],
         )
+
+    async def ReadObjects(self, request: pb.ReadObjectsRequest, context: Context) -> pb.ReadObjectsResponse:
+        """Read objects of one member as templates."""
+        del context
+        name = parse_cluster(request.cluster, "cluster")
+        problems = Problems()
+        _check_refs(request.refs, problems)
+        if len(request.refs) > MAX_LISTED:
+            problems.add("refs", f"has {len(request.refs)} entries; at most {MAX_LISTED} are accepted")
+        problems.refuse()
+        async with self._store.reader() as tx:
+            cluster = await clusters.get(tx, name)
+        return pb.ReadObjectsResponse(objects=await read_objects(self._members, cluster, request.refs))
 
     async def ConfirmRecreation(
         self, request: pb.ConfirmRecreationRequest, context: Context
