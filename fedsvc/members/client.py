@@ -13,13 +13,16 @@ import orjson
 
 from fedsvc.members.answers import JsonObject, parse_object, status_error
 from fedsvc.members.errors import MemberGarbageError, MemberStatusError, MemberUnreachableError, UnreachableKind
-from fedsvc.members.transport import Answer, Pool, Transport, read_body, stream_timeout, timeout_of
+from fedsvc.members.transport import MAX_ANSWER_BYTES, Answer, Pool, Transport, read_body, stream_timeout, timeout_of
 from fedsvc.members.watching import LineSplitter, WatchEvent, parse_event
 from fedsvc.model.cluster import Connection
 from fedsvc.rendering.marks import FIELD_MANAGER
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
 PAGE_SIZE: Final = 500
+MAX_OBJECT_BYTES: Final = 8 * 1024 * 1024
+"""Of the answer to a write, which is one object: API servers take 3 MiB. So many writes at once hold little memory,
+whatever a member answers."""
 WATCH_SECONDS: Final = (
     240  # the server is asked to end a watch after so long: a silent loss is noticed then at the latest
 )
@@ -239,7 +242,14 @@ class MemberClient:
         )
 
     async def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> JsonObject:
-        answer = await self._transport.request(method, path, headers=headers, body=body, deadline=self._deadline)
+        answer = await self._transport.request(
+            method,
+            path,
+            headers=headers,
+            body=body,
+            deadline=self._deadline,
+            max_bytes=MAX_ANSWER_BYTES if method == "GET" else MAX_OBJECT_BYTES,
+        )
         if 200 <= answer.status < 300:
             return parse_object(answer.body, what=f"{method} {path}")
         _refuse_redirect(answer.status, f"{method} {path}")

@@ -28,6 +28,7 @@ class Faults:
     not_ready: bool = False  # /readyz and /livez answer 500
     clock_skew_seconds: float = 0.0  # of the Date header, timestamps and token expiry
     credentials_revoked: bool = False  # 401 to everybody
+    broken_group: str = ""  # an API group that is listed and answers 503, as where the service behind it is gone
     watch_silence: bool = False  # watches stay open and tell nothing
     repeat_events: bool = False  # watches tell everything twice
     reverse_events: bool = False  # watches tell what comes at once from the newest to the oldest

@@ -261,6 +261,8 @@ class Simulator:
             await asyncio.sleep(faults.latency_seconds)
         if faults.garbage:
             return text("<html>\x00 this is no JSON {", 200)
+        if faults.broken_group and path.startswith(f"/apis/{faults.broken_group}/"):
+            return _injected(503, 0)
         status = cluster.gate.take_error()
         if status:
             return _injected(status, faults.retry_after_seconds)
