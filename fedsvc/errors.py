@@ -9,6 +9,8 @@ FedsvcError
   PreconditionError            the state of the system forbids it
     ObjectOwnedError           a Kubernetes object belongs to another unit
     InUseError                 something still refers to the object
+    RemovalUnconfirmedError    more would be removed from members than goes without a confirmation
+    ProtectedError             something of a protected unit would be removed
     DeletingError              the object is being deleted
     NotDecidedError            the unit is not decided on yet
     NotReplayableError         a decision cannot be made again from what is kept of it
@@ -26,6 +28,7 @@ FedsvcError
   ConfigurationError           the settings do not make sense
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -106,6 +109,29 @@ class InUseError(PreconditionError):
         self.used_by = used_by
         shown = ", ".join(used_by[:5]) + (f" and {len(used_by) - 5} more" if len(used_by) > 5 else "")
         super().__init__(f"{name} is used by {shown}{f': {advice}' if advice else ''}")
+
+
+class RemovalUnconfirmedError(PreconditionError):
+    """More would be removed from members than goes without a confirmation."""
+
+    def __init__(self, name: str, *, objects: int, reason: str, why: str, what: Collection[str]) -> None:
+        self.name = name
+        self.objects = objects
+        self.reason = reason
+        listed = sorted(what)
+        more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+        goes = f"{objects} object{'' if objects == 1 else 's'} would be removed from members"
+        super().__init__(
+            f"{goes}: {', '.join(listed[:5])}{more}; {why}: confirm it by naming {name} in confirmed_removals"
+        )
+
+
+class ProtectedError(PreconditionError):
+    """Something of a protected unit would be removed."""
+
+    def __init__(self, name: str, loses: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is protected and would lose {loses}: take protection back first")
 
 
 class DeletingError(PreconditionError):

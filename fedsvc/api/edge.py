@@ -23,6 +23,7 @@ from fedsvc.api.services.members import MemberServicer
 from fedsvc.api.services.ownership import OwnershipServicer
 from fedsvc.api.services.placement import PlacementServicer
 from fedsvc.api.services.policies import PolicyServicer
+from fedsvc.api.services.removals import RemovalServicer
 from fedsvc.api.services.resources import ResourceServicer
 from fedsvc.api.services.revisions import RevisionServicer
 from fedsvc.api.services.rollouts import RolloutServicer
@@ -48,6 +49,8 @@ from fedsvc.v1 import (
     placement_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
+    removal_service_pb2,
+    removal_service_pb2_grpc,
     resource_service_pb2,
     resource_service_pb2_grpc,
     revision_service_pb2,
@@ -72,6 +75,7 @@ SERVICES: Final = tuple(
         hold_service_pb2,
         placement_service_pb2,
         policy_service_pb2,
+        removal_service_pb2,
         resource_service_pb2,
         revision_service_pb2,
         rollout_service_pb2,
@@ -136,6 +140,7 @@ class Edge:
         unit_service_pb2_grpc.add_UnitServiceServicer_to_server(UnitServicer(store), server)
         revision_service_pb2_grpc.add_RevisionServiceServicer_to_server(RevisionServicer(store), server)
         rollout_service_pb2_grpc.add_RolloutServiceServicer_to_server(RolloutServicer(store), server)
+        removal_service_pb2_grpc.add_RemovalServiceServicer_to_server(RemovalServicer(store), server)
         resource_service_pb2_grpc.add_ResourceServiceServicer_to_server(ResourceServicer(store), server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(store), server)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(PlacementServicer(store), server)

@@ -170,6 +170,17 @@ def _(error: errors.RolloutStateError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.RemovalUnconfirmedError, _: str) -> _Answer:
+    metadata = {"name": error.name, "objects": str(error.objects), "why": error.reason}
+    return _precondition(ErrorReason.ERROR_REASON_REMOVAL_UNCONFIRMED, error.name, str(error), metadata)
+
+
+@_answer.register
+def _(error: errors.ProtectedError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_PROTECTED, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
 def _(error: errors.DeletingError, _: str) -> _Answer:
     return _precondition(ErrorReason.ERROR_REASON_DELETING, error.name, str(error), {"name": error.name})
 

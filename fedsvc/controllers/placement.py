@@ -381,6 +381,8 @@ class PlacementController:
             metrics.DECISIONS.labels("changed" if result.wrote else "same").inc()
             for cluster in result.clusters:
                 self._wake_member(cluster)
+            if result.held:
+                self._events.warning(given.unit.resource_name, "RemovalsHeld", f"removals are held: {result.held}")
             if result.event is not None:
                 reason, message, warning = result.event
                 (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)

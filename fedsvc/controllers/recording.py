@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fedsvc.controllers import planning
+from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
 from fedsvc.controllers.planning import UnitPlan
 from fedsvc.controllers.preparing import Prepared
@@ -24,6 +25,7 @@ class Stored:
     wrote: bool
     clusters: tuple[str, ...] = ()  # whose works changed
     blocked: str = ""  # why some works have to wait; empty: none has
+    held: str = ""  # why removals are held; empty: none is
     event: tuple[str, str, bool] | None = None  # reason, message, whether it is a warning
 
 
@@ -40,13 +42,15 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     current = await units.lock_generations(tx, [given.unit.uid for given in writing])
     writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
     # A rollout that moved on since then may hold other revisions on other clusters.
-    moved = await rollouts.lock_versions(tx, [given.unit.uid for given in writing])
-    writing = [given for given in writing if moved.get(given.unit.uid, 0) == given.decided.rollout_version]
+    versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing])
+    writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.rollout_version]
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
-    occupied = await _sync(tx, [given for given in writing if given.outcome.moved], ids)
+    moved = [given for given in writing if given.outcome.moved]
+    synced = await _sync(tx, moved, ids)
+    occupied, held = synced.occupied, await judge(tx, moved, synced.doomed)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
-    return [_stored(given, occupied, written) for given in prepared]
+    return [_stored(given, occupied, held.get(given.unit.uid, ""), written) for given in prepared]
 
 
 async def keep_spoken(tx: Transaction, decided: Sequence[Decided]) -> list[tuple[Ground, int]]:
@@ -105,7 +109,7 @@ def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any
 
 
 def _stored(
-    given: Prepared, occupied: Mapping[str, Sequence[tuple[str, ObjectKey]]], written: Collection[str]
+    given: Prepared, occupied: Mapping[str, Sequence[tuple[str, ObjectKey]]], held: str, written: Collection[str]
 ) -> Stored | None:
     outcome, unit = given.outcome, given.unit
     if unit.uid not in written:
@@ -115,15 +119,14 @@ def _stored(
     return Stored(
         wrote=outcome.news or outcome.undecided or outcome.moved,
         clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
+        held=held,
         blocked=_blocked_text(occupied.get(unit.uid, ())),
         event=_event(given.plan) if outcome.news else None,
     )
 
 
-async def _sync(
-    tx: Transaction, prepared: Sequence[Prepared], ids: Mapping[str, str]
-) -> dict[str, list[tuple[str, ObjectKey]]]:
-    """Write bindings and works; gives the objects that cannot be had yet, by uid of the unit."""
+async def _sync(tx: Transaction, prepared: Sequence[Prepared], ids: Mapping[str, str]) -> works.Synced:
+    """Write bindings and works."""
     keyed: dict[bytes, bytes] = {}
     bodies: list[tuple[bytes, bytes, bool]] = []
     for given in prepared:
@@ -133,10 +136,11 @@ async def _sync(
                 bodies.append((keyed[plain], body, is_secret(key)))
     await manifests.put_many(tx, bodies)
     plans = [_unit_sync(given, keyed, ids) for given in prepared]
-    occupied = await works.sync_units(tx, plans)
+    synced = await works.sync_units(tx, plans)
+    occupied = synced.occupied
     # Forget how these were rendered, so that the next look finds them changed and tries again.
     await works.sync_units(tx, [_blank(plan, occupied[plan.unit.uid]) for plan in plans if plan.unit.uid in occupied])
-    return occupied
+    return synced
 
 
 def _unit_sync(given: Prepared, keyed: Mapping[bytes, bytes], ids: Mapping[str, str]) -> works.UnitSync:

@@ -38,6 +38,7 @@ from fedsvc.rollout.step import wave_words
 from fedsvc.rollout.waves import waves_of
 
 _MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
+_SETTLED: Final = (WorkState.APPLIED, WorkState.HELD)
 _SHOWN: Final = 5
 _MAX_MESSAGE: Final = 1_000
 
@@ -171,7 +172,7 @@ def _state(
 def _state_of_works(lines: Sequence[ClusterWorks], *, decided: bool) -> UnitState:
     if any(_needs_a_look(entry) for entry in lines):
         return UnitState.DEGRADED
-    if not decided or any(entry.worst.state is not WorkState.APPLIED for entry in lines):
+    if not decided or any(entry.worst.state not in _SETTLED for entry in lines):
         return UnitState.APPLYING
     if any(entry.worst_health is not None for entry in lines):
         return UnitState.PROGRESSING
@@ -235,9 +236,10 @@ def _listed(clusters: Sequence[str]) -> str:
 
 def _applied(unit: Unit, decision: DecisionInfo | None, lines: Sequence[ClusterWorks], now: datetime) -> Condition:
     total, done = _sum(lines, "work_count"), _sum(lines, "applied_count")
-    open_lines = [entry for entry in lines if entry.worst.state is not WorkState.APPLIED]
+    open_lines = [entry for entry in lines if entry.worst.state not in _SETTLED]
     worst = min(open_lines, key=lambda entry: SEVERITY.index(entry.worst.state), default=None)
     if unit.delete_time is not None:
+        total += _sum(lines, "held_count")
         left = f"{total} objects are left to remove" if total else "no object is left to remove"
         message = left if worst is None else f"{left}; {_words(worst)}"
         return _condition("Applied", ConditionStatus.FALSE, "Deleting", message, now)
@@ -341,11 +343,17 @@ def _writable(unit: Unit, lines: Sequence[ClusterWorks], holds: Sequence[Hold], 
     """What of the unit is not written to members now; None: nothing is held."""
     clusters = [entry.cluster for entry in lines]
     found = list(holds_of_unit(holds, unit.resource_name, clusters))
-    if not found:
+    kept = [entry for entry in lines if entry.held_count]
+    if not found and not kept:
         return None
     told = [words_of(hold) + (f" (on {_names(names)})" if len(names) < len(clusters) else "") for hold, names in found]
-    is_paused = any(hold.kind is HoldKind.PAUSE for hold, _ in found)
-    return _condition("Writable", ConditionStatus.FALSE, "Paused" if is_paused else "Frozen", "; ".join(told), now)
+    if kept:
+        count, places = _sum(kept, "held_count"), _names([entry.cluster for entry in kept])
+        what = f"the removal of {count} object{'' if count == 1 else 's'} from {places} is held"
+        told.append(f"{what}: {kept[0].held_message}")
+    kinds = {hold.kind for hold, _ in found}
+    reason = "Paused" if HoldKind.PAUSE in kinds else "Frozen" if kinds else "RemovalsHeld"
+    return _condition("Writable", ConditionStatus.FALSE, reason, "; ".join(told), now)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedsvc.model.freeze import FreezeWindow
+from fedsvc.model.removal import RemovalBudget
 from fedsvc_placement.model import Dataset, Headroom
 
 FLEET_SETTINGS_NAME = "fleetSettings"
@@ -27,6 +28,7 @@ class FleetSpec:
     datasets: tuple[Dataset, ...] = ()  # sorted by name
     headroom: Headroom | None = None  # None: all room may be used
     freezes: tuple[FreezeWindow, ...] = ()  # sorted by name
+    removals: RemovalBudget = field(default_factory=RemovalBudget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

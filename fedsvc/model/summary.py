@@ -12,6 +12,7 @@ SEVERITY: Final[tuple[WorkState, ...]] = (
     WorkState.PENDING,
     WorkState.REMOVING,
     WorkState.APPLIED,
+    WorkState.HELD,
 )
 """Work states, the worst first."""
 
@@ -60,10 +61,12 @@ class ClusterWorks:
     """The works of one unit on one cluster."""
 
     cluster: str
-    work_count: int
+    work_count: int  # but for those that are held
     applied_count: int  # state Applied
     healthy_count: int  # state Applied, and Healthy
     desired_replicas: int
     ready_replicas: int
     worst: WorstWork
     worst_health: WorstHealth | None  # None: all healthy
+    held_count: int = 0  # that are to be removed once that is confirmed; in no other count
+    held_message: str = ""

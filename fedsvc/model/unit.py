@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from fedsvc.model.cluster import Condition, ObjectDeletion
 from fedsvc.model.dependency import Dependency
+from fedsvc.model.removal import RemovalBudget
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.waves import AwaitedState
@@ -82,6 +83,8 @@ class UnitSpec:
     override_policies: tuple[str, ...] = ()  # applied first, in this order
     overrides: tuple[Override, ...] = ()
     propagation: Propagation = field(default_factory=Propagation)
+    protected: bool = False  # nothing of it may be removed
+    removals: RemovalBudget | None = None  # None: as the fleet has it
     depends_on: tuple[Dependency, ...] = ()
     follow_dependencies: bool = False  # what its works name comes along, copied from the units that hold it
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
@@ -119,6 +122,7 @@ class WorkState(StrEnum):
     FAILED = "Failed"
     DRIFTED = "Drifted"
     REMOVING = "Removing"
+    HELD = "Held"  # to be removed, once somebody confirms it
     UNKNOWN = "Unknown"  # the cluster is not heard; of a unit on a cluster only, never of a work
 
 
@@ -172,6 +176,7 @@ class Unit:
     update_time: datetime
     delete_time: datetime | None = None
     cascade: ObjectDeletion | None = None  # asked for at deletion; None: by `spec.propagation.deletion`
+    granted_removals: int = 0  # objects that the next decision may remove: counted or confirmed already
     rebalance: bool = False  # asked to be decided anew as if everything could move
 
     @property

@@ -95,6 +95,17 @@ class WorkObservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkRemoval:
+    """Why an object is to be removed."""
+
+    create_time: datetime | None  # None: from before this was kept
+    cause: str  # UnitDeleted, ResourceRemoved, ClusterLeft or ClusterLeaving
+    unit_uid: str
+    revision: int  # of the unit that it was decided for
+    deletion: ObjectDeletion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """(resource, cluster): the whole row, for readers."""
 
@@ -120,3 +131,4 @@ class Work:
     ready_replicas: int | None
     drift: tuple[dict[str, Any], ...]
     update_time: datetime
+    removal: WorkRemoval | None = None  # None: it is wanted

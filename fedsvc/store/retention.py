@@ -23,6 +23,7 @@ _STATEMENTS: Final = tuple(
         "DELETE FROM change USING change_horizon h WHERE change.xid <= h.xid",
         "DELETE FROM event WHERE update_time < now() - interval '7 days'",
         "DELETE FROM hold WHERE end_time < now() - interval '1 day'",
+        "DELETE FROM removal WHERE create_time < now() - interval '1 day'",
         "DELETE FROM thaw WHERE end_time < now() - interval '1 day'",
         "DELETE FROM request WHERE create_time < now() - interval '24 hours'",
         "DELETE FROM decision d USING (SELECT id, row_number() OVER (PARTITION BY unit_uid ORDER BY create_time DESC) AS n"

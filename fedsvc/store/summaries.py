@@ -15,7 +15,8 @@ _KEY: Final = "CAST(unit_uid AS text) AS unit_uid, cluster"
 _OBJECT: Final = "group_, version, kind, namespace, name"
 
 _SUMS = text(
-    f"SELECT {_KEY}, count(*) AS works, count(*) FILTER (WHERE state = 'Applied') AS applied,"
+    f"SELECT {_KEY}, count(*) FILTER (WHERE state <> 'Held') AS works, count(*) FILTER (WHERE state = 'Held') AS held,"
+    " min(message) FILTER (WHERE state = 'Held') AS held_message, count(*) FILTER (WHERE state = 'Applied') AS applied,"
     " count(*) FILTER (WHERE state = 'Applied' AND health = 'Healthy') AS healthy,"
     " coalesce(sum(desired_replicas) FILTER (WHERE removal IS NULL), 0) AS desired,"
     " coalesce(sum(ready_replicas) FILTER (WHERE removal IS NULL), 0) AS ready"
@@ -74,6 +75,8 @@ async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Clust
                 ready_replicas=row.ready,
                 worst=worst[place],
                 worst_health=ill.get(place),
+                held_count=row.held,
+                held_message=row.held_message or "",
             )
         )
     return found

@@ -100,6 +100,9 @@ unit = Table(
     _time("reconsider_time", nullable=True),  # when the decision may change by itself
     _json("memory"),  # what placement remembers from one decision to the next
     Column("rebalance", Boolean, nullable=False, server_default=text("false")),  # decide anew as if all could move
+    Column(
+        "granted_removals", Integer, nullable=False, server_default=text("0")
+    ),  # objects the next decision may remove
     Column("resource_count", Integer, nullable=False, server_default=text("0")),
     _json("status"),  # written by the status controller alone
     _time("create_time"),
@@ -276,6 +279,9 @@ work = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("1")),  # bumped when what is desired changes
     Column("desired_digest", LargeBinary),  # null: to be removed, or not rendered
     Column("removal", Text),  # ObjectDeletion, set when it is to be removed
+    _time("removal_time", nullable=True),  # this and the next two: of the last time that it was to be removed
+    _text("removal_cause"),
+    Column("removal_revision", BigInteger, nullable=False, server_default=text("0")),  # of the unit
     Column("conflict", Text, nullable=False),
     Column("drift", Text, nullable=False),
     _text("handling"),  # of fedsvc.model.handling; empty: plain
@@ -308,6 +314,7 @@ work = Table(
         "work_queue_idx", "cluster", "unit_uid", "wave", "id", "next_attempt_time", postgresql_where=text("dirty")
     ),
     Index("work_unit_uid_cluster_idx", "unit_uid", "cluster"),
+    Index("work_removal_idx", "cluster", postgresql_where=text("removal IS NOT NULL")),
     Index("work_awaited_idx", "cluster", "unit_uid", postgresql_where=text("awaited <> ''")),
 )
 
@@ -403,6 +410,19 @@ hold = Table(
     _text("author"),  # name of the token that asked for it
     _time("create_time"),
     _time("end_time", nullable=True),  # null: until it is ended
+)
+
+removal = Table(
+    "removal",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("subject", Text, nullable=False),  # name in the API of the unit or cluster
+    Column("object_count", Integer, nullable=False),
+    Column("is_decision", Boolean, nullable=False),  # nobody asked for it
+    Column("is_confirmed", Boolean, nullable=False),  # by name: not counted
+    _text("author"),
+    _time("create_time"),
+    Index("removal_create_time_idx", "create_time"),
 )
 
 thaw = Table(

@@ -16,7 +16,7 @@ from fedsvc.store.store import Transaction
 
 _COLUMNS: Final = (
     "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
-    " rebalance, status, resource_count, create_time, update_time, delete_time, cascade"
+    " rebalance, granted_removals, status, resource_count, create_time, update_time, delete_time, cascade"
 )
 _GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
 _GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
@@ -59,6 +59,7 @@ def _from_row(row: Any) -> Unit:
         generation=row.generation,
         decided_generation=row.decided_generation,
         rebalance=row.rebalance,
+        granted_removals=row.granted_removals,
         status=from_json(UnitStatus, row.status),
         resource_count=row.resource_count,
         create_time=row.create_time,

@@ -128,7 +128,9 @@ _STATUS = text(
 )
 _DECIDED = text(
     "UPDATE unit SET decided_generation = i.generation, decision_id = coalesce(i.decision, decision_id),"
-    " reconsider_time = i.reconsider, memory = i.memory, rebalance = rebalance AND NOT i.rebalanced"
+    " reconsider_time = i.reconsider, memory = i.memory, rebalance = rebalance AND NOT i.rebalanced,"
+    " granted_removals = CASE WHEN EXISTS (SELECT 1 FROM rollout r WHERE r.unit_uid = unit.uid AND NOT r.over)"
+    " THEN granted_removals ELSE 0 END"  # what goes out in waves is removed in waves
     " FROM unnest(CAST(:uids AS uuid[]), CAST(:generations AS bigint[]), CAST(:decisions AS uuid[]),"
     " CAST(:reconsider AS timestamptz[]), CAST(:memories AS jsonb[]), CAST(:rebalanced AS boolean[]))"
     " AS i (uid, generation, decision, reconsider, memory, rebalanced) WHERE unit.uid = i.uid"

@@ -90,19 +90,44 @@ _OCCUPIED = text(
 _REMOVE_WORKS = text(
     "UPDATE work SET removal = gone.removal, desired_digest = NULL, dirty = TRUE,"
     " state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(), update_time = now(),"
-    " generation = work.generation + 1 FROM (SELECT w.id, coalesce(c.object_deletion, u.removal) AS removal"
-    "   FROM unnest(CAST(:uids AS uuid[]), CAST(:removals AS text[])) AS u (unit_uid, removal)"
-    "   JOIN work w USING (unit_uid) JOIN cluster c ON c.name = w.cluster"
+    " generation = work.generation + 1, removal_cause = gone.cause, removal_revision = gone.revision,"
+    " removal_time = CASE WHEN work.removal IS NULL THEN now() ELSE work.removal_time END"
+    " FROM (SELECT w.id, coalesce(c.object_deletion, u.removal) AS removal, u.revision,"
+    "   c.delete_time IS NULL AND (w.removal IS NULL OR w.state = 'Held') AS is_counted,"
+    "   s.changed IS NOT NULL AS stays, CASE WHEN c.delete_time IS NOT NULL THEN 'ClusterLeaving'"
+    "   WHEN u.is_deleted THEN 'UnitDeleted' WHEN s.changed IS NULL THEN 'ClusterLeft' ELSE 'ResourceRemoved' END AS cause"
+    "   FROM unnest(CAST(:uids AS uuid[]), CAST(:removals AS text[]), CAST(:revisions AS bigint[]),"
+    "   CAST(:deleted AS boolean[])) AS u (unit_uid, removal, revision, is_deleted) JOIN work w USING (unit_uid) JOIN cluster c ON c.name = w.cluster"
     f"  LEFT JOIN {_STAY} ON s.unit_uid = w.unit_uid AND s.cluster = w.cluster"
     f"  LEFT JOIN {_INPUT} ON i.unit_uid = w.unit_uid AND i.cluster = w.cluster AND i.group_ = w.group_"
     "     AND i.kind = w.kind AND i.namespace = w.namespace AND i.name = w.name"
     "   WHERE w.removal IS DISTINCT FROM coalesce(c.object_deletion, u.removal) AND NOT w.released"
     "     AND (s.changed IS NULL OR (s.changed AND i.cluster IS NULL))) AS gone"
-    " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid"
+    " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid, work.cluster, gone.stays,"
+    " gone.is_counted AND gone.removal <> 'Orphan' AND work.member_uid <> '' AS is_counted"
 )
 
 _MAX_ROWS: Final = 1_000
 """Works that one statement puts: making it ready keeps all else in the process waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """An object that is to be deleted in a member from now on, by a decision on its unit."""
+
+    id: int  # of its work
+    unit_uid: str
+    cluster: str
+    stays: bool  # whether its unit stays on the cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What came of making bindings and works what was decided."""
+
+    # By uid of the unit, objects that cannot be had yet, since another unit's work still removes the same one there.
+    occupied: Mapping[str, Sequence[tuple[str, ObjectKey]]] = field(default_factory=dict)
+    doomed: tuple[Doomed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +161,7 @@ async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Bi
     return found
 
 
-async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, list[tuple[str, ObjectKey]]]:
+async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
     """Make bindings and works what was decided, of many units at once.
 
     Args:
@@ -147,11 +172,11 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
         ClusterGoneError: a cluster of the bindings is registered no more.
 
     Returns:
-        By uid of the unit, objects that cannot be had yet, since another unit's work still removes the same one there;
-        the caller tries again when it is gone.
+        Objects that cannot be had yet, for which the caller tries again when they are gone; and those that are to be
+        deleted from now on, for the caller to judge.
     """
     if not plans:
-        return {}
+        return Synced()
     names = {plan.unit.uid: plan.unit.resource_name for plan in plans}
     await _put_bindings(tx, plans)
     await tx.execute(_DROP_BINDINGS, _staying(plans, copies=False))
@@ -162,15 +187,25 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> dict[str, li
     staying = _staying(plans, copies=True)
     await tx.execute(_LOCK_UNITS, {"uids": list(names)})
     works = _work_parameters(plans)
-    removals = {"removals": [plan.removal.value for plan in plans]}
-    _record(tx, await tx.execute(_REMOVE_WORKS, staying | works | removals), names)
+    removals = {
+        "removals": [plan.removal.value for plan in plans],
+        "revisions": [plan.unit.revision for plan in plans],
+        "deleted": [plan.unit.delete_time is not None for plan in plans],
+    }
+    removed = (await tx.execute(_REMOVE_WORKS, staying | works | removals)).all()
+    _record(tx, removed, names)
     occupied: dict[str, list[tuple[str, ObjectKey]]] = {}
     for start in range(0, len(works["work_uids"]), _MAX_ROWS):
         part = {name: values[start : start + _MAX_ROWS] for name, values in works.items()}
         _record(tx, await tx.execute(_PUT_WORKS, part), names)
         for row in await tx.execute(_OCCUPIED, part):
             occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
-    return occupied
+    doomed = (
+        Doomed(id=row.id, unit_uid=row.unit_uid, cluster=row.cluster, stays=row.stays)
+        for row in removed
+        if row.is_counted
+    )
+    return Synced(occupied=occupied, doomed=tuple(doomed))
 
 
 def _staying(plans: Sequence[UnitSync], *, copies: bool) -> dict[str, list[Any]]:

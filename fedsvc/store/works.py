@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
-from fedsvc.model.work import Work
+from fedsvc.model.work import Work, WorkRemoval
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_observations import mark_drifted, set_state, write_observations
@@ -28,9 +29,11 @@ from fedsvc.store.work_queue import (
     write_results,
 )
 from fedsvc.store.work_rows import UNIT_NAME
-from fedsvc.store.work_sync import UnitSync, bindings_of, sync_units
+from fedsvc.store.work_sync import Doomed, Synced, UnitSync, bindings_of, sync_units
 
 __all__ = [
+    "Doomed",
+    "Synced",
     "UnitSync",
     "bindings_of",
     "claim_dirty",
@@ -55,7 +58,8 @@ _SELECT: Final = f"SELECT work.*, {UNIT_NAME} FROM work"
 _LIST = text(
     f"{_SELECT} WHERE id > :after AND (:cluster = '' OR cluster = :cluster) AND (CAST(:uids AS uuid[]) IS NULL"
     " OR unit_uid = ANY(CAST(:uids AS uuid[]))) AND (:namespace = '' OR unit_uid IN (SELECT uid FROM unit"
-    " WHERE namespace = :namespace)) AND (NOT CAST(:trouble AS boolean) OR state <> 'Applied'"
+    " WHERE namespace = :namespace)) AND (NOT CAST(:removals AS boolean) OR removal IS NOT NULL)"
+    " AND (NOT CAST(:trouble AS boolean) OR state <> 'Applied'"
     " OR health NOT IN ('', 'Healthy') OR cluster = ANY(CAST(:silent AS text[]))) ORDER BY id LIMIT :limit"
 )
 _CLUSTERS_OF = text("SELECT DISTINCT cluster FROM work WHERE unit_uid = CAST(:uid AS uuid) ORDER BY 1")
@@ -87,6 +91,17 @@ def _from_row(row: Any) -> Work:
         ready_replicas=row.ready_replicas,
         drift=tuple(row.drift_report),
         update_time=row.update_time,
+        removal=None if row.removal is None else _removal(row),
+    )
+
+
+def _removal(row: Any) -> WorkRemoval:
+    return WorkRemoval(
+        create_time=row.removal_time,
+        cause=row.removal_cause,
+        unit_uid=str(row.unit_uid),
+        revision=row.removal_revision,
+        deletion=ObjectDeletion(row.removal),
     )
 
 
@@ -99,10 +114,12 @@ async def list_page(
     namespace: str = "",
     unit_uids: Sequence[str] | None = None,
     only_trouble: bool = False,
+    only_removals: bool = False,
     silent: Collection[str] = (),
 ) -> list[Work]:
     """Works by id, those after an id; works of the `silent` clusters are in trouble, whatever is known of them."""
     parameters = {"after": after, "limit": limit, "cluster": cluster, "namespace": namespace, "trouble": only_trouble}
+    parameters["removals"] = only_removals
     uids = None if unit_uids is None else list(unit_uids)
     rows = await tx.execute(_LIST, parameters | {"uids": uids, "silent": sorted(silent)})
     return [_from_row(row) for row in rows]

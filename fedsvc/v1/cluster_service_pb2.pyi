@@ -308,6 +308,7 @@ class DeleteClusterRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMED_REMOVALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "clusters/{cluster}"."""
     objects: Global___ObjectDeletion.ValueType
@@ -320,6 +321,10 @@ class DeleteClusterRequest(_message.Message):
     """Whether to check only."""
     request_id: _builtins.str
     """A UUID; see CreateClusterRequest."""
+    @_builtins.property
+    def confirmed_removals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The cluster's name, where more objects are to be deleted there than goes without a confirmation."""
+
     def __init__(
         self,
         *,
@@ -329,10 +334,11 @@ class DeleteClusterRequest(_message.Message):
         etag: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        confirmed_removals: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "name", b"name", "objects", b"objects", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_removals", b"confirmed_removals", "etag", b"etag", "force", b"force", "name", b"name", "objects", b"objects", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

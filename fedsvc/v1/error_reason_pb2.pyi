@@ -58,6 +58,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
     ERROR_REASON_NOT_REPLAYABLE: _ErrorReason.ValueType  # 17
     """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
+    ERROR_REASON_REMOVAL_UNCONFIRMED: _ErrorReason.ValueType  # 40
+    """More would be removed from members than goes without a confirmation: name it in confirmed_removals. Metadata:
+    {"name": "namespaces/shop/units/web", "objects": "120", "why": "Emptied" or "OverBudget"}. FAILED_PRECONDITION.
+    """
+    ERROR_REASON_PROTECTED: _ErrorReason.ValueType  # 41
+    """Something of a protected unit would be removed. Metadata: {"name": "namespaces/shop/units/web"}. FAILED_PRECONDITION."""
     ERROR_REASON_NOTHING_TO_CONFIRM: _ErrorReason.ValueType  # 30
     """There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
     ERROR_REASON_ROLLOUT_STATE: _ErrorReason.ValueType  # 25
@@ -106,6 +112,12 @@ ERROR_REASON_NOT_DECIDED: ErrorReason.ValueType  # 16
 """The unit is not decided on yet: try again, or ask what would be decided now. `name` in the metadata. FAILED_PRECONDITION."""
 ERROR_REASON_NOT_REPLAYABLE: ErrorReason.ValueType  # 17
 """What the decision was made from is not kept, or not understood by this release. `name` in the metadata. FAILED_PRECONDITION."""
+ERROR_REASON_REMOVAL_UNCONFIRMED: ErrorReason.ValueType  # 40
+"""More would be removed from members than goes without a confirmation: name it in confirmed_removals. Metadata:
+{"name": "namespaces/shop/units/web", "objects": "120", "why": "Emptied" or "OverBudget"}. FAILED_PRECONDITION.
+"""
+ERROR_REASON_PROTECTED: ErrorReason.ValueType  # 41
+"""Something of a protected unit would be removed. Metadata: {"name": "namespaces/shop/units/web"}. FAILED_PRECONDITION."""
 ERROR_REASON_NOTHING_TO_CONFIRM: ErrorReason.ValueType  # 30
 """There is nothing that waits for this confirmation, or it is of another revision. Metadata: {"name": ...}."""
 ERROR_REASON_ROLLOUT_STATE: ErrorReason.ValueType  # 25

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from fedsvc.v1 import common_pb2 as _common_pb2
 from fedsvc.v1 import placement_pb2 as _placement_pb2
+from fedsvc.v1 import removal_pb2 as _removal_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -69,6 +70,7 @@ class FleetSettingsSpec(_message.Message):
     DATASETS_FIELD_NUMBER: _builtins.int
     HEADROOM_FIELD_NUMBER: _builtins.int
     FREEZES_FIELD_NUMBER: _builtins.int
+    REMOVALS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def distances(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegionDistance]:
         """How far regions are from each other."""
@@ -85,6 +87,12 @@ class FleetSettingsSpec(_message.Message):
     def freezes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FreezeWindow]:
         """When changes wait; each has a name of its own."""
 
+    @_builtins.property
+    def removals(self) -> _removal_pb2.RemovalBudget:
+        """How much may be removed from members without a confirmation. Unset: 100 objects or 1 percent in one change, 500
+        objects or 5 percent in an hour, whichever is more, and no unit loses all it has.
+        """
+
     def __init__(
         self,
         *,
@@ -92,14 +100,20 @@ class FleetSettingsSpec(_message.Message):
         datasets: _abc.Iterable[Global___Dataset] | None = ...,
         headroom: Global___Headroom | None = ...,
         freezes: _abc.Iterable[Global___FreezeWindow] | None = ...,
+        removals: _removal_pb2.RemovalBudget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "headroom", b"headroom"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "_removals", b"_removals", "headroom", b"headroom", "removals", b"removals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "datasets", b"datasets", "distances", b"distances", "freezes", b"freezes", "headroom", b"headroom"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_headroom", b"_headroom", "_removals", b"_removals", "datasets", b"datasets", "distances", b"distances", "freezes", b"freezes", "headroom", b"headroom", "removals", b"removals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__headroom: _TypeAlias = _typing.Literal["headroom"]  # noqa: Y015
     _WhichOneofArgType__headroom: _TypeAlias = _typing.Literal["_headroom", b"_headroom"]  # noqa: Y015
+    _WhichOneofReturnType__removals: _TypeAlias = _typing.Literal["removals"]  # noqa: Y015
+    _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__headroom) -> _WhichOneofReturnType__headroom | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__removals) -> _WhichOneofReturnType__removals | None: ...
 
 Global___FleetSettingsSpec: _TypeAlias = FleetSettingsSpec  # noqa: Y015
 

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fedsvc.v1 import cluster_service_pb2 as _cluster_service_pb2
 from fedsvc.v1 import common_pb2 as _common_pb2
 from fedsvc.v1 import unit_pb2 as _unit_pb2
 from google.protobuf import descriptor as _descriptor
@@ -109,6 +110,7 @@ class Work(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     SILENCE_REASON_FIELD_NUMBER: _builtins.int
     LAST_HEARD_TIME_FIELD_NUMBER: _builtins.int
+    REMOVAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Identity: "works/{work}"."""
     unit: _builtins.str
@@ -171,6 +173,10 @@ class Work(_message.Message):
     def last_heard_time(self) -> _timestamp_pb2.Timestamp:
         """When its cluster was last heard; set while it is not heard and was before."""
 
+    @_builtins.property
+    def removal(self) -> Global___WorkRemoval:
+        """Set while the object is to be removed: it stays here as long as the member holds it, or may."""
+
     def __init__(
         self,
         *,
@@ -197,21 +203,68 @@ class Work(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         silence_reason: _builtins.str = ...,
         last_heard_time: _timestamp_pb2.Timestamp | None = ...,
+        removal: Global___WorkRemoval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_time", b"applied_time", "desired_replicas", b"desired_replicas", "last_heard_time", b"last_heard_time", "next_attempt_time", b"next_attempt_time", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "ref", b"ref", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "_removal", b"_removal", "applied_time", b"applied_time", "desired_replicas", b"desired_replicas", "last_heard_time", b"last_heard_time", "next_attempt_time", b"next_attempt_time", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "ref", b"ref", "removal", b"removal", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "applied_digest", b"applied_digest", "applied_time", b"applied_time", "attempts", b"attempts", "cluster", b"cluster", "desired_digest", b"desired_digest", "desired_replicas", b"desired_replicas", "drift", b"drift", "health", b"health", "health_message", b"health_message", "health_reason", b"health_reason", "last_heard_time", b"last_heard_time", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "observed_status_json", b"observed_status_json", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "reason", b"reason", "ref", b"ref", "silence_reason", b"silence_reason", "state", b"state", "unit", b"unit", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas", "_ready_replicas", b"_ready_replicas", "_removal", b"_removal", "applied_digest", b"applied_digest", "applied_time", b"applied_time", "attempts", b"attempts", "cluster", b"cluster", "desired_digest", b"desired_digest", "desired_replicas", b"desired_replicas", "drift", b"drift", "health", b"health", "health_message", b"health_message", "health_reason", b"health_reason", "last_heard_time", b"last_heard_time", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "observed_status_json", b"observed_status_json", "observed_time", b"observed_time", "ready_replicas", b"ready_replicas", "reason", b"reason", "ref", b"ref", "removal", b"removal", "silence_reason", b"silence_reason", "state", b"state", "unit", b"unit", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__desired_replicas: _TypeAlias = _typing.Literal["desired_replicas"]  # noqa: Y015
     _WhichOneofArgType__desired_replicas: _TypeAlias = _typing.Literal["_desired_replicas", b"_desired_replicas"]  # noqa: Y015
     _WhichOneofReturnType__ready_replicas: _TypeAlias = _typing.Literal["ready_replicas"]  # noqa: Y015
     _WhichOneofArgType__ready_replicas: _TypeAlias = _typing.Literal["_ready_replicas", b"_ready_replicas"]  # noqa: Y015
+    _WhichOneofReturnType__removal: _TypeAlias = _typing.Literal["removal"]  # noqa: Y015
+    _WhichOneofArgType__removal: _TypeAlias = _typing.Literal["_removal", b"_removal"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__desired_replicas) -> _WhichOneofReturnType__desired_replicas | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ready_replicas) -> _WhichOneofReturnType__ready_replicas | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__removal) -> _WhichOneofReturnType__removal | None: ...
 
 Global___Work: _TypeAlias = Work  # noqa: Y015
+
+@_typing.final
+class WorkRemoval(_message.Message):
+    """WorkRemoval is why an object is to be removed, and since when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    UNIT_UID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    DELETION_FIELD_NUMBER: _builtins.int
+    cause: _builtins.str
+    """UnitDeleted, ResourceRemoved (it is no longer part of the unit), ClusterLeft (the unit is no longer placed there) or
+    ClusterLeaving.
+    """
+    unit_uid: _builtins.str
+    """Uid of the unit it belongs to; another unit may come under the same name."""
+    revision: _builtins.int
+    """Revision of the unit that it was decided for."""
+    deletion: _cluster_service_pb2.ObjectDeletion.ValueType
+    """What becomes of the object."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When that was decided."""
+
+    def __init__(
+        self,
+        *,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        cause: _builtins.str = ...,
+        unit_uid: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        deletion: _cluster_service_pb2.ObjectDeletion.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "create_time", b"create_time", "deletion", b"deletion", "revision", b"revision", "unit_uid", b"unit_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkRemoval: _TypeAlias = WorkRemoval  # noqa: Y015
 
 @_typing.final
 class DriftedField(_message.Message):

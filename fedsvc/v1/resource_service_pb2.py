@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fedsvc.v1 import resource_pb2 as fedsvc_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fedsvc/v1/resource_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/resource.proto\"\"\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"e\n\x13GetResourceResponse\x12.\n\x08resource\x18\x01 \x01(\x0b\x32\x1c.fedsvc.v1.FederatedResource\x12\x1e\n\x05works\x18\x02 \x03(\x0b\x32\x0f.fedsvc.v1.Work\"[\n\x14ListResourcesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"w\n\x15ListResourcesResponse\x12/\n\tresources\x18\x01 \x03(\x0b\x32\x1c.fedsvc.v1.FederatedResource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"p\n\x10ListWorksRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\x12\x14\n\x0conly_trouble\x18\x05 \x01(\x08\"b\n\x11ListWorksResponse\x12\x1e\n\x05works\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Work\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t2\xfb\x01\n\x0fResourceService\x12L\n\x0bGetResource\x12\x1d.fedsvc.v1.GetResourceRequest\x1a\x1e.fedsvc.v1.GetResourceResponse\x12R\n\rListResources\x12\x1f.fedsvc.v1.ListResourcesRequest\x1a .fedsvc.v1.ListResourcesResponse\x12\x46\n\tListWorks\x12\x1b.fedsvc.v1.ListWorksRequest\x1a\x1c.fedsvc.v1.ListWorksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fedsvc/v1/resource_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/resource.proto\"\"\n\x12GetResourceRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"e\n\x13GetResourceResponse\x12.\n\x08resource\x18\x01 \x01(\x0b\x32\x1c.fedsvc.v1.FederatedResource\x12\x1e\n\x05works\x18\x02 \x03(\x0b\x32\x0f.fedsvc.v1.Work\"[\n\x14ListResourcesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\"w\n\x15ListResourcesResponse\x12/\n\tresources\x18\x01 \x03(\x0b\x32\x1c.fedsvc.v1.FederatedResource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x87\x01\n\x10ListWorksRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\x12\x14\n\x0conly_trouble\x18\x05 \x01(\x08\x12\x15\n\ronly_removals\x18\x06 \x01(\x08\"b\n\x11ListWorksResponse\x12\x1e\n\x05works\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Work\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t2\xfb\x01\n\x0fResourceService\x12L\n\x0bGetResource\x12\x1d.fedsvc.v1.GetResourceRequest\x1a\x1e.fedsvc.v1.GetResourceResponse\x12R\n\rListResources\x12\x1f.fedsvc.v1.ListResourcesRequest\x1a .fedsvc.v1.ListResourcesResponse\x12\x46\n\tListWorks\x12\x1b.fedsvc.v1.ListWorksRequest\x1a\x1c.fedsvc.v1.ListWorksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,10 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRESOURCESREQUEST']._serialized_end=303
   _globals['_LISTRESOURCESRESPONSE']._serialized_start=305
   _globals['_LISTRESOURCESRESPONSE']._serialized_end=424
-  _globals['_LISTWORKSREQUEST']._serialized_start=426
-  _globals['_LISTWORKSREQUEST']._serialized_end=538
-  _globals['_LISTWORKSRESPONSE']._serialized_start=540
-  _globals['_LISTWORKSRESPONSE']._serialized_end=638
-  _globals['_RESOURCESERVICE']._serialized_start=641
-  _globals['_RESOURCESERVICE']._serialized_end=892
+  _globals['_LISTWORKSREQUEST']._serialized_start=427
+  _globals['_LISTWORKSREQUEST']._serialized_end=562
+  _globals['_LISTWORKSRESPONSE']._serialized_start=564
+  _globals['_LISTWORKSRESPONSE']._serialized_end=662
+  _globals['_RESOURCESERVICE']._serialized_start=665
+  _globals['_RESOURCESERVICE']._serialized_end=916
 # @@protoc_insertion_point(module_scope)

@@ -148,6 +148,7 @@ class ListWorksRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
     ONLY_TROUBLE_FIELD_NUMBER: _builtins.int
+    ONLY_REMOVALS_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """"namespaces/{namespace}/units/{unit}"; empty or with "-" for any."""
     page_size: _builtins.int
@@ -158,6 +159,8 @@ class ListWorksRequest(_message.Message):
     """Only of this cluster (its id), where set."""
     only_trouble: _builtins.bool
     """Whether only those that are not applied, not healthy, or of a cluster that is not heard."""
+    only_removals: _builtins.bool
+    """Whether only those that are to be removed: held until somebody confirms it, or not done yet."""
     def __init__(
         self,
         *,
@@ -166,10 +169,11 @@ class ListWorksRequest(_message.Message):
         page_token: _builtins.str = ...,
         cluster: _builtins.str = ...,
         only_trouble: _builtins.bool = ...,
+        only_removals: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "only_trouble", b"only_trouble", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "only_removals", b"only_removals", "only_trouble", b"only_trouble", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

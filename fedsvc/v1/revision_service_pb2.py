@@ -27,7 +27,7 @@ from fedsvc.v1 import unit_pb2 as fedsvc_dot_v1_dot_unit__pb2
 from fedsvc.v1 import unit_service_pb2 as fedsvc_dot_v1_dot_unit__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fedsvc/v1/revision_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/revision.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\"Q\n\x18ListUnitRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x19ListUnitRevisionsResponse\x12*\n\trevisions\x18\x01 \x03(\x0b\x32\x17.fedsvc.v1.UnitRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16GetUnitRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"g\n\x17GetUnitRevisionResponse\x12)\n\x08revision\x18\x01 \x01(\x0b\x32\x17.fedsvc.v1.UnitRevision\x12!\n\x04spec\x18\x02 \x01(\x0b\x32\x13.fedsvc.v1.UnitSpec\"\x7f\n\x13RollBackUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0f\n\x07\x61t_once\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xef\x01\n\x14RollBackUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x19\n\x11restored_revision\x18\x02 \x01(\x03\x12(\n\x07outcome\x18\x03 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12-\n\tresources\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.ResourceOutcome\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x10\n\x08warnings\x18\x06 \x03(\t\x12\x10\n\x08\x63lusters\x18\x07 \x03(\t\x12\x10\n\x08in_waves\x18\x08 \x01(\x08\x32\x9c\x02\n\x0fRevisionService\x12^\n\x11ListUnitRevisions\x12#.fedsvc.v1.ListUnitRevisionsRequest\x1a$.fedsvc.v1.ListUnitRevisionsResponse\x12X\n\x0fGetUnitRevision\x12!.fedsvc.v1.GetUnitRevisionRequest\x1a\".fedsvc.v1.GetUnitRevisionResponse\x12O\n\x0cRollBackUnit\x12\x1e.fedsvc.v1.RollBackUnitRequest\x1a\x1f.fedsvc.v1.RollBackUnitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n fedsvc/v1/revision_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/revision.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\"Q\n\x18ListUnitRevisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x19ListUnitRevisionsResponse\x12*\n\trevisions\x18\x01 \x03(\x0b\x32\x17.fedsvc.v1.UnitRevision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16GetUnitRevisionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"g\n\x17GetUnitRevisionResponse\x12)\n\x08revision\x18\x01 \x01(\x0b\x32\x17.fedsvc.v1.UnitRevision\x12!\n\x04spec\x18\x02 \x01(\x0b\x32\x13.fedsvc.v1.UnitSpec\"\x9b\x01\n\x13RollBackUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0f\n\x07\x61t_once\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x1a\n\x12\x63onfirmed_removals\x18\x07 \x03(\t\"\xef\x01\n\x14RollBackUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x19\n\x11restored_revision\x18\x02 \x01(\x03\x12(\n\x07outcome\x18\x03 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12-\n\tresources\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.ResourceOutcome\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\x12\x10\n\x08warnings\x18\x06 \x03(\t\x12\x10\n\x08\x63lusters\x18\x07 \x03(\t\x12\x10\n\x08in_waves\x18\x08 \x01(\x08\x32\x9c\x02\n\x0fRevisionService\x12^\n\x11ListUnitRevisions\x12#.fedsvc.v1.ListUnitRevisionsRequest\x1a$.fedsvc.v1.ListUnitRevisionsResponse\x12X\n\x0fGetUnitRevision\x12!.fedsvc.v1.GetUnitRevisionRequest\x1a\".fedsvc.v1.GetUnitRevisionResponse\x12O\n\x0cRollBackUnit\x12\x1e.fedsvc.v1.RollBackUnitRequest\x1a\x1f.fedsvc.v1.RollBackUnitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,10 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETUNITREVISIONREQUEST']._serialized_end=344
   _globals['_GETUNITREVISIONRESPONSE']._serialized_start=346
   _globals['_GETUNITREVISIONRESPONSE']._serialized_end=449
-  _globals['_ROLLBACKUNITREQUEST']._serialized_start=451
-  _globals['_ROLLBACKUNITREQUEST']._serialized_end=578
-  _globals['_ROLLBACKUNITRESPONSE']._serialized_start=581
-  _globals['_ROLLBACKUNITRESPONSE']._serialized_end=820
-  _globals['_REVISIONSERVICE']._serialized_start=823
-  _globals['_REVISIONSERVICE']._serialized_end=1107
+  _globals['_ROLLBACKUNITREQUEST']._serialized_start=452
+  _globals['_ROLLBACKUNITREQUEST']._serialized_end=607
+  _globals['_ROLLBACKUNITRESPONSE']._serialized_start=610
+  _globals['_ROLLBACKUNITRESPONSE']._serialized_end=849
+  _globals['_REVISIONSERVICE']._serialized_start=852
+  _globals['_REVISIONSERVICE']._serialized_end=1136
 # @@protoc_insertion_point(module_scope)

@@ -143,6 +143,7 @@ class RollBackUnitRequest(_message.Message):
     AT_ONCE_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMED_REMOVALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "namespaces/{namespace}/units/{unit}"."""
     revision: _builtins.int
@@ -155,6 +156,10 @@ class RollBackUnitRequest(_message.Message):
     """Whether to check and preview only."""
     request_id: _builtins.str
     """A UUID; see ApplyUnitRequest."""
+    @_builtins.property
+    def confirmed_removals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The unit's name, where more objects are to be removed from members than goes without a confirmation."""
+
     def __init__(
         self,
         *,
@@ -164,10 +169,11 @@ class RollBackUnitRequest(_message.Message):
         at_once: _builtins.bool = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        confirmed_removals: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "etag", b"etag", "name", b"name", "request_id", b"request_id", "revision", b"revision", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "confirmed_removals", b"confirmed_removals", "etag", b"etag", "name", b"name", "request_id", b"request_id", "revision", b"revision", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

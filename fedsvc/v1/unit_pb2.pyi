@@ -7,6 +7,7 @@ from collections import abc as _abc
 from fedsvc.v1 import common_pb2 as _common_pb2
 from fedsvc.v1 import override_pb2 as _override_pb2
 from fedsvc.v1 import placement_pb2 as _placement_pb2
+from fedsvc.v1 import removal_pb2 as _removal_pb2
 from fedsvc.v1 import rollout_pb2 as _rollout_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -270,6 +271,8 @@ class _WorkStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkState.V
     """Being removed from the member."""
     WORK_STATE_UNKNOWN: _WorkState.ValueType  # 7
     """The member is not heard. Of a unit on a cluster only: a work keeps what was last known of it."""
+    WORK_STATE_HELD: _WorkState.ValueType  # 8
+    """To be removed from the member, and kept there until somebody confirms it."""
 
 class WorkState(_WorkState, metaclass=_WorkStateEnumTypeWrapper):
     """WorkState is where a work stands."""
@@ -290,6 +293,8 @@ WORK_STATE_REMOVING: WorkState.ValueType  # 6
 """Being removed from the member."""
 WORK_STATE_UNKNOWN: WorkState.ValueType  # 7
 """The member is not heard. Of a unit on a cluster only: a work keeps what was last known of it."""
+WORK_STATE_HELD: WorkState.ValueType  # 8
+"""To be removed from the member, and kept there until somebody confirms it."""
 Global___WorkState: _TypeAlias = WorkState  # noqa: Y015
 
 @_typing.final
@@ -421,11 +426,17 @@ class UnitSpec(_message.Message):
     PROPAGATION_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     ROLLOUT_FIELD_NUMBER: _builtins.int
+    PROTECTED_FIELD_NUMBER: _builtins.int
+    REMOVALS_FIELD_NUMBER: _builtins.int
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
     FOLLOW_DEPENDENCIES_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
+    protected: _builtins.bool
+    """Whether nothing of it may be removed: it cannot be deleted, and loses no resource and no cluster, not even one that
+    it moves away from, until this is taken back by an apply that removes nothing itself.
+    """
     follow_dependencies: _builtins.bool
     """Whether what its works name comes along to each cluster: ConfigMaps, Secrets, ServiceAccounts, claims and the like
     that pod templates name, certificates of Ingresses and Gateways, and what these accounts name in turn, as far as
@@ -462,6 +473,12 @@ class UnitSpec(_message.Message):
         """How a new revision goes over the clusters. Unset: to all at once."""
 
     @_builtins.property
+    def removals(self) -> _removal_pb2.RemovalBudget:
+        """How much of it may be removed without a confirmation; what it does not say is as the fleet settings have it. Its
+        percent is of its own objects; what may go in an hour is for the fleet alone to say.
+        """
+
+    @_builtins.property
     def depends_on(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitDependency]:
         """Units that must be so far before works of this one are applied, at every change; they are removed after it. What
         runs is left alone when one of them gets worse later. They need not exist yet; a cycle is refused. At most 100.
@@ -477,24 +494,30 @@ class UnitSpec(_message.Message):
         propagation: Global___Propagation | None = ...,
         resources: _abc.Iterable[_common_pb2.Manifest] | None = ...,
         rollout: _rollout_pb2.RolloutPolicy | None = ...,
+        protected: _builtins.bool = ...,
+        removals: _removal_pb2.RemovalBudget | None = ...,
         depends_on: _abc.Iterable[Global___UnitDependency] | None = ...,
         follow_dependencies: _builtins.bool = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "placement", b"placement", "propagation", b"propagation", "rollout", b"rollout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "placement", b"placement", "propagation", b"propagation", "removals", b"removals", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_rollout", b"_rollout", "depends_on", b"depends_on", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "depends_on", b"depends_on", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "protected", b"protected", "removals", b"removals", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015
     _WhichOneofReturnType__propagation: _TypeAlias = _typing.Literal["propagation"]  # noqa: Y015
     _WhichOneofArgType__propagation: _TypeAlias = _typing.Literal["_propagation", b"_propagation"]  # noqa: Y015
+    _WhichOneofReturnType__removals: _TypeAlias = _typing.Literal["removals"]  # noqa: Y015
+    _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__rollout: _TypeAlias = _typing.Literal["rollout"]  # noqa: Y015
     _WhichOneofArgType__rollout: _TypeAlias = _typing.Literal["_rollout", b"_rollout"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__placement) -> _WhichOneofReturnType__placement | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__propagation) -> _WhichOneofReturnType__propagation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__removals) -> _WhichOneofReturnType__removals | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rollout) -> _WhichOneofReturnType__rollout | None: ...
 

@@ -63,6 +63,7 @@ class ApplyUnitRequest(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMED_REMOVALS_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """Whether to check and preview only."""
     request_id: _builtins.str
@@ -71,16 +72,21 @@ class ApplyUnitRequest(_message.Message):
     def unit(self) -> _unit_pb2.Unit:
         """Required. The unit; `etag`, where set, must be that of the stored one."""
 
+    @_builtins.property
+    def confirmed_removals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The unit's name, where more objects are to be removed from members than goes without a confirmation."""
+
     def __init__(
         self,
         *,
         unit: _unit_pb2.Unit | None = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        confirmed_removals: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "unit", b"unit", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_removals", b"confirmed_removals", "request_id", b"request_id", "unit", b"unit", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -284,6 +290,7 @@ class DeleteUnitRequest(_message.Message):
     ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONFIRMED_REMOVALS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "namespaces/{namespace}/units/{unit}"."""
     cascade: _cluster_service_pb2.ObjectDeletion.ValueType
@@ -296,6 +303,10 @@ class DeleteUnitRequest(_message.Message):
     """Whether to check only."""
     request_id: _builtins.str
     """A UUID; see ApplyUnitRequest."""
+    @_builtins.property
+    def confirmed_removals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The unit's name, where it has more objects in members than are removed without a confirmation."""
+
     def __init__(
         self,
         *,
@@ -305,10 +316,11 @@ class DeleteUnitRequest(_message.Message):
         allow_missing: _builtins.bool = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        confirmed_removals: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "cascade", b"cascade", "etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "cascade", b"cascade", "confirmed_removals", b"confirmed_removals", "etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

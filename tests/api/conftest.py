@@ -29,6 +29,7 @@ from fedsvc.v1 import (
     placement_pb2,
     placement_service_pb2_grpc,
     policy_service_pb2_grpc,
+    removal_service_pb2_grpc,
     resource_service_pb2_grpc,
     server_service_pb2_grpc,
     unit_pb2,
@@ -65,6 +66,7 @@ class Api:
         self.ownership = ownership_service_pb2_grpc.OwnershipServiceStub(channel)
         self.placement = placement_service_pb2_grpc.PlacementServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
+        self.removals = removal_service_pb2_grpc.RemovalServiceStub(channel)
         self.holds = hold_service_pb2_grpc.HoldServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.members = member_service_pb2_grpc.MemberServiceStub(channel)

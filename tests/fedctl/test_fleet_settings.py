@@ -40,7 +40,7 @@ def test_fleet_settings_are_shown(
     server.on("GetFleetSettings", lambda _: pb.GetFleetSettingsResponse(fleet_settings=SETTINGS))
 
     (title, row) = lines(fedctl("get", *words))
-    assert title.split() == ["NAME", "DISTANCES", "DATASETS", "HEADROOM", "AGE"]
+    assert title.split() == ["NAME", "DISTANCES", "DATASETS", "HEADROOM", "FREEZES", "AGE"]
     assert row.split()[1:4] == ["1", "orders", "region"]
 
 

@@ -96,7 +96,7 @@ class World:
             await units.lock_generations(tx, [unit.uid])
             await manifests.put_many(tx, stored)
             plan = works.UnitSync(unit=unit, bindings=bindings, desired=desired, removal=removal)
-            return (await works.sync_units(tx, [plan])).get(unit.uid, [])
+            return list((await works.sync_units(tx, [plan])).occupied.get(unit.uid, ()))
 
     async def claim(self, cluster: str = "a", *, limit: int = 100, exclude: Sequence[int] = ()) -> list[DirtyWork]:
         async with self.store.reader() as tx:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -10,6 +11,7 @@ from fedctl.files.plan import Item
 from fedctl.files.shape import FLEET_NAME
 from fedctl.output.views import object_text
 from fedctl.output.words import enum_word
+from fedctl.removals import UnconfirmedFailure, is_unconfirmed
 from fedctl.target import Target
 from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2, unit_service_pb2
 from fedsvc_client import (
@@ -76,7 +78,7 @@ def prepare_unit(client: Client, item: Item, target: Target) -> tuple[Item, tupl
     return replace(item, message=unit), remarks
 
 
-def apply_item(client: Client, item: Item, target: Target, *, dry_run: bool) -> Outcome:
+def apply_item(client: Client, item: Item, target: Target, *, dry_run: bool, confirmed: Sequence[str] = ()) -> Outcome:
     """Apply one item; again where somebody was faster, unless the document says which version it changes.
 
     Raises:
@@ -87,7 +89,7 @@ def apply_item(client: Client, item: Item, target: Target, *, dry_run: bool) -> 
     for attempt in range(attempts):
         prepared, remarks = prepare_unit(client, item, target)
         try:
-            return replace(_apply(client, prepared, dry_run=dry_run), remarks=remarks)
+            return replace(_apply(client, prepared, confirmed=confirmed, dry_run=dry_run), remarks=remarks)
         except ConflictError as error:
             if attempt == attempts - 1:
                 hint = "Somebody else changed it meanwhile: apply again, or read it again with  fedctl get ... -o yaml"
@@ -95,11 +97,11 @@ def apply_item(client: Client, item: Item, target: Target, *, dry_run: bool) -> 
     raise AssertionError("the last attempt returns or raises")
 
 
-def _apply(client: Client, item: Item, *, dry_run: bool) -> Outcome:
+def _apply(client: Client, item: Item, *, confirmed: Sequence[str], dry_run: bool) -> Outcome:
     message = item.message
     try:
         if isinstance(message, unit_pb2.Unit):
-            return _unit_outcome(client.units.apply(message, validate_only=dry_run))
+            return _unit_outcome(client.units.apply(message, confirmed_removals=confirmed, validate_only=dry_run))
         if isinstance(message, policy_pb2.PlacementPolicy):
             placement = client.policies.apply_placement(message, validate_only=dry_run)
             line = f"placementpolicy/{last_part(message.name)} {_word(placement.outcome)}"
@@ -120,6 +122,8 @@ def _apply(client: Client, item: Item, *, dry_run: bool) -> Outcome:
         told = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])
         raise Failure(f"{item.title} is refused: {told}") from error
     except (PreconditionError, AlreadyExistsError) as error:
+        if isinstance(error, PreconditionError) and is_unconfirmed(error):
+            raise UnconfirmedFailure(error, title=item.title) from error
         raise Failure(f"{item.title}: {_placed(item, error.message)}", code=Exit.CONFLICT) from error
     except ResourceExhaustedError as error:
         raise Failure(f"{item.title} is refused: {_beyond(item, error)}") from error

@@ -49,6 +49,7 @@ def describe_unit(context: Context, answer: unit_service_pb2.GetUnitStatusRespon
     else:
         console.print("  none")
     _verdicts(console, answer)
+    _removals(console, client, Filter(unit=unit.name))
     trouble = read_list(client, kinds.WORK, Filter(unit=unit.name, only_trouble=True)).rows
     _trouble(console, [row for row in trouble if isinstance(row, resource_pb2.Work)])
     _events(console, client, Filter(unit=unit.name))
@@ -98,6 +99,11 @@ def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:
         },
     )
     _conditions(console, status.conditions)
+    if status.holds:
+        _title(console, "Held")
+        for hold in status.holds:
+            console.print(f"  {views.hold_text(hold)}")
+    _removals(console, client, Filter(cluster=name))
     trouble = read_list(client, kinds.WORK, Filter(cluster=name, only_trouble=True)).rows
     _trouble(console, [row for row in trouble if isinstance(row, resource_pb2.Work)])
     _events(console, client, Filter(cluster=name))
@@ -208,6 +214,17 @@ def _verdicts(console: Console, answer: unit_service_pb2.GetUnitStatusResponse) 
         console.print(reasons)
     for warning in answer.warnings:
         console.print(f"  warning: {warning}", style=words.YELLOW)
+
+
+def _removals(console: Console, client: Client, wanted: Filter) -> None:
+    """Say what is to be removed and is not, since when and why."""
+    found = read_list(client, kinds.REMOVAL, wanted).rows
+    rows = [row for row in found if isinstance(row, resource_pb2.Work) and row.HasField("removal")]
+    if rows:
+        _title(console, "To be removed")
+        print_table(console, views.removals(), rows[:_MOST_TROUBLE])
+        if len(rows) > _MOST_TROUBLE:
+            console.print(f"  ... and {len(rows) - _MOST_TROUBLE} more: fedctl get removals")
 
 
 def _trouble(console: Console, works: list[resource_pb2.Work]) -> None:

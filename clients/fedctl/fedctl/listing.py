@@ -80,6 +80,7 @@ TABLES: dict[Kind, Callable[[], Table[Any]]] = {
     kinds.STATUS_POLICY: views.status_policies,
     kinds.FLEET_SETTINGS: placement_views.fleet_settings,
     kinds.HOLD: views.holds,
+    kinds.REMOVAL: views.removals,
     kinds.EVENT: views.events,
 }
 
@@ -141,6 +142,13 @@ def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page,
     return OnlyPage(), [client.placement.fleet_settings()]
 
 
+def _removals(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
+    page = client.works.list_page(
+        parent=wanted.parent, cluster=wanted.cluster, only_removals=True, page_size=_PAGE_SIZE, page_token=token
+    )
+    return page, page.works
+
+
 def _holds(client: Client, wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
     return OnlyPage(), client.holds.list(wanted.subject)
 
@@ -162,6 +170,7 @@ _PAGES: dict[Kind, Callable[[Client, Filter, str], tuple[Page, Iterable[Message]
     kinds.STATUS_POLICY: _status_policies,
     kinds.FLEET_SETTINGS: _fleet_settings,
     kinds.HOLD: _holds,
+    kinds.REMOVAL: _removals,
     kinds.EVENT: _events,
 }
 
@@ -255,7 +264,13 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
 
 
 def _there_are(kind: Kind, known: Sequence[str]) -> str:
-    if not known and kind in (kinds.RESOURCE, kinds.WORK, kinds.HOLD, kinds.EVENT):  # not known by a name of its own
+    if not known and kind in (
+        kinds.RESOURCE,
+        kinds.WORK,
+        kinds.REMOVAL,
+        kinds.HOLD,
+        kinds.EVENT,
+    ):  # not known by a name of its own
         return f"`fedctl get {kind.plural} -A` lists them"
     if not known:
         return f"There are no {kind.plural} at all."

@@ -9,8 +9,8 @@ from fedctl.listing import Filter
 
 _RESTRICTS: dict[str, tuple[Kind, ...]] = {
     "--selector": (kinds.CLUSTER, kinds.UNIT),
-    "--unit": (kinds.RESOURCE, kinds.WORK, kinds.HOLD, kinds.EVENT),
-    "--cluster": (kinds.WORK, kinds.HOLD, kinds.EVENT),
+    "--unit": (kinds.RESOURCE, kinds.WORK, kinds.REMOVAL, kinds.HOLD, kinds.EVENT),
+    "--cluster": (kinds.WORK, kinds.REMOVAL, kinds.HOLD, kinds.EVENT),
     "--trouble": (kinds.WORK,),
 }
 

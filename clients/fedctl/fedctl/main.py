@@ -18,7 +18,7 @@ def _command(module: str, attribute: str, summary: str) -> LazyCommand:
 
 
 COMMANDS = {
-    "get": _command("get", "get", "Show clusters, units, resources, works, policies, holds, events or pods"),
+    "get": _command("get", "get", "Show clusters, units, resources, works, policies, holds, removals, events or pods"),
     "describe": _command("describe", "describe", "Show everything about one object, and why it is as it is"),
     "explain": _command("explain", "explain", "Say why a unit is where it is, and why not elsewhere"),
     "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
@@ -50,6 +50,7 @@ COMMANDS = {
     "pause": _command("pause", "pause", "Write nothing to clusters for a unit, to a cluster, or to any"),
     "resume": _command("pause", "resume", "End a pause"),
     "thaw": _command("pause", "thaw", "Let urgent changes through a freeze window"),
+    "confirm": _command("confirm", "confirm", "Let removals be done that are held"),
     "demo": _command("demo", "demo", "Bring up a demonstration federation on this machine"),
     "version": _command("version", "version", "Show the versions of fedctl and of the server"),
     "completion": _command("completion", "completion", "Print the completion script for a shell"),

@@ -22,6 +22,7 @@ from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchItem
@@ -211,6 +212,12 @@ class Holds(_Facade):
     list = wait(AsyncHolds.list)
 
 
+class Removals(_Facade):
+    """Removals that are held until somebody confirms them."""
+
+    confirm = wait(AsyncRemovals.confirm)
+
+
 class Events(_Facade):
     """What happened."""
 
@@ -287,6 +294,7 @@ class Client:
         self.placement = Placement(inner.placement)
         self.ownership = Ownership(inner.ownership)
         self.holds = Holds(inner.holds)
+        self.removals = Removals(inner.removals)
         self.events = Events(inner.events)
         self.members = Members(inner.members)
         self.server = ServerInfo(inner.server)

@@ -12,6 +12,7 @@ from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
 from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchFilter
@@ -56,6 +57,7 @@ class AsyncClient:
         self.placement = AsyncPlacement(caller)
         self.ownership = AsyncOwnership(caller)
         self.holds = AsyncHolds(caller)
+        self.removals = AsyncRemovals(caller)
         self.events = AsyncEvents(caller)
         self.members = AsyncMembers(caller)
         self.server = AsyncServerInfo(caller)

@@ -87,15 +87,21 @@ class AsyncClusters:
         objects: cluster_service_pb2.ObjectDeletion.ValueType = cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED,
         force: bool = False,
         etag: str = "",
+        confirmed_removals: Sequence[str] = (),
         validate_only: bool = False,
         timeout_seconds: float = DEADLINE_SECONDS,
     ) -> cluster_service_pb2.DeleteClusterResponse:
-        """Make a member leave; with `force`, forget it at once without asking it."""
+        """Make a member leave; with `force`, forget it at once without asking it.
+
+        Where more objects are to be deleted there than goes without a confirmation, its name must be among
+        `confirmed_removals`.
+        """
         request = cluster_service_pb2.DeleteClusterRequest(
             name=names.cluster_name(cluster),
             objects=objects,
             force=force,
             etag=etag,
+            confirmed_removals=[names.cluster_name(name) for name in confirmed_removals],
             validate_only=validate_only,
             request_id=new_request_id(),
         )

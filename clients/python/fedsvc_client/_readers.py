@@ -77,6 +77,7 @@ class AsyncWorks:
         parent: str = ANY_UNIT,
         cluster: str = "",
         only_trouble: bool = False,
+        only_removals: bool = False,
         page_size: int = 0,
         page_token: str = "",
         timeout_seconds: float = DEADLINE_SECONDS,
@@ -86,6 +87,7 @@ class AsyncWorks:
             parent=parent,
             cluster=names.last_part(cluster),
             only_trouble=only_trouble,
+            only_removals=only_removals,
             page_size=page_size,
             page_token=page_token,
         )
@@ -97,6 +99,7 @@ class AsyncWorks:
         parent: str = ANY_UNIT,
         cluster: str = "",
         only_trouble: bool = False,
+        only_removals: bool = False,
         page_size: int = 0,
         timeout_seconds: float = DEADLINE_SECONDS,
     ) -> AsyncIterator[resource_pb2.Work]:
@@ -106,6 +109,7 @@ class AsyncWorks:
                 parent=parent,
                 cluster=cluster,
                 only_trouble=only_trouble,
+                only_removals=only_removals,
                 page_size=page_size,
                 page_token=token,
                 timeout_seconds=timeout_seconds,

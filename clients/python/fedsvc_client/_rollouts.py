@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fedsvc.v1 import (
     revision_pb2,
@@ -207,6 +207,7 @@ class AsyncRevisions:
         revision: int = 0,
         etag: str = "",
         at_once: bool = False,
+        confirmed_removals: Sequence[str] = (),
         validate_only: bool = False,
         timeout_seconds: float = APPLY_DEADLINE_SECONDS,
     ) -> revision_service_pb2.RollBackUnitResponse:
@@ -216,6 +217,7 @@ class AsyncRevisions:
             revision=revision,
             etag=etag,
             at_once=at_once,
+            confirmed_removals=[names.unit_name(name) for name in confirmed_removals],
             validate_only=validate_only,
             request_id=new_request_id(),
         )

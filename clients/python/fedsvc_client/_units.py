@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from fedsvc.v1 import cluster_service_pb2, unit_pb2, unit_service_pb2, unit_service_pb2_grpc, watch_service_pb2
 from fedsvc_client import names
@@ -17,10 +17,24 @@ class AsyncUnits:
         self._stub = unit_service_pb2_grpc.UnitServiceStub(caller.channel)
 
     async def apply(
-        self, unit: unit_pb2.Unit, *, validate_only: bool = False, timeout_seconds: float = APPLY_DEADLINE_SECONDS
+        self,
+        unit: unit_pb2.Unit,
+        *,
+        confirmed_removals: Sequence[str] = (),
+        validate_only: bool = False,
+        timeout_seconds: float = APPLY_DEADLINE_SECONDS,
     ) -> unit_service_pb2.ApplyUnitResponse:
-        """Create a unit, or replace its labels, annotations and spec; its `etag`, where set, guards that."""
-        request = unit_service_pb2.ApplyUnitRequest(unit=unit, validate_only=validate_only, request_id=new_request_id())
+        """Create a unit, or replace its labels, annotations and spec; its `etag`, where set, guards that.
+
+        Where that would remove more from members than goes without a confirmation, the unit's name must be among
+        `confirmed_removals`.
+        """
+        request = unit_service_pb2.ApplyUnitRequest(
+            unit=unit,
+            confirmed_removals=[names.unit_name(name) for name in confirmed_removals],
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
         return await self._caller.call(self._stub.ApplyUnit, request, timeout_seconds=timeout_seconds)
 
     async def get(self, unit: str, *, timeout_seconds: float = DEADLINE_SECONDS) -> unit_pb2.Unit:
@@ -80,15 +94,17 @@ class AsyncUnits:
         cascade: cluster_service_pb2.ObjectDeletion.ValueType = cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED,
         etag: str = "",
         allow_missing: bool = False,
+        confirmed_removals: Sequence[str] = (),
         validate_only: bool = False,
         timeout_seconds: float = DEADLINE_SECONDS,
     ) -> unit_service_pb2.DeleteUnitResponse:
-        """Remove a unit; it is gone when its objects in the members are: see `wait_for`."""
+        """Remove a unit; it is gone when its objects in the members are: see `wait_for`, and `apply`."""
         request = unit_service_pb2.DeleteUnitRequest(
             name=names.unit_name(unit),
             cascade=cascade,
             etag=etag,
             allow_missing=allow_missing,
+            confirmed_removals=[names.unit_name(name) for name in confirmed_removals],
             validate_only=validate_only,
             request_id=new_request_id(),
         )

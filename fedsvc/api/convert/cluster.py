@@ -83,6 +83,11 @@ def read_object_deletion(
     return read_enum(value, _DELETIONS, path, problems)
 
 
+def object_deletion(deletion: ObjectDeletion) -> cluster_service_pb2.ObjectDeletion.ValueType:
+    """What becomes of objects as protobuf."""
+    return next(value for value, known in _DELETIONS.items() if known is deletion)
+
+
 def _connection_message(connection: Connection) -> cluster_pb2.ClusterConnection:
     return cluster_pb2.ClusterConnection(
         endpoint=connection.endpoint,

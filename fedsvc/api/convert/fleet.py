@@ -3,6 +3,7 @@
 from typing import Final
 
 from fedsvc.api.convert.common import inverted, matcher_message, read_enum, read_matcher, timestamp
+from fedsvc.api.convert.removal import budget_message, read_budget
 from fedsvc.api.convert.rules import TOPOLOGIES
 from fedsvc.api.problems import Problems
 from fedsvc.model.fleet import FLEET_SETTINGS_NAME, FleetSettings, FleetSpec, RegionDistance
@@ -26,6 +27,7 @@ def fleet_message(settings: FleetSettings) -> fleet_pb2.FleetSettings:
             if spec.headroom is None
             else fleet_pb2.Headroom(by=TOPOLOGIES[Topology(spec.headroom.by)], label_key=spec.headroom.label_key),
             freezes=[_freeze_message(window) for window in spec.freezes],
+            removals=budget_message(spec.removals),
         ),
         update_time=timestamp(settings.update_time),
         etag=settings.etag,
@@ -50,6 +52,7 @@ def read_fleet_spec(message: fleet_pb2.FleetSettingsSpec, path: str, problems: P
         ),
         datasets=tuple(sorted((_read_dataset(entry) for entry in message.datasets), key=lambda found: found.name)),
         headroom=headroom,
+        removals=read_budget(message.removals),
         freezes=tuple(sorted((read_freeze(entry) for entry in message.freezes), key=lambda window: window.name)),
     )
 

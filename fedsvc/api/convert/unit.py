@@ -8,6 +8,7 @@ from fedsvc.api.convert.masking import shown_manifest
 from fedsvc.api.convert.override import override_message, read_override
 from fedsvc.api.convert.placement import placement_message, read_placement
 from fedsvc.api.convert.propagation import propagation_message, read_propagation
+from fedsvc.api.convert.removal import budget_message, read_budget
 from fedsvc.api.convert.rollout import policy_message, read_policy
 from fedsvc.api.limits import MAX_UNIT_DEPENDENCIES, MAX_UNIT_OVERRIDES
 from fedsvc.api.problems import Problems
@@ -49,6 +50,7 @@ WORK_STATES: Final = {
     WorkState.FAILED: unit_pb2.WORK_STATE_FAILED,
     WorkState.DRIFTED: unit_pb2.WORK_STATE_DRIFTED,
     WorkState.REMOVING: unit_pb2.WORK_STATE_REMOVING,
+    WorkState.HELD: unit_pb2.WORK_STATE_HELD,
     WorkState.UNKNOWN: unit_pb2.WORK_STATE_UNKNOWN,
 }
 _SETTLED: Final = (UnitState.READY, UnitState.UNPLACED)
@@ -98,6 +100,8 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
             read_override(override, f"{path}.overrides[{index}]", problems) for index, override in enumerate(overrides)
         ),
         propagation=read_propagation(message.propagation, f"{path}.propagation", problems),
+        protected=message.protected,
+        removals=read_budget(message.removals) if message.HasField("removals") else None,
         depends_on=_read_dependencies(message.depends_on, f"{path}.depends_on", problems),
         follow_dependencies=message.follow_dependencies,
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
@@ -114,6 +118,8 @@ def spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Unit
         overrides=[override_message(override) for override in spec.overrides],
         propagation=propagation_message(spec.propagation),
         resources=[manifest_message(resource) for resource in resources],
+        protected=spec.protected,
+        removals=budget_message(spec.removals),
         depends_on=[
             unit_pb2.UnitDependency(
                 unit=dependency.unit, state=_AWAITED[dependency.state], where=_SCOPES[dependency.where]

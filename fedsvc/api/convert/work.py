@@ -5,11 +5,12 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fedsvc.api.convert.cluster import object_deletion
 from fedsvc.api.convert.common import ref_message, timestamp
 from fedsvc.api.convert.masking import shown_value
 from fedsvc.api.convert.unit import WORK_STATES, manifest_message
 from fedsvc.model.silence import Silence
-from fedsvc.model.work import Work
+from fedsvc.model.work import Work, WorkRemoval
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.status import aggregate, with_generations
 from fedsvc.rendering.status.rules import Rules
@@ -53,6 +54,17 @@ def work_message(work: Work, silence: Silence | None) -> resource_pb2.Work:
         update_time=timestamp(work.update_time),
         silence_reason="" if silence is None else silence.reason,
         last_heard_time=timestamp(None if silence is None else silence.last_heard_time),
+        removal=None if work.removal is None else _removal_message(work.removal),
+    )
+
+
+def _removal_message(removal: WorkRemoval) -> resource_pb2.WorkRemoval:
+    return resource_pb2.WorkRemoval(
+        create_time=timestamp(removal.create_time),
+        cause=removal.cause,
+        unit_uid=removal.unit_uid,
+        revision=removal.revision,
+        deletion=object_deletion(removal.deletion),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from fedsvc.api.convert.common import read_matcher
 from fedsvc.api.convert.fleet import read_fleet_spec, read_freeze
+from fedsvc.api.intent.removal import check_budget
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import MAX_CLUSTER_ID
 from fedsvc.api.problems import Problems
@@ -25,6 +26,7 @@ def read_fleet(message: fleet_pb2.FleetSettingsSpec, path: str, problems: Proble
     _check_distances(message.distances, f"{path}.distances", problems)
     _check_datasets(message.datasets, f"{path}.datasets", problems)
     _check_freezes(message.freezes, f"{path}.freezes", problems)
+    check_budget(message.removals, f"{path}.removals", problems, of_unit=False)
     spec = read_fleet_spec(message, path, problems)
     if spec.headroom is not None:
         problem = _label_key_problem(spec.headroom)

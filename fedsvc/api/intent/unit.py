@@ -13,6 +13,7 @@ from fedsvc.api.intent.metadata import check_annotations, check_labels
 from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replicas, unknown_clusters
 from fedsvc.api.intent.placement import check_placement, decision_warnings
 from fedsvc.api.intent.propagation import check_propagation
+from fedsvc.api.intent.removal import check_budget
 from fedsvc.api.intent.trial import try_overrides
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import UnitName, parse_unit
@@ -86,6 +87,7 @@ async def read_unit(message: unit_pb2.Unit, served: Scopes) -> UnitIntent:
     check_labels(message.labels, "unit.labels", problems)
     check_annotations(message.annotations, "unit.annotations", problems)
     spec = read_unit_spec(message.spec, "unit.spec", problems)
+    check_budget(message.spec.removals, "unit.spec.removals", problems, of_unit=True)
     _check_placement(spec, problems)
     _check_policy_names(spec, problems)
     check_dependencies(spec, name, "unit.spec.depends_on", problems)

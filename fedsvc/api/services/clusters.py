@@ -10,6 +10,7 @@ from grpc import aio
 from fedsvc.api.convert.cluster import cluster_message, read_object_deletion
 from fedsvc.api.intent.cluster import MASKABLE, ClusterIntent, read_cluster
 from fedsvc.api.intent.connection import connection_warnings
+from fedsvc.api.intent.removal import authorise_leave, check_confirmed
 from fedsvc.api.listing import collect
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import check_cluster_id, parse_cluster
@@ -131,11 +132,14 @@ class ClusterServicer(cluster_service_pb2_grpc.ClusterServiceServicer):
         deletion = read_object_deletion(request.objects, "objects", problems) or ObjectDeletion.ORPHAN
         if request.force and deletion is not ObjectDeletion.ORPHAN:
             problems.add("objects", "contradicts force, which leaves objects as they are: give one of the two")
+        is_confirmed = check_confirmed(request.confirmed_removals, f"clusters/{name}", problems)
         problems.refuse()
         stored = await clusters.lock(tx, name, etag=request.etag)
         if request.force:
             works = await clusters.forget(tx, name)
             return cluster_service_pb2.DeleteClusterResponse(work_count=works)
+        if stored.delete_time is None or deletion is not ObjectDeletion.ORPHAN:
+            await authorise_leave(tx, name, deletion, is_confirmed=is_confirmed)
         leaving = await clusters.mark_deleted(tx, name, deletion)
         return cluster_service_pb2.DeleteClusterResponse(cluster=cluster_message(leaving), work_count=stored.work_count)
 

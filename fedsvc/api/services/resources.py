@@ -85,7 +85,7 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
         page = parse_page(
             request.page_size,
             request.page_token,
-            filter=("works", request.parent, request.cluster, int(request.only_trouble)),
+            filter=("works", request.parent, request.cluster, int(request.only_trouble), int(request.only_removals)),
             key=(int,),
         )
         async with self._store.reader() as tx:
@@ -98,6 +98,7 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 namespace=parent.namespace or "",
                 unit_uids=await _uids(tx, parent),
                 only_trouble=request.only_trouble,
+                only_removals=request.only_removals,
                 silent=silences,
             )
             token = await tx.resume_token()

@@ -99,11 +99,15 @@ async def _roll_back(tx: Transaction, asked: pb.RollBackUnitRequest) -> pb.RollB
         name=name,
         labels=unit.labels,
         annotations=unit.annotations,
-        spec=replace(stored.spec, rollout=unit.spec.rollout),
+        spec=replace(
+            stored.spec, rollout=unit.spec.rollout, protected=unit.spec.protected, removals=unit.spec.removals
+        ),
         templates=Templates(templates=tuple(templates), warnings=()),
         warnings=(),
     )
-    applied, shown = await apply_intent(tx, intent, asked.etag, restores=number, at_once=asked.at_once)
+    applied, shown = await apply_intent(
+        tx, intent, asked.etag, confirmed=asked.confirmed_removals, restores=number, at_once=asked.at_once
+    )
     return pb.RollBackUnitResponse(
         unit=applied.unit,
         restored_revision=number,

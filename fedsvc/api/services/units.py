@@ -15,6 +15,12 @@ from fedsvc.api.convert.verdict import verdict_messages
 from fedsvc.api.intent.dependencies import dependency_warnings
 from fedsvc.api.intent.manifests import Scopes, bounded
 from fedsvc.api.intent.references import dropped_warning, named_elsewhere, unheld_warning
+from fedsvc.api.intent.removal import (
+    UnitChange,
+    authorise_apply,
+    authorise_delete,
+    check_confirmed,
+)
 from fedsvc.api.intent.unit import Surroundings, UnitIntent, preview, read_unit
 from fedsvc.api.listing import collect
 from fedsvc.api.mutation import mutate
@@ -23,7 +29,7 @@ from fedsvc.api.paging import Key, cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.selectors import parse_label_selector
 from fedsvc.errors import NotFoundError
-from fedsvc.model.unit import Resource, Unit
+from fedsvc.model.unit import DeletionMode, Resource, Unit
 from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
 from fedsvc.store import clusters, decisions, dependencies, placing, policies, references, units, works
@@ -53,7 +59,7 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
         intent = await read_unit(request.unit, served)
 
         async def run(tx: Transaction, asked: pb.ApplyUnitRequest) -> pb.ApplyUnitResponse:
-            return (await apply_intent(tx, intent, asked.unit.etag))[0]
+            return (await apply_intent(tx, intent, asked.unit.etag, confirmed=asked.confirmed_removals))[0]
 
         return await mutate(self._store, request, pb.ApplyUnitResponse, run)
 
@@ -106,7 +112,13 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
 
 
 async def apply_intent(
-    tx: Transaction, intent: UnitIntent, etag: str, *, restores: int | None = None, at_once: bool = False
+    tx: Transaction,
+    intent: UnitIntent,
+    etag: str,
+    *,
+    confirmed: Sequence[str] = (),
+    restores: int | None = None,
+    at_once: bool = False,
 ) -> tuple[pb.ApplyUnitResponse, bool]:
     """Check an intent against fleet and policies, and store it; tells also whether it goes out in waves.
 
@@ -114,6 +126,7 @@ async def apply_intent(
         tx: the transaction.
         intent: checked by itself.
         etag: guards the change where set.
+        confirmed: the unit's name where it may remove more than goes without a confirmation.
         restores: the earlier revision whose content it is.
         at_once: whether it goes to all clusters at once, whatever the rollout policy says.
 
@@ -121,7 +134,13 @@ async def apply_intent(
         InvalidInputError: a policy is not there, or an override fits no cluster.
         EtagMismatchError: the unit is not as it was read.
         ObjectOwnedError: one of the objects is part of another unit.
+        ProtectedError: the unit is protected, and would lose something.
+        RemovalUnconfirmedError: it would lose too much.
     """
+    problems = Problems()
+    is_confirmed = check_confirmed(confirmed, str(intent.name), problems)
+    problems.refuse()
+    before = await units.find(tx, intent.name.namespace, intent.name.name)
     around = await _surroundings(tx, intent)
     many = len(intent.templates.templates) > _THREAD_RESOURCES
     shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)
@@ -147,6 +166,16 @@ async def apply_intent(
         restores=restores,
         at_once=at_once,
     )
+    if before is not None:
+        change = UnitChange(
+            before=before,
+            clusters_before=[binding.cluster for binding in around.previous],
+            clusters=shown.clusters,
+            removed=[key for key, outcome in applied.resources if outcome is ApplyOutcome.REMOVED],
+            is_empty=not resources or not shown.clusters,
+            deletes=intent.spec.propagation.deletion is not DeletionMode.ORPHAN,
+        )
+        await authorise_apply(tx, change, is_confirmed=is_confirmed)
     response = pb.ApplyUnitResponse(
         unit=unit_message(applied.unit),
         outcome=outcome_value(applied.outcome),
@@ -190,8 +219,11 @@ async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUn
     name = parse_unit(request.name, "name")
     problems = Problems()
     cascade = read_object_deletion(request.cascade, "cascade", problems)
+    is_confirmed = check_confirmed(request.confirmed_removals, str(name), problems)
     problems.refuse()
     try:
+        before = await units.get(tx, name.namespace, name.name)
+        await authorise_delete(tx, before, cascade, is_confirmed=is_confirmed)
         unit = await units.mark_deleted(tx, name.namespace, name.name, cascade=cascade, etag=request.etag)
     except NotFoundError:
         if request.allow_missing:

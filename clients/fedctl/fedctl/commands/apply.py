@@ -14,6 +14,7 @@ from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.plan import Item, default_unit_name, make_plan
 from fedctl.files.source import read_documents, read_kustomization
 from fedctl.options import namespace_option, recursive_option, timeout_option
+from fedctl.removals import check_confirmed, confirm_removal_option, is_meant, with_confirmation
 from fedctl.target import Target
 from fedsvc.v1 import unit_pb2
 from fedsvc_client import DeadlineError, FedsvcError, UnauthenticatedError, UnavailableError, split_unit_name
@@ -25,6 +26,7 @@ Examples:
   fedctl apply -f app/ -R --unit shop --selector tier=prod -n web
   fedctl apply -f unit.yaml --dry-run
   fedctl apply -k overlays/prod --unit shop --placement everywhere
+  fedctl apply -f app/ --unit shop --confirm-removal shop     it loses more objects than goes without being asked
   kustomize build app | fedctl apply -f - --unit shop --all-clusters
 
 \b
@@ -57,6 +59,7 @@ files leave the unit and the clusters.
     help="Place it by this placement policy",
 )
 @click.option("--dry-run", is_flag=True, help="Check and show what would happen; nothing is stored")
+@confirm_removal_option
 @click.option("--wait", is_flag=True, help="Wait until the units are ready")
 @timeout_option("5m")
 @pass_context
@@ -73,6 +76,7 @@ def apply(
     all_clusters: bool,
     placement: str | None,
     dry_run: bool,
+    confirmed: tuple[str, ...],
     wait: bool,
     timeout_seconds: float,
 ) -> None:
@@ -95,7 +99,8 @@ def apply(
         )
     for remark in plan.remarks:
         context.note(remark)
-    applied = _apply_all(context, plan.items, target, dry_run=dry_run)
+    check_confirmed(confirmed, [item.message.name for item in plan.items if isinstance(item.message, unit_pb2.Unit)])
+    applied = _apply_all(context, plan.items, target, confirmed, dry_run=dry_run)
     if wait and not dry_run:
         for item in applied:
             space, name = split_unit_name(item.message.name)
@@ -103,13 +108,14 @@ def apply(
             click.echo(f"unit/{space}/{name} is ready")
 
 
-def _apply_all(context: Context, items: Sequence[Item], target: Target, *, dry_run: bool) -> list[Item]:
+def _apply_all(
+    context: Context, items: Sequence[Item], target: Target, confirmed: Sequence[str], *, dry_run: bool
+) -> list[Item]:
     """Apply each; one that is refused does not keep the others back. Return the units among them."""
     failures: list[Failure] = []
     for item in items:
         try:
-            with context.progress(f"applying {item.title}"):
-                outcome = apply_item(context.client(), item, target, dry_run=dry_run)
+            outcome = _apply_one(context, item, target, confirmed, dry_run=dry_run)
             _show(context, outcome, dry_run=dry_run)
         except (UnavailableError, UnauthenticatedError, DeadlineError):
             raise
@@ -124,6 +130,16 @@ def _apply_all(context: Context, items: Sequence[Item], target: Target, *, dry_r
     if failures:
         raise Failure(f"{len(failures)} of {len(items)} were not applied", code=Exit(failures[0].exit_code))
     return [item for item in items if isinstance(item.message, unit_pb2.Unit)]
+
+
+def _apply_one(context: Context, item: Item, target: Target, confirmed: Sequence[str], *, dry_run: bool) -> Outcome:
+    given = [item.message.name] if any(is_meant(name, item.message.name) for name in confirmed) else []
+
+    def act(asked: Sequence[str]) -> Outcome:
+        with context.progress(f"applying {item.title}"):
+            return apply_item(context.client(), item, target, dry_run=dry_run, confirmed=[*given, *asked])
+
+    return with_confirmation(act, may_ask=not dry_run)
 
 
 def _show(context: Context, outcome: Outcome, *, dry_run: bool) -> None:

@@ -12,13 +12,22 @@ from fedctl.files.source import Document, read_documents
 from fedctl.kinds import Kind
 from fedctl.listing import missing
 from fedctl.options import namespace_option, recursive_option, timeout_option
+from fedctl.removals import (
+    UnconfirmedFailure,
+    check_confirmed,
+    confirm_removal_option,
+    is_meant,
+    is_unconfirmed,
+    with_confirmation,
+)
 from fedsvc.v1 import cluster_service_pb2, policy_pb2
-from fedsvc_client import NotFoundError, PreconditionError, split_unit_name, unit_name
+from fedsvc_client import Client, NotFoundError, PreconditionError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
 Examples:
   fedctl delete unit shop
   fedctl delete unit shop --wait
+  fedctl delete unit shop --confirm-removal shop   it has more objects than go without being asked
   fedctl delete unit shop --cascade orphan      leave the objects in the clusters
   fedctl delete placementpolicy everywhere
   fedctl delete -f unit.yaml
@@ -52,6 +61,7 @@ _CASCADES = {
 )
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no error")
 @click.option("--dry-run", is_flag=True, help="Check only")
+@confirm_removal_option
 @click.option("--wait", is_flag=True, help="Wait until the units are gone from all clusters")
 @timeout_option("5m")
 @pass_context
@@ -66,6 +76,7 @@ def delete(
     cascade: str | None,
     ignore_not_found: bool,
     dry_run: bool,
+    confirmed: tuple[str, ...],
     wait: bool,
     timeout_seconds: float,
 ) -> None:
@@ -75,8 +86,9 @@ def delete(
     targets = (
         _from_words(what) if what else _from_files(read_documents(files, recursive=recursive), files, unit, namespace)
     )
+    check_confirmed(confirmed, [unit_name(name, namespace) for kind, name in targets if kind == kinds.UNIT])
     for kind, name, is_there in _delete_all(
-        context, targets, namespace, cascade, ignore_missing=ignore_not_found, dry_run=dry_run
+        context, targets, namespace, cascade, confirmed, ignore_missing=ignore_not_found, dry_run=dry_run
     ):
         shown = "/".join(split_unit_name(unit_name(name, namespace))) if kind == kinds.UNIT else name
         if not is_there:
@@ -123,6 +135,7 @@ def _delete_all(
     targets: Sequence[tuple[Kind, str]],
     namespace: str,
     cascade: str | None,
+    confirmed: Sequence[str],
     *,
     ignore_missing: bool,
     dry_run: bool,
@@ -136,7 +149,14 @@ def _delete_all(
         for kind, name in left:
             try:
                 is_there = _delete(
-                    context, kind, name, namespace, cascade, ignore_missing=ignore_missing, dry_run=dry_run
+                    context,
+                    kind,
+                    name,
+                    namespace,
+                    cascade,
+                    confirmed=confirmed,
+                    ignore_missing=ignore_missing,
+                    dry_run=dry_run,
                 )
             except PreconditionError as error:
                 users = set(error.metadata.get("used_by", "").split(", "))
@@ -154,17 +174,21 @@ def _delete_all(
 
 
 def _delete(
-    context: Context, kind: Kind, name: str, namespace: str, cascade: str | None, *, ignore_missing: bool, dry_run: bool
+    context: Context,
+    kind: Kind,
+    name: str,
+    namespace: str,
+    cascade: str | None,
+    *,
+    confirmed: Sequence[str],
+    ignore_missing: bool,
+    dry_run: bool,
 ) -> bool:
     """Delete one; return False where it is not there and that is no error."""
     client = context.client()
     try:
         if kind == kinds.UNIT:
-            client.units.delete(
-                unit_name(name, namespace),
-                cascade=_CASCADES[cascade] if cascade else cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED,
-                validate_only=dry_run,
-            )
+            _delete_unit(client, unit_name(name, namespace), cascade, confirmed, dry_run=dry_run)
         elif kind == kinds.PLACEMENT_POLICY:
             client.policies.delete_placement(name, validate_only=dry_run)
         elif kind == kinds.STATUS_POLICY:
@@ -176,3 +200,22 @@ def _delete(
             return False
         raise missing(client, kind, name, namespace=namespace) from error
     return True
+
+
+def _delete_unit(client: Client, name: str, cascade: str | None, confirmed: Sequence[str], *, dry_run: bool) -> None:
+    given = [name] if any(is_meant(one, name) for one in confirmed) else []
+
+    def act(asked: Sequence[str]) -> None:
+        try:
+            client.units.delete(
+                name,
+                cascade=_CASCADES[cascade] if cascade else cluster_service_pb2.OBJECT_DELETION_UNSPECIFIED,
+                confirmed_removals=[*given, *asked],
+                validate_only=dry_run,
+            )
+        except PreconditionError as error:
+            if is_unconfirmed(error):
+                raise UnconfirmedFailure(error) from error
+            raise
+
+    with_confirmation(act, may_ask=not dry_run)

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,22 @@ from fedctl import kinds
 from fedctl.completing import kube_contexts, names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
+from fedctl.join import previewing, steps
 from fedctl.join import rights as rights_module
-from fedctl.join import steps
 from fedctl.join.leaving import check_same, clean_up, leftovers
 from fedctl.join.member import MemberApi
 from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
 from fedctl.join.waiting import wait_gone, wait_ready
 from fedctl.options import label_problem, timeout_option
+from fedctl.removals import (
+    UnconfirmedFailure,
+    check_confirmed,
+    confirm_removal_option,
+    is_unconfirmed,
+    with_confirmation,
+)
 from fedsvc.v1 import cluster_pb2, cluster_service_pb2
-from fedsvc_client import NotFoundError
+from fedsvc_client import Client, NotFoundError, PreconditionError, cluster_name
 
 _HOME = steps.DEFAULT_NAMESPACE
 
@@ -41,6 +49,7 @@ _UNJOIN_EXAMPLES = """\b
 Examples:
   fedctl unjoin eu-1 --context kind-eu-1                     what runs there goes on, no longer managed
   fedctl unjoin eu-1 --context kind-eu-1 --delete-objects
+  fedctl unjoin eu-1 --dry-run                               what would become of the units there
   fedctl unjoin eu-1 --force                                 the cluster is gone for good
 
 \b
@@ -148,6 +157,8 @@ def join(
 @click.option("--keep/--delete-objects", default=True, show_default=True, help="What becomes of what fedsvc put there")
 @click.option("--force", is_flag=True, help="Forget it at once, without asking the cluster")
 @click.option("--yes", is_flag=True, help="Do not ask")
+@click.option("--dry-run", is_flag=True, help="Only show what would become of the units there")
+@confirm_removal_option
 @timeout_option("2m")
 @pass_context
 def unjoin(
@@ -160,38 +171,79 @@ def unjoin(
     keep: bool,
     force: bool,
     yes: bool,
+    dry_run: bool,
+    confirmed: tuple[str, ...],
     timeout_seconds: float,
 ) -> None:
-    """Make a member leave."""
+    """Make a member leave.
+
+    What would become of the units there is shown first.
+    """
+    check_confirmed(confirmed, [cluster_name(name)])
     if force and not keep:
         raise UsageFailure("--force leaves objects as they are, without asking the cluster: give no --delete-objects")
     client = context.client()
-    try:
-        stored = client.clusters.get(name)
-    except NotFoundError as error:
-        if force:
-            raise
-        stored = None
-        _say(f"the server does not know a cluster {name}")
-        if not context_name:
-            hint = "To take out of a cluster what joining left in it, name its --context."
-            raise Failure(f"there is no cluster {name}", code=Exit.NOT_FOUND, hint=hint) from error
+    stored = _find_leaving(client, name, context_name, force=force)
+    if dry_run:
+        if stored is not None:
+            previewing.show(context, name, previewing.look(client, name), fate=_fate(keep=keep, force=force))
+        return
     member = None if force else _member(kubeconfig, context_name)
     if member is not None and stored is not None:
         check_same(member, stored, name)
     if stored is not None:
         fate = "stay there, no longer managed" if keep else "are DELETED there"
         works = f"{stored.status.work_count} objects {fate}" if not force else "what fedsvc put there stays as it is"
+        if not yes:
+            previewing.show(context, name, previewing.look(client, name), fate=_fate(keep=keep, force=force))
         if not yes and not _confirmed(f"Unjoin {name}? {works}"):
             raise Failure("nothing was changed")
         objects = cluster_service_pb2.OBJECT_DELETION_ORPHAN if keep else cluster_service_pb2.OBJECT_DELETION_BACKGROUND
-        client.clusters.delete(name, objects=objects, force=force)
+        _leave(client, name, objects, confirmed, force=force)
         if not force:
             with context.progress(f"waiting until nothing in {name} is managed any more"):
                 wait_gone(client, name, timeout_seconds)
         _say(f"removed cluster {name} from the server")
     _clear(member, stored, name)
     click.echo(f"cluster/{name} unjoined")
+
+
+def _find_leaving(client: Client, name: str, context_name: str, *, force: bool) -> cluster_pb2.Cluster | None:
+    """Read the cluster that is to leave; None where the server does not know it, and its context is named."""
+    try:
+        return client.clusters.get(name)
+    except NotFoundError as error:
+        if force:
+            raise
+        _say(f"the server does not know a cluster {name}")
+        if context_name:
+            return None
+        hint = "To take out of a cluster what joining left in it, name its --context."
+        raise Failure(f"there is no cluster {name}", code=Exit.NOT_FOUND, hint=hint) from error
+
+
+def _fate(*, keep: bool, force: bool) -> str:
+    return "forgotten" if force else "stay" if keep else "DELETED"
+
+
+def _leave(
+    client: Client,
+    name: str,
+    objects: cluster_service_pb2.ObjectDeletion.ValueType,
+    confirmed: Sequence[str],
+    *,
+    force: bool,
+) -> None:
+    def act(asked: Sequence[str]) -> None:
+        given = [cluster_name(name)] if confirmed else []
+        try:
+            client.clusters.delete(name, objects=objects, force=force, confirmed_removals=[*given, *asked])
+        except PreconditionError as error:
+            if is_unconfirmed(error):
+                raise UnconfirmedFailure(error) from error
+            raise
+
+    with_confirmation(act, may_ask=True)
 
 
 def _confirmed(question: str) -> bool:

@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -13,6 +14,7 @@ from fedctl.listing import missing
 from fedctl.options import namespace_option, timeout_option
 from fedctl.output import views
 from fedctl.output.printing import to_yaml
+from fedctl.removals import UnconfirmedFailure, check_confirmed, confirm_removal_option, is_unconfirmed
 from fedsvc.v1 import revision_service_pb2, unit_service_pb2
 from fedsvc_client import ConflictError, NotFoundError, PreconditionError, split_unit_name, unit_name
 
@@ -42,6 +44,7 @@ _SIGNS = {
 @click.option("--at-once", is_flag=True, help="To all clusters at once")
 @click.option("--dry-run", is_flag=True, help="Only show what would change")
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask")
+@confirm_removal_option
 @click.option("--wait", is_flag=True, help="Wait until the unit is ready")
 @timeout_option("5m")
 @click.option(
@@ -62,13 +65,16 @@ def rollback(
     at_once: bool,
     dry_run: bool,
     is_sure: bool,
+    confirmed: tuple[str, ...],
     wait: bool,
     timeout_seconds: float,
     output: str,
 ) -> None:
     """Bring an earlier revision of a unit back. What would change is shown first."""
     name = unit_name(unit.removeprefix("unit/").removeprefix("units/"), namespace)
-    plan, etag = _plan(context, name, revision or 0, at_once=at_once)
+    check_confirmed(confirmed, [name])
+    known = [name] if confirmed else []
+    plan, etag = _plan(context, name, revision or 0, known, at_once=at_once)
     is_same = plan.outcome == unit_service_pb2.APPLY_OUTCOME_UNCHANGED
     if output == "text" or not (is_sure or dry_run):
         _show(context, name, plan, is_document=output != "text")
@@ -81,7 +87,9 @@ def rollback(
             raise Failure("nothing was rolled back: say --yes to do it without being asked")
         click.confirm("Roll it back?", abort=True, err=True)
     try:
-        done = context.client().revisions.roll_back(name, revision=plan.restored_revision, etag=etag, at_once=at_once)
+        done = context.client().revisions.roll_back(
+            name, revision=plan.restored_revision, etag=etag, at_once=at_once, confirmed_removals=known
+        )
     except ConflictError as error:
         hint = "Look at it again and repeat the command"
         raise Failure(f"{error.message}: nothing was rolled back", code=Exit.CONFLICT, hint=hint) from error
@@ -97,13 +105,15 @@ def rollback(
 
 
 def _plan(
-    context: Context, name: str, revision: int, *, at_once: bool
+    context: Context, name: str, revision: int, confirmed: Sequence[str], *, at_once: bool
 ) -> tuple[revision_service_pb2.RollBackUnitResponse, str]:
     """Ask what would become of it; return that, and the etag of the unit it was asked of."""
     client = context.client()
     try:
         etag = client.units.status(name).unit.etag
-        shown = client.revisions.roll_back(name, revision=revision, etag=etag, at_once=at_once, validate_only=True)
+        shown = client.revisions.roll_back(
+            name, revision=revision, etag=etag, at_once=at_once, confirmed_removals=confirmed, validate_only=True
+        )
     except NotFoundError as error:
         if "/revisions/" not in error.message:
             space, unit = split_unit_name(name)
@@ -112,6 +122,8 @@ def _plan(
         text = f"revision {revision} of unit {views.unit_text(name)} does not exist, or is not kept any more"
         raise Failure(text, code=Exit.NOT_FOUND, hint=hint) from error
     except PreconditionError as error:
+        if is_unconfirmed(error):
+            raise UnconfirmedFailure(error) from error
         raise Failure(error.message, code=Exit.CONFLICT) from error
     return shown, etag
 

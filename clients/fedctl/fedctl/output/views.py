@@ -142,6 +142,25 @@ def works(now: Now = utc_now) -> Table[resource_pb2.Work]:
     )
 
 
+def removals(now: Now = utc_now) -> Table[resource_pb2.Work]:
+    """Make the table of works that are to be removed, held ones among them."""
+    return Table(
+        columns=(
+            Column(title="ID", text=lambda row: last_part(row.name), is_wide=True),
+            Column(title="UNIT", text=lambda row: unit_text(row.unit)),
+            Column(title="CLUSTER", text=lambda row: row.cluster),
+            Column(title="OBJECT", text=work_object, is_long=True),
+            Column(title="STATE", text=work_state, style=words.style_of),
+            _age_column("AGE", lambda row: row.removal.create_time, now),
+            Column(title="CAUSE", text=lambda row: row.removal.cause),
+            Column(title="REVISION", text=lambda row: str(row.removal.revision or ""), is_wide=True),
+            Column(title="UNIT UID", text=lambda row: row.removal.unit_uid, is_wide=True),
+            Column(title="REASON", text=lambda row: row.reason or row.silence_reason),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True, gives_way=True),
+        )
+    )
+
+
 def placement_policies(now: Now = utc_now) -> Table[policy_pb2.PlacementPolicy]:
     """Make the table of placement policies."""
     return Table(

@@ -34,6 +34,7 @@ _STYLES = {
     "Leaving": YELLOW,
     "Cordoned": YELLOW,
     "Paused": YELLOW,
+    "Held": YELLOW,
     "Frozen": YELLOW,
     "Drifted": YELLOW,
     "Unplaced": YELLOW,

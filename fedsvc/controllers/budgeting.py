@@ -1,0 +1,154 @@
+"""Judges what decisions remove from members: counts it, or keeps it there until somebody confirms it.
+
+It runs in the transaction that stores the decisions. What an apply or a deletion asked for was counted there, and is
+granted to the next decision on the unit; all else comes of something that nobody may have meant so: a label, a policy,
+a taint. What the decisions of one minute remove counts as one change, and a batch of them goes or stays as a whole:
+half of a mistake is no better.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedsvc.controllers.preparing import Prepared
+from fedsvc.model.removal import PROTECTED, Limits, limits, lost_objects, refusal
+from fedsvc.store import fleet, removals
+from fedsvc.store.store import Transaction
+from fedsvc.store.works import Doomed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a decision on a unit removes that nobody has authorised yet."""
+
+    given: Prepared
+    doomed: Sequence[Doomed]
+    lost: int  # objects that the unit loses
+    objects: int  # of these, beyond what was granted
+    within: Limits
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether the unit loses all it has without being deleted."""
+        unit = self.given.unit
+        return unit.delete_time is None and (not self.given.plan.clusters or not unit.resource_count)
+
+    @property
+    def has_own_limit(self) -> bool:
+        """Whether the unit says itself what may go in one change."""
+        own = self.given.unit.spec.removals
+        return own is not None and (own.objects_per_change is not None or own.percent_per_change is not None)
+
+
+async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[Doomed]) -> dict[str, str]:
+    """Authorise removals, or hold them; gives by uid of the unit why they are held."""
+    if not doomed:
+        return {}
+    change, hour = await removals.spent(tx)
+    asked = await _asked(tx, prepared, doomed)
+    held = judged(asked, change_objects=change, hour_objects=hour)
+    let = [one for one in asked if one.objects and one.given.unit.uid not in held]
+    done = {one.given.unit.resource_name: one.objects for one in let}
+    await removals.add(tx, done, is_decision=True)
+    spent = {one.given.unit.uid: one.lost for one in asked if one.given.unit.granted_removals}
+    if spent:
+        await removals.spend(tx, spent)
+    reasons = {
+        found.id: (held[one.given.unit.uid][0], _words(one, held[one.given.unit.uid][1]))
+        for one in asked
+        if one.given.unit.uid in held
+        for found in one.doomed
+    }
+    if reasons:
+        await removals.hold(tx, reasons)
+    return {uid: why for uid, (_, why) in held.items()}
+
+
+def judged(asked: Sequence[Asked], *, change_objects: int, hour_objects: int) -> dict[str, tuple[str, str]]:
+    """Pure: the units whose removals are held, by uid, with reason and words."""
+    held: dict[str, tuple[str, str]] = {}
+    shared: list[Asked] = []
+    for one in asked:
+        uid = one.given.unit.uid
+        if one.given.unit.spec.protected:
+            held[uid] = (PROTECTED, "the unit is protected")
+        elif one.has_own_limit or (one.is_emptied and not one.within.allow_empty):
+            found = refusal(
+                one.objects,
+                change_objects=0,
+                hour_objects=hour_objects,
+                is_emptied=one.is_emptied,
+                within=one.within,
+            )
+            if found is not None:
+                held[uid] = found
+            hour_objects += 0 if found is not None else one.objects
+        elif one.objects:
+            shared.append(one)
+    if shared:
+        found = refusal(
+            sum(one.objects for one in shared),
+            change_objects=change_objects,
+            hour_objects=hour_objects,
+            is_emptied=False,
+            within=shared[0].within,
+        )
+        if found is not None:
+            held.update((one.given.unit.uid, found) for one in shared)
+    return held
+
+
+async def _asked(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[Doomed]) -> list[Asked]:
+    by_unit: dict[str, list[Doomed]] = defaultdict(list)
+    for one in doomed:
+        by_unit[one.unit_uid].append(one)
+    budget = (await fleet.get(tx)).spec.removals
+    in_fleet = await removals.fleet_objects(tx)
+    of_units = await removals.objects_of_units(tx, list(by_unit))
+    found = []
+    for given in prepared:
+        unit = given.unit
+        if unit.uid not in by_unit:
+            continue
+        lost = _lost(given, by_unit[unit.uid])
+        within = limits(budget, unit.spec.removals, fleet_objects=in_fleet, unit_objects=of_units.get(unit.uid, 0))
+        found.append(
+            Asked(
+                given=given,
+                doomed=by_unit[unit.uid],
+                lost=lost,
+                objects=max(0, lost - unit.granted_removals),
+                within=within,
+            )
+        )
+    return found
+
+
+def _lost(given: Prepared, doomed: Sequence[Doomed]) -> int:
+    dropped, left = _count(doomed, stays=True), _count(doomed, stays=False)
+    before = {binding.cluster for binding in given.decided.given.request.bindings}
+    after = {plan.binding.cluster for plan in given.plan.clusters}
+    elsewhere = len(given.plan.gone) - len(left)  # clusters that are left, and where nothing is lost by it
+    return lost_objects(
+        dropped, left, gained=max(0, len(after - before) - elsewhere), keeps_replicas=_keeps_replicas(given)
+    )
+
+
+def _count(doomed: Sequence[Doomed], *, stays: bool) -> Mapping[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for one in doomed:
+        if one.stays is stays:
+            found[one.cluster] += 1
+    return found
+
+
+def _keeps_replicas(given: Prepared) -> bool:
+    before = sum(sum(binding.replicas.values()) for binding in given.decided.given.request.bindings)
+    after = sum(sum(plan.binding.replicas.values()) for plan in given.plan.clusters)
+    return 0 < before <= after
+
+
+def _words(one: Asked, why: str) -> str:
+    unit = f"unit/{one.given.unit.namespace}/{one.given.unit.name}"
+    first = "take protection back, then " if one.given.unit.spec.protected else ""
+    return f"{why}: it stays there until that is confirmed: {first}fedctl confirm {unit}"
