@@ -14,8 +14,11 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store import database as database_module
+from fedsvc.store import revisions, rollouts
 from fedsvc.store.database import Database
 from fedsvc.store.migrate import alembic_config, head, migrate
+from fedsvc.store.sealing import Sealer
+from fedsvc.store.store import Store
 from fedsvc.store.tables import Xid8, metadata
 from fedsvc.testing.postgres import ScratchPostgres
 
@@ -80,6 +83,42 @@ async def test_every_older_schema_is_migrated_and_keeps_its_rows(empty: Database
             differences = await connection.run_sync(_differences)
         assert differences == []
     assert revisions[1:], "there is an older one"
+
+
+UID = "11111111-1111-4111-8111-111111111111"
+BEFORE_ROLLOUTS = r"""
+INSERT INTO cluster (name, uid, credential) VALUES ('a', '11111111-1111-4111-8111-111111111111', '');
+INSERT INTO unit (uid, namespace, name, revision) VALUES ('11111111-1111-4111-8111-111111111111', 'shop', 'web', 2);
+INSERT INTO manifest (digest, body) VALUES ('\x0a', '');
+INSERT INTO resource (unit_uid, position, group_, version, kind, namespace, name, labels, digest)
+  SELECT uid, 0, 'apps', 'v1', 'Deployment', 'shop', 'web', '{"app": "web"}', '\x0a' FROM unit;
+INSERT INTO unit_revision (unit_uid, revision, resources)
+  SELECT uid, n, '[["apps/v1", "Deployment", "shop", "web", "0a"]]' FROM unit, generate_series(1, 2) AS n;
+INSERT INTO binding (unit_uid, cluster, render_key, decision_id) SELECT uid, 'a', '', uid FROM unit
+"""
+
+
+async def test_what_clusters_held_before_there_were_rollouts_is_the_newest_revision_with_its_labels(
+    empty: Database,
+) -> None:
+    async with empty.engine.begin() as connection:
+        await connection.run_sync(_upgrade, "0010")
+        for statement in BEFORE_ROLLOUTS.split(";"):
+            await connection.exec_driver_sql(statement)
+
+    await migrate(empty)
+
+    store = Store(empty, Sealer(keys={"k": bytes(32)}))
+    async with store.reader() as tx:
+        held = await rollouts.held(tx, [UID])
+        found = await revisions.get_many(tx, [(UID, 1), (UID, 2)])
+    assert held == {UID: {"a": 2}}
+    assert [
+        (found[UID, number].resources[0].key.kind, found[UID, number].resources[0].labels) for number in (1, 2)
+    ] == [
+        ("Deployment", {}),
+        ("Deployment", {"app": "web"}),
+    ]
 
 
 MIGRATOR = """
