@@ -102,8 +102,9 @@ def _advance(policy: RolloutPolicy, rollout: Rollout, views: Mapping[str, Cluste
     if not own:
         return replace(rollout, wave=rollout.wave + 1, message=""), []
     if _lacks_approval(policy, rollout, own):
-        text = f"{wave_words(policy, rollout.wave)} waits for approval: {_listed(own)}"
-        waiting = replace(_into(rollout, Phase.WAITING_FOR_APPROVAL, now), message=text)
+        message = f"waits for approval: {_listed(own)}"
+        waiting = replace(_into(rollout, Phase.WAITING_FOR_APPROVAL, now), message=message)
+        text = f"{wave_words(policy, rollout.wave)}, {message}"
         return waiting, [("RolloutWaitsForApproval", text, False)] if rollout.phase is not waiting.phase else []
     return _within(policy, rollout, plan, failed=failed, views=views, now=now)
 

@@ -10,6 +10,7 @@ from fedsvc.store import units
 from fedsvc.store.store import Store
 from fedsvc.v1 import (
     common_pb2,
+    event_service_pb2,
     revision_service_pb2,
     revision_service_pb2_grpc,
     rollout_pb2,
@@ -160,6 +161,12 @@ async def test_a_rollout_is_there_as_soon_as_the_revision_is_stored_and_only_act
     assert resumed.rollout.phase == rollout_pb2.ROLLOUT_PHASE_PROGRESSING
     approved = await rollouts.ApproveRollout(rollout_service_pb2.ApproveRolloutRequest(name=name, wave=2))
     assert [wave.approved for wave in approved.rollout.waves] == [False, True]
+    told = (await api.events.ListEvents(event_service_pb2.ListEventsRequest(subject=UNIT))).events
+    assert {(one.reason, one.message) for one in told} == {
+        ("RolloutPaused", "revision 2, by tester: look"),
+        ("RolloutResumed", "revision 2, by tester"),
+        ("RolloutApproved", "revision 2, by tester"),
+    }
     again = await helpers.refused(rollouts.RetryRollout(rollout_service_pb2.RetryRolloutRequest(name=name)))
     assert again.reason == "ROLLOUT_STATE"
 

@@ -73,7 +73,7 @@ async def test_a_rollout_is_followed_approved_and_looked_back_at(going: Any) -> 
 
     assert told.splitlines() == [
         "rollout of unit shop/web: WaitingForApproval, revision 2 (stable 1), wave 2 of 2, others",
-        "  wave 2 of 2, others waits for approval: b",
+        "  waits for approval: b",
         "",
         "WAVE       CLUSTER   STATE     REVISION   MESSAGE",
         "1 canary   a         Healthy   2          -",

@@ -13,8 +13,9 @@ from fedsvc.api.names import UnitName, parse_rollout
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError, RolloutStateError
 from fedsvc.model.unit import Unit
-from fedsvc.rollout import Rollout, RolloutPolicy, acts
-from fedsvc.store import rollout_views, rollouts, units
+from fedsvc.rollout import Phase, Rollout, RolloutPolicy, acts
+from fedsvc.store import events, rollout_views, rollouts, units
+from fedsvc.store.events import NewEvent
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import rollout_pb2, rollout_service_pb2_grpc
 from fedsvc.v1 import rollout_service_pb2 as pb
@@ -52,7 +53,9 @@ class RolloutServicer(rollout_service_pb2_grpc.RolloutServiceServicer):
             def act(_: Unit, rollout: Rollout, now: datetime) -> Rollout:
                 return acts.pause(rollout, now, by=caller(), reason=reason)
 
-            return pb.PauseRolloutResponse(rollout=await _act(tx, asked.name, asked.revision, act))
+            return pb.PauseRolloutResponse(
+                rollout=await _act(tx, asked.name, asked.revision, act, event="RolloutPaused")
+            )
 
         return await mutate(self._store, request, pb.PauseRolloutResponse, run)
 
@@ -64,7 +67,9 @@ class RolloutServicer(rollout_service_pb2_grpc.RolloutServiceServicer):
             def act(_: Unit, rollout: Rollout, now: datetime) -> Rollout:
                 return acts.resume(rollout, now, by=caller())
 
-            return pb.ResumeRolloutResponse(rollout=await _act(tx, asked.name, asked.revision, act))
+            return pb.ResumeRolloutResponse(
+                rollout=await _act(tx, asked.name, asked.revision, act, event="RolloutResumed")
+            )
 
         return await mutate(self._store, request, pb.ResumeRolloutResponse, run)
 
@@ -78,7 +83,9 @@ class RolloutServicer(rollout_service_pb2_grpc.RolloutServiceServicer):
             def act(_: Unit, rollout: Rollout, now: datetime) -> Rollout:
                 return acts.abort(rollout, now, by=caller(), reason=reason)
 
-            return pb.AbortRolloutResponse(rollout=await _act(tx, asked.name, asked.revision, act))
+            return pb.AbortRolloutResponse(
+                rollout=await _act(tx, asked.name, asked.revision, act, event="RolloutAborted")
+            )
 
         return await mutate(self._store, request, pb.AbortRolloutResponse, run)
 
@@ -92,7 +99,9 @@ class RolloutServicer(rollout_service_pb2_grpc.RolloutServiceServicer):
             def act(unit: Unit, rollout: Rollout, _: datetime) -> Rollout:
                 return acts.approve(unit.spec.rollout or RolloutPolicy(), rollout, wave=wave, by=caller())
 
-            return pb.ApproveRolloutResponse(rollout=await _act(tx, asked.name, asked.revision, act))
+            return pb.ApproveRolloutResponse(
+                rollout=await _act(tx, asked.name, asked.revision, act, event="RolloutApproved")
+            )
 
         return await mutate(self._store, request, pb.ApproveRolloutResponse, run)
 
@@ -104,12 +113,15 @@ class RolloutServicer(rollout_service_pb2_grpc.RolloutServiceServicer):
             def act(_: Unit, rollout: Rollout, now: datetime) -> Rollout:
                 return acts.retry(rollout, now, by=caller())
 
-            return pb.RetryRolloutResponse(rollout=await _act(tx, asked.name, asked.revision, act))
+            return pb.RetryRolloutResponse(
+                rollout=await _act(tx, asked.name, asked.revision, act, event="RolloutRetried")
+            )
 
         return await mutate(self._store, request, pb.RetryRolloutResponse, run)
 
 
-async def _act(tx: Transaction, text: str, revision: int, act: Act) -> rollout_pb2.Rollout:
+async def _act(tx: Transaction, text: str, revision: int, act: Act, *, event: str) -> rollout_pb2.Rollout:
+    """Act on the rollout of a unit, and tell so by an event of that reason."""
     name = parse_rollout(text, "name")
     unit = await units.get(tx, name.namespace, name.name)
     stored = await rollouts.lock(tx, unit.uid)
@@ -120,12 +132,21 @@ async def _act(tx: Transaction, text: str, revision: int, act: Act) -> rollout_p
         raise RolloutStateError(phase=stored.state.phase, message=message)
     changed = act(unit, stored.state, tx.now)
     await rollouts.put(tx, unit.uid, unit.resource_name, changed)
+    await events.add_many(tx, [_event(unit, changed, event)])
     return await _message(tx, unit, changed)
 
 
 async def _message(tx: Transaction, unit: Unit, rollout: Rollout) -> rollout_pb2.Rollout:
     views = (await rollout_views.of_units(tx, [unit]))[unit.uid]
     return rollout_message(unit, rollout, views, tx.now)
+
+
+def _event(unit: Unit, rollout: Rollout, reason: str) -> NewEvent:
+    said = f": {rollout.message}" if rollout.phase is Phase.PAUSED and rollout.message else ""
+    if rollout.phase is Phase.ROLLING_BACK:
+        said = f": {rollout.message}; going back to revision {rollout.stable}"
+    message = f"revision {rollout.revision}, by {rollout.by or 'somebody'}{said}"
+    return NewEvent(subject=unit.resource_name, cluster="", type=events.NORMAL, reason=reason, message=message)
 
 
 def _none(name: UnitName) -> NotFoundError:

@@ -231,7 +231,8 @@ def _print(context: Context, found: rollout_pb2.Rollout, output: str) -> None:
     console.print(f"rollout of unit {views.unit_text(found.name)}: ", end="")
     console.print(phase, style=words.style_of(phase) or None, end="")
     where = rollout_views.wave_text(found, views.utc_now())
-    console.print(f", revision {found.revision} (stable {found.stable_revision})" + (f", {where}" if where else ""))
+    stable = f" (stable {found.stable_revision})" if found.stable_revision != found.revision else ""
+    console.print(f", revision {found.revision}{stable}" + (f", {where}" if where else ""))
     if found.message:
         by = f" (by {found.changed_by})" if found.phase == rollout_pb2.ROLLOUT_PHASE_PAUSED and found.changed_by else ""
         console.print(f"  {words.one_line(found.message)}{by}", markup=False)

@@ -53,7 +53,7 @@ def lines_of(rollout: rollout_pb2.Rollout) -> list[WaveLine]:
     for number, wave in enumerate(rollout.waves, start=1):
         title = f"{number} {wave.name}".strip()
         clusters = list(wave.clusters) or [rollout_pb2.RolloutCluster()]
-        lines += [WaveLine(wave=title if first == 0 else "", cluster=one) for first, one in enumerate(clusters)]
+        lines += [WaveLine(wave=title, cluster=one) for one in clusters]
     return lines
 
 
