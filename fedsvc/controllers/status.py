@@ -14,10 +14,12 @@ from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub, quietly
 from fedsvc.controllers.pacing import Rhythm
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.controllers.summary import decision_info, summarise
+from fedsvc.controllers.summary import DecisionInfo, decision_info, summarise
 from fedsvc.controllers.wakeups import Wakeups
 from fedsvc.model.hold import FLEET_SUBJECT, Hold
 from fedsvc.model.silence import Silence, silence_of
+from fedsvc.model.summary import ClusterWorks
+from fedsvc.model.unit import WorkState
 from fedsvc.store import clusters, decisions, gates, references, rollouts, summaries, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
@@ -160,29 +162,32 @@ class StatusController:
             found = await units.get_many(tx, uids)
             decided = await decisions.in_force(tx, uids)
             sums = await summaries.of_units(tx, uids)
-            unmet = await gates.unmet(tx, uids)
-            unheld = await references.unheld(tx, uids)
-            copied = await references.copied_to(tx, uids)
-            waits = await gates.waits(tx, uids, unmet)
+            infos = {uid: decision_info(stored.id, stored.words) for uid, stored in decided.items()}
+            # Most units have nothing to do with others, and cost no question.
+            asking = [unit.uid for unit in found if unit.spec.depends_on or unit.spec.follow_dependencies]
+            unmet = await gates.unmet(tx, asking)
+            unheld = await references.unheld(tx, asking)
+            copied = await references.copied_to(tx, [uid for uid in uids if _is_beside(sums[uid], infos.get(uid))])
+            waits = await gates.waits(
+                tx, unmet, pending=_having(WorkState.PENDING, sums), removing=_having(WorkState.REMOVING, sums)
+            )
             running = await rollouts.of_units(tx, uids)
             revisions = await rollouts.held(tx, uids)
             now = tx.now
         blocked, held = self._blocked(), await self._holds.current()
         changed = []
         for unit in found:
-            stored = decided.get(unit.uid)
-            info = None if stored is None else decision_info(stored.id, stored.words)
             status = summarise(
                 unit,
-                info,
+                infos.get(unit.uid),
                 sums[unit.uid],
                 silent=self._silent,
-                waits=waits[unit.uid],
-                unmet=unmet[unit.uid],
+                waits=waits.get(unit.uid, ()),
+                unmet=unmet.get(unit.uid, ()),
                 rollout=running[unit.uid].state if unit.uid in running else None,
                 held=revisions[unit.uid],
-                unheld=unheld[unit.uid],
-                copied=copied[unit.uid],
+                unheld=unheld.get(unit.uid, ()),
+                copied=copied.get(unit.uid, ()),
                 blocked=blocked.get(unit.uid, ""),
                 holds=held,
                 now=now,
@@ -202,6 +207,16 @@ class StatusController:
                         loop.call_later(_BUSY_SECONDS, self._names.add, unit.resource_name)
                     elif await units.set_status(tx, unit, status):
                         metrics.STATUS_WRITES.inc()
+
+
+def _having(state: WorkState, sums: Mapping[str, Sequence[ClusterWorks]]) -> list[str]:
+    """The units of which works in a state are the worst somewhere."""
+    return [uid for uid, lines in sums.items() if any(line.worst.state is state for line in lines)]
+
+
+def _is_beside(lines: Sequence[ClusterWorks], decision: DecisionInfo | None) -> bool:
+    """Whether a unit has works where it is not placed: they are leaving, or copies."""
+    return decision is not None and any(line.cluster not in decision.targets for line in lines)
 
 
 def _parted(names: Collection[str]) -> tuple[list[str], list[str]]:

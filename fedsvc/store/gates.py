@@ -1,6 +1,6 @@
 """What works wait for besides their turn, for people; and whom a change may let go. The gates are in `gate_sql`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -100,6 +100,8 @@ async def affected(tx: Transaction, names: Collection[str]) -> dict[str, list[st
 async def unmet(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Unmet]]:
     """The dependencies of units that are not as far as they must be: by uid, in the order of clusters and names."""
     found: dict[str, list[Unmet]] = {uid: [] for uid in uids}
+    if not found:
+        return found
     for row in await tx.execute(_DEPENDENCIES, {"uids": list(uids)}):
         words = _unmet_words(row)
         if words is not None:
@@ -110,33 +112,33 @@ async def unmet(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Unmet]]:
     return found
 
 
-async def waits(tx: Transaction, uids: Sequence[str], lacking: dict[str, list[Unmet]]) -> dict[str, list[Wait]]:
-    """What keeps works of these units waiting, by uid: for dependencies before waves.
+async def waits(
+    tx: Transaction, lacking: Mapping[str, Sequence[Unmet]], *, pending: Sequence[str], removing: Sequence[str]
+) -> dict[str, list[Wait]]:
+    """What keeps works of units waiting, by uid: for dependencies before waves.
 
     Args:
         tx: the transaction.
-        uids: of the units.
         lacking: what `unmet` says of them.
+        pending: uids of units that have works to be applied.
+        removing: uids of units that have works to be removed.
     """
     found = {
         uid: [
             Wait(cluster=one.cluster, state=WorkState.PENDING, reason=one.reason, message=f"waits for {one.message}")
-            for one in lacking[uid]
+            for one in unmet_of
         ]
-        for uid in uids
+        for uid, unmet_of in lacking.items()
     }
-    for row in await tx.execute(_WAVES, {"uids": list(uids)}):
+    for row in await tx.execute(_WAVES, {"uids": list(pending)}) if pending else ():
         message = f"waits for wave {written_of(row.wave)}: {_stands(row)}"
         wait = Wait(cluster=row.cluster, state=WorkState.PENDING, reason=WAITING_FOR_WAVE, message=message)
-        found[row.unit].append(wait)
-    for row in await tx.execute(_NEEDED, {"uids": list(uids)}):
-        message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, which depends on it"
-        wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
-        found[row.unit].append(wait)
-    for row in await tx.execute(_NAMED, {"uids": list(uids)}):
-        message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, which names it"
-        wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
-        found[row.unit].append(wait)
+        found.setdefault(row.unit, []).append(wait)
+    for statement, why in ((_NEEDED, "which depends on it"), (_NAMED, "which names it")) if removing else ():
+        for row in await tx.execute(statement, {"uids": list(removing)}):
+            message = f"is removed after {unit_words((row.namespace, row.name), row.beside)}, {why}"
+            wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
+            found.setdefault(row.unit, []).append(wait)
     return found
 
 

@@ -115,6 +115,8 @@ async def copies_of(tx: Transaction, uids: Sequence[str]) -> dict[str, Copies]:
 async def copied_to(tx: Transaction, uids: Sequence[str]) -> dict[str, list[str]]:
     """The clusters that objects of units are copied to, by uid, sorted."""
     found: dict[str, list[str]] = {uid: [] for uid in uids}
+    if not found:
+        return found
     for row in await tx.execute(_STORED, {"uids": list(uids)}):
         if not row.withheld:
             found[row.unit_uid].append(row.cluster)
@@ -200,6 +202,8 @@ async def held(tx: Transaction, identities: Sequence[Identity], *, namespace: st
 async def unheld(tx: Transaction, uids: Sequence[str]) -> dict[str, list[str]]:
     """What placed units name and cannot do without, and no unit of their namespace holds: by uid, for people."""
     found: dict[str, list[str]] = {uid: [] for uid in uids}
+    if not found:
+        return found
     for row in await tx.execute(_UNHELD, {"uids": list(uids)}):
         found[row.uid].append(f"{row.kind} {row.namespace}/{row.name}")
     return found

@@ -90,7 +90,8 @@ async def explain_stored(tx: Transaction, name: UnitName | None, decision_id: st
 
 
 async def _waits(tx: Transaction, uid: str) -> tuple[Wait, ...]:
-    return tuple((await gates.waits(tx, [uid], await gates.unmet(tx, [uid])))[uid])
+    found = await gates.waits(tx, await gates.unmet(tx, [uid]), pending=[uid], removing=[uid])
+    return tuple(found[uid])
 
 
 def _autoscaled(request: PlacementRequest) -> tuple[str, ...]:
