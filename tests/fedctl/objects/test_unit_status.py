@@ -80,9 +80,9 @@ def test_the_status_of_a_unit_has_a_line_a_cluster_and_an_exit_code(fedctl: Run,
         "unit default/shop: Degraded, 4/6 replicas ready, revision 4",
         "  Ready: 1 of 2 clusters is not as it should be",
         "",
-        "CLUSTER   STATE    READY   APPLIED   HEALTHY   AGE   REASON",
-        "eu-1      Ready    4/4     3/3       3/3       5m    -",
-        "us-1      Failed   0/2     2/3       2/3       30s   Forbidden",
+        "CLUSTER   STATE    READY   APPLIED   HEALTHY   REVISION   AGE   REASON",
+        "eu-1      Ready    4/4     3/3       3/3       -          5m    -",
+        "us-1      Failed   0/2     2/3       2/3       -          30s   Forbidden",
         'us-1: deployments.apps is forbidden: User "x" cannot patch resource "deployments"',
     ]
 
@@ -93,7 +93,7 @@ def test_numbers_of_a_cluster_that_is_not_heard_are_marked_with_their_age(
 ) -> None:
     world.on("GetUnitStatus", lambda _: unit_service_pb2.GetUnitStatusResponse(unit=SILENT))
     shown = fedctl(*words).stdout
-    assert "us-1      Unknown   2/2*    3/3       3/3*      30s   MemberUnreachable" in shown
+    assert "us-1      Unknown   2/2*    3/3       3/3*      -          30s   MemberUnreachable" in shown
     assert "* as last heard: us-1 5m ago\nus-1: the cluster does not answer (refused)\n" in shown
     assert "2/2* " in shown.partition("CLUSTER ")[0]
     assert not world.requests("ListClusters")  # the server tells
