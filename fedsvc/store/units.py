@@ -55,6 +55,7 @@ __all__ = [
     "list_page",
     "list_uids",
     "list_undecided",
+    "lock",
     "lock_free",
     "lock_generations",
     "mark_deleted",
@@ -384,6 +385,18 @@ async def _store_resources(tx: Transaction, uid: str, stored: Sequence[Any], res
     if written.rowcount != len(resources):
         # Another unit took one of the objects since we looked.
         await _check_owners(tx, uid, resources)
+
+
+async def lock(tx: Transaction, namespace: str, name: str) -> Unit:
+    """One unit, nobody else changing it until the transaction ends.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
+    unit = await get(tx, namespace, name)
+    await tx.execute(_LOCK_ROWS, {"uids": [unit.uid]})
+    return unit
 
 
 async def mark_deleted(

@@ -1,7 +1,9 @@
+import asyncio
 from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
@@ -210,3 +212,19 @@ async def test_held_removals_are_listed_and_confirmed(api: Any, store: Store, he
     assert counts == [[(WEB, 1)], [(WEB, 1)], []]
     listed = (await api.resources.ListWorks(resource_service_pb2.ListWorksRequest(only_removals=True))).works
     assert [work.state for work in listed] == [unit_pb2.WORK_STATE_REMOVING] * 2
+
+
+async def test_who_counts_and_who_decides_take_their_locks_in_one_order(api: Any, store: Store, helpers: Any) -> None:
+    await runs(api, store, helpers, "one")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with store.transaction() as tx:  # as placement does: the unit's row first, then the count
+        unit = await units.get(tx, "shop", "web")
+        await units.lock_generations(tx, [unit.uid])
+        deletion = asyncio.ensure_future(delete(api))
+        async with asyncio.timeout(10):
+            while not (await tx.execute(waiting)).scalar_one():
+                await asyncio.sleep(0.01)
+        assert await removals.spent(tx) == (0, 0)
+    assert (await deletion).unit.HasField("delete_time")

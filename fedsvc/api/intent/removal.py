@@ -56,6 +56,8 @@ async def authorise(
 ) -> None:
     """Count a removal that is asked for, in the transaction that stores it.
 
+    Whoever calls holds the locks of rows that it needs: counting waits for others that count, who may wait for rows.
+
     Args:
         tx: the transaction.
         subject: name in the API of the unit or cluster that it is of; by it the removal is confirmed.
@@ -147,6 +149,7 @@ async def authorise_delete(tx: Transaction, unit: Unit, cascade: ObjectDeletion 
     if (cascade or _mode_of(unit)) is ObjectDeletion.ORPHAN:
         return
     held = {name: total for name, (_, total) in (await removals.at_risk(tx, unit.uid, ())).items()}
+    await removals.release(tx, uid=unit.uid)  # the whole unit is to go
     await authorise(
         tx,
         subject=unit.resource_name,
@@ -156,7 +159,6 @@ async def authorise_delete(tx: Transaction, unit: Unit, cascade: ObjectDeletion 
         is_confirmed=is_confirmed,
         what=[f"{total} on {name}" for name, total in held.items()],
     )
-    await removals.release(tx, uid=unit.uid)  # the whole unit is to go, and was counted
 
 
 async def authorise_leave(tx: Transaction, cluster: str, deletion: ObjectDeletion, *, is_confirmed: bool) -> None:
@@ -170,6 +172,7 @@ async def authorise_leave(tx: Transaction, cluster: str, deletion: ObjectDeletio
     protected = next((name for name, _, is_protected in found if is_protected), None)
     if protected is not None:
         raise ProtectedError(protected, f"what it has on {cluster}")
+    await removals.release(tx, cluster=cluster)
     if deletion is not ObjectDeletion.ORPHAN:
         await authorise(
             tx,
@@ -180,7 +183,6 @@ async def authorise_leave(tx: Transaction, cluster: str, deletion: ObjectDeletio
             is_confirmed=is_confirmed,
             what=[f"{total} of {name}" for name, total, _ in found],
         )
-    await removals.release(tx, cluster=cluster)
 
 
 def _mode_of(unit: Unit) -> ObjectDeletion:

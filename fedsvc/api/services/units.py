@@ -222,7 +222,7 @@ async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUn
     is_confirmed = check_confirmed(request.confirmed_removals, str(name), problems)
     problems.refuse()
     try:
-        before = await units.get(tx, name.namespace, name.name)
+        before = await units.lock(tx, name.namespace, name.name)
         await authorise_delete(tx, before, cascade, is_confirmed=is_confirmed)
         unit = await units.mark_deleted(tx, name.namespace, name.name, cascade=cascade, etag=request.etag)
     except NotFoundError:
