@@ -27,39 +27,39 @@ from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
 from fedsvc.v1 import unit_pb2 as fedsvc_dot_v1_dot_unit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/unit_service.proto\x12\tfedsvc.v1\x1a\x1f\x66\x65\x64svc/v1/cluster_service.proto\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\"x\n\x10\x41pplyUnitRequest\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1a\n\x12\x63onfirmed_removals\x18\x04 \x03(\t\"\xaf\x01\n\x11\x41pplyUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12-\n\tresources\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.ResourceOutcome\x12\x10\n\x08\x63lusters\x18\x05 \x03(\t\"`\n\x0fResourceOutcome\x12#\n\x03ref\x18\x01 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\"\x1e\n\x0eGetUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"a\n\x10ListUnitsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0elabel_selector\x18\x04 \x01(\t\"b\n\x11ListUnitsResponse\x12\x1e\n\x05units\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xb9\x01\n\x11\x44\x65leteUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07\x63\x61scade\x18\x02 \x01(\x0e\x32\x19.fedsvc.v1.ObjectDeletion\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x1a\n\x12\x63onfirmed_removals\x18\x07 \x03(\t\"3\n\x12\x44\x65leteUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"$\n\x14GetUnitStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"u\n\x15GetUnitStatusResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12+\n\x08verdicts\x18\x02 \x03(\x0b\x32\x19.fedsvc.v1.ClusterVerdict\x12\x10\n\x08warnings\x18\x03 \x03(\t\"B\n\x0e\x43lusterVerdict\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t*\x9e\x01\n\x0c\x41pplyOutcome\x12\x1d\n\x19\x41PPLY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41PPLY_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18\x41PPLY_OUTCOME_CONFIGURED\x10\x02\x12\x1b\n\x17\x41PPLY_OUTCOME_UNCHANGED\x10\x03\x12\x19\n\x15\x41PPLY_OUTCOME_REMOVED\x10\x04\x32\xfe\x02\n\x0bUnitService\x12\x46\n\tApplyUnit\x12\x1b.fedsvc.v1.ApplyUnitRequest\x1a\x1c.fedsvc.v1.ApplyUnitResponse\x12@\n\x07GetUnit\x12\x19.fedsvc.v1.GetUnitRequest\x1a\x1a.fedsvc.v1.GetUnitResponse\x12\x46\n\tListUnits\x12\x1b.fedsvc.v1.ListUnitsRequest\x1a\x1c.fedsvc.v1.ListUnitsResponse\x12I\n\nDeleteUnit\x12\x1c.fedsvc.v1.DeleteUnitRequest\x1a\x1d.fedsvc.v1.DeleteUnitResponse\x12R\n\rGetUnitStatus\x12\x1f.fedsvc.v1.GetUnitStatusRequest\x1a .fedsvc.v1.GetUnitStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/unit_service.proto\x12\tfedsvc.v1\x1a\x1f\x66\x65\x64svc/v1/cluster_service.proto\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\"x\n\x10\x41pplyUnitRequest\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x1a\n\x12\x63onfirmed_removals\x18\x04 \x03(\t\"\xc1\x01\n\x11\x41pplyUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12-\n\tresources\x18\x04 \x03(\x0b\x32\x1a.fedsvc.v1.ResourceOutcome\x12\x10\n\x08\x63lusters\x18\x05 \x03(\t\x12\x10\n\x08in_waves\x18\n \x01(\x08\"`\n\x0fResourceOutcome\x12#\n\x03ref\x18\x01 \x01(\x0b\x32\x16.fedsvc.v1.ManifestRef\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\"\x1e\n\x0eGetUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"a\n\x10ListUnitsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x16\n\x0elabel_selector\x18\x04 \x01(\t\"b\n\x11ListUnitsResponse\x12\x1e\n\x05units\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Unit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xb9\x01\n\x11\x44\x65leteUnitRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07\x63\x61scade\x18\x02 \x01(\x0e\x32\x19.fedsvc.v1.ObjectDeletion\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x1a\n\x12\x63onfirmed_removals\x18\x07 \x03(\t\"3\n\x12\x44\x65leteUnitResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"$\n\x14GetUnitStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"u\n\x15GetUnitStatusResponse\x12\x1d\n\x04unit\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\x12+\n\x08verdicts\x18\x02 \x03(\x0b\x32\x19.fedsvc.v1.ClusterVerdict\x12\x10\n\x08warnings\x18\x03 \x03(\t\"B\n\x0e\x43lusterVerdict\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t*\x9e\x01\n\x0c\x41pplyOutcome\x12\x1d\n\x19\x41PPLY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41PPLY_OUTCOME_CREATED\x10\x01\x12\x1c\n\x18\x41PPLY_OUTCOME_CONFIGURED\x10\x02\x12\x1b\n\x17\x41PPLY_OUTCOME_UNCHANGED\x10\x03\x12\x19\n\x15\x41PPLY_OUTCOME_REMOVED\x10\x04\x32\xfe\x02\n\x0bUnitService\x12\x46\n\tApplyUnit\x12\x1b.fedsvc.v1.ApplyUnitRequest\x1a\x1c.fedsvc.v1.ApplyUnitResponse\x12@\n\x07GetUnit\x12\x19.fedsvc.v1.GetUnitRequest\x1a\x1a.fedsvc.v1.GetUnitResponse\x12\x46\n\tListUnits\x12\x1b.fedsvc.v1.ListUnitsRequest\x1a\x1c.fedsvc.v1.ListUnitsResponse\x12I\n\nDeleteUnit\x12\x1c.fedsvc.v1.DeleteUnitRequest\x1a\x1d.fedsvc.v1.DeleteUnitResponse\x12R\n\rGetUnitStatus\x12\x1f.fedsvc.v1.GetUnitStatusRequest\x1a .fedsvc.v1.GetUnitStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.unit_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPLYOUTCOME']._serialized_start=1268
-  _globals['_APPLYOUTCOME']._serialized_end=1426
+  _globals['_APPLYOUTCOME']._serialized_start=1286
+  _globals['_APPLYOUTCOME']._serialized_end=1444
   _globals['_APPLYUNITREQUEST']._serialized_start=122
   _globals['_APPLYUNITREQUEST']._serialized_end=242
   _globals['_APPLYUNITRESPONSE']._serialized_start=245
-  _globals['_APPLYUNITRESPONSE']._serialized_end=420
-  _globals['_RESOURCEOUTCOME']._serialized_start=422
-  _globals['_RESOURCEOUTCOME']._serialized_end=518
-  _globals['_GETUNITREQUEST']._serialized_start=520
-  _globals['_GETUNITREQUEST']._serialized_end=550
-  _globals['_GETUNITRESPONSE']._serialized_start=552
-  _globals['_GETUNITRESPONSE']._serialized_end=600
-  _globals['_LISTUNITSREQUEST']._serialized_start=602
-  _globals['_LISTUNITSREQUEST']._serialized_end=699
-  _globals['_LISTUNITSRESPONSE']._serialized_start=701
-  _globals['_LISTUNITSRESPONSE']._serialized_end=799
-  _globals['_DELETEUNITREQUEST']._serialized_start=802
-  _globals['_DELETEUNITREQUEST']._serialized_end=987
-  _globals['_DELETEUNITRESPONSE']._serialized_start=989
-  _globals['_DELETEUNITRESPONSE']._serialized_end=1040
-  _globals['_GETUNITSTATUSREQUEST']._serialized_start=1042
-  _globals['_GETUNITSTATUSREQUEST']._serialized_end=1078
-  _globals['_GETUNITSTATUSRESPONSE']._serialized_start=1080
-  _globals['_GETUNITSTATUSRESPONSE']._serialized_end=1197
-  _globals['_CLUSTERVERDICT']._serialized_start=1199
-  _globals['_CLUSTERVERDICT']._serialized_end=1265
-  _globals['_UNITSERVICE']._serialized_start=1429
-  _globals['_UNITSERVICE']._serialized_end=1811
+  _globals['_APPLYUNITRESPONSE']._serialized_end=438
+  _globals['_RESOURCEOUTCOME']._serialized_start=440
+  _globals['_RESOURCEOUTCOME']._serialized_end=536
+  _globals['_GETUNITREQUEST']._serialized_start=538
+  _globals['_GETUNITREQUEST']._serialized_end=568
+  _globals['_GETUNITRESPONSE']._serialized_start=570
+  _globals['_GETUNITRESPONSE']._serialized_end=618
+  _globals['_LISTUNITSREQUEST']._serialized_start=620
+  _globals['_LISTUNITSREQUEST']._serialized_end=717
+  _globals['_LISTUNITSRESPONSE']._serialized_start=719
+  _globals['_LISTUNITSRESPONSE']._serialized_end=817
+  _globals['_DELETEUNITREQUEST']._serialized_start=820
+  _globals['_DELETEUNITREQUEST']._serialized_end=1005
+  _globals['_DELETEUNITRESPONSE']._serialized_start=1007
+  _globals['_DELETEUNITRESPONSE']._serialized_end=1058
+  _globals['_GETUNITSTATUSREQUEST']._serialized_start=1060
+  _globals['_GETUNITSTATUSREQUEST']._serialized_end=1096
+  _globals['_GETUNITSTATUSRESPONSE']._serialized_start=1098
+  _globals['_GETUNITSTATUSRESPONSE']._serialized_end=1215
+  _globals['_CLUSTERVERDICT']._serialized_start=1217
+  _globals['_CLUSTERVERDICT']._serialized_end=1283
+  _globals['_UNITSERVICE']._serialized_start=1447
+  _globals['_UNITSERVICE']._serialized_end=1829
 # @@protoc_insertion_point(module_scope)

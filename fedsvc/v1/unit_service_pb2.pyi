@@ -103,8 +103,11 @@ class ApplyUnitResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     CLUSTERS_FIELD_NUMBER: _builtins.int
+    IN_WAVES_FIELD_NUMBER: _builtins.int
     outcome: Global___ApplyOutcome.ValueType
     """What the call did."""
+    in_waves: _builtins.bool
+    """Whether the new revision goes over the clusters in waves; see RolloutService."""
     @_builtins.property
     def unit(self) -> _unit_pb2.Unit:
         """The unit, without manifests' bytes."""
@@ -129,10 +132,11 @@ class ApplyUnitResponse(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         resources: _abc.Iterable[Global___ResourceOutcome] | None = ...,
         clusters: _abc.Iterable[_builtins.str] | None = ...,
+        in_waves: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "outcome", b"outcome", "resources", b"resources", "unit", b"unit", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "in_waves", b"in_waves", "outcome", b"outcome", "resources", b"resources", "unit", b"unit", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

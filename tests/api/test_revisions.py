@@ -135,10 +135,11 @@ async def test_a_rollout_is_there_as_soon_as_the_revision_is_stored_and_only_act
     api: Any, helpers: Any, rollouts: Any
 ) -> None:
     name = f"{UNIT}/rollout"
-    await api.apply("web", helpers.config_map(v="1"), rollout=WAVES)
+    first = await api.apply("web", helpers.config_map(v="1"), rollout=WAVES)
     missing = await helpers.refused(rollouts.GetRollout(rollout_service_pb2.GetRolloutRequest(name=name)))
     assert (missing.code, missing.metadata["name"]) == (grpc.StatusCode.NOT_FOUND, name)
-    await api.apply("web", helpers.config_map(v="2"), rollout=WAVES)
+    second = await api.apply("web", helpers.config_map(v="2"), rollout=WAVES)
+    assert (first.in_waves, second.in_waves) == (False, True)
 
     found = (await rollouts.GetRollout(rollout_service_pb2.GetRolloutRequest(name=name))).rollout
     assert (found.revision, found.stable_revision, found.phase, found.wave) == (

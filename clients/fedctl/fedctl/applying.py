@@ -172,8 +172,9 @@ def _unit_outcome(answer: unit_service_pb2.ApplyUnitResponse) -> Outcome:
     total = sum(count for word, count in counts.items() if word != "removed")
     inner = f"{total} resource{'' if total == 1 else 's'}" + (f": {', '.join(parts)}" if parts else "")
     clusters = ", ".join(answer.clusters) or "no cluster yet"
+    waves = ", in waves" if answer.in_waves else ""
     return Outcome(
-        line=f"unit/{name} {_word(answer.outcome)} ({inner}) on {clusters}",
+        line=f"unit/{name} {_word(answer.outcome)} ({inner}) on {clusters}{waves}",
         details=tuple(f"{object_text(resource.ref)} {_word(resource.outcome)}" for resource in answer.resources),
         warnings=tuple(answer.warnings),
     )

@@ -105,7 +105,7 @@ async def _roll_back(tx: Transaction, asked: pb.RollBackUnitRequest) -> pb.RollB
         templates=Templates(templates=tuple(templates), warnings=()),
         warnings=(),
     )
-    applied, shown = await apply_intent(
+    applied = await apply_intent(
         tx, intent, asked.etag, confirmed=asked.confirmed_removals, restores=number, at_once=asked.at_once
     )
     return pb.RollBackUnitResponse(
@@ -116,7 +116,7 @@ async def _roll_back(tx: Transaction, asked: pb.RollBackUnitRequest) -> pb.RollB
         fields=changed_fields(unit.spec, intent.spec),
         warnings=applied.warnings,
         clusters=applied.clusters,
-        in_waves=shown,
+        in_waves=applied.in_waves,
     )
 
 

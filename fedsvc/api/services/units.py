@@ -59,7 +59,7 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
         intent = await read_unit(request.unit, served)
 
         async def run(tx: Transaction, asked: pb.ApplyUnitRequest) -> pb.ApplyUnitResponse:
-            return (await apply_intent(tx, intent, asked.unit.etag, confirmed=asked.confirmed_removals))[0]
+            return await apply_intent(tx, intent, asked.unit.etag, confirmed=asked.confirmed_removals)
 
         return await mutate(self._store, request, pb.ApplyUnitResponse, run)
 
@@ -119,8 +119,8 @@ async def apply_intent(
     confirmed: Sequence[str] = (),
     restores: int | None = None,
     at_once: bool = False,
-) -> tuple[pb.ApplyUnitResponse, bool]:
-    """Check an intent against fleet and policies, and store it; tells also whether it goes out in waves.
+) -> pb.ApplyUnitResponse:
+    """Check an intent against fleet and policies, and store it.
 
     Args:
         tx: the transaction.
@@ -176,7 +176,7 @@ async def apply_intent(
             deletes=intent.spec.propagation.deletion is not DeletionMode.ORPHAN,
         )
         await authorise_apply(tx, change, is_confirmed=is_confirmed)
-    response = pb.ApplyUnitResponse(
+    return pb.ApplyUnitResponse(
         unit=unit_message(applied.unit),
         outcome=outcome_value(applied.outcome),
         warnings=bounded(
@@ -191,8 +191,8 @@ async def apply_intent(
             for key, outcome in applied.resources
         ],
         clusters=shown.clusters,
+        in_waves=applied.in_waves,
     )
-    return response, applied.in_waves
 
 
 async def _dependency_warnings(tx: Transaction, intent: UnitIntent, clusters: Sequence[str]) -> list[str]:
