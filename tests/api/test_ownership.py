@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 
-from fedsvc.v1 import common_pb2, override_pb2, unit_pb2, unit_service_pb2
+from fedsvc.v1 import common_pb2, override_pb2, placement_pb2, unit_pb2, unit_service_pb2
 from fedsvc.v1 import ownership_service_pb2 as pb
 
 Code = grpc.StatusCode
@@ -80,6 +80,22 @@ async def test_a_rule_that_matches_no_resource_is_odd(api: Any, helpers: Any) ->
     answer = await api.apply("shop", helpers.config_map(), propagation=propagation)
 
     assert "unit.spec.propagation.fields[0].target matches none of the unit's resources" in answer.warnings
+
+
+@pytest.mark.parametrize(
+    ("path", "divided", "odd"), [("spec.replicas", True, 1), ("spec.replicas", False, 0), ("spec.paused", True, 0)]
+)
+async def test_replicas_that_are_divided_and_left_to_others_are_odd(
+    api: Any, helpers: Any, path: str, *, divided: bool, odd: int
+) -> None:
+    placement = placement_pb2.Placement(cluster_selector=common_pb2.LabelSelector())
+    if divided:
+        placement.replicas.mode = placement_pb2.REPLICA_MODE_DIVIDED
+    propagation = unit_pb2.Propagation(fields=[rule(path)])
+
+    answer = await api.apply("shop", helpers.config_map(), placement=placement, propagation=propagation)
+
+    assert len([warning for warning in answer.warnings if "the placement divides them" in warning]) == odd
 
 
 @pytest.mark.parametrize(

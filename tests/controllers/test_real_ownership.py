@@ -15,8 +15,9 @@ from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.members.registry import Members
 from fedsvc.model.cluster import Cluster, Connection, Credential
-from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, ImmutableMode, Propagation
-from fedsvc.store import clusters, recreations
+from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, ImmutableMode, Propagation, UnitState
+from fedsvc.rendering.identity import key_of
+from fedsvc.store import clusters, handing, recreations, units
 from fedsvc.testing.control_plane import ControlPlane
 from fedsvc_placement import Placement
 
@@ -151,6 +152,40 @@ async def test_what_kubectl_applied_goes_with_the_template(
     assert live["data"] == {"a": "2"}
     assert LAST_APPLIED not in live["metadata"]["annotations"]
     assert {entry["manager"] for entry in live["metadata"]["managedFields"]} == {"fedsvc"}
+
+
+async def test_an_object_changes_hands_and_is_let_go_where_it_is(
+    quiet_world: Any, real: MemberClient, make_deployment: Callable[..., Any], make_config_map: Callable[..., Any]
+) -> None:
+    await quiet_world.apply("web", make_deployment(), make_config_map("stays", a="1"), placement=ON_REAL)
+    await quiet_world.until_state("web", UnitState.PROGRESSING, seconds=30)
+    before = (await real.get(WEB))["metadata"]
+    adopts = Propagation(adopts=("namespaces/shop/units/web",))
+
+    await quiet_world.apply("other", make_deployment(replicas=3), placement=ON_REAL, propagation=adopts)
+
+    async def moved() -> bool:
+        live = await real.get(WEB)
+        return live["metadata"]["annotations"]["fedsvc.io/unit"] == "shop/other" and live["spec"]["replicas"] == 3
+
+    await quiet_world.until(moved, seconds=30)
+    assert (await real.get(WEB))["metadata"]["uid"] == before["uid"]
+    unit = await quiet_world.unit("other")
+    async with quiet_world.store.transaction() as tx:
+        await units.lock_generations(tx, [unit.uid])
+        await handing.release(tx, unit.uid, [key_of(make_deployment())], author="test")
+
+    async def let_go() -> bool:
+        return not await quiet_world.works("other")
+
+    await quiet_world.until(let_go, seconds=30)
+    live = await real.get(WEB)
+    assert (live["metadata"]["uid"], live["spec"]["replicas"]) == (before["uid"], 3)
+    assert "fedsvc.io/managed" not in live["metadata"].get("labels", {})
+    assert "fedsvc" not in {entry["manager"] for entry in live["metadata"]["managedFields"]}
+    for name in ("web", "other"):
+        await quiet_world.delete(name)
+        await quiet_world.until_gone(name, seconds=30)
 
 
 async def test_a_diff_knows_defaults_and_managers_of_a_real_server(

@@ -17,6 +17,7 @@ from fedsvc_placement.validate import validate_selector
 _MAX_MANAGER: Final = 128  # characters of a field manager's name, by Kubernetes
 # What tells which object it is, or whose: no rule changes what is done about it.
 _FIXED: Final = ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.managedFields")
+_REPLICAS: Final = parse_field_path("spec.replicas")
 _WHOLE: Final = ("metadata", "metadata.labels", "metadata.annotations")
 
 
@@ -41,6 +42,16 @@ def check_propagation(
             yield f"{place}.target matches none of the unit's resources"
     _check_migrate(propagation, f"{path}.migrate", problems)
     _check_adopts(propagation.adopts, name, f"{path}.adopts", problems)
+
+
+def ignored_replicas(propagation: Propagation, path: str) -> Iterator[str]:
+    """Warnings of rules that leave replicas to others, for a unit whose placement divides them."""
+    for index, rule in enumerate(propagation.fields):
+        if rule.policy is FieldPolicy.IGNORE and is_within(_REPLICAS, parse_field_path(rule.path)):
+            yield (
+                f"{path}.fields[{index}] leaves replicas to whoever sets them, and the placement divides them: "
+                "what it gives a cluster reaches new objects only"
+            )
 
 
 def _check_rule(rule: FieldRule, place: str, problems: Problems) -> None:

@@ -12,7 +12,7 @@ from fedsvc.api.intent.manifests import Scopes, Templates, check_sizes, read_tem
 from fedsvc.api.intent.metadata import check_annotations, check_labels
 from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replicas, unknown_clusters
 from fedsvc.api.intent.placement import check_placement, decision_warnings
-from fedsvc.api.intent.propagation import check_propagation
+from fedsvc.api.intent.propagation import check_propagation, ignored_replicas
 from fedsvc.api.intent.removal import check_budget
 from fedsvc.api.intent.trial import try_overrides
 from fedsvc.api.limits import MAX_LISTED
@@ -142,6 +142,7 @@ def preview(intent: UnitIntent, around: Surroundings) -> Preview:
     problems.refuse()
     warnings = [
         *intent.warnings,
+        *(ignored_replicas(spec.propagation, "unit.spec.propagation") if divided else ()),
         *decision_warnings(decision),
         *unknown_clusters(overrides, around.fleet.clusters),
         *odd,
