@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from fedsvc.errors import RolloutStateError
+from fedsvc.errors import ProtectedError, RolloutStateError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.state import Phase
@@ -38,7 +38,7 @@ _MOVE_RESOURCES = text(
 )
 _MOVE_WORKS = text(
     "UPDATE work SET former_unit_uid = coalesce(former_unit_uid, unit_uid), unit_uid = CAST(:target AS uuid),"
-    " removal = NULL, released = FALSE, recreate_digest = NULL, dirty = FALSE,"
+    " removal = NULL, removal_time = NULL, removal_cause = '', released = FALSE, recreate_digest = NULL, dirty = FALSE,"
     " desired_digest = coalesce(desired_digest, applied_digest), state = 'Pending', reason = 'HandedOver', message = '',"
     f" attempts = 0, generation = generation + 1, update_time = now() WHERE {_OF_SOURCES}"
     f" RETURNING id, cluster, {UNIT_NAME}"
@@ -46,6 +46,8 @@ _MOVE_WORKS = text(
 _RELEASE_WORKS = text(
     "UPDATE work SET removal = :orphan, released = TRUE, desired_digest = NULL, dirty = TRUE, state = 'Removing',"
     " reason = '', message = '', attempts = 0, next_attempt_time = now(), update_time = now(),"
+    " removal_cause = 'ResourceRemoved', removal_time = now(),"
+    " removal_revision = (SELECT revision + 1 FROM unit WHERE uid = work.unit_uid),"
     f" generation = generation + 1 WHERE {_OF_SOURCES} RETURNING id, cluster, {UNIT_NAME}"
 )
 _DROP_RESOURCES = text(f"DELETE FROM resource WHERE {_OF_SOURCES}")
@@ -101,7 +103,7 @@ async def take(
     rows = (await tx.execute(_MOVE_WORKS, parameters | {"target": target})).all()
     record_rows(tx, rows)
     for source in sources:
-        await revise(tx, source, author=author)
+        await revise(tx, source, author=author, loses=True)
     return sorted({row.cluster for row in rows})
 
 
@@ -112,19 +114,22 @@ async def release(tx: Transaction, uid: str, keys: Sequence[ObjectKey], *, autho
     await tx.execute(_DROP_RESOURCES, parameters)
     rows = (await tx.execute(_RELEASE_WORKS, parameters | {"orphan": ObjectDeletion.ORPHAN.value})).all()
     record_rows(tx, rows)
-    await revise(tx, uid, author=author)
+    await revise(tx, uid, author=author, loses=True)
     return sorted({row.cluster for row in rows})
 
 
-async def revise(tx: Transaction, uid: str, *, author: str) -> None:
+async def revise(tx: Transaction, uid: str, *, author: str, loses: bool = False) -> None:
     """Give a unit whose resources changed a new revision, which is everywhere at once.
 
     Raises:
+        ProtectedError: it loses some, and is protected.
         RolloutStateError: a rollout of the unit is under way, or went back: some clusters hold a revision of before,
             which asks for what is no longer the unit's.
     """
     await tx.execute(_NEW_REVISION, {"uid": uid})
     (unit,) = await get_many(tx, [uid])
+    if loses and unit.spec.protected:
+        raise ProtectedError(unit.resource_name, "resources")
     running = await rollouts.lock(tx, uid)
     if running is not None and running.state.phase is not Phase.COMPLETED:
         message = (

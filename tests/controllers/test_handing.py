@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fedsvc.errors import ObjectOwnedError, RolloutStateError
+from fedsvc.errors import ObjectOwnedError, ProtectedError, RolloutStateError
 from fedsvc.model.unit import Propagation, UnitSpec, UnitState
 from fedsvc.rendering.identity import key_of
 from fedsvc.rollout.policy import RolloutPolicy, RolloutWave
@@ -203,3 +203,21 @@ async def test_nothing_changes_hands_by_waves(world: Any, make_config_map: Calla
     for cluster, (uid, _, data) in zip(("a", "b"), before, strict=True):
         await until_of(world, "other", cluster=cluster, data=data)
         assert (await identity(world, cluster))[0] == uid
+
+
+async def test_a_protected_unit_loses_nothing(world: Any, make_config_map: Callable[..., Any]) -> None:
+    moving = make_config_map(a="1")
+    await world.apply("web", moving, spec=UnitSpec(placement=ON_A, protected=True))
+    await world.apply("other", make_config_map("own", y="1"), placement=ON_A)
+    await world.until_state("web", UnitState.READY, seconds=20)
+    unit = await world.unit("web")
+
+    with pytest.raises(ProtectedError, match="is protected"):
+        await hand_over(world, moving)
+    with pytest.raises(ProtectedError, match="is protected"):
+        await world.apply("other", moving, placement=ON_A, propagation=ADOPTS)
+    with pytest.raises(ProtectedError, match="is protected"):
+        async with world.store.transaction() as tx:
+            await handing.release(tx, unit.uid, [key_of(moving)], author="test")
+
+    assert (await world.unit("web")).revision == 1
