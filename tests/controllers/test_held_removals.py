@@ -67,11 +67,20 @@ async def test_a_decision_that_leaves_nothing_of_a_unit_is_held_until_it_is_conf
     await world.until_state("web", UnitState.READY)
     await tier(world)
     assert await until_held(world, count=1) == "Emptied"
-    status = await world.until_state("web", UnitState.UNPLACED)
-    assert [(line.cluster, line.state) for line in status.clusters] == [("a", WorkState.HELD)]
+
+    async def told() -> bool:
+        status = await world.status("web")
+        lines = [(line.cluster, line.state) for line in status.clusters]
+        return status.state is UnitState.UNPLACED and lines == [("a", WorkState.HELD)]
+
+    await world.until(told)
     why = "nothing would be left of it: it stays there until that is confirmed: fedctl confirm unit/shop/web"
     assert await writable(world) == ("RemovalsHeld", f"the removal of 1 object from a is held: {why}")
-    assert ("namespaces/shop/units/web", "RemovalsHeld") in [event[:2] for event in await world.events()]
+
+    async def noted() -> bool:
+        return ("namespaces/shop/units/web", "RemovalsHeld") in [event[:2] for event in await world.events()]
+
+    await world.until(noted)
     assert await world.get("a", PATH) is not None
 
     assert await confirm(world, "web") == {"namespaces/shop/units/web": 1}
@@ -92,10 +101,11 @@ async def test_what_is_wanted_again_is_no_longer_held(world: Any, make_config_ma
     await tier(world, "a")
 
     async def free() -> bool:
-        return await writable(world) is None and (await world.status("web")).state is UnitState.READY
+        is_wanted = [work.removal for work in await world.works("web")] == [None]
+        is_told = await writable(world) is None and (await world.status("web")).state is UnitState.READY
+        return is_wanted and is_told
 
     await world.until(free)
-    assert [work.removal for work in await world.works("web")] == [None]
 
 
 async def test_a_label_that_takes_many_units_off_clusters_removes_all_or_nothing(
