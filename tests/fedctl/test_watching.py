@@ -146,7 +146,7 @@ def test_what_leaves_a_selection_is_not_called_deleted(fedctl: Run, server: Fake
 
 
 @pytest.mark.parametrize("words", [("get", "policies", "-w"), ("watch", "policies")], ids=" ".join)
-def test_policies_of_both_kinds_are_followed_together(fedctl: Run, server: FakeServer, words: tuple[str, ...]) -> None:
+def test_policies_of_all_kinds_are_followed_together(fedctl: Run, server: FakeServer, words: tuple[str, ...]) -> None:
     everywhere = policy_pb2.PlacementPolicy(name="placementPolicies/everywhere")
     replicas = policy_pb2.OverridePolicy(name="overridePolicies/few")
     changed = pb.WatchChange(
@@ -158,6 +158,7 @@ def test_policies_of_both_kinds_are_followed_together(fedctl: Run, server: FakeS
     placements = policy_service_pb2.ListPlacementPoliciesResponse(placement_policies=[everywhere], resume_token="1")
     server.on("ListPlacementPolicies", lambda _: placements)
     server.on("ListOverridePolicies", lambda _: policy_service_pb2.ListOverridePoliciesResponse(resume_token="5"))
+    server.on("ListStatusPolicies", lambda _: policy_service_pb2.ListStatusPoliciesResponse(resume_token="6"))
     server.on("Watch", streaming(changed, gone(everywhere.name, pb.WATCH_KIND_PLACEMENT_POLICY)))
 
     shown = fedctl(*words).stdout.splitlines()
