@@ -26,7 +26,7 @@ async def test_a_small_unit_is_decided_while_a_large_one_is_carried_out(
     await world.until_state("large", UnitState.READY, seconds=60)
     # Applied anew while it is carried out, a large unit comes to what it was applied as last.
     await world.apply("large", *[make_config_map(f"large-{number}", a="2") for number in range(300)])
-    await world.apply("large", make_config_map("large-0", a="3"))
+    await world.apply("large", *[make_config_map(f"large-{number}", a="3") for number in range(295)])
 
     async def as_applied_last() -> bool:
         first, last = [await world.get("a", f"/api/v1/namespaces/shop/configmaps/large-{n}") for n in (0, 299)]
