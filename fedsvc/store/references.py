@@ -123,22 +123,24 @@ async def copied_to(tx: Transaction, uids: Sequence[str]) -> dict[str, list[str]
     return found
 
 
-async def put_copies(tx: Transaction, copies: Mapping[str, Sequence[CopyBinding]]) -> None:
-    """Make the copies of units, by uid, these and no others.
+async def put_copies(tx: Transaction, copies: Mapping[str, Sequence[CopyBinding]]) -> set[tuple[str, str]]:
+    """Make the copies of units, by uid, these and no others; gives where there were some before, as (uid, cluster).
 
     Raises:
         ClusterGoneError: a cluster of them is registered no more.
     """
+    before = {(row.unit_uid, row.cluster) for row in await tx.execute(_STORED, {"uids": list(copies)})}
     listed = [copy for found in copies.values() for copy in found]
     parameters = {"uids": [copy.unit_uid for copy in listed], "clusters": [copy.cluster for copy in listed]}
     await tx.execute(_DROP_COPIES, parameters | {"units": list(copies)})
     if not listed:
-        return
+        return before
     values = {"keys": [copy.render_key for copy in listed], "withheld": [copy.withheld for copy in listed]}
     try:
         await tx.execute(_PUT_COPIES, parameters | values)
     except IntegrityError as error:  # the units are locked
         raise ClusterGoneError("a cluster that an object is copied to is registered no more") from error
+    return before
 
 
 async def put_references(tx: Transaction, named: Mapping[tuple[str, str], Iterable[Reference]]) -> None:

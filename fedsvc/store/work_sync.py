@@ -180,7 +180,7 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
     names = {plan.unit.uid: plan.unit.resource_name for plan in plans}
     await _put_bindings(tx, plans)
     await tx.execute(_DROP_BINDINGS, _staying(plans, copies=False))
-    await references.put_copies(tx, {plan.unit.uid: plan.copies for plan in plans})
+    copied = await references.put_copies(tx, {plan.unit.uid: plan.copies for plan in plans})
     await references.put_references(
         tx, {(plan.unit.uid, cluster): plan.references.get(cluster, ()) for plan in plans for cluster in plan.desired}
     )
@@ -203,7 +203,8 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
     doomed = (
         Doomed(id=row.id, unit_uid=row.unit_uid, cluster=row.cluster, stays=row.stays)
         for row in removed
-        if row.is_counted
+        # A copy goes since those who needed it are gone: what they lose was judged with them.
+        if row.is_counted and (row.unit_uid, row.cluster) not in copied
     )
     return Synced(occupied=occupied, doomed=tuple(doomed))
 
