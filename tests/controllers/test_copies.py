@@ -177,9 +177,10 @@ async def test_a_unit_that_comes_and_goes_leaves_its_copies(
     await world.until_state("web", UnitState.READY, seconds=PATIENT_SECONDS)
     uid = (await world.get("a", SETTINGS))["metadata"]["uid"]
 
-    await world.apply("shared", *objects, placement=Placement(clusters=("a",)))
+    await world.apply("shared", *objects, placement=Placement(clusters=("a", "b")))
     await until_there(world, "a", more)
-    await world.apply("shared", *objects, spec=NOWHERE)
+    await until_there(world, "b", more)
+    await world.apply("shared", *objects, placement=Placement(clusters=("b",)))
     await until_gone(world, "a", more)
 
     assert (await world.get("a", SETTINGS))["metadata"]["uid"] == uid
