@@ -172,7 +172,7 @@ def test_policies_of_all_kinds_are_followed_together(fedctl: Run, server: FakeSe
     ]
     (asked,) = server.requests("Watch")
     assert (list(asked.kinds), asked.resume_token) == (
-        [pb.WATCH_KIND_PLACEMENT_POLICY, pb.WATCH_KIND_OVERRIDE_POLICY],
+        [pb.WATCH_KIND_PLACEMENT_POLICY, pb.WATCH_KIND_OVERRIDE_POLICY, pb.WATCH_KIND_STATUS_POLICY],
         "1",
     )
 
