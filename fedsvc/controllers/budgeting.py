@@ -29,9 +29,9 @@ class Asked:
 
     @property
     def is_emptied(self) -> bool:
-        """Whether the unit loses all it has without being deleted."""
-        unit = self.given.unit
-        return unit.delete_time is None and (not self.given.plan.clusters or not unit.resource_count)
+        """Whether the unit loses all it has without being deleted; copies for others come and go with these."""
+        unit, had = self.given.unit, self.given.decided.given.request.bindings
+        return unit.delete_time is None and bool(had) and (not self.given.plan.clusters or not unit.resource_count)
 
     @property
     def has_own_limit(self) -> bool:
