@@ -26,6 +26,7 @@ MAX_CONNECTIONS: Final = 16
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _KEEP_SECONDS: Final = 60.0  # below the 90 s after which API servers close an idle connection: no lost race for it
+_CLOSED_HERE: Final = "the connection was closed here: the cluster was changed or removed"
 _FAILURES: Final = (
     aiohttp.ClientError,
     OSError,
@@ -142,24 +143,29 @@ class Transport:
         body: bytes | None,
         deadline: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        return await session.request(
-            method,
-            URL(self._base + path, encoded=True),
-            headers={**headers, **self._authorization},
-            data=body,
-            timeout=deadline,
-            allow_redirects=False,  # a token follows no redirect
-            proxy=self._connection.proxy_url or None,
-            server_hostname=self._connection.tls_server_name or None,
-        )
+        try:
+            return await session.request(
+                method,
+                URL(self._base + path, encoded=True),
+                headers={**headers, **self._authorization},
+                data=body,
+                timeout=deadline,
+                allow_redirects=False,  # a token follows no redirect
+                proxy=self._connection.proxy_url or None,
+                server_hostname=self._connection.tls_server_name or None,
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._closed or task is None or task.cancelling():
+                raise
+            # Closing a connector cancels whoever waits for a free connection of it, as if the task itself were to end.
+            raise MemberUnreachableError(UnreachableKind.RESET, _CLOSED_HERE) from None
 
     def _session(self, pool: Pool) -> aiohttp.ClientSession:
         session = self._sessions.get(pool)
         if session is None:
             if self._closed:
-                raise MemberUnreachableError(
-                    UnreachableKind.RESET, "the connection was closed here: the cluster was changed or removed"
-                )
+                raise MemberUnreachableError(UnreachableKind.RESET, _CLOSED_HERE)
             session = self._sessions[pool] = self._open(pool)
         return session
 

@@ -32,7 +32,7 @@ class RemovalBudget:
 
 
 DEFAULT: Final = RemovalBudget(
-    objects_per_change=100, percent_per_change=1, objects_per_hour=500, percent_per_hour=5, allow_empty=False
+    objects_per_change=200, percent_per_change=1, objects_per_hour=1_000, percent_per_hour=5, allow_empty=False
 )
 """What holds where nothing is said: no small fleet ever notices, and in a large one a mistake ends early."""
 

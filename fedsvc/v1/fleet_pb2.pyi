@@ -89,7 +89,7 @@ class FleetSettingsSpec(_message.Message):
 
     @_builtins.property
     def removals(self) -> _removal_pb2.RemovalBudget:
-        """How much may be removed from members without a confirmation. Unset: 100 objects or 1 percent in one change, 500
+        """How much may be removed from members without a confirmation. Unset: 200 objects or 1 percent in one change, 1,000
         objects or 5 percent in an hour, whichever is more, and no unit loses all it has.
         """
 

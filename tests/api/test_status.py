@@ -66,6 +66,20 @@ CASES = [
         "NO_EARLIER_REVISION",
         "PreconditionFailure",
     ),
+    (
+        errors.RemovalUnconfirmedError(
+            "namespaces/a/units/u", objects=3, reason="OverBudget", why="more than may go", what=("3 on eu-1",)
+        ),
+        "FAILED_PRECONDITION",
+        "REMOVAL_UNCONFIRMED",
+        "PreconditionFailure",
+    ),
+    (
+        errors.ProtectedError("namespaces/a/units/u", "all it has"),
+        "FAILED_PRECONDITION",
+        "PROTECTED",
+        "PreconditionFailure",
+    ),
     (errors.LimitExceededError("max_unit_bytes", 1, "too large"), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", None),
     (errors.ResumeTokenExpiredError("too old"), "OUT_OF_RANGE", "RESUME_TOKEN_EXPIRED", None),
     (errors.WatchTooSlowError("too slow"), "RESOURCE_EXHAUSTED", "WATCH_TOO_SLOW", "RetryInfo"),

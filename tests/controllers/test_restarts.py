@@ -33,14 +33,14 @@ def writes(world: Any, name: str) -> Counter[str]:
 async def test_controllers_killed_again_and_again_lose_and_double_nothing(
     world: Any, make_config_map: Callable[..., Any], step_millis: int
 ) -> None:
-    manifests = [make_config_map(f"settings-{number}") for number in range(40)]
+    manifests = [make_config_map(f"settings-{number}") for number in range(36)]
     await world.apply("web", *manifests)
     for round_number in range(1, 9):
         await asyncio.sleep(step_millis * round_number / 1000)  # whatever it is doing just then
         await world.stop()
         world.start()
     await world.until_state("web", UnitState.READY, seconds=20)
-    expected = Counter(f"settings-{number}" for number in range(40))
+    expected = Counter(f"settings-{number}" for number in range(36))
     assert [writes(world, name) for name in ("a", "b", "c")] == [expected] * 3
     assert {work.attempts for work in await world.works("web")} == {0}
 

@@ -1,5 +1,6 @@
 """What the client of a member makes of everything that can come back instead of an answer, over real sockets."""
 
+import asyncio
 import datetime as dt
 import gzip
 import socket
@@ -282,3 +283,16 @@ async def test_a_closed_client_says_that_it_was_closed() -> None:
     await client.close()
     with pytest.raises(MemberUnreachableError, match="closed here"):
         await client.get(PATH)
+
+
+async def test_who_waits_for_a_connection_that_is_closed_is_told_and_not_cancelled() -> None:
+    async with serving(ScriptedServer(answer=None)) as server:
+        client = client_of(server)
+        # One connection is kept for probes: the second waits for it.
+        probes = [asyncio.create_task(client.probe_get("/version", timeout_seconds=5.0)) for _ in range(2)]
+        async with asyncio.timeout(5):
+            while not server.requests:
+                await asyncio.sleep(0.01)
+        await client.close()
+        answers = await asyncio.gather(*probes, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [MemberUnreachableError] * 2

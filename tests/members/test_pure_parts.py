@@ -248,10 +248,10 @@ def test_any_status_object_makes_an_error_with_words(details: Any, reason: Any, 
 
 
 def test_words_of_a_member_are_kept_in_bounds() -> None:
-    causes = [{"reason": "FieldValueInvalid", "message": "x" * 5_000, "field": "spec"}] * 100
+    causes = [{"reason": "FieldValueInvalid", "message": "x" * 5_000, "field": "spec"}] * 2_000
     error = status_of_document(status(422, "Invalid", "y" * 5_000, causes=causes))
     assert len(error.message) == 2_000
-    assert len(error.causes) == 50
+    assert len(error.causes) == 1_000
     assert len(error.causes[0].message) == 2_000
 
 

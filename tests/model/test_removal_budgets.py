@@ -10,14 +10,14 @@ UNSAID = RemovalBudget()
 @pytest.mark.parametrize(
     ("fleet", "unit", "objects", "per_change", "per_hour"),
     [
-        (UNSAID, None, 15, 100, 500),  # three clusters and five objects
+        (UNSAID, None, 15, 200, 1_000),  # three clusters and five objects
         (UNSAID, None, 100_000, 1_000, 5_000),
-        (RemovalBudget(objects_per_change=0), None, 10_000, 100, 500),
-        (RemovalBudget(objects_per_change=0, percent_per_change=0), None, 10_000, 0, 500),
-        (RemovalBudget(percent_per_hour=100), None, 10_000, 100, 10_000),
+        (RemovalBudget(objects_per_change=0), None, 10_000, 100, 1_000),
+        (RemovalBudget(objects_per_change=0, percent_per_change=0), None, 10_000, 0, 1_000),
+        (RemovalBudget(percent_per_hour=100), None, 10_000, 200, 10_000),
         (UNSAID, RemovalBudget(objects_per_change=3), 100_000, 3, 5_000),
         (UNSAID, RemovalBudget(percent_per_change=50), 100_000, 20, 5_000),  # of the unit's 40
-        (UNSAID, RemovalBudget(allow_empty=True), 10_000, 100, 500),
+        (UNSAID, RemovalBudget(allow_empty=True), 10_000, 200, 1_000),
     ],
 )
 def test_of_number_and_percent_the_larger_counts(

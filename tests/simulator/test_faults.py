@@ -162,7 +162,7 @@ async def test_a_region_is_broken_as_one(control: aiohttp.ClientSession, simulat
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"colour": 1}, "faults.colour: unknown; known are clock_skew_seconds"),
+        ({"colour": 1}, "faults.colour: unknown; known are broken_group, clock_skew_seconds"),
         ({"outage": "gone"}, "faults.outage: must be one of black-hole, none, refused"),
         ({"garbage": "yes"}, "faults.garbage: must be a bool"),
         ({"error_status": True}, "faults.error_status: must be a int"),
