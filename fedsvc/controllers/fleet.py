@@ -146,6 +146,7 @@ class Fleet:
         running.session.renew(self._members.member(cluster))
         if before.generation != cluster.generation or before.connection != cluster.connection:
             # Rights or address may be mended: what failed for want of them is tried at once.
+            running.session.mended()
             async with self._store.transaction() as tx:
                 await works.wake_cluster(tx, cluster.name)
             running.session.retry.set()

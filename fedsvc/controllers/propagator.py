@@ -26,7 +26,7 @@ from fedsvc.controllers.results import Results, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
 from fedsvc.controllers.turns import Turns
-from fedsvc.controllers.wakeups import Wakeups
+from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.members.errors import MemberError, MemberStatusError, MemberUnreachableError
 from fedsvc.model.unit import WorkState
@@ -69,6 +69,9 @@ class Propagator:
         self._unserved: dict[int, GroupVersionKind] = {}  # kinds that were not served when their works were tried
         self._served: Wakeups[tuple[str, str]] = Wakeups()  # group and kind: their works may be tried
         session.definitions.tell_served(self._kind_served)
+        self._outdated: set[int] = set()  # busy when what kept works back was mended: their results are from before
+        self._stored_outdated = Signal()
+        session.tell_mended(self._note_outdated)
         self._running = 0
         self._held_until = 0.0
 
@@ -82,6 +85,7 @@ class Propagator:
             group.create_task(self._pauses.run(), name=f"probe-{self._session.cluster}")
             group.create_task(self._results.run(), name=f"results-{self._session.cluster}")
             group.create_task(self._wake_served(), name=f"served-{self._session.cluster}")
+            group.create_task(self._wake_outdated(), name=f"outdated-{self._session.cluster}")
             await self._dispatch(group)
 
     def object_gone(self, work_id: int) -> None:
@@ -112,6 +116,16 @@ class Propagator:
 
     def _kind_served(self, gvk: GroupVersionKind) -> None:
         self._served.add((gvk[0], gvk[2]))
+
+    def _note_outdated(self) -> None:
+        self._outdated |= self._busy
+
+    async def _wake_outdated(self) -> None:
+        """Let works be tried again at once whose trouble was mended before it could be stored."""
+        while True:
+            await self._stored_outdated.wait()
+            await write(self._store, partial(works.wake_cluster, cluster=self._session.cluster))
+            self._session.wake()
 
     async def _wake_served(self) -> None:
         """Let works go that wait for kinds which are served now."""
@@ -324,6 +338,9 @@ class Propagator:
     def _written(self, work_ids: list[int]) -> None:
         """Results are stored: their works may be claimed again, and works of later waves are free to go."""
         self._busy.difference_update(work_ids)
+        if not self._outdated.isdisjoint(work_ids):
+            self._outdated.difference_update(work_ids)
+            self._stored_outdated.set()
         for gvk in [self._unserved.pop(work_id) for work_id in work_ids if work_id in self._unserved]:
             if self._session.definitions.resource(gvk) is not None:
                 self._kind_served(gvk)  # since the try: the wake-up of then did not find the result that is stored now

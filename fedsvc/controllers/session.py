@@ -66,6 +66,7 @@ class MemberSession:
         self._unread: set[Place] = set()  # to be listed before `_read` is called
         self._read: Callable[[], None] = lambda: None
         self._must_reread = False
+        self._mended: Callable[[], None] = lambda: None
         self._pause: Pause | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -163,6 +164,14 @@ class MemberSession:
         self.events.normal(self.subject, "MemberReachable", "the member answers again", cluster=self.cluster)
         self.wake()
         self.kinds.set()
+
+    def tell_mended(self, mended: Callable[[], None]) -> None:
+        """Call `mended` when what kept works back may be mended."""
+        self._mended = mended
+
+    def mended(self) -> None:
+        """What kept works back may be mended: whatever is found out by acts that have begun already is from before."""
+        self._mended()
 
     def wake(self) -> None:
         """There may be dirty works."""
