@@ -101,6 +101,19 @@ GATES: Final = (
 )
 """Common table expressions."""
 
+MAY_BE_GATED: Final = (
+    "EXISTS (SELECT 1 FROM work WHERE work.cluster = :cluster AND work.unit_uid = u.uid AND work.awaited <> '')"
+    " OR EXISTS (SELECT 1 FROM unit_dependency d WHERE d.unit_uid = u.uid)"
+    " OR EXISTS (SELECT 1 FROM unit t JOIN unit_dependency d ON d.namespace = t.namespace AND d.name = t.name"
+    "   WHERE t.uid = u.uid)"
+    " OR EXISTS (SELECT 1 FROM object_reference f WHERE f.cluster = :cluster AND f.unit_uid = u.uid)"
+    " OR EXISTS (SELECT 1 FROM work k JOIN object_reference f ON f.cluster = k.cluster"
+    f"  AND {same_object('f', 'k')} AND f.unit_uid <> k.unit_uid"
+    "   WHERE k.cluster = :cluster AND k.unit_uid = u.uid AND k.dirty AND k.removal IS NOT NULL)"
+)
+"""Some gate may be closed for a unit `u`: each part is wider than one of `GATES`, and quick to plan. Where none holds
+the gates need not be asked, whose planning takes thirty times as long as the rest of a claim."""
+
 JOIN_GATES: Final = (
     "LEFT JOIN awaiting ON awaiting.unit_uid = u.uid LEFT JOIN waiting ON waiting.unit_uid = u.uid"
     " LEFT JOIN needed ON needed.uid = u.uid LEFT JOIN naming ON naming.unit_uid = u.uid"

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.handling import read_handling
 from fedsvc.model.hold import Hold, holds_of_cluster
 from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork, WorkResult
-from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_REMOVE
+from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_BE_GATED, MAY_REMOVE
 from fedsvc.store.manifests import opened
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Transaction
@@ -43,21 +43,30 @@ _UNITS = text(
     " SELECT CAST(uid AS text) AS uid FROM due WHERE uid IS NOT NULL ORDER BY uid"
 )
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
-_HOLDING: Final = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}{{held}}"
-_CLAIM_FORM: Final = (
-    f"WITH {GATES} SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
-    f" FROM unnest(CAST(:units AS uuid[])) AS u (uid) {JOIN_GATES} CROSS JOIN LATERAL (SELECT"
-    f" {_HOLDING} AND work.removal IS NULL ORDER BY work.wave LIMIT 1) AS low,"
-    f" {_HOLDING} AND work.removal IS NOT NULL ORDER BY work.wave DESC LIMIT 1) AS high) h"
-    " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
-    f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
-    "   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave)"
-    f"  AND {MAY_APPLY} ELSE work.wave >= coalesce(h.high, work.wave) AND {MAY_REMOVE} END{{held}}"
-    "   ORDER BY work.wave, work.id LIMIT :share) c"
-    " LEFT JOIN manifest m ON m.digest = c.desired_digest ORDER BY c.turn, c.wave, c.id LIMIT :limit"
-)
-_CLAIM = text(_CLAIM_FORM.format(held=""))
-_CLAIM_UNHELD = text(_CLAIM_FORM.format(held=_HELD))
+_MAY_BE_GATED = text(f"SELECT EXISTS (SELECT 1 FROM unnest(CAST(:units AS uuid[])) AS u (uid) WHERE {MAY_BE_GATED})")
+
+
+def _claim(*, gated: bool, held: bool) -> TextClause:
+    """The statement of a claim: of units for which gates may be closed, while something is held, or not."""
+    left_out = _HELD if held else ""
+    gates, join = (f"WITH {GATES} ", JOIN_GATES) if gated else ("", "")
+    apply, remove = (f" AND {MAY_APPLY}", f" AND {MAY_REMOVE}") if gated else ("", "")
+    holding = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}{left_out}"
+    return text(
+        f"{gates}SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
+        f" FROM unnest(CAST(:units AS uuid[])) AS u (uid) {join} CROSS JOIN LATERAL (SELECT"
+        f" {holding} AND work.removal IS NULL ORDER BY work.wave LIMIT 1) AS low,"
+        f" {holding} AND work.removal IS NOT NULL ORDER BY work.wave DESC LIMIT 1) AS high) h"
+        " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
+        f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
+        f"   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave){apply}"
+        f"  ELSE work.wave >= coalesce(h.high, work.wave){remove} END{left_out}"
+        "   ORDER BY work.wave, work.id LIMIT :share) c"
+        " LEFT JOIN manifest m ON m.digest = c.desired_digest ORDER BY c.turn, c.wave, c.id LIMIT :limit"
+    )
+
+
+_CLAIMS: Final = {(gated, held): _claim(gated=gated, held=held) for gated in (False, True) for held in (False, True)}
 _OF_UNIT_ON = text(
     f"SELECT work.*, CAST(work.unit_uid AS text) AS unit, {UNIT_NAME}, m.body, m.key_id FROM work"
     " LEFT JOIN manifest m ON m.digest = work.desired_digest"
@@ -138,14 +147,21 @@ async def claim_dirty(
         exclude: ids of works that are being acted on already.
         holds: what is held; works that these keep back are left out.
     """
+    if not units:
+        return []
     share = limit if len(units) == 1 else -(-limit // 2)
-    parameters = {"cluster": cluster, "units": list(units), "limit": limit, "share": share, "exclude": list(exclude)}
+    parameters: dict[str, Any] = {
+        "cluster": cluster,
+        "units": list(units),
+        "limit": limit,
+        "share": share,
+        "exclude": list(exclude),
+    }
     held = _held_input(cluster, holds)
     if held:
-        rows = await tx.execute(_CLAIM_UNHELD, parameters | {"holds": orjson.dumps(held).decode()})
-    else:
-        rows = await tx.execute(_CLAIM, parameters)
-    return _dirty_works(tx, rows)
+        parameters["holds"] = orjson.dumps(held).decode()
+    gated = (await tx.execute(_MAY_BE_GATED, {"cluster": cluster, "units": list(units)})).scalar_one()
+    return _dirty_works(tx, await tx.execute(_CLAIMS[gated, bool(held)], parameters))
 
 
 async def of_unit_on(tx: Transaction, unit_uid: str, cluster: str, *, limit: int) -> list[DirtyWork]:
