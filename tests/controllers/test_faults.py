@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fedsvc.controllers import metrics
+from fedsvc.controllers import group_writing, metrics, storing
 from fedsvc.model.cluster import Credential
 from fedsvc.model.unit import UnitState
 from fedsvc.simulator import Faults, Outage
@@ -105,6 +106,37 @@ async def test_a_right_that_is_missing_is_named_with_verb_and_resource(
     )
     await world.change_cluster("b", labels={"rejoined": "yes"})
     await world.until_work("b", "Applied")
+
+
+async def test_a_refusal_that_is_stored_after_it_was_mended_is_tried_again_at_once(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, woken, stored_late = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    store_group, wake_cluster = storing.write, works.wake_cluster
+
+    async def store_late(store: Any, act: Any) -> Any:
+        reports = act.keywords["reports"]
+        if any(result.state == "Failed" for report in reports for result in report.results):
+            refused.set()
+            await stored_late.wait()
+        return await store_group(store, act)
+
+    async def wake(tx: Any, cluster: str) -> None:
+        await wake_cluster(tx, cluster)
+        woken.set()
+
+    world.member("b").inject(Faults(reject_writes="not before noon"))
+    monkeypatch.setattr(group_writing, "write", store_late)
+    await world.apply("web", make_config_map())
+    async with asyncio.timeout(10):
+        await refused.wait()
+        world.member("b").inject(Faults())
+        monkeypatch.setattr(works, "wake_cluster", wake)
+        await world.change_cluster("b", labels={"rejoined": "yes"})
+        await woken.wait()
+    stored_late.set()
+
+    await world.until_work("b", "Applied")  # else it waits for the minutes that a refusal does
 
 
 async def test_a_kind_that_is_not_served_is_that_cluster_alone(world: Any, make_config_map: Callable[..., Any]) -> None:
