@@ -100,6 +100,11 @@ class Collector:
         elif live is None or object_version(waiting.live) > object_version(live):
             self._saw_object(entry, waiting.live)
 
+    def result_stored(self, entry: Entry) -> None:
+        """What came of acting on a work is stored: a report on it that waited for that may be written."""
+        if entry.id in self._reports:
+            self._to_report.add(entry.id)
+
     def listed(self, gvk: GroupVersionKind, namespace: str, seen: Collection[int], version: int) -> None:
         """A list of a kind, in a namespace or (empty) everywhere, is complete: works not in it lost their object."""
         for entry in self._session.index.of_kind(gvk):
@@ -171,7 +176,8 @@ class Collector:
 
     def _report(self, entry: Entry, live: dict[str, Any] | None) -> None:
         self._reports[entry.id] = live
-        self._to_report.add(entry.id)
+        if not entry.unstored:  # where it stands after the last act is written first, or it would hide this
+            self._to_report.add(entry.id)
 
     # --- what goes out ------------------------------------------------------------------------------------------------
 
@@ -230,7 +236,9 @@ class Collector:
             seen = {
                 entry.id: (entry, self._reports.pop(work_id))
                 for work_id in ids
-                if (entry := self._session.index.get(work_id)) is not None and work_id in self._reports
+                if (entry := self._session.index.get(work_id)) is not None
+                and not entry.unstored
+                and work_id in self._reports
             }
             reports = await write_reports(self._store, self._session, seen)
             for entry, live in reports.changed:

@@ -172,7 +172,9 @@ class Fleet:
             for work in await work_index.of_cluster(tx, name):
                 session.index.put(entry_of(work))
         collector = Collector(self._store, session, self._writer)
-        propagator = Propagator(self._store, session, self._writer, settled=collector.settled)
+        propagator = Propagator(
+            self._store, session, self._writer, settled=collector.settled, stored=collector.result_stored
+        )
         collector.tell_gone(propagator.object_gone)
         running.session = session
         session.judge_by(self._rules)

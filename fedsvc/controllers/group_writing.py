@@ -1,7 +1,7 @@
 """Writes what members report (results and observations) for all members together: a group commit.
 
 A transaction costs as much as dozens of rows in it, and a hundred members that each wrote for themselves would spend
-most of the processor on transactions. So whatever has gathered by the next beat goes into one.
+most of the processor on transactions. So whatever has gathered by the next beat is written at once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from fedsvc.controllers.storing import write
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.work import WorkObservation, WorkResult
 from fedsvc.store import works
-from fedsvc.store.store import Store, Transaction
+from fedsvc.store.store import Store
 
 _MAX_ROWS: Final = 2_000
 
@@ -68,7 +68,7 @@ class Reporter:
 
 
 class GroupWriter:
-    """One transaction for all that comes within a beat; sooner where somebody has nothing else to do."""
+    """Writes all that comes within a beat at once; sooner where somebody has nothing else to do."""
 
     def __init__(self, store: Store, settings: ControllerSettings) -> None:
         self._store = store
@@ -131,7 +131,7 @@ class GroupWriter:
     async def _write(self, group: Sequence[tuple[Reporter, Report]]) -> None:
         try:
             if any(len(report) for _, report in group):
-                await write(self._store, partial(_write_all, reports=[report for _, report in group]))
+                await self._write_rows([report for _, report in group])
         except StoreUnavailableError as error:
             for reporter, _ in group:
                 reporter.fail(error)
@@ -145,11 +145,14 @@ class GroupWriter:
             for reporter, report in group:
                 reporter.stored(report)
 
+    async def _write_rows(self, reports: Sequence[Report]) -> None:
+        """Results, then observations, which are often of the same works.
 
-async def _write_all(tx: Transaction, reports: Sequence[Report]) -> None:
-    results = [result for report in reports for result in report.results]
-    observations = [observation for report in reports for observation in report.observations]
-    if results:
-        await works.write_results(tx, results=results)
-    if observations:
-        await works.write_observations(tx, observations=observations)
+        In a transaction each: of a row that was written by the same one PostgreSQL checks every foreign key once more.
+        """
+        results = [result for report in reports for result in report.results]
+        observations = [observation for report in reports for observation in report.observations]
+        if results:
+            await write(self._store, partial(works.write_results, results=results))
+        if observations:
+            await write(self._store, partial(works.write_observations, observations=observations))

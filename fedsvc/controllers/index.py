@@ -43,6 +43,7 @@ class Entry:
     applied_digest: bytes | None = None  # of the manifest of our last apply
     object_version: int = 0  # resource version of our last apply's answer; events of less are older than it
     in_flight: bool = False  # being acted on: what it becomes is not known yet
+    unstored: bool = False  # what came of acting on it is not stored yet
     waiting: Seen | None = None  # the newest that was seen of the object while the work was in flight
     seen: bytes = b""  # digest of the last observation, so that equal ones are not written again
     reported: bool = False  # drift was found and is left, by the drift mode

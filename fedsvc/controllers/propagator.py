@@ -43,7 +43,10 @@ _MAX_CLAIMS = 4
 
 
 class Propagator:
-    """The propagation of one member. `settled` is called with every work that was acted on and the object it became."""
+    """The propagation of one member.
+
+    `settled` is called with every work that was acted on and the object it became, `stored` once that is in the store.
+    """
 
     def __init__(
         self,
@@ -52,11 +55,13 @@ class Propagator:
         writer: GroupWriter,
         *,
         settled: Callable[[Entry, dict[str, Any] | None], None],
+        stored: Callable[[Entry], None],
     ) -> None:
         self._store = store
         self._session = session
         self._settings = session.settings
         self._settled = settled
+        self._stored = stored
         self._pauses = Pauses(store, session)
         self._results = Results(writer, batch_size=self._settings.result_batch_size, stored=self._written)
         self._pace = Pace(start=self._settings.concurrency, maximum=self._settings.concurrency_max)
@@ -214,6 +219,7 @@ class Propagator:
         if result is None:  # the member is left alone, or the work is held: nothing was found out about it
             self._busy.discard(work.id)
         else:
+            entry.unstored = True
             self._results.add(result, work, idle=not self._queue and self._running == 0)
         self._settled(entry, live)
 
@@ -338,6 +344,10 @@ class Propagator:
     def _written(self, work_ids: list[int]) -> None:
         """Results are stored: their works may be claimed again, and works of later waves are free to go."""
         self._busy.difference_update(work_ids)
+        for work_id in work_ids:
+            if (entry := self._session.index.get(work_id)) is not None:
+                entry.unstored = False
+                self._stored(entry)
         if not self._outdated.isdisjoint(work_ids):
             self._outdated.difference_update(work_ids)
             self._stored_outdated.set()

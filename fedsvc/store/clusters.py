@@ -39,7 +39,7 @@ _VERSIONS = text(
     " FROM cluster ORDER BY name"
 )
 _SOME = text(f"SELECT {_COLUMNS}{_COUNTS} WHERE name = ANY(CAST(:names AS text[])) ORDER BY name")
-_LOCK = text("SELECT generation, CAST(uid AS text) AS uid FROM cluster WHERE name = :name FOR UPDATE")
+_LOCK = text("SELECT generation, CAST(uid AS text) AS uid FROM cluster WHERE name = :name FOR NO KEY UPDATE")
 _INSERT = text(
     "INSERT INTO cluster (name, uid, labels, annotations, provider, region, zones, taints, jurisdiction, cost, scores,"
     " connection, credential, credential_expire_time) VALUES (:name, CAST(:uid AS uuid), CAST(:labels AS jsonb), CAST(:annotations AS jsonb),"
@@ -92,8 +92,9 @@ _FORGET_WORKS = text(
 )
 _FORGET_BINDINGS = text("DELETE FROM binding WHERE cluster = :name")
 _TOUCH_UNITS = text(
-    "UPDATE unit SET generation = generation + 1 WHERE uid IN (SELECT unit_uid FROM work WHERE cluster = :name"
-    " UNION SELECT unit_uid FROM binding WHERE cluster = :name)"
+    "UPDATE unit SET generation = generation + 1 WHERE uid IN (SELECT uid FROM unit WHERE uid IN"
+    " (SELECT unit_uid FROM work WHERE cluster = :name UNION SELECT unit_uid FROM binding WHERE cluster = :name)"
+    " ORDER BY uid FOR NO KEY UPDATE)"
 )
 
 

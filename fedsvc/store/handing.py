@@ -28,7 +28,8 @@ _ADOPTABLE = text(
     "SELECT CAST(u.uid AS text) AS uid FROM unit u WHERE 'namespaces/' || u.namespace || '/units/' || u.name"
     " = ANY(CAST(:names_of_units AS text[])) AND u.uid <> CAST(:uid AS uuid)"
     f" AND (EXISTS (SELECT 1 FROM resource WHERE unit_uid = u.uid AND {_ARE_KEYS})"
-    f" OR EXISTS (SELECT 1 FROM work WHERE unit_uid = u.uid AND {_ARE_KEYS})) ORDER BY u.uid FOR UPDATE OF u"
+    f" OR EXISTS (SELECT 1 FROM work WHERE unit_uid = u.uid AND {_ARE_KEYS})) ORDER BY u.uid"
+    " FOR NO KEY UPDATE OF u"
 )
 _LOCK_WORKS = text(LOCK.format(_OF_SOURCES))
 _MOVE_RESOURCES = text(

@@ -14,7 +14,7 @@ from fedsvc.store.unit_rows import resource_name
 
 _COLUMNS: Final = "CAST(unit_uid AS text) AS unit_uid, version, state"
 _OF_UNITS = text(f"SELECT {_COLUMNS} FROM rollout WHERE unit_uid = ANY(CAST(:uids AS uuid[]))")
-_LOCK = text(f"{_OF_UNITS.text} ORDER BY unit_uid FOR UPDATE")
+_LOCK = text(f"{_OF_UNITS.text} ORDER BY unit_uid FOR NO KEY UPDATE")
 _OPEN = text(
     "SELECT u.namespace, u.name FROM rollout o JOIN unit u ON u.uid = o.unit_uid WHERE NOT o.over AND u.delete_time IS NULL"
 )

@@ -70,11 +70,15 @@ __all__ = [
 ]
 
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# Not FOR UPDATE: whoever writes a work twice in a transaction has PostgreSQL check that the unit is there, which would
+# wait for that lock, while its holder may wait for the work.
 _LOCK_ROWS = text(
-    "SELECT CAST(uid AS text) AS uid, generation FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR UPDATE"
+    "SELECT CAST(uid AS text) AS uid, generation FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid"
+    " FOR NO KEY UPDATE"
 )
 _LOCK_FREE = text(
-    "SELECT CAST(uid AS text) AS uid FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR UPDATE SKIP LOCKED"
+    "SELECT CAST(uid AS text) AS uid FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid"
+    " FOR NO KEY UPDATE SKIP LOCKED"
 )
 _INSERT = text(
     "INSERT INTO unit (uid, namespace, name, labels, annotations, spec, placement_policy, override_policies, revision,"

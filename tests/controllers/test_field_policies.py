@@ -1,11 +1,14 @@
 """Policies of single fields, against the modes of the unit: what is written, and what is left."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
+from fedsvc.controllers import group_writing
+from fedsvc.controllers.collector import Collector
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, Propagation, UnitState
 from fedsvc.rendering.overrides import ResourceMatcher
 from fedsvc_placement import Placement
@@ -162,6 +165,42 @@ async def test_a_field_that_fails_is_left_and_told_where_the_mode_corrects(
 
     await change(world, a="1")
     await world.until_work("a", "Applied")
+
+
+async def test_what_differs_is_told_also_when_it_is_seen_before_the_last_correction_is_stored(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await apply(world, make_config_map(a="1", b="1"), rules(FieldPolicy.FAIL))
+    await world.until_state("web", UnitState.READY)
+    await watched(world)
+    corrected, stored_late, seen = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    write, saw = group_writing.write, Collector.saw
+
+    async def store_late(store: Any, act: Any) -> Any:
+        if "results" in act.keywords:
+            corrected.set()
+            await stored_late.wait()
+        return await write(store, act)
+
+    def note(self: Collector, gvk: Any, live: Any, **more: Any) -> int | None:
+        if live.get("data", {}).get("a") == "theirs":
+            seen.set()
+        return saw(self, gvk, live, **more)
+
+    monkeypatch.setattr(group_writing, "write", store_late)
+    monkeypatch.setattr(Collector, "saw", note)
+    async with asyncio.timeout(10):
+        await change(world, b="theirs")
+        await corrected.wait()
+        await change(world, a="theirs")
+        await seen.wait()
+        for _ in range(10):  # as much as it takes to write what was seen
+            await world.works()
+    stored_late.set()
+
+    work = await world.until_work("a", "Drifted", "DriftDetected")
+
+    assert "the policy of the field leaves it so" in work.message
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DriftMode, Propagation, WorkState
 from fedsvc.model.work import DirtyWork, WorkObservation, WorkResult
-from fedsvc.store import clusters, works
+from fedsvc.store import clusters, units, works
 from fedsvc.store.changes import Change
 
 pytestmark = pytest.mark.postgres
@@ -457,3 +458,21 @@ async def test_a_unit_whose_works_wait_or_are_clean_is_not_looked_at(
 
     async with world.store.reader() as tx:
         assert await works.units_due(tx, "a", limit=10) == [z.unit_uid]
+
+
+async def test_a_work_that_is_written_twice_waits_for_nobody_who_holds_its_unit(
+    world: Any, manifest: Manifest, applied: Result
+) -> None:
+    await world.cluster("a")
+    unit = await world.unit(manifest("x"))
+    await world.place(unit, {"a": [manifest("x")]})
+    [work] = await world.claim()
+
+    async with asyncio.timeout(20), world.store.transaction() as holder:
+        await units.lock_generations(holder, [unit.uid])
+        async with world.store.transaction() as tx:
+            await works.write_results(tx, [applied(work)])
+            await works.write_observations(tx, [observation(work.id)])
+
+    [stored] = await world.works()
+    assert (stored.state, stored.health) == ("Applied", "Healthy")

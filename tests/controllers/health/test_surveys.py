@@ -76,9 +76,10 @@ async def test_nothing_is_written_while_nothing_changes(ward: Any, monkeypatch: 
     ward.start()
     await ward.until("RightsSufficient", "True", "Sufficient")
 
-    async def surveyed() -> bool:
+    async def surveyed() -> bool:  # kinds first, nodes last
         async with ward.world.store.reader() as tx:
-            return all((await clusters.api_resources(tx)).values())
+            has_kinds = all((await clusters.api_resources(tx)).values())
+        return has_kinds and (await ward.cluster()).observation.node_count == 3
 
     await ward.world.until(surveyed)
     written = await _changes(ward.world)
