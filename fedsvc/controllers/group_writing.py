@@ -146,13 +146,13 @@ class GroupWriter:
                 reporter.stored(report)
 
     async def _write_rows(self, reports: Sequence[Report]) -> None:
-        """Results, then observations, which are often of the same works.
+        """Observations, then results, which are often of the same works and which somebody waits for.
 
         In a transaction each: of a row that was written by the same one PostgreSQL checks every foreign key once more.
         """
         results = [result for report in reports for result in report.results]
         observations = [observation for report in reports for observation in report.observations]
-        if results:
-            await write(self._store, partial(works.write_results, results=results))
         if observations:
             await write(self._store, partial(works.write_observations, observations=observations))
+        if results:
+            await write(self._store, partial(works.write_results, results=results))

@@ -71,6 +71,7 @@ class Propagator:
         self._found = False  # whether anything was claimed since a look began at the first
         self._busy: set[int] = set()  # queued, acted on, or with a result that is not stored yet
         self._removing: dict[int, DirtyWork] = {}  # deletions that wait for finalizers
+        self._gone_early: set[int] = set()  # went while what came of their deletion was not stored yet
         self._unserved: dict[int, GroupVersionKind] = {}  # kinds that were not served when their works were tried
         self._served: Wakeups[tuple[str, str]] = Wakeups()  # group and kind: their works may be tried
         session.definitions.tell_served(self._kind_served)
@@ -95,8 +96,9 @@ class Propagator:
 
     def object_gone(self, work_id: int) -> None:
         """An object that was being deleted is gone: see to its work at once, not when it is due."""
-        work = self._removing.pop(work_id, None)
-        if work is not None and work_id not in self._busy:
+        if work_id in self._busy:
+            self._gone_early.add(work_id)
+        elif (work := self._removing.pop(work_id, None)) is not None:
             self._enqueue(work)
             self._session.work.set()
 
@@ -354,5 +356,8 @@ class Propagator:
         for gvk in [self._unserved.pop(work_id) for work_id in work_ids if work_id in self._unserved]:
             if self._session.definitions.resource(gvk) is not None:
                 self._kind_served(gvk)  # since the try: the wake-up of then did not find the result that is stored now
+        for work_id in self._gone_early.intersection(work_ids):
+            self._gone_early.discard(work_id)
+            self.object_gone(work_id)
         metrics.QUEUED_WORKS.labels(self._session.cluster).set(len(self._busy))
         self._session.wake()

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fedsvc.controllers import group_writing
+from fedsvc.controllers import group_writing, storing
 from fedsvc.controllers.collector import Collector
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, Propagation, UnitState
 from fedsvc.rendering.overrides import ResourceMatcher
@@ -174,7 +174,7 @@ async def test_what_differs_is_told_also_when_it_is_seen_before_the_last_correct
     await world.until_state("web", UnitState.READY)
     await watched(world)
     corrected, stored_late, seen = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    write, saw = group_writing.write, Collector.saw
+    write, saw = storing.write, Collector.saw
 
     async def store_late(store: Any, act: Any) -> Any:
         if "results" in act.keywords:

@@ -1,10 +1,12 @@
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 
-from fedsvc.controllers import removing
+from fedsvc.controllers import group_writing, removing, storing
+from fedsvc.controllers.collector import Collector
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
@@ -66,6 +68,38 @@ async def test_an_object_held_by_a_finalizer_is_waited_for(
 
     await world.client("a").patch(PATH, orjson.dumps({"metadata": {"finalizers": None}}), field_manager="holder")
     await world.until_gone("web")  # by the event, not when the next look is due
+
+
+async def test_an_object_that_goes_before_the_answer_to_its_deletion_is_stored_is_seen_to_at_once(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_FIRST_LOOK_SECONDS", "_MAX_LOOK_SECONDS"):
+        monkeypatch.setattr(removing, name, 3_600.0)
+    asked, gone, write, saw = asyncio.Event(), asyncio.Event(), storing.write, Collector.saw
+
+    async def store_late(store: Any, act: Any) -> Any:
+        if any(result.reason == "BeingDeleted" for result in act.keywords.get("results", ())):
+            asked.set()
+            await gone.wait()
+        return await write(store, act)
+
+    def note(self: Collector, gvk: Any, live: Any, *, deleted: bool = False) -> int | None:
+        if deleted:
+            gone.set()
+        return saw(self, gvk, live, deleted=deleted)
+
+    await world.apply("web", make_config_map(), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    hold = {"metadata": {"finalizers": ["example.com/hold"]}}
+    await world.client("a").patch(PATH, orjson.dumps(hold), field_manager="holder")
+    monkeypatch.setattr(group_writing, "write", store_late)
+    monkeypatch.setattr(Collector, "saw", note)
+    await world.delete("web")
+    async with asyncio.timeout(10):
+        await asked.wait()
+    await world.client("a").patch(PATH, orjson.dumps({"metadata": {"finalizers": None}}), field_manager="holder")
+
+    await world.until_gone("web")
 
 
 async def test_a_resource_that_leaves_the_unit_leaves_the_members(
