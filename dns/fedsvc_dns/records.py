@@ -72,4 +72,4 @@ def normal_name(name: str) -> str:
 
 def is_within(name: str, origin: str) -> bool:
     """Whether a name is that of a zone or below it, label by label; both in normal form."""
-    return origin == "." or name == origin or name.endswith(f".{origin}")
+    return origin in (".", name) or name.endswith(f".{origin}")

@@ -53,5 +53,5 @@ def test_what_is_no_name_is_refused(name: str) -> None:
         ("anything.", ".", True),
     ],
 )
-def test_a_zone_holds_whole_labels_below_it(name: str, origin: str, within: bool) -> None:
+def test_a_zone_holds_whole_labels_below_it(name: str, origin: str, *, within: bool) -> None:
     assert is_within(name, origin) is within
