@@ -101,6 +101,7 @@ def test_failover_takes_the_first_tier_that_has_enough(
     standings: str,
     tiers: str,
     needed: MinHealthy | None,
+    *,
     spill: bool,
     expected: tuple[str, str],
 ) -> None:

@@ -178,17 +178,21 @@ def _over_budget(
     if not removed:
         return ""
     if not desired:
-        return f"the zone would be empty: {len(removed)} names would go"
+        return f"the zone would be empty: {_names(len(removed))} would go"
     total = len({name for name, _ in published})
     allowed = max(budget.names, int(budget.share * total))
     if len(removed) > allowed:
-        return f"{len(removed)} of {total} names would go, {allowed} may"
+        return f"{len(removed)} of {_names(total)} would go, {allowed} may"
     if len(removed) + removed_last_minute > budget.names_a_minute:
         return (
-            f"{len(removed)} names would go after {removed_last_minute} in the last minute,"
+            f"{_names(len(removed))} would go after {removed_last_minute} in the last minute,"
             f" {budget.names_a_minute} may in a minute"
         )
     return ""
+
+
+def _names(count: int) -> str:
+    return f"{count} name" if count == 1 else f"{count} names"
 
 
 def _digest(held: Iterable[Replacement]) -> str:
