@@ -3,11 +3,19 @@
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import dns.asyncquery
+import dns.xfr
+import dns.zone
 import pytest
 
 from fedsvc.errors import ConfigurationError
-from fedsvc.testing.name_servers import HostedZone, Kind, NameServer, start_name_server
+from fedsvc.testing.name_servers import KEY, HostedZone, Kind, NameServer, start_name_server
+from fedsvc_dns.providers.connection import ServerAddress
+from fedsvc_dns.providers.contract import Provider
+from fedsvc_dns.providers.keys import TsigKey
+from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
 
 POOL = 60
 
@@ -48,3 +56,55 @@ async def primaries(
     found = Primaries(tmp_path_factory.mktemp("dns"), require)
     yield found
     await found.stop()
+
+
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="
+TSIG = TsigKey(name="fedsvc-test.", secret=SECRET)
+Served = dict[tuple[str, str], tuple[int, frozenset[str]]]
+
+
+class Place:
+    """A zone that a provider keeps, and the real server that it is asked for."""
+
+    def __init__(self, origin: str, port: int, make: Callable[..., Provider]) -> None:
+        self.origin = origin
+        self.port = port
+        self.provider = make  # another writer of the same zone, each time; takes what may be different about it
+
+    async def served(self) -> Served:
+        """What the server holds besides SOA, apex NS and marks, read without any of our own code."""
+        zone = dns.zone.Zone(self.origin, relativize=False)
+        query, _ = dns.xfr.make_query(zone, keyring={KEY.name: KEY}, keyname=KEY.name)
+        await dns.asyncquery.inbound_xfr("127.0.0.1", zone, query, port=self.port, timeout=10, lifetime=20)
+        return {
+            (name.to_text().lower(), rdataset.rdtype.name): (
+                rdataset.ttl,
+                frozenset(rdata.to_text() for rdata in rdataset),
+            )
+            for name, rdataset in zone.iterate_rdatasets()
+            if "_fedsvc-" not in name.to_text() and (name != zone.origin or rdataset.rdtype.name not in {"SOA", "NS"})
+        }
+
+
+@pytest.fixture(params=[Kind.BIND, Kind.KNOT, Kind.POWERDNS], ids=["bind", "knot", "powerdns"])
+def updated_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each server that takes updates."""
+    kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+async def updated(updated_kind: Kind, primaries: Primaries) -> AsyncIterator[Place]:
+    """A fresh zone on each server that takes updates."""
+    server, origin = await primaries.fresh_zone(updated_kind)
+    made: list[Rfc2136Zone] = []
+
+    def make(**different: Any) -> Rfc2136Zone:
+        settings: dict[str, Any] = {"origin": origin, "key": TSIG, "owner": "test"} | different
+        settings.setdefault("address", ServerAddress(host="127.0.0.1", port=server.port))
+        made.append(Rfc2136Zone(Rfc2136Settings(**settings)))
+        return made[-1]
+
+    yield Place(origin, server.port, make)
+    for provider in made:
+        await provider.close()
