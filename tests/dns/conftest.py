@@ -17,7 +17,7 @@ from fedsvc_dns.providers.contract import Provider
 from fedsvc_dns.providers.keys import TsigKey
 from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
 
-POOL = 60
+POOL = 120
 
 
 class Primaries:

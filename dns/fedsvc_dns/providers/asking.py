@@ -6,9 +6,10 @@ import struct
 import dns.exception
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.tsig
 
-from fedsvc_dns.providers import wire
+from fedsvc_dns.providers import walking, wire
 from fedsvc_dns.providers.connection import ServerConnection
 from fedsvc_dns.providers.contract import CredentialsError, ServerRefusedError, TransferError
 from fedsvc_dns.providers.keys import Signer, TsigKey
@@ -60,18 +61,21 @@ async def ask_signed(
 
 
 def checked_answer(answer: bytes, key: TsigKey, request_mac: bytes, server: str) -> dns.message.Message:
-    """An answer whose signature is right; one that says that something failed may be unsigned."""
+    """An answer whose signature is right; one that says that something failed may have none."""
     try:
-        message = dns.message.from_wire(answer, keyring=key.keyring(), request_mac=request_mac)
+        records = list(walking.records(answer))
+        signed = bool(records) and records[-1].type_number == dns.rdatatype.TSIG
+        if not signed and code_of(answer) == dns.rcode.NOERROR:
+            raise CredentialsError(f"{server} answered without a signature by {key.name}")
+        return dns.message.from_wire(
+            answer, keyring=key.keyring() if signed else False, request_mac=request_mac if signed else b""
+        )
     except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadTime) as error:
         raise CredentialsError(f"{server}, key {key.name}: {WRONG_SIGNATURE.get(type(error), str(error))}") from error
     except (dns.tsig.BadKey, dns.tsig.BadAlgorithm, dns.message.UnknownTSIGKey) as error:
         raise CredentialsError(f"{server} answered with another key than {key.name}: {error}") from error
-    except (dns.exception.DNSException, ValueError, struct.error) as error:
+    except (dns.exception.DNSException, walking.MalformedError, ValueError, struct.error) as error:
         raise TransferError(f"{server} answered what is no DNS message: {error}") from error
-    if not message.had_tsig and message.rcode() == dns.rcode.NOERROR:
-        raise CredentialsError(f"{server} answered without a signature by {key.name}")
-    return message
 
 
 def refuse_errors(code: dns.rcode.Rcode, what: str, server: str) -> None:
@@ -84,7 +88,7 @@ def refuse_errors(code: dns.rcode.Rcode, what: str, server: str) -> None:
         return
     hint = {
         dns.rcode.REFUSED: "it does not allow this to the key",
-        dns.rcode.NOTAUTH: "it is no authority for the zone",
+        dns.rcode.NOTAUTH: "it is no authority for the zone, or does not accept the signature",
         dns.rcode.SERVFAIL: "it has trouble of its own; its log tells which",
         dns.rcode.NOTIMP: "it knows no such request",
     }.get(code, "its log may tell why")

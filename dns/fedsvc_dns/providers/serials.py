@@ -29,12 +29,12 @@ def after_restore(stored: int, *, seen: Iterable[int], unix_seconds: int) -> int
     Raises:
         ValueError: a secondary's serial is at exactly half the circle from what is stored: which is newer is undefined.
     """
+    known = [stored, *seen]
     newest = stored
-    for serial in seen:
+    for serial in known:
         if (serial - newest) % _MODULUS == _HALF:
             raise ValueError(f"a secondary has serial {serial}, half the circle from {newest}: RFC 1982 knows no order")
         if is_newer(serial, newest):
             newest = serial
-    following_one = following(newest)
     now = unix_seconds % _MODULUS
-    return now if is_newer(now, following_one) else following_one
+    return now if now and all(is_newer(now, serial) for serial in known) else following(newest)
