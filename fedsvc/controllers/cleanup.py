@@ -54,6 +54,9 @@ class CleanupController:
             self._signal.set()
 
     async def _remove_finished(self) -> None:
+        async with self._store.look() as look:
+            if not await units.is_any_finished(look) and not await clusters.is_any_finished(look):
+                return
         async with self._store.transaction() as tx:
             gone_units = await units.remove_finished(tx)
             gone_clusters = await clusters.remove_finished(tx)

@@ -76,17 +76,17 @@ class GateController:
                 await asyncio.sleep(min(_PAUSE_MAX_SECONDS, _PAUSE * (loop.time() - started)))
 
     async def _look(self, names: set[str]) -> None:
-        async with self._store.reader() as tx:
+        async with self._store.look() as look:
             before = self._linked
             if self._stale:
                 self._stale = False  # before the read: what changes from now on may not be in it
-                self._linked = await gates.linked(tx)
+                self._linked = await gates.linked(look)
             concerned = names & (before | self._linked)  # a unit that is gone is linked no more
             # Members are woken by their own rescan.
             needing = self._linked if self._everything else concerned
             self._everything = False
-            found = await gates.affected(tx, concerned) if concerned else {}
-            owners = await references.owners_to_look_at(tx, needing) if needing else []
+            found = await gates.affected(look, concerned) if concerned else {}
+            owners = await references.owners_to_look_at(look, needing) if needing else []
         if owners:
             self._reconsider(owners)
         for name, clusters in found.items():

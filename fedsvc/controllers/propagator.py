@@ -165,24 +165,29 @@ class Propagator:
         start = "" if filled else self._claimed_to
         self._session.look = False  # before the read: what is set from now on may not be in it
         held = await self._session.holds.current()
-        async with self._store.reader() as tx:
-            due = await works.units_due(tx, self._session.cluster, limit=limit, after=start)
-            units = [uid for uid in due if not (filled and self._queue.has(uid))]
+        async with self._store.look() as look:
+            due = await works.due(look, self._session.cluster, limit=limit, after=start)
+            units = [uid for uid in due.units if not (filled and self._queue.has(uid))]
             claimed = await works.claim_dirty(
-                tx, self._session.cluster, units=units, limit=limit, exclude=sorted(self._busy), holds=held
+                look,
+                self._session.cluster,
+                units=units,
+                gated=not due.gated.isdisjoint(units),
+                limit=limit,
+                exclude=sorted(self._busy),
+                holds=held,
             )
-            next_time = await works.next_attempt_time(tx, self._session.cluster)
         for work in claimed:
             self._enqueue(work)
         if filled:
             self._more = True
         else:
-            self._claimed_to = due[-1] if len(due) == limit else ""
+            self._claimed_to = due.units[-1] if len(due.units) == limit else ""
             self._found = bool(claimed) or (self._found and bool(start))
             # All units were looked at when a round that began at the first one ends without anything.
             self._more = bool(self._claimed_to) or (bool(start) and self._found) or len(claimed) * 2 >= limit
         # Works that are due and were not claimed wait for an earlier wave of their unit, whose results wake us.
-        return None if next_time is None else loop.time() + max(0.0, (next_time - tx.now).total_seconds())
+        return None if due.next_seconds is None else loop.time() + due.next_seconds
 
     def _enqueue(self, work: DirtyWork) -> None:
         self._busy.add(work.id)

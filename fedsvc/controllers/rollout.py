@@ -99,6 +99,14 @@ class RolloutController:
         return max(0.01, min(due - now, self._settings.rescan_seconds))
 
     async def _look(self, names: Sequence[str]) -> None:
+        async with self._store.look() as look:
+            concerned = await rollouts.named(look, [_pair(name) for name in names])
+        for name in {*names}.difference(concerned):
+            self._forget(name)
+        if concerned:
+            await self._move_on(concerned)
+
+    async def _move_on(self, names: Sequence[str]) -> None:
         async with self._store.reader() as tx:
             uids = await summaries.uids_of(tx, [_pair(name) for name in names])
             found = await rollouts.of_units(tx, uids)

@@ -13,7 +13,7 @@ from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Creden
 from fedsvc.model.room import Room
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.store.codec import from_json, to_json
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc_placement.model import Cost, ExternalScore, Taint
 
 SEEN_EVERY: Final = timedelta(seconds=60)
@@ -354,10 +354,10 @@ def _undated(room: Room | None) -> tuple[object, ...] | None:
 
 
 async def api_resources(
-    tx: Transaction, names: Iterable[str] | None = None
+    look: Look, names: Iterable[str] | None = None
 ) -> dict[str, list[tuple[str, str, str, str, bool]]]:
     """What members serve, by cluster, as it was last seen: of those of the names that exist, or of the whole fleet."""
-    rows = await tx.execute(_GET_RESOURCES, {"names": None if names is None else list(names)})
+    rows = await look.execute(_GET_RESOURCES, {"names": None if names is None else list(names)})
     return {row.name: [tuple(entry) for entry in row.api_resources] for row in rows}
 
 
@@ -380,6 +380,11 @@ async def forget(tx: Transaction, name: str) -> int:
     await tx.execute(_REMOVE, {"name": name})
     tx.record("cluster", f"clusters/{name}", deleted=True)
     return len(works)
+
+
+async def is_any_finished(look: Look) -> bool:
+    """Whether there are leaving clusters that hold nothing any more."""
+    return (await look.execute(_FINISHED)).first() is not None
 
 
 async def remove_finished(tx: Transaction) -> list[str]:

@@ -160,6 +160,20 @@ class Database:
                     with talking(self.shown):
                         await transaction.commit()
 
+    @contextlib.asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own; for reading.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        with translated(self.shown):
+            async with contextlib.AsyncExitStack() as stack:
+                with talking(self.shown):
+                    connection = await stack.enter_async_context(self.engine.connect())
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                yield connection
+
     async def version(self) -> str:
         """The server's version, such as "15.18".
 

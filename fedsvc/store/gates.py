@@ -10,7 +10,7 @@ from fedsvc.model.summary import Unmet, Wait
 from fedsvc.model.unit import WorkState
 from fedsvc.rendering.waves import STEPS, AwaitedState, written_of
 from fedsvc.store.gate_sql import COPY_OPEN, LAGGING, NAMED_HERE, NEEDED, PLACED, REACHED, same_object
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row, resource_name, unit_pair
 
 WAITING_FOR_WAVE: Final = "WaitingForWave"
@@ -84,16 +84,16 @@ _NEEDED = text(
 )
 
 
-async def linked(tx: Transaction) -> frozenset[str]:
+async def linked(look: Look) -> frozenset[str]:
     """Names in the API of the units whose changes may open a gate."""
-    return frozenset(resource_name(row.namespace, row.name) for row in await tx.execute(_LINKED))
+    return frozenset(resource_name(row.namespace, row.name) for row in await look.execute(_LINKED))
 
 
-async def affected(tx: Transaction, names: Collection[str]) -> dict[str, list[str]]:
+async def affected(look: Look, names: Collection[str]) -> dict[str, list[str]]:
     """Units whose works may go on when these units changed, by name, and the clusters where they have some to do."""
     pairs = [unit_pair(name) for name in sorted(names)]
     parameters = {"namespaces": [namespace for namespace, _ in pairs], "names": [name for _, name in pairs]}
-    rows = await tx.execute(_AFFECTED, parameters)
+    rows = await look.execute(_AFFECTED, parameters)
     return {resource_name(row.namespace, row.name): list(row.clusters) for row in rows}
 
 

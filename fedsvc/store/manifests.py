@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 
 _PUT = text(
     "INSERT INTO manifest (digest, body, key_id)"
@@ -62,6 +62,6 @@ async def open_many(tx: Transaction, digests: Iterable[bytes]) -> Mapping[bytes,
     return {row.digest: opened(tx, row.digest, row.body, row.key_id) for row in rows}
 
 
-def opened(tx: Transaction, digest: bytes, body: bytes, key_id: str | None) -> bytes:
+def opened(tx: Look, digest: bytes, body: bytes, key_id: str | None) -> bytes:
     """The body of a row."""
     return body if key_id is None else tx.sealer.open(body, context_of(digest))

@@ -17,7 +17,7 @@ from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.references import Reference
 from fedsvc.rendering.workloads import Identity
 from fedsvc.store.gate_sql import NAMES_SOMETHING, same_object
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name, unit_pair
 
 # `r` is an object of unit `s`; `f` the name by which unit `u` has it follow.
@@ -165,17 +165,17 @@ async def put_references(tx: Transaction, named: Mapping[tuple[str, str], Iterab
     )
 
 
-async def owners_to_look_at(tx: Transaction, names: Collection[str]) -> list[str]:
+async def owners_to_look_at(look: Look, names: Collection[str]) -> list[str]:
     """The uids of units whose copies are not what others need of them now.
 
     Args:
-        tx: the transaction.
+        look: where it is read.
         names: in the API, of the units whose needs may be new. Copies that are needed no more are all found.
     """
     pairs = [unit_pair(name) for name in sorted(names)]
     parameters = {"namespaces": [namespace for namespace, _ in pairs], "names": [name for _, name in pairs]}
-    unwanted = {row.uid for row in await tx.execute(_UNWANTED)}
-    return sorted(unwanted | {row.uid for row in await tx.execute(_MISSING, parameters)})
+    unwanted = {row.uid for row in await look.execute(_UNWANTED)}
+    return sorted(unwanted | {row.uid for row in await look.execute(_MISSING, parameters)})
 
 
 async def followers_of(tx: Transaction, uid: str) -> list[str]:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from fedsvc.rollout import Rollout
 from fedsvc.store.codec import from_json, to_json
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name
 
 _COLUMNS: Final = "CAST(unit_uid AS text) AS unit_uid, version, state"
@@ -17,6 +17,10 @@ _OF_UNITS = text(f"SELECT {_COLUMNS} FROM rollout WHERE unit_uid = ANY(CAST(:uid
 _LOCK = text(f"{_OF_UNITS.text} ORDER BY unit_uid FOR NO KEY UPDATE")
 _OPEN = text(
     "SELECT u.namespace, u.name FROM rollout o JOIN unit u ON u.uid = o.unit_uid WHERE NOT o.over AND u.delete_time IS NULL"
+)
+_NAMED = text(
+    "SELECT u.namespace, u.name FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)"
+    " JOIN unit u USING (namespace, name) JOIN rollout o ON o.unit_uid = u.uid"
 )
 _PUT = text(
     "INSERT INTO rollout (unit_uid, state, over) VALUES (CAST(:uid AS uuid), CAST(:state AS jsonb), :over)"
@@ -70,6 +74,12 @@ async def put(tx: Transaction, uid: str, name: str, state: Rollout) -> None:
 async def drop(tx: Transaction, uid: str) -> None:
     """The newest revision of a unit goes everywhere at once."""
     await tx.execute(_DROP, {"uid": uid})
+
+
+async def named(look: Look, names: Sequence[tuple[str, str]]) -> list[str]:
+    """Names in the API of those of the units, given as (namespace, name), that have a rollout."""
+    parameters = {"namespaces": [namespace for namespace, _ in names], "names": [name for _, name in names]}
+    return [resource_name(row.namespace, row.name) for row in await look.execute(_NAMED, parameters)]
 
 
 async def names_open(tx: Transaction) -> list[str]:

@@ -22,14 +22,12 @@ _NOW = text("SELECT now()")
 
 
 @dataclass(slots=True, kw_only=True)
-class Transaction:
-    """One transaction, and what it changed."""
+class Look:
+    """Reading statements, each of which sees what is committed when it begins."""
 
     connection: AsyncConnection
-    now: datetime  # the database's, of the start of the transaction
     sealer: Sealer
     shown: str  # the database's address, for messages
-    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Run a statement; a list of parameters runs it for each, in one batch.
@@ -39,6 +37,14 @@ class Transaction:
         """
         with talking(self.shown):
             return await self.connection.execute(statement, parameters)
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction(Look):
+    """One transaction, and what it changed."""
+
+    now: datetime  # the database's, of the start of the transaction
+    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
 
     def record(self, kind: str, name: str, *, subject: str = "", deleted: bool = False) -> None:
         """Note a change; the newest note of an object holds."""
@@ -108,15 +114,24 @@ class Store:
                 now = (await connection.execute(_NOW)).scalar_one()
             yield Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
 
+    @contextlib.asynccontextmanager
+    async def look(self) -> AsyncIterator[Look]:
+        """A connection for single statements: what needs neither one snapshot nor the time costs a third so.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        async with self.database.look() as connection:
+            yield Look(connection=connection, sealer=self.sealer, shown=self.database.shown)
+
     async def ping(self) -> None:
         """Ask for an answer.
 
         Raises:
             StoreUnavailableError: there is none.
         """
-        async with self.database.begin(read_only=True) as connection:
-            with talking(self.database.shown):
-                await connection.execute(_NOW)
+        async with self.look() as look:
+            await look.execute(_NOW)
 
     def on_commit(self, listener: CommitListener) -> Callable[[], None]:
         """Be told of every commit of this process at once; returns how to stop it."""

@@ -26,7 +26,7 @@ from fedsvc.rollout.acts import NewRevision, begin
 from fedsvc.store import dependencies, handing, manifests, references, revisions, rollouts
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
-from fedsvc.store.store import Transaction, is_secret
+from fedsvc.store.store import Look, Transaction, is_secret
 from fedsvc.store.unit_rows import (
     RESOURCES,
     find,
@@ -375,7 +375,8 @@ async def _store_resources(tx: Transaction, uid: str, stored: Sequence[Any], res
     await manifests.put_many(tx, bodies)
     wanted = {resource.key.identity for resource in resources}
     keep = [row.id for row in stored if key_from_row(row).identity in wanted]
-    await tx.execute(_DROP_RESOURCES, {"uid": uid, "keep": keep})
+    if len(keep) < len(stored):
+        await tx.execute(_DROP_RESOURCES, {"uid": uid, "keep": keep})
     written = await tx.execute(
         _PUT_RESOURCES,
         _identities(resources)
@@ -434,6 +435,11 @@ async def _check_unused(tx: Transaction, unit: Unit) -> None:
     if users:
         advice = "they name objects of it and have them follow: delete these first, or let them follow no more"
         raise InUseError(unit.resource_name, used_by=tuple(users), advice=advice)
+
+
+async def is_any_finished(look: Look) -> bool:
+    """Whether there are deleted units that hold nothing any more."""
+    return (await look.execute(_FINISHED)).first() is not None
 
 
 async def remove_finished(tx: Transaction) -> list[str]:

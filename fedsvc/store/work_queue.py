@@ -1,7 +1,7 @@
 """Works as a queue: what is to be done in a cluster now, and what came of it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -15,7 +15,7 @@ from fedsvc.model.work import DirtyWork, WorkResult
 from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_BE_GATED, MAY_REMOVE
 from fedsvc.store.manifests import opened
 from fedsvc.store.storable import storable_text
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
 
@@ -40,10 +40,11 @@ _UNITS = text(
     " UNION ALL SELECT (SELECT work.unit_uid FROM work WHERE work.cluster = :cluster AND work.dirty"
     "   AND work.next_attempt_time <= now() AND work.unit_uid > due.uid ORDER BY work.unit_uid LIMIT 1), due.place + 1"
     "   FROM due WHERE due.uid IS NOT NULL AND due.place < :limit)"
-    " SELECT CAST(uid AS text) AS uid FROM due WHERE uid IS NOT NULL ORDER BY uid"
+    f" SELECT CAST(u.uid AS text) AS uid, ({MAY_BE_GATED}) AS gated, soon.seconds FROM (SELECT CAST(extract(epoch"
+    "   FROM min(next_attempt_time) - now()) AS float8) AS seconds FROM work WHERE cluster = :cluster AND dirty"
+    "   AND next_attempt_time > now()) soon LEFT JOIN (SELECT uid FROM due WHERE uid IS NOT NULL) u ON TRUE ORDER BY u.uid"
 )
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
-_MAY_BE_GATED = text(f"SELECT EXISTS (SELECT 1 FROM unnest(CAST(:units AS uuid[])) AS u (uid) WHERE {MAY_BE_GATED})")
 
 
 def _claim(*, gated: bool, held: bool) -> TextClause:
@@ -51,6 +52,8 @@ def _claim(*, gated: bool, held: bool) -> TextClause:
     left_out = _HELD if held else ""
     gates, join = (f"WITH {GATES} ", JOIN_GATES) if gated else ("", "")
     apply, remove = (f" AND {MAY_APPLY}", f" AND {MAY_REMOVE}") if gated else ("", "")
+    # For which a gate was made since it was looked whether there are any: they are claimed the next time.
+    ungated = "" if gated else f" WHERE NOT ({MAY_BE_GATED})"
     holding = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}{left_out}"
     return text(
         f"{gates}SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
@@ -62,7 +65,7 @@ def _claim(*, gated: bool, held: bool) -> TextClause:
         f"   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave){apply}"
         f"  ELSE work.wave >= coalesce(h.high, work.wave){remove} END{left_out}"
         "   ORDER BY work.wave, work.id LIMIT :share) c"
-        " LEFT JOIN manifest m ON m.digest = c.desired_digest ORDER BY c.turn, c.wave, c.id LIMIT :limit"
+        f" LEFT JOIN manifest m ON m.digest = c.desired_digest{ungated} ORDER BY c.turn, c.wave, c.id LIMIT :limit"
     )
 
 
@@ -73,7 +76,7 @@ _OF_UNIT_ON = text(
     " WHERE work.unit_uid = CAST(:uid AS uuid) AND work.cluster = :cluster"
     " ORDER BY work.kind, work.namespace, work.name, work.group_ LIMIT :limit"
 )
-_NEXT = text("SELECT min(next_attempt_time) FROM work WHERE cluster = :cluster AND dirty AND next_attempt_time > now()")
+_LOCK_RESULTS = text(LOCK_IDS.text.replace("SELECT id", "SELECT id, generation", 1))
 _RESULT_INPUT: Final = (
     "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
     " CAST(:messages AS text[]), CAST(:digests AS bytea[]), CAST(:uids AS text[]), CAST(:ownerships AS bytea[]),"
@@ -119,17 +122,39 @@ _WAKE_KINDS = text(
 )
 
 
-async def units_due(tx: Transaction, cluster: str, *, limit: int, after: str = "") -> list[str]:
-    """Uids of units with works in a cluster that are due, in order, from the one after `after` on; at most `limit`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is to be done in a cluster.
+
+    Attributes:
+        units: uids of units with works that are due, in order.
+        gated: those of them whose works may have to wait for something else.
+        next_seconds: until the next work that waits for its time is due; None: none does.
+    """
+
+    units: tuple[str, ...]
+    gated: frozenset[str]
+    next_seconds: float | None
+
+
+async def due(look: Look, cluster: str, *, limit: int, after: str = "") -> Due:
+    """What is to be done in a cluster; of the units those from the one after `after` on, at most `limit`."""
     parameters = {"cluster": cluster, "after": after or _BEFORE_ALL, "limit": limit}
-    return [row.uid for row in await tx.execute(_UNITS, parameters)]
+    rows = (await look.execute(_UNITS, parameters)).all()
+    found = [row for row in rows if row.uid is not None]
+    return Due(
+        units=tuple(row.uid for row in found),
+        gated=frozenset(row.uid for row in found if row.gated),
+        next_seconds=rows[0].seconds,
+    )
 
 
 async def claim_dirty(
-    tx: Transaction,
+    look: Look,
     cluster: str,
     *,
     units: Sequence[str],
+    gated: bool,
     limit: int,
     exclude: Sequence[int] = (),
     holds: Sequence[Hold] = (),
@@ -140,9 +165,11 @@ async def claim_dirty(
     what is claimed at most where others are claimed from, too: it cannot fill the queue by itself.
 
     Args:
-        tx: a transaction; nothing is locked, since a cluster has one propagator.
+        look: nothing is locked, since a cluster has one propagator.
         cluster: its name.
-        units: uids of the units to look at, as `units_due` gives them.
+        units: uids of the units to look at, as `due` gives them.
+        gated: whether works of any of these may have to wait for something else; planning that question takes thirty
+            times as long as the rest.
         limit: at most so many.
         exclude: ids of works that are being acted on already.
         holds: what is held; works that these keep back are left out.
@@ -160,8 +187,7 @@ async def claim_dirty(
     held = _held_input(cluster, holds)
     if held:
         parameters["holds"] = orjson.dumps(held).decode()
-    gated = (await tx.execute(_MAY_BE_GATED, {"cluster": cluster, "units": list(units)})).scalar_one()
-    return _dirty_works(tx, await tx.execute(_CLAIMS[gated, bool(held)], parameters))
+    return _dirty_works(look, await look.execute(_CLAIMS[gated, bool(held)], parameters))
 
 
 async def of_unit_on(tx: Transaction, unit_uid: str, cluster: str, *, limit: int) -> list[DirtyWork]:
@@ -169,7 +195,7 @@ async def of_unit_on(tx: Transaction, unit_uid: str, cluster: str, *, limit: int
     return _dirty_works(tx, await tx.execute(_OF_UNIT_ON, {"uid": unit_uid, "cluster": cluster, "limit": limit}))
 
 
-def _dirty_works(tx: Transaction, rows: Iterable[Any]) -> list[DirtyWork]:
+def _dirty_works(look: Look, rows: Iterable[Any]) -> list[DirtyWork]:
     return [
         DirtyWork(
             id=row.id,
@@ -180,7 +206,7 @@ def _dirty_works(tx: Transaction, rows: Iterable[Any]) -> list[DirtyWork]:
             wave=row.wave,
             generation=row.generation,
             digest=row.desired_digest,
-            body=None if row.body is None else opened(tx, row.desired_digest, row.body, row.key_id),
+            body=None if row.body is None else opened(look, row.desired_digest, row.body, row.key_id),
             removal=None if row.removal is None else ObjectDeletion(row.removal),
             conflict=ConflictMode(row.conflict),
             drift=DriftMode(row.drift),
@@ -207,16 +233,11 @@ def _held_input(cluster: str, holds: Sequence[Hold]) -> list[dict[str, Any]]:
     ]
 
 
-async def next_attempt_time(tx: Transaction, cluster: str) -> datetime | None:
-    """When the next work of a cluster that waits is due, or None."""
-    value: datetime | None = (await tx.execute(_NEXT, {"cluster": cluster})).scalar_one()
-    return value
-
-
 async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
     """Write what came of acting, for the generations it answers; gives how many rows it was news to."""
     news = 0
-    await tx.execute(LOCK_IDS, {"ids": [result.id for result in results]})
+    locked = (await tx.execute(_LOCK_RESULTS, {"ids": [result.id for result in results]})).all()
+    generations = {row.id: row.generation for row in locked}
     gone = [result for result in results if result.gone]
     rest = [result for result in results if not result.gone]
     if rest:
@@ -231,8 +252,9 @@ async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
             "ownerships": [result.ownership_digest for result in rest],
             "retries": [result.retry_after_seconds for result in rest],
         }
-        # Late ones first: afterwards their rows would look as if they had been answered.
-        await tx.execute(_LATE_RESULTS, parameters)
+        if any(generations.get(result.id, result.generation) != result.generation for result in rest):
+            # Late ones first: afterwards their rows would look as if they had been answered.
+            await tx.execute(_LATE_RESULTS, parameters)
         news += record_rows(tx, (await tx.execute(_RESULTS, parameters)).all())
     if gone:
         parameters = {"ids": [result.id for result in gone], "generations": [result.generation for result in gone]}

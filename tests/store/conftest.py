@@ -99,9 +99,11 @@ class World:
             return list((await works.sync_units(tx, [plan])).occupied.get(unit.uid, ()))
 
     async def claim(self, cluster: str = "a", *, limit: int = 100, exclude: Sequence[int] = ()) -> list[DirtyWork]:
-        async with self.store.reader() as tx:
-            units_ = await works.units_due(tx, cluster, limit=limit)
-            return await works.claim_dirty(tx, cluster, units=units_, limit=limit, exclude=exclude)
+        async with self.store.look() as look:
+            due = await works.due(look, cluster, limit=limit)
+            return await works.claim_dirty(
+                look, cluster, units=due.units, gated=bool(due.gated), limit=limit, exclude=exclude
+            )
 
     async def results(self, *results: WorkResult) -> None:
         async with self.store.transaction() as tx:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -99,7 +100,10 @@ async def test_a_failed_work_is_due_again_after_its_pause_and_counts_its_attempt
     assert await world.claim() == []
     [row] = await world.works()
     assert (row.attempts, row.reason, row.message) == (1, "ServerError", "500")
-    assert await world.run(works.next_attempt_time, "a") == row.next_attempt_time
+    async with world.store.look() as look:
+        due = await works.due(look, "a", limit=10)
+    assert due.units == ()
+    assert due.next_seconds == pytest.approx((row.next_attempt_time - datetime.now(UTC)).total_seconds(), abs=5)
     await world.run(works.wake_cluster, "a")
     [again] = await world.claim()
     assert again.attempts == 1
@@ -437,8 +441,8 @@ async def test_units_are_looked_at_one_after_the_other_however_many_there_are(wo
     for number in range(7):
         await world.place(await world.unit(manifest(f"x{number}"), name=f"u{number}"), {"a": [manifest(f"x{number}")]})
     found: list[str] = []
-    async with world.store.reader() as tx:
-        while uids := await works.units_due(tx, "a", limit=3, after=found[-1] if found else ""):
+    async with world.store.look() as look:
+        while uids := (await works.due(look, "a", limit=3, after=found[-1] if found else "")).units:
             assert len(uids) <= 3
             found += uids
 
@@ -456,8 +460,8 @@ async def test_a_unit_whose_works_wait_or_are_clean_is_not_looked_at(
     retry = WorkResult(id=y.id, generation=1, state=WorkState.RETRYING, reason="ServerError", retry_after_seconds=60)
     await world.results(applied(x), retry)
 
-    async with world.store.reader() as tx:
-        assert await works.units_due(tx, "a", limit=10) == [z.unit_uid]
+    async with world.store.look() as look:
+        assert (await works.due(look, "a", limit=10)).units == (z.unit_uid,)
 
 
 async def test_a_work_that_is_written_twice_waits_for_nobody_who_holds_its_unit(

@@ -34,7 +34,7 @@ from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
 from fedsvc.store import clusters, decisions, dependencies, placing, policies, references, units, works
 from fedsvc.store.outcome import ApplyOutcome
-from fedsvc.store.store import Store, Transaction
+from fedsvc.store.store import Look, Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
 from fedsvc.v1 import unit_service_pb2_grpc
 from fedsvc_placement import Memory, PreviousBinding, from_dict
@@ -53,8 +53,8 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
     async def ApplyUnit(self, request: pb.ApplyUnitRequest, context: Context) -> pb.ApplyUnitResponse:
         """Create a unit or replace its intent."""
         del context
-        async with self._store.reader() as tx:
-            served = await _served_scopes(tx)
+        async with self._store.look() as look:
+            served = await _served_scopes(look)
         # Outside of the writing transaction: a large unit takes a while to read.
         intent = await read_unit(request.unit, served)
 
@@ -141,7 +141,7 @@ async def apply_intent(
     is_confirmed = check_confirmed(confirmed, str(intent.name), problems)
     problems.refuse()
     before = await units.find(tx, intent.name.namespace, intent.name.name)
-    around = await _surroundings(tx, intent)
+    around = await _surroundings(tx, intent, before)
     many = len(intent.templates.templates) > _THREAD_RESOURCES
     shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)
     resources = [
@@ -232,8 +232,7 @@ async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUn
     return pb.DeleteUnitResponse(unit=unit_message(unit))
 
 
-async def _surroundings(tx: Transaction, intent: UnitIntent) -> Surroundings:
-    stored = await units.find(tx, intent.name.namespace, intent.name.name)
+async def _surroundings(tx: Transaction, intent: UnitIntent, stored: Unit | None) -> Surroundings:
     bindings = [] if stored is None else (await works.bindings_of(tx, [stored.uid]))[stored.uid]
     spec = intent.spec
     names = [spec.placement_policy] if spec.placement_policy else []
@@ -249,10 +248,10 @@ async def _surroundings(tx: Transaction, intent: UnitIntent) -> Surroundings:
     )
 
 
-async def _served_scopes(tx: Transaction) -> Scopes:
+async def _served_scopes(look: Look) -> Scopes:
     """Scopes of all kinds that members serve; where members disagree, namespaced: it then has all it may need."""
     scopes: dict[tuple[str, str], Scope] = {}
-    for kinds in (await clusters.api_resources(tx)).values():
+    for kinds in (await clusters.api_resources(look)).values():
         for group, _version, kind, _plural, namespaced in kinds:
             if namespaced or (group, kind) not in scopes:
                 scopes[group, kind] = Scope.NAMESPACED if namespaced else Scope.CLUSTER
