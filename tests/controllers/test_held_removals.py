@@ -138,7 +138,7 @@ async def test_what_went_in_the_last_hour_is_remembered_by_whoever_leads_next(
     await world.stop()
     world.start()
     await tier(world, "a", "b", "c")
-    await world.until_state("web", UnitState.READY)
+    await until_there(world, "c")
     await tier(world, "a", "c")
     await until_absent(world, "b")
     await tier(world, "c")

@@ -15,7 +15,7 @@ STAGED = Placement(cluster_selector=LabelSelector(match_labels=(("stage", "prod"
 async def test_what_a_member_still_holds_is_no_stranger_when_it_is_joined_again(
     quiet_world: Any, make_config_map: Callable[..., Any], to_json: Callable[[Any], bytes]
 ) -> None:
-    quiet_world.settings = replace(quiet_world.settings, stranger_seconds=3.0)
+    quiet_world.settings = replace(quiet_world.settings, stranger_seconds=8.0)
     await quiet_world.register("a", labels={"stage": "prod"})
     quiet_world.start()
     await quiet_world.apply("early", make_config_map("early", a="1"))
@@ -45,5 +45,5 @@ async def test_what_a_member_still_holds_is_no_stranger_when_it_is_joined_again(
     async def strangers() -> list[str]:
         return [message for _, reason, message in await quiet_world.events() if reason == "UnknownObject"]
 
-    (told,) = await quiet_world.until(strangers)
+    (told,) = await quiet_world.until(strangers, seconds=30)
     assert told.startswith("ConfigMap shop/lost carries fedsvc's mark for unit shop/old")
