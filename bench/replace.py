@@ -29,7 +29,7 @@ from fedsvc.model.room import Room
 from fedsvc.model.unit import Propagation, Resource, UnitSpec
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.identity import key_of
-from fedsvc.store import clusters, units
+from fedsvc.store import clusters, served_kinds, units
 from fedsvc.store.database import Database
 from fedsvc.store.sealing import load_keyring
 from fedsvc.store.store import Store
@@ -123,7 +123,7 @@ async def _fill(store: Store, snapshots: Sequence[ClusterSnapshot], count: int) 
             assert snapshot.capacity is not None
             room = Room(nodes=snapshot.capacity.nodes, waiting=snapshot.capacity.grants, read_time=tx.now)
             await clusters.set_room(tx, snapshot.name, room)
-            await clusters.set_api_resources(tx, snapshot.name, [["apps", "v1", "Deployment", "deployments", True]])
+            await served_kinds.set_api_resources(tx, snapshot.name, [["apps", "v1", "Deployment", "deployments", True]])
     asked = list(units_of(count))
     for start in range(0, count, 200):
         async with store.transaction() as tx:

@@ -39,7 +39,7 @@ from fedsvc.members.registry import Member, Members
 from fedsvc.members.room import read_room
 from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus
 from fedsvc.model.room import Room, still_counts
-from fedsvc.store import clusters
+from fedsvc.store import clusters, served_kinds
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -336,7 +336,7 @@ class HealthController:
 
     async def _write_kinds(self, state: _State, table: ApiTable) -> None:
         async with self._store.transaction() as tx:
-            await clusters.set_api_resources(tx, state.cluster.name, table.rows())
+            await served_kinds.set_api_resources(tx, state.cluster.name, table.rows())
 
     async def _renew(self, state: _State, member: Member) -> None:
         cluster, now = state.cluster, self._clock()

@@ -107,7 +107,6 @@ class Surroundings:
     def __init__(self) -> None:
         self.seen: View | None = None  # None: never read
         self._snapshots: dict[str, ClusterSnapshot] = {}
-        self._kinds: placing.KindSets = {}
         self._granted: list[Granted] = []
         self._ground: Ground | None = None  # None: to be prepared
 
@@ -127,11 +126,10 @@ class Surroundings:
         kept: dict[str, Cluster] = {}
         if changed is None or self.seen is None:
             found = await clusters.list_all(tx)
-            self._kinds = {}
         else:
             found = await clusters.list_named(tx, changed) if changed else []
             kept = {name: cluster for name, cluster in self.seen.members.items() if name not in changed}
-        snapshots = {one.name: one for one in await placing.snapshots_of(tx, found, self._kinds)} if found else {}
+        snapshots = {one.name: one for one in await placing.snapshots_of(tx, found)} if found else {}
         members = {**kept, **{cluster.name: cluster for cluster in found}}
         names = sorted(members)
         self._snapshots = {name: snapshots.get(name) or self._snapshots[name] for name in names}

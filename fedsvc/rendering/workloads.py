@@ -73,7 +73,7 @@ def needed_kinds(keys: Iterable[ObjectKey]) -> tuple[ApiKind, ...]:
     return tuple(sorted(found))
 
 
-def served_kinds(rows: Iterable[tuple[str, str, str]]) -> frozenset[ApiKind]:
+def kinds_meant(rows: Iterable[tuple[str, str, str]]) -> frozenset[ApiKind]:
     """The kinds a cluster serves, and those that mean the same under another version.
 
     Args:

@@ -68,15 +68,8 @@ _DOUBTFUL = text(
     """ AND (NOT observation @> '{"conditions": [{"type": "Reachable", "status": "True"}]}'"""
     """ OR observation @> '{"conditions": [{"type": "CredentialsValid", "status": "False"}]}')"""
 )
-_RESOURCES = text(
-    "UPDATE cluster SET api_resources = CAST(:resources AS jsonb) WHERE name = :name"
-    " AND api_resources <> CAST(:resources AS jsonb)"
-)
 _GET_ROOM = text("SELECT room FROM cluster WHERE name = :name")
 _SET_ROOM = text("UPDATE cluster SET room = CAST(:room AS jsonb) WHERE name = :name")
-_GET_RESOURCES = text(
-    "SELECT name, api_resources FROM cluster WHERE CAST(:names AS text[]) IS NULL OR name = ANY(CAST(:names AS text[]))"
-)
 _DELETE_MARK = text(
     "UPDATE cluster SET delete_time = coalesce(delete_time, now()), object_deletion = :deletion,"
     " generation = generation + 1, update_time = now() WHERE name = :name"
@@ -326,13 +319,6 @@ async def silences(tx: Transaction, names: Iterable[str] | None = None) -> dict[
     return {name: silence for name, silence in found.items() if silence is not None}
 
 
-async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:
-    """Store what a member serves, as [group, version, kind, plural, namespaced] each."""
-    written = await tx.execute(_RESOURCES, {"name": name, "resources": _json([list(entry) for entry in resources])})
-    if written.rowcount:
-        tx.record("cluster", f"clusters/{name}")
-
-
 async def set_room(tx: Transaction, name: str, room: Room | None) -> bool:
     """Store what room a member has, or that it is unknown; whether it differs from before.
 
@@ -351,14 +337,6 @@ async def set_room(tx: Transaction, name: str, room: Room | None) -> bool:
 
 def _undated(room: Room | None) -> tuple[object, ...] | None:
     return None if room is None else (room.nodes, room.waiting, room.stuck)
-
-
-async def api_resources(
-    look: Look, names: Iterable[str] | None = None
-) -> dict[str, list[tuple[str, str, str, str, bool]]]:
-    """What members serve, by cluster, as it was last seen: of those of the names that exist, or of the whole fleet."""
-    rows = await look.execute(_GET_RESOURCES, {"names": None if names is None else list(names)})
-    return {row.name: [tuple(entry) for entry in row.api_resources] for row in rows}
 
 
 async def mark_deleted(tx: Transaction, name: str, deletion: ObjectDeletion) -> Cluster:

@@ -3,6 +3,7 @@
 Reading is batched: a few statements whatever the number of units and clusters.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,13 +19,14 @@ from fedsvc.rendering.workloads import (
     AUTOSCALER,
     autoscaled,
     is_of_interest,
+    kinds_meant,
     looks_into,
     needed_kinds,
-    served_kinds,
     workloads_of,
 )
-from fedsvc.store import clusters, fleet, manifests, policies, works
+from fedsvc.store import clusters, fleet, manifests, policies, served_kinds, works
 from fedsvc.store.codec import from_json
+from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc_placement.model import (
@@ -38,8 +40,7 @@ from fedsvc_placement.model import (
     UnitInput,
 )
 
-KindSets = dict[tuple[tuple[str, str, str], ...], frozenset[ApiKind]]
-"""By (group, version, kind) of what a cluster serves: these and those that mean the same, one set for all clusters."""
+_MAX_KIND_SETS: Final = 256
 
 NO_PLACEMENT: Final = Placement()
 """Of a unit with neither placement nor policy: selects no cluster."""
@@ -83,7 +84,7 @@ async def read_fleet(tx: Transaction, *, with_units: bool) -> Fleet:
         with_units: whether units count that others want to be near or far from.
     """
     members = await clusters.list_all(tx)
-    found = await read_fleet_of(tx, await snapshots_of(tx, members, {}))
+    found = await read_fleet_of(tx, await snapshots_of(tx, members))
     return replace(found, units=await placed_units(tx)) if with_units else found
 
 
@@ -98,19 +99,25 @@ async def read_fleet_of(tx: Transaction, snapshots: Sequence[ClusterSnapshot]) -
     )
 
 
-async def snapshots_of(tx: Transaction, members: Sequence[Cluster], sets: KindSets) -> list[ClusterSnapshot]:
-    """The members as placement looks at them, in their order.
-
-    Most of a fleet serves the same kinds: `sets` holds each distinct set once, and takes up those that are new.
-    """
-    served = await clusters.api_resources(tx, [member.name for member in members])
+async def snapshots_of(tx: Transaction, members: Sequence[Cluster]) -> list[ClusterSnapshot]:
+    """The members as placement looks at them, in their order."""
+    served = await served_kinds.api_resources(tx, [member.name for member in members])
     found: list[ClusterSnapshot] = []
     for member in members:
-        rows = tuple((group, version, kind) for group, version, kind, *_ in served.get(member.name, ()))
-        if rows and rows not in sets:
-            sets[rows] = served_kinds(rows)
-        found.append(replace(member.snapshot(), kinds=sets[rows] if rows else None))
+        rows = served.get(member.name, ())
+        found.append(replace(member.snapshot(), kinds=_kinds(rows) if rows else None))
     return found
+
+
+@functools.lru_cache(maxsize=_MAX_KIND_SETS)
+def _kinds(rows: tuple[ServedKind, ...]) -> frozenset[ApiKind]:
+    """Kinds that are served, and those that mean the same: one set for all clusters where these are the same."""
+    return _kinds_of(tuple((group, version, kind) for group, version, kind, *_ in rows))
+
+
+@functools.lru_cache(maxsize=_MAX_KIND_SETS)
+def _kinds_of(rows: tuple[tuple[str, str, str], ...]) -> frozenset[ApiKind]:
+    return kinds_meant(rows)
 
 
 async def placed_units(tx: Transaction) -> tuple[PlacedUnit, ...]:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     ForeignKey,
     Identity,
     Index,
@@ -75,6 +76,7 @@ cluster = Table(
     _json("observation"),  # written by the health controller alone
     Column("room", JSONB),  # null: not known; written by the health controller alone
     _json("api_resources", "[]"),  # what the member serves, from its discovery
+    Column("api_digest", Text, Computed("md5(api_resources::text)", persisted=True), nullable=False),
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     _time("create_time"),
     _time("update_time"),

@@ -20,9 +20,9 @@ from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_observations import mark_drifted, set_state, write_observations
 from fedsvc.store.work_queue import (
     claim_dirty,
+    due,
     mark_unreachable,
     of_unit_on,
-    due,
     wake_cluster,
     wake_kinds,
     write_results,
@@ -37,6 +37,7 @@ __all__ = [
     "bindings_of",
     "claim_dirty",
     "clusters_of",
+    "due",
     "get_many",
     "list_page",
     "mark_drifted",
@@ -45,7 +46,6 @@ __all__ = [
     "of_units",
     "set_state",
     "sync_units",
-    "due",
     "wake_cluster",
     "wake_kinds",
     "write_observations",

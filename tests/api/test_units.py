@@ -5,7 +5,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
-from fedsvc.store import clusters, units
+from fedsvc.store import served_kinds, units
 from fedsvc.store.store import Store
 from fedsvc.v1 import common_pb2, override_pb2, placement_pb2, policy_pb2, policy_service_pb2, unit_pb2
 from fedsvc.v1 import unit_service_pb2 as pb
@@ -291,7 +291,7 @@ async def test_policies_are_used_for_placement_and_overrides(api: Any, helpers: 
 async def test_scopes_of_custom_kinds_come_from_the_members(api: Any, store: Store) -> None:
     await api.join("eu-1")
     async with store.transaction() as tx:
-        await clusters.set_api_resources(tx, "eu-1", [["x.io", "v1", "Thing", "things", False]])
+        await served_kinds.set_api_resources(tx, "eu-1", [["x.io", "v1", "Thing", "things", False]])
 
     response = await api.apply("shop", {"apiVersion": "x.io/v1", "kind": "Thing", "metadata": {"name": "t"}})
 

@@ -12,7 +12,7 @@ from fedsvc.members import discovery
 from fedsvc.model.unit import UnitState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.kinds import CRD_GROUP, CRD_KIND
-from fedsvc.store import clusters, decisions, units
+from fedsvc.store import clusters, decisions, served_kinds, units
 from fedsvc_placement import from_dict
 
 CRD = (CRD_GROUP, "v1", CRD_KIND)
@@ -70,7 +70,7 @@ async def surveyed(world: Any, make_config_map: Callable[..., Any], monkeypatch:
 
     async def kinds_known() -> bool:
         async with world.store.reader() as tx:
-            return len([rows for rows in (await clusters.api_resources(tx)).values() if rows]) == 3
+            return len([rows for rows in (await served_kinds.api_resources(tx)).values() if rows]) == 3
 
     await world.until(kinds_known)
     return world
@@ -132,7 +132,7 @@ async def test_the_kinds_that_are_stored_follow_a_definition_without_a_survey(
 
     async def stored() -> bool:
         async with world.store.reader() as tx:
-            served = await clusters.api_resources(tx)
+            served = await served_kinds.api_resources(tx)
         return all((*WIDGET, "widgets", True) in served[name] for name in ("a", "b", "c"))
 
     async def judged() -> bool:

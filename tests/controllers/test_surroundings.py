@@ -10,7 +10,7 @@ from fedsvc.controllers.surroundings import Surroundings
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.room import Room
-from fedsvc.store import clusters, fleet
+from fedsvc.store import clusters, fleet, served_kinds
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Dataset, NodeShape
 
@@ -23,7 +23,7 @@ async def label(tx: Transaction) -> None:
 
 
 async def serve(tx: Transaction) -> None:
-    await clusters.set_api_resources(tx, "b", KINDS)
+    await served_kinds.set_api_resources(tx, "b", KINDS)
 
 
 async def leave(tx: Transaction) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from fedsvc.rendering.keys import ObjectKey, key_of
-from fedsvc.rendering.workloads import autoscaled, needed_kinds, served_kinds, workload_of, workloads_of
+from fedsvc.rendering.workloads import autoscaled, kinds_meant, needed_kinds, workload_of, workloads_of
 from fedsvc_placement import ApiKind, WorkloadInput
 
 
@@ -63,7 +63,7 @@ def test_kinds_that_a_unit_defines_itself_need_not_be_served() -> None:
 
 
 def test_a_kind_counts_as_served_in_all_versions_that_mean_the_same() -> None:
-    served = served_kinds([("batch", "v1beta1", "CronJob"), ("apps", "v1", "Deployment")])
+    served = kinds_meant([("batch", "v1beta1", "CronJob"), ("apps", "v1", "Deployment")])
 
     assert ApiKind(group="batch", version="v1", kind="CronJob") in served
     assert ApiKind(group="apps", version="v1beta1", kind="Deployment") not in served

@@ -12,7 +12,7 @@ from fedsvc.model.fleet import FleetSpec, RegionDistance
 from fedsvc.model.room import Room
 from fedsvc.model.unit import Unit, UnitSpec
 from fedsvc.model.work import Binding
-from fedsvc.store import clusters, fleet, placing, policies, units, works
+from fedsvc.store import clusters, fleet, placing, policies, served_kinds, units, works
 from fedsvc.store.placing import NO_PLACEMENT
 from fedsvc_placement import (
     ApiKind,
@@ -105,7 +105,7 @@ async def test_kinds_are_those_a_cluster_serves_and_the_same_set_for_all_that_se
     rows = [["apps", "v1", "Deployment", "deployments", True], ["", "v1", "ConfigMap", "configmaps", True]]
     for name in ("a", "b"):
         await world.cluster(name)
-        await world.run(clusters.set_api_resources, name, rows)
+        await world.run(served_kinds.set_api_resources, name, rows)
 
     a, b = (await read_fleet(world)).clusters
 

@@ -32,7 +32,7 @@ from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import DeletionMode, Resource, Unit
 from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
-from fedsvc.store import clusters, decisions, dependencies, placing, policies, references, units, works
+from fedsvc.store import decisions, dependencies, placing, policies, references, served_kinds, units, works
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Look, Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
@@ -251,7 +251,7 @@ async def _surroundings(tx: Transaction, intent: UnitIntent, stored: Unit | None
 async def _served_scopes(look: Look) -> Scopes:
     """Scopes of all kinds that members serve; where members disagree, namespaced: it then has all it may need."""
     scopes: dict[tuple[str, str], Scope] = {}
-    for kinds in (await clusters.api_resources(look)).values():
+    for kinds in {*(await served_kinds.api_resources(look)).values()}:
         for group, _version, kind, _plural, namespaced in kinds:
             if namespaced or (group, kind) not in scopes:
                 scopes[group, kind] = Scope.NAMESPACED if namespaced else Scope.CLUSTER

@@ -10,7 +10,7 @@ import pytest
 from fedsvc.model.cluster import Cluster, Condition, Connection
 from fedsvc.simulator import Faults, Outage
 from fedsvc.simulator.certificates import make_authority
-from fedsvc.store import clusters
+from fedsvc.store import clusters, served_kinds
 from fedsvc.testing.certificates import dated
 from fedsvc.testing.scripted import ScriptedServer, serving
 
@@ -35,7 +35,7 @@ async def test_a_member_that_joins_shows_conditions_version_and_nodes(ward: Any)
     assert cluster.observation.allocatable.cpu_millicores == 24_000
     assert observation.last_seen_time is not None
     async with ward.world.store.reader() as tx:
-        assert ("", "v1", "ConfigMap", "configmaps", True) in (await clusters.api_resources(tx))["a"]
+        assert ("", "v1", "ConfigMap", "configmaps", True) in (await served_kinds.api_resources(tx))["a"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from fedsvc.members.registry import Members
 from fedsvc.members.room import READING_SECONDS, RoomReading, read_room
 from fedsvc.model.room import ROOM_LASTS, Room, still_counts
 from fedsvc.simulator import Faults, Outage
-from fedsvc.store import clusters
+from fedsvc.store import clusters, served_kinds
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -78,7 +78,7 @@ async def test_nothing_is_written_while_nothing_changes(ward: Any, monkeypatch: 
 
     async def surveyed() -> bool:  # kinds first, nodes last
         async with ward.world.store.reader() as tx:
-            has_kinds = all((await clusters.api_resources(tx)).values())
+            has_kinds = all((await served_kinds.api_resources(tx)).values())
         return has_kinds and (await ward.cluster()).observation.node_count == 3
 
     await ward.world.until(surveyed)
