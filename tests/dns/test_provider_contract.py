@@ -9,11 +9,6 @@ from fedsvc_dns.providers.contract import ChangeSet, Fence, Reason, StaleWriterE
 from fedsvc_dns.records import RecordSet, record_set
 
 
-@pytest.fixture
-def place(updated: Any) -> Any:
-    return updated
-
-
 def change(
     epoch: int = 1, generation: int = 1, *, puts: Iterable[RecordSet] = (), deletes: Iterable[tuple[str, str]] = ()
 ) -> ChangeSet:
@@ -124,35 +119,53 @@ async def test_a_canonical_name_beside_other_data_is_refused_and_the_rest_is_wri
     assert await place.served() == {(name, "A"): (30, {"10.0.0.1"}), (good, "A"): (30, {"10.0.0.2"})}
 
 
-@pytest.mark.parametrize(
-    ("name", "type_", "value", "reason"),
-    [
-        pytest.param("web.elsewhere.", "A", "10.0.0.1", Reason.NOT_IN_ZONE, id="name-of-another-zone"),
-        pytest.param("web.not{}", "A", "10.0.0.1", Reason.NOT_IN_ZONE, id="same-ending-but-no-label-boundary"),
-        pytest.param("web.{}", "A", "10.0.0.256", Reason.INVALID, id="no-address"),
-        pytest.param("web.{}", "BOGUS", "1", Reason.INVALID, id="no-type"),
-        pytest.param("web.{}", "SRV", "10 50 80 relative", Reason.INVALID, id="relative-name-in-data"),
-        pytest.param("web.{}", "TXT", f'"{"x" * 256}"', Reason.INVALID, id="string-of-256-octets"),
-        pytest.param("web.{}", "AXFR", "1", Reason.INVALID, id="no-type-of-records"),
-        pytest.param("{}", "NS", "ns.evil.example.", Reason.PROTECTED, id="name-servers-of-the-zone"),
-        pytest.param("{}", "SOA", "a. b. 1 2 3 4 5", Reason.PROTECTED, id="soa"),
-        pytest.param("web.{}", "NSEC", "a. A", Reason.PROTECTED, id="type-of-dnssec"),
-        pytest.param("{}", "CNAME", "web.example.", Reason.CNAME_BESIDE_DATA, id="canonical-name-of-the-apex"),
-        pytest.param("_fedsvc-zone.{}", "TXT", '"x"', Reason.PROTECTED, id="mark"),
-    ],
-)
-async def test_what_a_zone_may_not_take_is_refused_and_the_rest_is_written(
-    place: Any, name: str, type_: str, value: str, reason: Reason
-) -> None:
-    bad = RecordSet(name=name.format(place.origin), type=type_, ttl_seconds=30, values=(value,))
+REFUSED = [
+    ("web.elsewhere.", "A", "10.0.0.1", Reason.NOT_IN_ZONE),
+    ("web.not{}", "A", "10.0.0.1", Reason.NOT_IN_ZONE),  # the same ending, and no boundary of labels
+    ("address.{}", "A", "10.0.0.256", Reason.INVALID),
+    ("type.{}", "BOGUS", "1", Reason.INVALID),
+    ("relative.{}", "SRV", "10 50 80 relative", Reason.INVALID),
+    ("string.{}", "TXT", f'"{"x" * 256}"', Reason.INVALID),
+    ("transfer.{}", "AXFR", "1", Reason.INVALID),
+    ("signed.{}", "NSEC", "a. A", Reason.PROTECTED),
+    ("_fedsvc-zone.{}", "TXT", '"x"', Reason.PROTECTED),
+]
+
+
+async def test_what_a_zone_may_not_take_is_refused_name_by_name_and_the_rest_is_written(place: Any) -> None:
+    bad = [
+        RecordSet(name=name.format(place.origin), type=type_, ttl_seconds=30, values=(value,))
+        for name, type_, value, _ in REFUSED
+    ]
     good = f"good.{place.origin}"
 
-    outcome = await place.provider().apply(change(puts=[bad, a(good, "10.0.0.1")]))
+    outcome = await place.provider().apply(change(puts=[*bad, a(good, "10.0.0.1")]))
 
-    assert [(refusal.name, refusal.reason) for refusal in outcome.refused] == [(bad.name, reason)]
-    assert bad.name in outcome.refused[0].message
+    expected = {name.format(place.origin): reason for name, _, _, reason in REFUSED}
+    assert {refusal.name: refusal.reason for refusal in outcome.refused} == expected
+    assert all(refusal.name in refusal.message for refusal in outcome.refused)
     assert outcome.written == (good,)
     assert await place.served() == {(good, "A"): (30, {"10.0.0.1"})}
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "reason"),
+    [
+        ("NS", "ns.evil.example.", Reason.PROTECTED),
+        ("SOA", "a. b. 1 2 3 4 5", Reason.PROTECTED),
+        ("CNAME", "web.example.", Reason.CNAME_BESIDE_DATA),
+    ],
+)
+async def test_what_a_server_needs_at_the_apex_is_not_touched(
+    updated: Any, type_: str, value: str, reason: Reason
+) -> None:
+    bad = RecordSet(name=updated.origin, type=type_, ttl_seconds=30, values=(value,))
+
+    by_put = await updated.provider().apply(change(puts=[bad]))
+    by_delete = await updated.provider().apply(change(generation=2, deletes=[bad.key]))
+
+    assert [refusal.reason for refusal in by_put.refused] == [reason]
+    assert [refusal.reason for refusal in by_delete.refused] == [reason]
 
 
 async def test_a_set_of_a_hundred_records_is_taken_whole(place: Any) -> None:

@@ -230,7 +230,7 @@ TYPED = st.one_of(
 @given(st.sampled_from([ORIGIN, f"web.{ORIGIN}", f"*.x.{ORIGIN}", f"_http._tcp.{ORIGIN}"]), TYPED)
 def test_a_rendered_record_set_is_what_dnspython_reads(name: str, typed: tuple[str, str]) -> None:
     wanted = wire.canonical(record_set(name, typed[0], [typed[1]], ttl_seconds=30))
-    octets, count = wire.records(wanted, ORIGIN)
+    (octets,), count = wire.records(wanted, ORIGIN), 1
     message = b"\0\1\x84\0\0\1" + count.to_bytes(2, "big") + b"\0\0\0\0" + wire.full_name(ORIGIN) + b"\0\6\0\1" + octets
 
     read = dns.message.from_wire(message).answer[0]

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import dns.rcode
 
-from fedsvc_dns.providers import asking, judging, marks, updates, wire
+from fedsvc_dns.providers import asking, judging, marks, updates
 from fedsvc_dns.providers.batching import batches, halves
 from fedsvc_dns.providers.connection import ServerAddress, ServerConnection
 from fedsvc_dns.providers.contract import (
@@ -33,6 +33,7 @@ from fedsvc_dns.providers.judging import Holder, Ownership
 from fedsvc_dns.providers.keys import TsigKey
 from fedsvc_dns.providers.marks import ForeignMarks, State
 from fedsvc_dns.providers.mirror import Mirror
+from fedsvc_dns.providers.preparing import canonical_changes
 from fedsvc_dns.records import RecordSet, normal_name
 
 _PLANS = 3
@@ -144,7 +145,7 @@ class Rfc2136Zone:
         """
         if self._settings.mode is Mode.READ_ONLY:
             raise ReadOnlyZoneError(f"the zone {self._settings.origin} is read only: set its mode to ADOPT or WRITE")
-        changes, invalid = _canonical(changes)
+        changes, invalid = canonical_changes(changes)
         async with self._lock:
             for _ in range(_PLANS):
                 try:
@@ -293,30 +294,6 @@ def _after_refusal(batch: Sequence[updates.Item], code: dns.rcode.Rcode, sent: _
         return []
     first, second = halves(batch)
     return [tuple(first), tuple(second)]
-
-
-def _canonical(changes: ChangeSet) -> tuple[ChangeSet, tuple[Refusal, ...]]:
-    """The change set in canonical form, without the names that have none."""
-    puts: list[RecordSet] = []
-    bad: dict[str, Refusal] = {}
-    for record_set in changes.puts:
-        try:
-            puts.append(wire.canonical(record_set))
-        except ValueError as error:
-            name = record_set.name
-            bad[name] = Refusal(name=name, reason=Reason.INVALID, message=f"{name} {record_set.type}: {error}")
-    for name, type_ in changes.deletes:
-        try:
-            normal_name(name)
-            wire.type_number(type_)
-        except ValueError as error:
-            bad[name] = Refusal(name=name, reason=Reason.INVALID, message=f"{name} {type_}: {error}")
-    kept = ChangeSet(
-        fence=changes.fence,
-        puts=tuple(record_set for record_set in puts if record_set.name not in bad),
-        deletes=tuple(key for key in changes.deletes if key[0] not in bad),
-    )
-    return kept, tuple(bad.values())
 
 
 def _keys(item: updates.Item) -> list[Key]:

@@ -57,9 +57,9 @@ def item(change: NameChange, origin: str) -> Item:
     parts = [_delete(name, type_, origin) for name, type_ in gone]
     count = len(parts)
     for record_set in change.puts:
-        octets, records = wire.records(record_set, origin)
-        parts.append(octets)
-        count += records
+        records = wire.records(record_set, origin)
+        parts += records
+        count += len(records)
     return Item(change=change, octets=b"".join(parts), record_count=count)
 
 
@@ -73,7 +73,7 @@ def message(origin: str, prerequisite: Prerequisite, items: Iterable[Item]) -> b
         data = wire.data_wire("TXT", prerequisite.expected)
         required = name + struct.pack("!HHIH", txt, 1, 0, len(data)) + data
     state = RecordSet(name=prerequisite.name, type="TXT", ttl_seconds=MARK_TTL_SECONDS, values=(prerequisite.written,))
-    parts = [required, _delete(prerequisite.name, "TXT", origin), wire.records(state, origin)[0]]
+    parts = [required, _delete(prerequisite.name, "TXT", origin), *wire.records(state, origin)]
     count = 2
     for one in items:
         parts.append(one.octets)

@@ -108,19 +108,19 @@ def name_in_zone(name: str, origin: str) -> bytes:
     return b"".join(_label(label) for label in above.split(".")) + _TO_ZONE
 
 
-def records(record_set: RecordSet, origin: str) -> tuple[bytes, int]:
-    """All records of a set, and how many they are.
+def records(record_set: RecordSet, origin: str) -> list[bytes]:
+    """Each record of a set by itself.
 
     Raises:
         ValueError: a type or datum is none.
     """
     owner = name_in_zone(record_set.name, origin)
     start = owner + struct.pack("!HHI", type_number(record_set.type), _CLASS_IN, record_set.ttl_seconds)
-    parts: list[bytes] = []
+    found: list[bytes] = []
     for value in record_set.values:
         data = data_wire(record_set.type, value)
-        parts += (start, struct.pack("!H", len(data)), data)
-    return b"".join(parts), len(record_set.values)
+        found.append(b"".join((start, struct.pack("!H", len(data)), data)))
+    return found
 
 
 def _label(label: str) -> bytes:

@@ -1,0 +1,1 @@
+"""Our own primary, which secondaries transfer zones from and nobody else is told of. Start at `versions`."""
