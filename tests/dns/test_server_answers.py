@@ -358,3 +358,13 @@ def test_without_a_subnet_the_resolver_s_own_address_chooses(book: Book) -> None
             message = dns.message.from_wire(reply_to(book, query, client=client).message)
             assert str(message.answer[0][0]) == value
             assert not message.options
+
+
+def test_nobodys_questions_fill_the_memory() -> None:
+    fresh = Book([Encoded().zone(zone())])
+    for type_ in range(1, 40_000, 97):
+        if type_ not in {50, 41} and not 128 <= type_ < 256:
+            for name in ("www.example.org.", "alias.example.org.", "sub.example.org.", f"x{type_}.wild.example.org."):
+                ask(fresh, name, f"TYPE{type_}")
+
+    assert len(fresh.templates) < 40

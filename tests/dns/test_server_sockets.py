@@ -176,6 +176,28 @@ async def test_connections_over_the_limit_are_closed_at_once() -> None:
     assert again.rcode() == dns.rcode.NOERROR
 
 
+async def test_where_all_connections_are_taken_the_one_idle_longest_gives_way() -> None:
+    async with serving(zone(), tcp=TcpLimits(connections=3)) as server:
+        kept = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(HOST, port(server))
+            writer.write(framed(dns.message.make_query("ns.z.", "A")))
+            assert (await next_message(reader)).rcode() == dns.rcode.NOERROR
+            kept.append((reader, writer))
+        kept[0][1].write(framed(dns.message.make_query("z.", "NS")))
+        assert (await next_message(kept[0][0])).rcode() == dns.rcode.NOERROR
+        more = await dns.asyncquery.tcp(dns.message.make_query("ns.z.", "A"), HOST, port=port(server), timeout=10)
+        assert await gone(kept[1][0])
+        for reader, writer in (kept[0], kept[2]):
+            writer.write(framed(dns.message.make_query("z.", "NS")))
+            assert (await next_message(reader)).rcode() == dns.rcode.NOERROR
+        for _, writer in kept:
+            writer.close()
+
+    assert more.rcode() == dns.rcode.NOERROR
+    assert (server.counters.connections_displaced, server.counters.connections_refused) == (1, 0)
+
+
 async def test_a_zone_is_transferred_whole_to_those_who_may() -> None:
     data = zone(hosts=2000)
     async with serving(data, transfer_to=ANYBODY) as server:

@@ -16,9 +16,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedsvc_dns.server.name_server import NameServer, Settings
-from fedsvc_dns.server.zone_data import ZoneData
-from fedsvc_dns.server.zone_file import read_zone_file
+try:
+    from fedsvc_dns.server.name_server import NameServer, Settings
+    from fedsvc_dns.server.zone_data import ZoneData
+    from fedsvc_dns.server.zone_file import read_zone_file
+except ModuleNotFoundError as missing:
+    sys.exit(f"a part of the name server is not installed ({missing.name}): pip install 'fedsvc[server]'")
 
 _log = logging.getLogger("fedsvc_dns.server")
 

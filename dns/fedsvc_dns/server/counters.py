@@ -15,8 +15,8 @@ class Counters:
         truncated: answers that did not fit.
         rate_truncated, rate_dropped: answers over the rate limit, sent truncated or not at all.
         transfers: zones handed over whole.
-        connections, connections_refused: by TCP.
-        send_failures: answers that the network did not take.
+        connections, connections_refused, connections_displaced: by TCP; the last gave way while they were idle.
+        receive_failures, send_failures: datagrams that the network did not give or take.
         failures: answers that failed for a fault of the server's own.
         swaps: times that zones were replaced.
         keep_failures: times that the file of the last zones could not be written.
@@ -32,6 +32,8 @@ class Counters:
     transfers: int = 0
     connections: int = 0
     connections_refused: int = 0
+    connections_displaced: int = 0
+    receive_failures: int = 0
     send_failures: int = 0
     failures: int = 0
     swaps: int = 0

@@ -1,7 +1,8 @@
 """Record sets in text to zones in wire form. dnspython knows the formats of types; addresses are read here."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import dns.exception
 import dns.rdata
@@ -15,6 +16,9 @@ from fedsvc_dns.server.zone import Option, Record, WireSet, Zone, ZoneError, bui
 from fedsvc_dns.server.zone_data import Choice, ZoneData
 
 MAX_WEIGHT = 1_000_000
+_MAX_SET_OCTETS = 60_000
+_RECORD_OCTETS = 12
+"""Of each record beside its data, its name being compressed."""
 _UNSERVED = {
     wire.DNAME: "aliases of whole subtrees are not served",
     wire.RRSIG: "signed zones are not served: let a secondary sign",
@@ -28,7 +32,7 @@ class Encoded:
     """Record sets that were encoded before: most of a zone's are the same in its next serial."""
 
     def __init__(self) -> None:
-        self._sets: Mapping[RecordSet, WireSet] = {}
+        self._sets: Mapping[RecordSet, tuple[bytes, WireSet]] = {}
 
     def zone(self, data: ZoneData) -> Zone:
         """The zone of some data.
@@ -37,10 +41,10 @@ class Encoded:
             ZoneError: with everything that is wrong with it.
         """
         problems: list[str] = []
-        sets: dict[RecordSet, WireSet] = {}
+        sets: dict[RecordSet, tuple[bytes, WireSet]] = {}
         for one in data.record_sets:
             try:
-                sets[one] = self._sets.get(one) or encode_set(one)
+                sets[one] = self._sets.get(one) or (wire.wire_name(one.name), encode_set(one))
             except ValueError as error:
                 problems.append(f"{one.name} {one.type}: {error}")
         chosen, choice_problems = _with_choices(sets, data.choices)
@@ -51,11 +55,7 @@ class Encoded:
             problems.append(f"networks: {error}")
         if problems:
             raise ZoneError(data.origin, problems)
-        zone = build_zone(
-            wire.wire_name(normal_name(data.origin)),
-            ((wire.wire_name(one.name), encoded) for one, encoded in chosen.items()),
-            table,
-        )
+        zone = build_zone(wire.wire_name(normal_name(data.origin)), chosen.values(), table)
         self._sets = sets
         return zone
 
@@ -64,9 +64,8 @@ def encode_set(one: RecordSet) -> WireSet:
     """A record set in wire form.
 
     Raises:
-        ValueError: its type is unknown or not served here, a value is not of its format, or its name has an escape.
+        ValueError: its type is unknown or not served here, a value is not of its format, or a message cannot hold it.
     """
-    wire.wire_name(one.name)
     try:
         type_ = int(dns.rdatatype.from_text(one.type))
     except dns.exception.DNSException as error:
@@ -76,6 +75,8 @@ def encode_set(one: RecordSet) -> WireSet:
     if type_ == wire.OPT or 128 <= type_ < 256:
         raise ValueError("it is no type of data")
     records = tuple(_record(type_, value) for value in one.values)
+    if sum(record.octets + _RECORD_OCTETS for record in records) > _MAX_SET_OCTETS:
+        raise ValueError(f"it has more records than a message can hold ({_MAX_SET_OCTETS} octets)")
     return WireSet(type=type_, ttl_seconds=one.ttl_seconds, records=records)
 
 
@@ -116,11 +117,11 @@ def _target(type_: int, octets: bytes) -> bytes | None:
 
 
 def _with_choices(
-    sets: Mapping[RecordSet, WireSet], choices: Iterable[Choice]
-) -> tuple[dict[RecordSet, WireSet], list[str]]:
-    by_key = {one.key: one for one in sets}
+    sets: Mapping[RecordSet, tuple[bytes, WireSet]], choices: Sequence[Choice]
+) -> tuple[dict[RecordSet, tuple[bytes, WireSet]], list[str]]:
     chosen = dict(sets)
     problems: list[str] = []
+    by_key = {one.key: one for one in sets} if choices else {}
     for choice in choices:
         at = f"choice of {choice.name} {choice.type}"
         one = by_key.get((choice.name, choice.type))
@@ -128,18 +129,14 @@ def _with_choices(
             problems.append(f"{at}: there is no such record set")
             continue
         problems += [f"{at}: {problem}" for problem in _choice_problems(choice, one)]
-        records = dict(zip(one.values, sets[one].records, strict=True))
-        chosen[one] = WireSet(
-            type=sets[one].type,
-            ttl_seconds=one.ttl_seconds,
-            records=sets[one].records,
-            options=tuple(
-                Option(record=records[option.value], weight=option.weight, place=option.place)
-                for option in choice.options
-                if option.value in records
-            ),
-            answer_count=choice.answer_count,
+        name, plain = sets[one]
+        records = dict(zip(one.values, plain.records, strict=True))
+        options = tuple(
+            Option(record=records[option.value], weight=option.weight, place=option.place)
+            for option in choice.options
+            if option.value in records
         )
+        chosen[one] = name, replace(plain, options=options, answer_count=choice.answer_count)
     return chosen, problems
 
 

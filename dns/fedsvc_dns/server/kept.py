@@ -1,13 +1,14 @@
 """The file of the last zones: what is served until somebody gives newer ones. Whole or not there, never half."""
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from fedsvc_dns.server.zone_data import ZoneData, canonical, from_json
+import orjson
+
+from fedsvc_dns.server.zone_data import ZoneData, from_json, to_json
 
 _HEADING = "fedsvc-zones 1 sha256:"
 
@@ -22,7 +23,7 @@ def keep(path: Path, zones: Iterable[ZoneData]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    body = canonical(zones).encode()
+    body = to_json(zones)
     text = f"{_HEADING}{hashlib.sha256(body).hexdigest()}\n".encode() + body + b"\n"
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -54,7 +55,7 @@ def load_kept(path: Path) -> tuple[ZoneData, ...]:
     if heading.decode("ascii", "replace") != _HEADING + hashlib.sha256(body.removesuffix(b"\n")).hexdigest():
         raise KeptFileError(f"{path} is damaged: what it holds does not have the digest of its first line")
     try:
-        given = json.loads(body)
+        given = orjson.loads(body)
         if not isinstance(given, list):
             raise KeptFileError(f"{path}: a list of zones is needed")
         return tuple(from_json(one, f"zones[{index}]") for index, one in enumerate(given))

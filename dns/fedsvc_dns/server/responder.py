@@ -12,7 +12,7 @@ from fedsvc_dns.server.zone import Record, WireSet, Zone
 
 _MAX_KEPT = 200_000
 _KEPT_TYPES = 32
-"""Denials of a name that exists are kept for the types below, and HTTPS: askers could go through all there are."""
+"""What is not data of the type asked for is kept for the types below, and HTTPS."""
 _OPTS = {
     b"": b"",
     b"\0\0\x29" + b"\0\0\0\0\0\0": opt_record(),
@@ -83,10 +83,18 @@ class Book:
                 return drawing.template(place, seed), scope_bits
             return _chosen(query, zone, outcome, place, seed), scope_bits
         template = self._denial(query, zone, outcome) if outcome.is_denial else self._data(query, zone, outcome)
-        is_bounded = not outcome.is_denial or query.type < _KEPT_TYPES or query.type == wire.HTTPS
-        if outcome.existing and is_bounded and len(self.templates) < _MAX_KEPT:
-            self.templates[key] = template
+        if outcome.existing:
+            self._keep(key, query.type, outcome, template)
         return template, 0
+
+    def _keep(self, key: bytes, type_: int, outcome: Outcome, template: Template) -> None:
+        """Keep an answer; of those that are not data of the type asked for, fewer: askers could go through all."""
+        if outcome.answer and outcome.answer[0][1].type == type_:
+            limit = _MAX_KEPT
+        else:
+            limit = _MAX_KEPT // 2 if type_ < _KEPT_TYPES or type_ == wire.HTTPS else 0
+        if len(self.templates) < limit:
+            self.templates[key] = template
 
     def _denial(self, query: Query, zone: Zone, outcome: Outcome) -> Template:
         key = (zone.origin, len(query.name), outcome.rcode)

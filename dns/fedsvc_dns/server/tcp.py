@@ -22,7 +22,8 @@ class TcpLimits:
     """How much of the server connections get.
 
     Attributes:
-        connections: open at once; over all and for one address. More are closed at once.
+        connections: open at once. Who comes then takes the place of who has been idle longest, if anybody is.
+        connections_per_client: of one address. More are closed at once.
         idle_seconds: until a query is there whole.
         send_seconds: until the client has taken a message.
     """
@@ -43,7 +44,7 @@ class TcpListener:
         self._counters = counters
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], None] = {}  # the longest first
         self._clients: Counter[str] = Counter()
         self._stopping = False
 
@@ -67,13 +68,7 @@ class TcpListener:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         client = peer[0] if peer else ""
-        limits = self._limits
-        if (
-            not client
-            or self._stopping
-            or len(self._tasks) >= limits.connections
-            or (self._clients[client] >= limits.connections_per_client)
-        ):
+        if not client or self._stopping or not self._has_room(client):
             self._counters.connections_refused += 1
             writer.transport.abort()
             return
@@ -82,6 +77,20 @@ class TcpListener:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer, client), name=f"dns tcp {client}")
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(done, client))
+
+    def _has_room(self, client: str) -> bool:
+        """Whether a connection may come, if need be in the place of another."""
+        if self._clients[client] >= self._limits.connections_per_client:
+            return False
+        if len(self._tasks) < self._limits.connections:
+            return True
+        longest = next(iter(self._waiting), None)
+        if longest is None:
+            return False
+        del self._waiting[longest]
+        longest.cancel()
+        self._counters.connections_displaced += 1
+        return True
 
     def _ended(self, task: "asyncio.Task[None]", client: str) -> None:
         self._tasks.discard(task)
@@ -106,13 +115,13 @@ class TcpListener:
     async def _receive(self, reader: asyncio.StreamReader) -> bytes:
         task = asyncio.current_task()
         assert task is not None
-        self._waiting.add(task)
+        self._waiting[task] = None
         try:
             async with asyncio.timeout(self._limits.idle_seconds):
                 length = int.from_bytes(await reader.readexactly(2), "big")
                 return await reader.readexactly(length)
         finally:
-            self._waiting.discard(task)
+            self._waiting.pop(task, None)
 
     async def _send(self, writer: asyncio.StreamWriter, message: bytes) -> None:
         assert len(message) <= MAX_MESSAGE_OCTETS

@@ -41,6 +41,9 @@ class UdpListener:
                 message, client = receive(_MAX_QUERY_OCTETS)
             except (BlockingIOError, InterruptedError):
                 return
+            except OSError:
+                self._counters.receive_failures += 1
+                return
             reply = answer(message, client[0])
             if reply is not None:
                 try:
@@ -53,6 +56,9 @@ class UdpListener:
             try:
                 message, ancillary, _, client = self._socket.recvmsg(_MAX_QUERY_OCTETS, 128)
             except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self._counters.receive_failures += 1
                 return
             reply = self._answer(message, client[0])
             if reply is not None:

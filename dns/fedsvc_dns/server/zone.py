@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from fedsvc_dns.server import wire
 from fedsvc_dns.server.places import Places
 
-_MAX_SET_OCTETS = 60_000
 _GLUE_TYPES = {wire.A, wire.AAAA}
 _CUT_TYPES = {wire.NS, wire.DS} | _GLUE_TYPES
 
@@ -151,9 +150,6 @@ def _node_problems(name: bytes, node: Node, origin: bytes) -> Iterable[str]:
         if hidden := sorted(kinds - allowed):
             where = wire.text_name(node.cut)
             yield f"types {', '.join(map(str, hidden))} are hidden by the delegation of {where}"
-    for one in node.sets.values():
-        if sum(record.octets + 12 for record in one.records) > _MAX_SET_OCTETS:
-            yield f"type {one.type} has more records than a message can hold ({_MAX_SET_OCTETS} octets)"
 
 
 def _apex_problems(node: Node) -> Iterable[str]:

@@ -1,11 +1,11 @@
 """Zones from files: master files (RFC 1035 section 5), and JSON for what master files cannot say (see `zone_data`)."""
 
-import json
 from pathlib import Path
 
 import dns.exception
 import dns.rdatatype
 import dns.zone
+import orjson
 
 from fedsvc_dns.records import record_set
 from fedsvc_dns.server.zone_data import ZoneData, from_json
@@ -20,7 +20,7 @@ def read_zone_file(path: Path, origin: str | None = None) -> ZoneData:
     """
     if path.suffix == ".json":
         try:
-            return from_json(json.loads(path.read_text(encoding="utf-8")))
+            return from_json(orjson.loads(path.read_bytes()))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
     try:
