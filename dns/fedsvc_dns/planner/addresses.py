@@ -77,8 +77,15 @@ def answers_of(
             for endpoint in sorted(endpoints, key=lambda one: one.id)
         ]
     else:
-        made = [_answer(cluster, _SINGLE, "", addresses, known)]
+        made = [
+            _answer(cluster, _SINGLE, "", addresses, known) if host_names(addresses) else _fixed(cluster, addresses)
+        ]
     return tuple(answer for answer in made if answer.v4 or answer.v6)
+
+
+@lru_cache(maxsize=65536)
+def _fixed(cluster: str, addresses: tuple[str, ...]) -> Answer:
+    return _answer(cluster, _SINGLE, "", addresses, {})
 
 
 def _answer(

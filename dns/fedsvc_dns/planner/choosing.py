@@ -88,7 +88,7 @@ def choose(targets: Sequence[TargetDecision], settings: DnsSettings, max_answers
         (Basis.RESTING, Standing.RESTING),
     ):
         more = [target for target in targets if target.standing is standing]
-        helped = [*helped, *more]
+        helped = sorted([*helped, *more], key=lambda target: target.cluster) if more else helped
         if len(helped) >= needed and (more or basis is Basis.FIT):
             spilt = basis is Basis.FIT and settings.strategy is Strategy.FAILOVER
             answers = subset(helped, max_answers, seed)
@@ -104,7 +104,8 @@ def subset(targets: Sequence[TargetDecision], max_answers: int, seed: str) -> tu
     answers = [answer for target in targets for answer in target.answers]
     if len(answers) > max_answers:
         answers = sorted(answers, key=lambda answer: _rank(seed, answer))[:max_answers]
-    return tuple(sorted(answers, key=lambda answer: (answer.cluster, answer.id)))
+        answers.sort(key=lambda answer: (answer.cluster, answer.id))
+    return tuple(answers)
 
 
 def _rank(seed: str, answer: Answer) -> bytes:
@@ -123,7 +124,7 @@ def _by_tier(
     for index in sorted({target.tier for target in could}):
         of_tier = [target for target in fit if target.tier == index]
         size = sum(target.tier == index for target in could)
-        pool = [*pool, *of_tier] if settings.spill else of_tier
+        pool = sorted([*pool, *of_tier], key=lambda target: target.cluster) if settings.spill else of_tier
         # With spill the first tier says what is enough: the others help it out.
         needed = needed if settings.spill and needed else settings.needed.of(size)
         if len(pool) >= needed:

@@ -178,6 +178,8 @@ def _vote(probes: Iterable[Probe], policy: HealthPolicy, now: datetime) -> Evide
     fresh = [probe for probe in probes if is_fresh(probe, policy.probe_fresh, now)]
     if not fresh:
         return None
+    if all(probe.outcome is Outcome.UP and probe.streak >= policy.rise for probe in fresh):
+        return Evidence(signal=Signal.UP, ground=Ground.PROBES, votes=len(fresh), voters=len(fresh))
     failing = [probe for probe in fresh if probe.outcome is Outcome.DOWN]
     reaching = [probe for probe in fresh if probe.outcome is Outcome.UP]
     down = [probe for probe in failing if probe.streak >= policy.fall]

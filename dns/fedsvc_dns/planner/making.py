@@ -1,6 +1,6 @@
 """Pure: record sets of one name from what was chosen for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedsvc_dns.planner.addresses import Answer
@@ -21,8 +21,10 @@ class Addresses:
     v6: tuple[str, ...]
 
 
-def addresses_of(answers: Iterable[Answer]) -> Addresses:
+def addresses_of(answers: Sequence[Answer]) -> Addresses:
     """Return the addresses of answers, each once."""
+    if len(answers) == 1:
+        return Addresses(answers[0].v4, answers[0].v6)
     v4: set[str] = set()
     v6: set[str] = set()
     for answer in answers:

@@ -18,6 +18,7 @@ aliases of the next level, also where that has none.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from fedsvc_dns.planner.facts import Cluster, Service
 from fedsvc_dns.planner.idn import to_a_labels
@@ -71,15 +72,21 @@ def names_of(service: Service, zone: Zone, places: Places) -> Names:
     Raises:
         ValueError: one of them is no name.
     """
-    origin = to_a_labels(zone.domain)
     settings = service.settings
-    hosts = {to_a_labels(host): host for host in (*settings.hosts, *service.hosts)}
+    stem = f"{settings.external_name or service.name}.{service.namespace}.{zone.name}.svc."
+    hosts = (*settings.hosts, *service.hosts)
+    return _names(stem if service.kind.is_service else "", zone.domain, settings.prefix, hosts, places)
+
+
+@lru_cache(maxsize=65536)  # the same are asked for at every plan
+def _names(stem: str, domain: str, prefix_label: str, written: tuple[str, ...], places: Places) -> Names:
+    origin = to_a_labels(domain)
+    hosts = {to_a_labels(host): host for host in written}
     inside = tuple(sorted(host for host in hosts if is_within(host, origin)))
     outside = tuple(sorted(hosts[host] for host in hosts if not is_within(host, origin)))
-    prefix = to_a_labels(f"{settings.prefix}.{origin}") if settings.prefix else None
-    if not service.kind.is_service:
+    prefix = to_a_labels(f"{prefix_label}.{origin}") if prefix_label else None
+    if not stem:
         return Names(origin=origin, prefix=prefix, hosts=inside, outside=outside)
-    stem = normal_name(f"{settings.external_name or service.name}.{service.namespace}.{zone.name}.svc")
     return Names(
         origin=origin,
         whole=normal_name(f"{stem}{origin}"),

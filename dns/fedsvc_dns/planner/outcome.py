@@ -45,10 +45,17 @@ class Decision:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """The record sets by name, and the decisions by name; record sets that go with a name have its decision."""
+    """The record sets by name, and the decisions by name; record sets that go with a name have its decision.
 
-    sets: dict[str, list[RecordSet]] = field(default_factory=dict)
+    Attributes:
+        sets: name -> its record sets.
+        decisions: name -> who answers for it.
+        keeps_last: it rests on what was published before.
+    """
+
+    sets: dict[str, tuple[RecordSet, ...]] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    keeps_last: bool = False
 
 
 def outcome_of(
@@ -59,6 +66,7 @@ def outcome_of(
     *,
     distances_ms: Mapping[tuple[str, str], float],
     published: Mapping[str, tuple[RecordSet, ...]],
+    before: Outcome | None = None,
 ) -> Outcome:
     """Decide on all names of an object.
 
@@ -69,12 +77,21 @@ def outcome_of(
         targets: all of its targets, by cluster.
         distances_ms: between regions, for locality.
         published: the names it has had, with what was published; kept where nothing better is known.
+        before: what the same object came to with other targets; what is the same is taken over.
     """
     whole = choose(targets, service.settings, zone.max_answers, names.seed)
     keeps_last = whole.basis is Basis.LAST
     if keeps_last and not published:
         whole = replace(whole, basis=Basis.ALL if whole.answers else Basis.NOTHING)
-    work = _Work(service=service, zone=zone, names=names, targets=targets, published=published, keeps_last=keeps_last)
+    work = _Work(
+        service=service,
+        zone=zone,
+        names=names,
+        targets=targets,
+        outcome=Outcome(keeps_last=keeps_last),
+        published=published,
+        before=before,
+    )
     if names.whole is not None:
         work.put(Decision(name=names.whole, service=service.key, level=Level.GLOBAL, choice=whole))
         _levels(work, whole, distances_ms)
@@ -85,7 +102,7 @@ def outcome_of(
     if keeps_last:
         for name, sets in published.items():
             if name not in work.renewed:
-                work.outcome.sets[name] = list(sets)
+                work.outcome.sets[name] = sets
     return work.outcome
 
 
@@ -94,9 +111,11 @@ def _levels(work: "_Work", whole: Choice, distances_ms: Mapping[tuple[str, str],
     assert names.whole is not None
     chosen: dict[str, Choice] = {}
     named = dict(names.regions)
+    of_region: dict[str, list[TargetDecision]] = {region: [] for region in named}
+    for target in work.targets:
+        of_region.setdefault(target.region, []).append(target)
     for region in named:
-        own = [target for target in work.targets if target.region == region]
-        chosen[region] = choose_level(own, whole, settings, limit, names.seed)
+        chosen[region] = choose_level(of_region[region], whole, settings, limit, names.seed)
     with_own = [region for region in named if chosen[region].basis is not Basis.LEVEL_UP]
     for region, name in names.regions:
         choice, above = chosen[region], names.whole
@@ -107,7 +126,7 @@ def _levels(work: "_Work", whole: Choice, distances_ms: Mapping[tuple[str, str],
                 chosen[region] = choice
         work.put(_level(work, name, Level.REGION, choice=choice, above=above, place=region))
     for region, inner, name in names.zones:
-        own = [target for target in work.targets if target.region == region and inner in target.zones]
+        own = [target for target in of_region[region] if inner in target.zones]
         choice = choose_level(own, chosen[region], settings, limit, names.seed)
         work.put(_level(work, name, Level.ZONE, choice=choice, above=named[region], place=f"{inner}.{region}"))
 
@@ -127,39 +146,45 @@ class _Work:
     zone: Zone
     names: Names
     targets: Sequence[TargetDecision]
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: Outcome
     published: Mapping[str, tuple[RecordSet, ...]]
-    keeps_last: bool
+    before: Outcome | None
     renewed: set[str] = field(default_factory=set)
     by_cluster: dict[str, TargetDecision] = field(default_factory=dict)
+    has_srv: bool = False
 
     def __post_init__(self) -> None:
         self.by_cluster = {target.cluster: target for target in self.targets}
+        self.has_srv = self.service.settings.srv and any(port.name for one in self.targets for port in one.ports)
         whole = self.names.whole
         if whole is not None and self.has_srv:
             answers = [
                 answer for target in self.targets if target.standing is not Standing.GONE for answer in target.answers
             ]
             for made in cluster_sets(whole, answers, self.ttl_seconds):
-                self.outcome.sets.setdefault(made.name, []).append(made)
-                self.renewed.add(made.name)
+                self._add([made])
+        if self.has_srv or self.service.settings.bindings or self.outcome.keeps_last:
+            # There more record sets rest on the targets than a decision tells.
+            self.before = None
 
     @property
     def ttl_seconds(self) -> int:
         given = self.service.settings.ttl_seconds
         return self.zone.ttl_seconds if given is None else given
 
-    @property
-    def has_srv(self) -> bool:
-        return self.service.settings.srv and any(port.name for target in self.targets for port in target.ports)
-
     def put(self, decision: Decision) -> None:
         """Take a name with its choice; the first to take it has it."""
         if decision.name in self.outcome.decisions:
             return
+        old = None if self.before is None else self.before.decisions.get(decision.name)
+        if self.before is not None and not self.before.keeps_last and old is not None and old == decision:
+            self.outcome.decisions[decision.name] = old
+            if decision.name in self.before.sets:
+                self.outcome.sets[decision.name] = self.before.sets[decision.name]
+            return
         self.outcome.decisions[decision.name] = decision
         choice, name, ttl = decision.choice, decision.name, self.ttl_seconds
-        if self.keeps_last and choice.basis is not Basis.FIT and name in self.published:
+        if self.outcome.keeps_last and choice.basis is not Basis.FIT and name in self.published:
             return
         is_alias = self.zone.layout is Layout.CNAME and choice.basis is Basis.LEVEL_UP
         addresses = addresses_of(choice.answers)
@@ -180,7 +205,8 @@ class _Work:
             for binding in self.service.settings.bindings
             if not (is_alias if binding_owner(binding, name) == name else is_wildcard)
         ]
-        self._add(binding_sets(name, addresses, bindings, ttl))
+        if bindings:
+            self._add(binding_sets(name, addresses, bindings, ttl))
 
     def put_prefix(self, name: str, whole: Choice) -> None:
         """Take the name of the prefix: an alias of the global name in the layout that has aliases."""
@@ -194,5 +220,5 @@ class _Work:
 
     def _add(self, sets: Sequence[RecordSet]) -> None:
         for made in sets:
-            self.outcome.sets.setdefault(made.name, []).append(made)
+            self.outcome.sets[made.name] = (*self.outcome.sets.get(made.name, ()), made)
             self.renewed.add(made.name)

@@ -1,16 +1,17 @@
 """Pure: the plan: what record sets the zones shall have, why, and what the next plan has to know."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedsvc_dns.planner.facts import Cluster, Observations, Service, Topology
 from fedsvc_dns.planner.idn import to_a_labels, to_u_labels
 from fedsvc_dns.planner.memory import Memory, Policy
-from fedsvc_dns.planner.naming import Places, names_of, places_of
-from fedsvc_dns.planner.outcome import WILDCARD, Decision, Outcome, outcome_of
+from fedsvc_dns.planner.naming import places_of
+from fedsvc_dns.planner.outcome import WILDCARD, Decision, Outcome
+from fedsvc_dns.planner.outcomes import Ground, Made, make_all
 from fedsvc_dns.planner.targets import TargetDecision, take_targets
-from fedsvc_dns.planner.validate import Problem, validate_cluster, validate_settings, validate_zone
+from fedsvc_dns.planner.validate import Problem, validate_cluster, validate_zone
 from fedsvc_dns.planner.withdrawing import Key
 from fedsvc_dns.planner.zone import Zone
 from fedsvc_dns.records import RecordSet
@@ -32,6 +33,7 @@ class Plan:
         warnings: what will surprise, in words.
         memory: for the next plan, once this one is applied.
         due: when time alone changes something; None: never.
+        made: key of an object -> what it came to and what that rests on; for the next plan.
     """
 
     zones: Mapping[str, ZoneSets]
@@ -41,6 +43,7 @@ class Plan:
     warnings: tuple[str, ...]
     memory: Memory
     due: datetime | None
+    made: Mapping[str, Made] = field(default_factory=dict, repr=False, compare=False)
 
 
 def plan(
@@ -51,6 +54,7 @@ def plan(
     *,
     memory: Memory,
     now: datetime,
+    previous: Plan | None = None,
 ) -> Plan:
     """Plan all zones.
 
@@ -64,35 +68,25 @@ def plan(
         policy: by which numbers, and whether automation is held.
         memory: what the last plan left.
         now: the time; with a zone.
+        previous: an earlier plan, to do less over again; the result is the same without.
     """
     ordered = sorted(services, key=lambda service: service.key)
     problems = [problem for zone in topology.zones for problem in validate_zone(zone, f"zones[{zone.name}]")]
     zones = {zone.name: zone for zone in topology.zones if not validate_zone(zone)}
     clusters, of_clusters = _named_clusters(topology.clusters)
     problems.extend(of_clusters)
-    taken = take_targets(ordered, topology, observations, policy, memory=memory, now=now)
-    by_service: dict[str, list[TargetDecision]] = {}
-    for target in taken.decisions.values():
-        by_service.setdefault(target.service, []).append(target)
-    owned: dict[str, list[str]] = {}
-    for name, owner in memory.owners.items():
-        owned.setdefault(owner, []).append(name)
-    places = places_of(clusters)
-    outcomes: list[tuple[str, Outcome]] = []
-    for service in ordered:
-        published = {
-            name: memory.published[name] for name in sorted(owned.get(service.key, ())) if name in memory.published
-        }
-        targets = by_service.get(service.key, [])
-        outcomes.append(
-            (service.key, _outcome(service, zones, topology, places, targets, published=published, problems=problems))
-        )
+    earlier = {} if previous is None else previous.targets
+    taken = take_targets(ordered, topology, observations, policy, memory=memory, now=now, before=earlier)
+    ground = Ground(zones=zones, places=places_of(clusters), distances_ms=topology.distances_ms)
+    made = make_all(ordered, taken.decisions.values(), ground, memory, {} if previous is None else previous.made)
+    problems.extend(problem for one in made.values() for problem in one.problems)
+    outcomes = [(key, one.outcome) for key, one in made.items()]
     owners = _owners(outcomes, memory.owners, problems)
     sets = {
-        name: tuple(made)
+        name: found
         for key, outcome in outcomes
-        for name, made in outcome.sets.items()
-        if made and owners[name] == key
+        for name, found in outcome.sets.items()
+        if found and owners[name] == key
     }
     decisions = {
         name: decision
@@ -113,6 +107,7 @@ def plan(
             published=sets,
         ),
         due=taken.due,
+        made=made,
     )
 
 
@@ -144,10 +139,15 @@ def _owners(
 def _by_zone(sets: Mapping[str, tuple[RecordSet, ...]], zones: Iterable[Zone]) -> dict[str, ZoneSets]:
     """Return the record sets by the zone that they stand in: the closest that is kept."""
     found: dict[str, dict[tuple[str, str], RecordSet]] = {to_a_labels(zone.domain): {} for zone in zones}
+    closest: dict[str, str] = {}
     for name, made in sets.items():
-        origin = name
-        while origin and origin not in found:
-            origin = origin.partition(".")[2]
+        parent = name.partition(".")[2]
+        if name not in found and parent not in closest:
+            origin = parent
+            while origin and origin not in found:
+                origin = origin.partition(".")[2]
+            closest[parent] = origin
+        origin = name if name in found else closest[parent]
         if origin:
             kept = found[origin]
             for one in made:
@@ -182,33 +182,3 @@ def _named_clusters(clusters: Iterable[Cluster]) -> tuple[list[Cluster], list[Pr
         if not found:
             named.append(cluster)
     return named, problems
-
-
-def _outcome(
-    service: Service,
-    zones: Mapping[str, Zone],
-    topology: Topology,
-    places: Places,
-    targets: list[TargetDecision],
-    *,
-    published: Mapping[str, tuple[RecordSet, ...]],
-    problems: list[Problem],
-) -> Outcome:
-    """Return what becomes of an object: of one that is wrong, what was published stays."""
-    path = f"services[{service.key}].dns"
-    found = validate_settings(service.settings, zones.values(), path)
-    if not found:
-        zone = zones[service.settings.zone]
-        try:
-            names = names_of(service, zone, places)
-            problems.extend(
-                Problem(
-                    path=f"services[{service.key}].hosts", message=f"{host!r} is not within the zone of {zone.domain}"
-                )
-                for host in names.outside
-            )
-            return outcome_of(service, zone, names, targets, distances_ms=topology.distances_ms, published=published)
-        except ValueError as error:
-            found = [Problem(path=path, message=str(error))]
-    problems.extend(found)
-    return Outcome(sets={name: list(sets) for name, sets in published.items()})

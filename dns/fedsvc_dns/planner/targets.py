@@ -120,8 +120,9 @@ def take_targets(
     *,
     memory: Memory,
     now: datetime,
+    before: Mapping[Key, TargetDecision],
 ) -> Taken:
-    """Take all targets on to now."""
+    """Take all targets on to now; decisions of `before` that are the same are taken over."""
     clusters = {cluster.name: cluster for cluster in topology.clusters}
     by_key = {(one.service, one.cluster): one for one in observations.instances}
     places: dict[str, set[str]] = {}
@@ -152,7 +153,8 @@ def take_targets(
         if target.is_withdrawn is not is_out:
             target = replace(target, is_withdrawn=is_out)
         targets[reading.key] = target
-        decisions[reading.key] = _decide(reading, target, held.get(reading.key, ""), known)
+        decision, old = _decide(reading, target, held.get(reading.key, ""), known), before.get(reading.key)
+        decisions[reading.key] = old if old is not None and old == decision else decision
     return Taken(decisions=dict(sorted(decisions.items())), targets=targets, resolved=known, due=earliest(*dues))
 
 
