@@ -509,3 +509,33 @@ async def test_a_zone_that_lost_more_than_half_is_not_believed_until_it_is_said_
     with pytest.raises(TransferError, match="had 32 record sets and is said to have 3: not believed"):
         await provider.read()
     assert len((await provider.read(may_shrink=True)).record_sets) == 3
+
+
+async def test_what_was_sent_before_a_failure_is_no_drift_afterwards(updated: Any, relay: Relay) -> None:
+    name = f"web.{updated.origin}"
+    provider = updated.provider(address=through(relay, timeout_seconds=1.0))
+    await provider.read()
+    done = asyncio.Event()
+
+    async def then_nothing(message: bytes) -> bool:
+        if opcode(message) == UPDATE:
+            done.set()
+        return not done.is_set()
+
+    relay.answers = then_nothing
+    with pytest.raises(UnreachableError):
+        await provider.apply(puts(a(name, "10.0.0.1")))
+    done.clear()
+
+    content = await provider.read()
+
+    assert content.record_sets[name, "A"].values == ("10.0.0.1",)
+    assert content.drifted == ()
+
+
+async def test_a_mark_that_somebody_edited_is_told(updated: Any) -> None:
+    await updated.provider().apply(puts(a(f"web.{updated.origin}", "10.0.0.1")))
+    await by_hand(updated, lambda update: update.add(f"_fedsvc-zone.{updated.origin}", 10, "TXT", "edited"))
+
+    with pytest.raises(ZoneNotOursError, match=r"is not as fedsvc writes it: .*edited.*; remove it"):
+        await updated.provider().apply(puts(a(f"web.{updated.origin}", "10.0.0.2"), generation=2))

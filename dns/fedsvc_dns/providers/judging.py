@@ -4,7 +4,7 @@ A server's NOERROR is no proof: RFC 2136 section 3.4.2.2 has it skip a CNAME bes
 at the apex. So it is found out here, before anything is sent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,7 +85,7 @@ def judge(
     for key in dict.fromkeys(changes.deletes):
         asked.setdefault(key[0], ([], []))[1].append(key)
 
-    held = types_by_name(record_sets)
+    held = _HeldTypes(record_sets)
     foreign = foreign_owners(record_sets.values(), holder.foreign_marks)
     accepted: list[NameChange] = []
     refused: list[Refusal] = []
@@ -95,7 +95,7 @@ def judge(
             _forbidden(name, [*(record_set.key for record_set in puts), *deletes], holder)
             or _marked_by_others(name, foreign)
             or _foreign(name, puts, deletes, record_sets, holder)
-            or _cname_beside_data(name, puts, deletes, held.get(name, frozenset()))
+            or _cname_beside_data(name, puts, deletes, held)
         )
         if found is not None:
             refused.append(found)
@@ -106,12 +106,22 @@ def judge(
     return tuple(accepted), tuple(refused)
 
 
-def types_by_name(keys: Iterable[Key]) -> dict[str, frozenset[str]]:
-    """The types that there are at each name."""
-    found: dict[str, set[str]] = {}
-    for name, type_ in keys:
-        found.setdefault(name, set()).add(type_)
-    return {name: frozenset(types) for name, types in found.items()}
+class _HeldTypes:
+    """The types that there are at names; told without a look at the whole zone where nobody asks for an alias."""
+
+    def __init__(self, record_sets: Mapping[Key, RecordSet]) -> None:
+        self._record_sets = record_sets
+        self._all: dict[str, set[str]] | None = None
+
+    def at(self, name: str, *, alias: bool) -> set[str]:
+        """All types at a name; where it is to be no alias it is enough to know whether it is one."""
+        if not alias:
+            return {"CNAME"} if (name, "CNAME") in self._record_sets else set()
+        if self._all is None:
+            self._all = {}
+            for held, type_ in self._record_sets:
+                self._all.setdefault(held, set()).add(type_)
+        return self._all.get(name, set())
 
 
 def _forbidden(name: str, keys: list[Key], holder: Holder) -> Refusal | None:
@@ -174,10 +184,13 @@ def _foreign(
     return None
 
 
-def _cname_beside_data(name: str, puts: list[RecordSet], deletes: list[Key], held: frozenset[str]) -> Refusal | None:
-    types = (held - {type_ for _, type_ in deletes}) | {record_set.type for record_set in puts}
+def _cname_beside_data(name: str, puts: list[RecordSet], deletes: list[Key], held: _HeldTypes) -> Refusal | None:
+    wanted = {record_set.type for record_set in puts}
+    types = (held.at(name, alias="CNAME" in wanted) - {type_ for _, type_ in deletes}) | wanted
+    if "CNAME" not in types:
+        return None
     beside = sorted(types - _BESIDE_CNAME - {"CNAME"})
-    if "CNAME" not in types or not beside:
+    if not beside:
         return None
     message = (
         f"{name} would have a CNAME beside {', '.join(beside)}: delete the one or the other (RFC 2181 section 10.1)"

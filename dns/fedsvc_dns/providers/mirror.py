@@ -1,21 +1,19 @@
 """What is known of a zone that a server holds, kept true by the differences that it sends."""
 
 import asyncio
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from fedsvc_dns.providers.connection import ServerConnection
 from fedsvc_dns.providers.contract import Key, TransferError, ZoneContent
 from fedsvc_dns.providers.keys import TsigKey
-from fedsvc_dns.providers.transfer import advanced, grouped, transfer
+from fedsvc_dns.providers.transfer import advanced, changed, grouped, transfer
 from fedsvc_dns.records import RecordSet
 
 FULL_READ_SECONDS = 600.0
 """How long what was learnt by differences is believed before the zone is read whole again."""
 _SHRUNK_FROM = 20
 """Record sets; a smaller zone may lose half of them without suspicion."""
-_NOTHING: frozenset[Key] = frozenset()
 
 
 class Mirror:
@@ -27,12 +25,16 @@ class Mirror:
         self._key = key
         self._known: ZoneContent | None = None
         self._read_whole_at = 0.0
+        self._ours: set[Key] = set()
 
-    async def refreshed(self, *, ours: AbstractSet[Key] = _NOTHING, may_shrink: bool = False) -> ZoneContent:
+    def expect(self, keys: Iterable[Key]) -> None:
+        """Say what we are about to change: until the next look it is no drift."""
+        self._ours.update(keys)
+
+    async def refreshed(self, *, may_shrink: bool = False) -> ZoneContent:
         """What the zone holds now, by IXFR where something is known already, else by AXFR.
 
         Args:
-            ours: what we may have changed since the last look; it is no drift.
             may_shrink: believe a zone that lost more than half of what is not ours.
 
         Raises:
@@ -42,33 +44,36 @@ class Mirror:
         known, now = self._known, asyncio.get_running_loop().time()
         since = known.serial if known is not None and now - self._read_whole_at < FULL_READ_SECONDS else None
         sent = await transfer(self._connection, self._origin, self._key, since=since)
-        after: dict[Key, RecordSet] | None = None
         if sent.whole is None and known is not None and (sent.steps or sent.serial == known.serial):
-            after = advanced(known.record_sets, sent.steps)
-        if after is None:
-            if sent.whole is None:  # the difference does not fit: what is known is wrong
-                sent = await transfer(self._connection, self._origin, self._key)
-            after = grouped(sent.whole or ())
-            if known is not None and not may_shrink:
-                self._check_shrunk(known, after, ours)
-            self._read_whole_at = now
-        drifted = () if known is None else _different(known.record_sets, after, ours)
-        self._known = ZoneContent(serial=sent.serial, record_sets=MappingProxyType(after), drifted=drifted)
+            found = changed(known.record_sets, sent.steps)
+            if found is not None:
+                return self._learnt(sent.serial, advanced(known.record_sets, found), found)
+        if sent.whole is None:  # the difference does not fit: what is known is wrong
+            sent = await transfer(self._connection, self._origin, self._key)
+        after = grouped(sent.whole or ())
+        if known is not None and not may_shrink:
+            self._check_shrunk(known, after)
+        self._read_whole_at = now
+        held = known.record_sets if known is not None else after
+        gone: dict[Key, RecordSet | None] = dict.fromkeys(held.keys() - after.keys())
+        return self._learnt(sent.serial, after, after | gone)
+
+    def _learnt(
+        self, serial: int, record_sets: dict[Key, RecordSet], found: Mapping[Key, RecordSet | None]
+    ) -> ZoneContent:
+        held = self._known.record_sets if self._known is not None else record_sets
+        drifted = sorted(
+            key for key, record_set in found.items() if key not in self._ours and held.get(key) != record_set
+        )
+        self._ours.clear()
+        self._known = ZoneContent(serial=serial, record_sets=MappingProxyType(record_sets), drifted=tuple(drifted))
         return self._known
 
-    def _check_shrunk(self, known: ZoneContent, after: Mapping[Key, RecordSet], ours: AbstractSet[Key]) -> None:
-        before = len(known.record_sets.keys() - ours)
-        left = len(after.keys() - ours)
+    def _check_shrunk(self, known: ZoneContent, after: Mapping[Key, RecordSet]) -> None:
+        before = len(known.record_sets.keys() - self._ours)
+        left = len(after.keys() - self._ours)
         if before >= _SHRUNK_FROM and 2 * left < before:
             raise TransferError(
                 f"{self._origin} had {before} record sets and is said to have {left}: not believed;"
                 " read it with may_shrink if it is so"
             )
-
-
-def _different(
-    before: Mapping[Key, RecordSet], after: Mapping[Key, RecordSet], ours: AbstractSet[Key]
-) -> tuple[Key, ...]:
-    keys = {key for key, record_set in after.items() if before.get(key) != record_set}
-    keys |= before.keys() - after.keys()
-    return tuple(sorted(keys - ours))

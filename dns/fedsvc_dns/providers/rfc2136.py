@@ -162,6 +162,7 @@ class Rfc2136Zone:
         items = self._rendered(accepted, sent)
         if not items and state is not None and state.fence == changes.fence:
             return Outcome(serial=before.serial, written=(), refused=_sorted(sent.refused))
+        self._mirror.expect([(self._mark, "TXT"), *(key for item in items for key in _keys(item))])
         # the mark is written even if nothing else is: what is planned before this comes too late from now on
         fence = FencedWriter(
             self._connection,
@@ -184,8 +185,7 @@ class Rfc2136Zone:
                 asking.refuse_errors(await fence.send(()), f"an update of {self._settings.origin}", self._server)
                 touched = True
             waiting.extend(reversed(_after_refusal(batch, code, sent)))
-        ours = {(self._mark, "TXT"), *(key for item in items for key in _keys(item))}
-        after = await self._mirror.refreshed(ours=ours)
+        after = await self._mirror.refreshed()
         return self._outcome(after, changes, sent)
 
     def _outcome(self, after: ZoneContent, changes: ChangeSet, sent: _Sent) -> Outcome:
@@ -236,6 +236,11 @@ class Rfc2136Zone:
                 f"{origin} was written by epoch {ours.fence.epoch}, generation {ours.fence.generation}; epoch"
                 f" {changes.fence.epoch}, generation {changes.fence.generation} comes too late."
                 " If the service was restored from a backup, raise its epoch above that"
+            )
+        unread = content.record_sets.get((self._mark, "TXT"))
+        if unread is not None and (ours is None or unread.values != (ours.value(),)):
+            raise ZoneNotOursError(
+                f"{self._mark} TXT is not as fedsvc writes it: {', '.join(unread.values)}; remove it, and adopt the zone"
             )
         if ours is None and whole and self._settings.mode is not Mode.ADOPT:
             held = sorted(name for name, _ in content.record_sets if name != origin)

@@ -134,8 +134,11 @@ async def transfer(connection: ServerConnection, origin: str, key: TsigKey, *, s
         raise
 
 
-def advanced(record_sets: Mapping[Key, RecordSet], steps: Sequence[Step]) -> dict[Key, RecordSet] | None:
-    """A zone after steps; None where they do not fit to it, so that it has to be read whole."""
+def changed(record_sets: Mapping[Key, RecordSet], steps: Sequence[Step]) -> dict[Key, RecordSet | None] | None:
+    """What steps make of the sets that they touch, None for those that go.
+
+    None alone where the steps do not fit to the zone, so that it has to be read whole.
+    """
     touched: dict[Key, tuple[int, set[str]]] = {}
 
     def of(key: Key) -> tuple[int, set[str]]:
@@ -154,10 +157,17 @@ def advanced(record_sets: Mapping[Key, RecordSet], steps: Sequence[Step]) -> dic
             values = of((name, type_))[1]
             touched[name, type_] = ttl_seconds, values
             values.add(value)
+    return {
+        key: _record_set(key, ttl_seconds, values) if values else None for key, (ttl_seconds, values) in touched.items()
+    }
+
+
+def advanced(record_sets: Mapping[Key, RecordSet], changes: Mapping[Key, RecordSet | None]) -> dict[Key, RecordSet]:
+    """A zone with some of its sets changed."""
     after = dict(record_sets)
-    for key, (ttl_seconds, values) in touched.items():
-        if values:
-            after[key] = _record_set(key, ttl_seconds, values)
+    for key, record_set in changes.items():
+        if record_set is not None:
+            after[key] = record_set
         else:
             after.pop(key, None)
     return after

@@ -5,6 +5,7 @@ place: so what is rendered once can be put into any message, and its size is kno
 """
 
 import functools
+import re
 import socket
 import struct
 
@@ -19,6 +20,9 @@ HEADER_OCTETS = 12
 _TO_ZONE = b"\xc0\x0c"
 """A pointer to the name after the header (RFC 1035 section 4.1.4)."""
 _CLASS_IN = int(dns.rdataclass.IN)
+_MAX_NAME_TEXT = 254
+_NORMAL = re.compile(r"(?:[a-z0-9_*-]{1,63}\.)+")
+"""Names that need no second look; nearly all do not."""
 _OF_NAMES = frozenset(("CNAME", "DNAME", "MX", "NS", "PTR", "SRV"))
 """Types whose data is numbers and names only: it is the same in any case (RFC 4034 section 6.2)."""
 
@@ -89,7 +93,9 @@ def canonical(record_set: RecordSet) -> RecordSet:
         ValueError: a name, type or datum is none.
     """
     values = tuple(sorted({_canonical_value(record_set.type, value) for value in record_set.values}))
-    name = normal_name(record_set.name)
+    name = record_set.name
+    if len(name) > _MAX_NAME_TEXT or not _NORMAL.fullmatch(name):
+        name = normal_name(name)
     if name == record_set.name and values == record_set.values:
         return record_set
     return RecordSet(name=name, type=record_set.type, ttl_seconds=record_set.ttl_seconds, values=values)
@@ -100,6 +106,7 @@ def full_name(name: str) -> bytes:
     return b"".join(_label(label) for label in name.split(".") if label) + b"\0"
 
 
+@functools.lru_cache(maxsize=100_000)
 def name_in_zone(name: str, origin: str) -> bytes:
     """A name of a zone, by a pointer to the zone's name."""
     if name == origin:
