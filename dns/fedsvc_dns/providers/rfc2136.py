@@ -240,7 +240,8 @@ class Rfc2136Zone:
         unread = content.record_sets.get((self._mark, "TXT"))
         if unread is not None and (ours is None or unread.values != (ours.value(),)):
             raise ZoneNotOursError(
-                f"{self._mark} TXT is not as fedsvc writes it: {', '.join(unread.values)}; remove it, and adopt the zone"
+                f"{self._mark} TXT is not as fedsvc writes it: {', '.join(unread.values)};"
+                " remove it, and adopt the zone"
             )
         if ours is None and whole and self._settings.mode is not Mode.ADOPT:
             held = sorted(name for name, _ in content.record_sets if name != origin)
