@@ -16,7 +16,7 @@ from fedsvc.model.policy import OverridePolicy, PlacementPolicy, StatusPolicy
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Work
-from fedsvc.store import clusters, events, holds, lookups, policies, works
+from fedsvc.store import clusters, events, gates, holds, lookups, policies, works
 from fedsvc.store.changes import Change
 from fedsvc.store.events import StoredEvent
 from fedsvc.store.store import Transaction
@@ -92,7 +92,7 @@ async def watched_works(tx: Transaction, rows: Sequence[Work]) -> list[Watched]:
             (work.unit_name, f"clusters/{work.cluster}"),
             work=work_message(work, silences.get(work.cluster)),
         )
-        for work in rows
+        for work in await gates.with_waits(tx, rows)
     ]
 
 

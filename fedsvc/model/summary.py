@@ -1,9 +1,12 @@
-"""The works of one unit on one cluster, summed: what its status is made of."""
+"""The works of one unit on one cluster, summed: what its status is made of; and why some of them wait."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fedsvc.model.unit import WorkState
+from fedsvc.model.work import Work
+from fedsvc.rendering.waves import written_of
 
 SEVERITY: Final[tuple[WorkState, ...]] = (
     WorkState.FAILED,
@@ -35,6 +38,7 @@ class Wait:
     state: WorkState  # of the works that wait: Pending or Removing
     reason: str  # a constant word
     message: str
+    wave: int | None = None  # only works of later ones wait, as they were written; None: all do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +74,19 @@ class ClusterWorks:
     worst_health: WorstHealth | None  # None: all healthy
     held_count: int = 0  # that are to be removed once that is confirmed; in no other count
     held_message: str = ""
+
+
+def may_wait(work: Work) -> bool:
+    """Whether a work is yet to be acted on, and nothing is known that went wrong with it."""
+    return work.state in (WorkState.PENDING, WorkState.REMOVING) and not work.reason
+
+
+def with_wait(work: Work, waits: Iterable[Wait]) -> Work:
+    """The same work; with reason and message of the first of its unit's waits that keeps it back, where one does."""
+    if not may_wait(work):
+        return work
+    for wait in waits:
+        concerns = (wait.cluster, wait.state) == (work.cluster, work.state)
+        if concerns and (wait.wave is None or written_of(work.wave) > wait.wave):
+            return replace(work, reason=wait.reason, message=wait.message)
+    return work

@@ -110,6 +110,7 @@ class Work:
     """(resource, cluster): the whole row, for readers."""
 
     id: int
+    unit_uid: str
     unit_name: str
     cluster: str
     key: ObjectKey

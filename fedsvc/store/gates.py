@@ -6,8 +6,9 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from fedsvc.model.dependency import unit_words
-from fedsvc.model.summary import Unmet, Wait
+from fedsvc.model.summary import Unmet, Wait, may_wait, with_wait
 from fedsvc.model.unit import WorkState
+from fedsvc.model.work import Work
 from fedsvc.rendering.waves import STEPS, AwaitedState, written_of
 from fedsvc.store.gate_sql import COPY_OPEN, LAGGING, NAMED_HERE, NEEDED, PLACED, REACHED, same_object
 from fedsvc.store.store import Look, Transaction
@@ -131,8 +132,9 @@ async def waits(
         for uid, unmet_of in lacking.items()
     }
     for row in await tx.execute(_WAVES, {"uids": list(pending)}) if pending else ():
-        message = f"waits for wave {written_of(row.wave)}: {_stands(row)}"
-        wait = Wait(cluster=row.cluster, state=WorkState.PENDING, reason=WAITING_FOR_WAVE, message=message)
+        wave = written_of(row.wave)
+        message = f"waits for wave {wave}: {_stands(row)}"
+        wait = Wait(cluster=row.cluster, state=WorkState.PENDING, reason=WAITING_FOR_WAVE, message=message, wave=wave)
         found.setdefault(row.unit, []).append(wait)
     for statement, why in ((_NEEDED, "which depends on it"), (_NAMED, "which names it")) if removing else ():
         for row in await tx.execute(statement, {"uids": list(removing)}):
@@ -140,6 +142,16 @@ async def waits(
             wait = Wait(cluster=row.cluster, state=WorkState.REMOVING, reason=NEEDED_BY_UNITS, message=message)
             found.setdefault(row.unit, []).append(wait)
     return found
+
+
+async def with_waits(tx: Transaction, works: Sequence[Work]) -> list[Work]:
+    """The same works, those that wait for something with the words for it."""
+    pending = sorted({work.unit_uid for work in works if may_wait(work) and work.state is WorkState.PENDING})
+    removing = sorted({work.unit_uid for work in works if may_wait(work) and work.state is WorkState.REMOVING})
+    if not pending and not removing:
+        return list(works)
+    found = await waits(tx, await unmet(tx, pending), pending=pending, removing=removing)
+    return [with_wait(work, found.get(work.unit_uid, ())) for work in works]
 
 
 def _copy_words(row: Any) -> tuple[str, str]:

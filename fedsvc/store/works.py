@@ -68,6 +68,7 @@ _OF_UNITS = text(f"{_SELECT} WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER B
 def _from_row(row: Any) -> Work:
     return Work(
         id=row.id,
+        unit_uid=str(row.unit_uid),
         unit_name=row.unit_name,
         cluster=row.cluster,
         key=key_from_row(row),

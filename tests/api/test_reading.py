@@ -110,6 +110,21 @@ async def test_works_are_listed_by_unit_and_cluster(api: Any, helpers: Any, stor
     assert len(await found(page_size=4, page_token=first.next_page_token)) == 1
 
 
+async def test_a_work_that_waits_is_listed_with_what_it_waits_for(api: Any, helpers: Any, store: Store) -> None:
+    await api.join("eu-1")
+    await api.apply("db", helpers.config_map("a"))
+    await api.apply("web", helpers.config_map("b"), depends_on=[unit_pb2.UnitDependency(unit="db")])
+    await place(store, "db", "eu-1")
+    await place(store, "web", "eu-1")
+
+    asked = resource_service_pb2.ListWorksRequest()
+    found = {work.ref.name: (work.reason, work.message) for work in (await api.resources.ListWorks(asked)).works}
+
+    assert found["a"] == ("", "")
+    assert found["b"][0] == "DependencyNotReady"
+    assert found["b"][1].startswith("waits for unit db to be Ready on eu-1")
+
+
 async def observe(store: Store, name: str, *false: str) -> None:
     """What the health controller writes: these conditions are False."""
     since = datetime(2026, 1, 2, tzinfo=UTC)

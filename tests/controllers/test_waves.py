@@ -5,6 +5,7 @@ from typing import Any
 
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.waves import AwaitedState
+from fedsvc.store import gates
 from fedsvc_placement import LabelSelector, Placement
 
 ON_A = Placement(clusters=("a",))
@@ -51,6 +52,11 @@ async def test_what_waits_tells_for_what(world: Any, make_deployment: Callable[.
 
     await world.until(told)
     assert await world.get("a", WEB) is None
+    async with world.store.reader() as tx:
+        shown = {work.key.kind: work for work in await gates.with_waits(tx, await world.works("web"))}
+    assert shown["Job"].reason == ""
+    assert (shown["Deployment"].state, shown["Deployment"].reason) == ("Pending", "WaitingForWave")
+    assert shown["Deployment"].message.startswith("waits for wave -5: batch/v1 Job shop/migrate is Progressing")
 
 
 async def test_a_unit_may_say_that_applied_is_enough(world: Any, make_deployment: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from fedsvc.api.names import UnitParent, check_cluster_id, parse_resource, parse
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.store import clusters, lookups, policies, units, works
+from fedsvc.store import clusters, gates, lookups, policies, units, works
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import resource_service_pb2 as pb
 from fedsvc.v1 import resource_service_pb2_grpc
@@ -31,7 +31,8 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
             stored = await lookups.find_resource(tx, name.unit.namespace, name.unit.name, name.id)
             if stored is None:
                 raise NotFoundError(str(name))
-            found = await works.get_many(tx, await lookups.work_ids_of_resource(tx, name.id))
+            of_resource = await works.get_many(tx, await lookups.work_ids_of_resource(tx, name.id))
+            found = await gates.with_waits(tx, of_resource)
             silences = await clusters.silences(tx, (work.cluster for work in found))
             rules = await policies.status_rules(tx)
         return pb.GetResourceResponse(
@@ -101,10 +102,11 @@ class ResourceServicer(resource_service_pb2_grpc.ResourceServiceServicer):
                 only_removals=request.only_removals,
                 silent=silences,
             )
+            found = cut(page, rows, [(work.id,) for work in rows])
+            shown = await gates.with_waits(tx, found.rows)
             token = await tx.resume_token()
-        found = cut(page, rows, [(work.id,) for work in rows])
         return pb.ListWorksResponse(
-            works=[work_message(work, silences.get(work.cluster)) for work in found.rows],
+            works=[work_message(work, silences.get(work.cluster)) for work in shown],
             next_page_token=found.next_page_token,
             resume_token=token.encode(),
         )
