@@ -122,7 +122,7 @@ async def test_a_work_that_waits_is_listed_with_what_it_waits_for(api: Any, help
 
     assert found["a"] == ("", "")
     assert found["b"][0] == "DependencyNotReady"
-    assert found["b"][1].startswith("waits for unit db to be Ready on eu-1")
+    assert found["b"][1].startswith("waits for units/db to be Ready on eu-1")
 
 
 async def observe(store: Store, name: str, *false: str) -> None:
