@@ -38,6 +38,8 @@ RECORDS = {
     **{(f"host{number}.example.org.", "AAAA"): [f"2001:db8::{number + 1:x}"] for number in range(14)},
     ("weighted.example.org.", "A"): ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
     ("through.example.org.", "CNAME"): ["weighted.example.org."],
+    ("to.example.org.", "SRV"): ["0 1 80 weighted.example.org."],
+    ("*.any.example.org.", "A"): ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
     ("near.example.org.", "A"): ["10.1.0.1", "10.2.0.1"],
 }
 
@@ -48,14 +50,17 @@ def zone() -> ZoneData:
         origin=ORIGIN,
         record_sets=sets,
         choices=(
-            Choice(
-                name="weighted.example.org.",
-                type="A",
-                options=(
-                    ChoiceOption(value="10.0.0.1", weight=3),
-                    ChoiceOption(value="10.0.0.2", weight=1),
-                    ChoiceOption(value="10.0.0.3", weight=0),
-                ),
+            *(
+                Choice(
+                    name=name,
+                    type="A",
+                    options=(
+                        ChoiceOption(value="10.0.0.1", weight=3),
+                        ChoiceOption(value="10.0.0.2", weight=1),
+                        ChoiceOption(value="10.0.0.3", weight=0),
+                    ),
+                )
+                for name in ("weighted.example.org.", "*.any.example.org.")
             ),
             Choice(
                 name="near.example.org.",
@@ -312,10 +317,16 @@ def test_the_nearest_zone_answers_and_the_one_above_for_the_ds_set() -> None:
     assert ask(Book([Encoded().zone(inner)]), "sub.example.org.", "DS").authority[0].name.to_text() == inner.origin
 
 
-@pytest.mark.parametrize("name", ["weighted.example.org.", "through.example.org."])
-def test_weights_are_shares_of_the_answers(book: Book, name: str) -> None:
-    seeds = [(number * 2**64) // 64 for number in range(64)]
-    chosen = [data(ask(book, name, "A", seed=seed).answer)[-1].split()[-1] for seed in seeds]
+@pytest.mark.parametrize(
+    ("name", "type_"), [("weighted", "A"), ("through", "A"), ("x.any", "A"), ("*.any", "A"), ("to", "SRV")]
+)
+def test_weights_are_shares_of_the_answers(book: Book, name: str, type_: str) -> None:
+    chosen = []
+    for number in range(64):
+        message = ask(book, f"{name}.example.org.", type_, seed=(number * 2**64) // 64)
+        drawn = (message.answer + message.additional)[-1]
+        assert len(drawn) == 1
+        chosen.append(str(drawn[0]))
 
     assert {value: chosen.count(value) for value in set(chosen)} == {"10.0.0.1": 48, "10.0.0.2": 16}
 

@@ -213,9 +213,13 @@ async def test_a_zone_is_transferred_whole_to_those_who_may() -> None:
     assert server.counters.transfers == 1
 
 
-async def test_a_transfer_is_refused_to_anybody_else() -> None:
+@pytest.mark.parametrize("type_", ["AXFR", "IXFR"])
+async def test_a_transfer_is_refused_to_anybody_else(type_: str) -> None:
     async with serving(zone()) as server:
-        refused = await dns.asyncquery.tcp(dns.message.make_query("z.", "AXFR"), HOST, port=port(server), timeout=10)
+        query = dns.message.make_query("z.", type_)
+        if type_ == "IXFR":
+            query.authority.append(dns.rrset.from_text("z.", 0, "IN", "SOA", ". . 0 0 0 0 0"))
+        refused = await dns.asyncquery.tcp(query, HOST, port=port(server), timeout=10)
 
     assert refused.rcode() == dns.rcode.REFUSED
 
@@ -387,3 +391,31 @@ async def test_processes_may_share_an_address() -> None:
         for _ in range(20):
             assert (await ask(server, "ns.z.")).rcode() == dns.rcode.NOERROR
         await other.stop()
+
+
+async def test_while_zones_are_swapped_each_answer_is_of_one_serial_and_none_is_missing() -> None:
+    def of(serial: int) -> ZoneData:
+        pair = record_set("pair.z.", "A", [f"10.1.0.{serial}", f"10.2.0.{serial}"], ttl_seconds=60)
+        base = zone(serial, hosts=200)
+        return dataclasses.replace(base, record_sets=(*base.record_sets, pair))
+
+    async def ask_on(server: NameServer, seen: list[int], swapped: asyncio.Event) -> None:
+        while not swapped.is_set():
+            answer = (await ask(server, "pair.z.")).answer[0]
+            (serial,) = {int(str(one).rpartition(".")[2]) for one in answer}
+            assert len(answer) == 2
+            seen.append(serial)
+
+    async with serving(of(1)) as server:
+        swapped = asyncio.Event()
+        seen: list[list[int]] = [[], [], []]
+        async with asyncio.TaskGroup() as group:
+            for one in seen:
+                group.create_task(ask_on(server, one, swapped))
+            for serial in range(2, 40):
+                await server.serve([of(serial)])
+            swapped.set()
+
+    for one in seen:
+        assert one == sorted(one), "nobody sees an older zone again"
+        assert len(set(one)) > 1

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,20 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left_over(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
     with pytest.raises(FileNotFoundError):
         keep(tmp_path / "none" / "zones", [FULL])
+
+
+def test_what_is_there_stays_until_the_new_file_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "zones"
+    keep(path, [FULL])
+
+    def fails(_: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="no space left"):
+        keep(path, [zone()])
+    assert load_kept(path) == (FULL,)
+    assert [one.name for one in tmp_path.iterdir()] == ["zones"]
 
 
 MASTER = """$TTL 60

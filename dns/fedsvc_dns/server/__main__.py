@@ -82,7 +82,7 @@ async def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
-    if not await _load(server, options.zone) and not await _load_kept(server):
+    if not await _load(server, options.zone, "the files are not served") and not await _load_kept(server):
         return 1
     for host, port in options.listen or [("127.0.0.1", 5353)]:
         try:
@@ -97,7 +97,8 @@ async def _run(options: argparse.Namespace) -> int:
     reloading.cancel()
     await asyncio.gather(reloading, return_exceptions=True)
     await server.stop()
-    _log.info("stopped: %s", server.counters)
+    counters = server.counters
+    _log.info("stopped after %d queries by UDP and %d by TCP", counters.udp_queries, counters.tcp_queries)
     return 0
 
 
@@ -105,10 +106,10 @@ async def _reload(server: NameServer, zones: Sequence[ZoneArgument], again: asyn
     while True:
         await again.wait()
         again.clear()
-        await _load(server, zones)
+        await _load(server, zones, "the zones are not changed")
 
 
-async def _load(server: NameServer, zones: Sequence[ZoneArgument]) -> bool:
+async def _load(server: NameServer, zones: Sequence[ZoneArgument], otherwise: str) -> bool:
     """Whether the files are served now; if not, what was served still is."""
     if not zones:
         return False
@@ -116,7 +117,7 @@ async def _load(server: NameServer, zones: Sequence[ZoneArgument]) -> bool:
         data: list[ZoneData] = [await asyncio.to_thread(read_zone_file, path, origin) for origin, path in zones]
         await server.serve(data)
     except (OSError, ValueError) as error:
-        _log.error("the zones are not changed: %s", error)
+        _log.error("%s: %s", otherwise, error)
         return False
     for origin, serial in server.serials.items():
         _log.info("zone %s serial %d", origin, serial)

@@ -68,6 +68,7 @@ class NameServer:
         self._udp: list[UdpListener] = []
         self._tcp: list[TcpListener] = []
         self._swapping = asyncio.Lock()
+        self._quiet_until_seconds = 0.0
 
     @property
     def serials(self) -> dict[str, int]:
@@ -201,9 +202,11 @@ class NameServer:
         yield reply.message
 
     def _failed(self, message: bytes) -> bytes:
-        """Nobody who asks may end the server: the fault is told, and the asker goes elsewhere."""
+        """Nobody who asks may end the server, or fill its log: the fault is told, and the asker goes elsewhere."""
         self.counters.failures += 1
-        _log.exception("no answer for %s", message[:512].hex())
+        if time.monotonic() >= self._quiet_until_seconds:
+            self._quiet_until_seconds = time.monotonic() + 1
+            _log.exception("no answer for %s", message[:512].hex())
         return message[:2] + bytes((0x80 | message[2] & 0x79, wire.SERVFAIL, 0, 0, 0, 0, 0, 0, 0, 0))
 
     def _may_transfer(self, client: str) -> bool:

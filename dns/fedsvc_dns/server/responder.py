@@ -7,16 +7,16 @@ from fedsvc_dns.server import wire
 from fedsvc_dns.server.choice import Draw, candidates
 from fedsvc_dns.server.compose import Drawing, Template, compose, opt_record
 from fedsvc_dns.server.lookup import Outcome, find
-from fedsvc_dns.server.wire import Edns, Query, read_query
+from fedsvc_dns.server.wire import Edns, Query, read_opt, read_query
 from fedsvc_dns.server.zone import Record, WireSet, Zone
 
 _MAX_KEPT = 200_000
 _KEPT_TYPES = 32
 """What is not data of the type asked for is kept for the types below, and HTTPS."""
+_PLAIN_OPT, _DNSSEC_OPT = opt_record(), opt_record(dnssec_ok=True)
 _OPTS = {
-    b"": b"",
-    b"\0\0\x29" + b"\0\0\0\0\0\0": opt_record(),
-    b"\0\0\x29" + b"\0\0\x80\0\0\0": opt_record(dnssec_ok=True),
+    b"\0\0\x29" + b"\0\0\0\0\0\0": _PLAIN_OPT,
+    b"\0\0\x29" + b"\0\0\x80\0\0\0": _DNSSEC_OPT,
 }
 """OPT records of common queries, without their payload size, and ours to them."""
 _HEADS = {
@@ -148,21 +148,32 @@ def respond(book: Book, message: bytes, *, client: str, max_octets: int, seed: i
     shape = _HEADS.get(message[2:12])
     if shape is not None:
         recursion_desired, has_opt = shape
-        asked = message[-11:] if has_opt else b""
-        opt = _OPTS.get(asked[:3] + asked[5:])
-        if opt is not None:
-            question = message[12:-11] if has_opt else message[12:]
-            key = question[:-4].lower() + question[-4:]
-            template = book.templates.get(key)
-            if template is None and key in book.drawings:
+        end = message.find(b"\0", wire.HEADER_OCTETS) + 5  # the root's label, type and class: as in what is kept
+        question, rest = message[12:end], message[end:]
+        key = question[:-4].lower() + question[-4:]
+        template = book.templates.get(key)
+        opt = _OPTS.get(rest[:3] + rest[5:]) if has_opt else (None if rest else b"")
+        if template is None:
+            if opt is not None and key in book.drawings:
                 zone, drawing = book.drawings[key]
                 template = drawing.template(zone.places.of_address(client), seed)
-            if template is not None:
-                payload_octets = asked[3] << 8 | asked[4] if has_opt else 0
-                reply = message[:2] + template.heads[2 * recursion_desired + has_opt] + question + template.tail + opt
-                if len(reply) <= _limit(max_octets, payload_octets):
-                    return Reply(reply, template.rcode, template.identity or key)
+        elif opt is None and has_opt:
+            opt = _opt_to(rest)
+        if template is not None and opt is not None:
+            payload_octets = rest[3] << 8 | rest[4] if has_opt else 0
+            reply = message[:2] + template.heads[2 * recursion_desired + has_opt] + question + template.tail + opt
+            if len(reply) <= _limit(max_octets, payload_octets):
+                return Reply(reply, template.rcode, template.identity or key)
     return _respond_slowly(book, message, client, max_octets, seed)
+
+
+def _opt_to(record: bytes) -> bytes | None:
+    """Our OPT record to one with options, where the answer is the same for all; None if it takes a closer look."""
+    try:
+        edns = read_opt(record)
+    except wire.MalformedError:
+        return None
+    return None if edns is None or edns.version else _opt(edns, wire.NOERROR)
 
 
 def _limit(max_octets: int, payload_octets: int) -> int:
@@ -181,7 +192,7 @@ def _respond_slowly(book: Book, message: bytes, client: str, max_octets: int, se
     except wire.MalformedError:
         return _bare(message, wire.FORMERR)
     zone = book.zone_of(query.name, query.type)
-    rcode = _refusal(query, zone)
+    rcode = _refusal(query, zone, by_tcp=max_octets > wire.PAYLOAD_OCTETS)
     if rcode or zone is None:
         return _error(message, query, rcode)
     if query.type == wire.IXFR:  # by UDP the SOA alone says that there is more by TCP (RFC 1995 section 4)
@@ -202,8 +213,8 @@ def _respond_slowly(book: Book, message: bytes, client: str, max_octets: int, se
     return Reply(message[:2] + head + query.question + tail + opt, template.rcode, identity, fitting is None)
 
 
-def _refusal(query: Query, zone: Zone | None) -> int:
-    """Why a well-formed query has no answer; 0 if it has one."""
+def _refusal(query: Query, zone: Zone | None, *, by_tcp: bool) -> int:
+    """Why a well-formed query has no answer; 0 if it has one. Transfers are not answered here."""
     if query.edns and query.edns.version:
         return wire.BADVERS
     if query.tsig:
@@ -214,12 +225,14 @@ def _refusal(query: Query, zone: Zone | None) -> int:
         return wire.REFUSED
     if 128 <= query.type < wire.ANY and query.type != wire.IXFR:
         return wire.NOTIMP
-    return wire.REFUSED if query.type == wire.IXFR and query.name != zone.origin else wire.NOERROR
+    return wire.REFUSED if query.type == wire.IXFR and (by_tcp or query.name != zone.origin) else wire.NOERROR
 
 
 def _opt(edns: Edns | None, rcode: int, scope_bits: int = 0) -> bytes:
     if edns is None:
         return b""
+    if edns.subnet is None and rcode < 16:
+        return _DNSSEC_OPT if edns.dnssec_ok else _PLAIN_OPT
     options = (edns.subnet.option(scope_bits),) if edns.subnet else ()
     return opt_record(rcode, dnssec_ok=edns.dnssec_ok, options=options)
 

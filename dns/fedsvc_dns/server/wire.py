@@ -137,6 +137,18 @@ def read_query(message: bytes) -> Query:
     )
 
 
+def read_opt(record: bytes) -> Edns | None:
+    """What an OPT record says that stands alone; None for another record.
+
+    Raises:
+        MalformedError: it is cut off, or its options are malformed.
+    """
+    if record[:3] != b"\0\0\x29":
+        return None
+    _, payload_octets, ttl, start, stop = _record(record, 1)
+    return _edns(payload_octets, ttl, record[start:]) if stop == len(record) else None
+
+
 def parent(name: bytes) -> bytes:
     """The name without its first label; not for the root."""
     return name[name[0] + 1 :]
