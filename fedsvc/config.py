@@ -79,6 +79,7 @@ class ServerSettings:
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0
     revisions_kept: int = 20  # of each unit, beside those that a cluster holds
+    witness: Address | None = None  # beside all members; answers while this server is not cut off
     # Calls under way get so long to finish when the server stops.
     drain_seconds: float = 10.0
 

@@ -137,6 +137,9 @@ def cli() -> None:
     show_default=True,
     help="Of each unit, for history and rollback.",
 )
+@_option(
+    "--witness", help="host:port that answers while this server is not cut off; two members need one to fail over."
+)
 def serve(
     *,
     store: config.StoreSettings,
@@ -149,6 +152,7 @@ def serve(
     drain_seconds: float,
     bookmark_seconds: float,
     revisions_kept: int,
+    witness: str | None,
 ) -> None:
     """Serve the API and run the controllers until SIGTERM or SIGINT."""
     settings = config.ServerSettings(
@@ -161,6 +165,7 @@ def serve(
         drain_seconds=drain_seconds,
         bookmark_seconds=bookmark_seconds,
         revisions_kept=revisions_kept,
+        witness=config.parse_address(witness, "--witness") if witness else None,
     )
     config.check_tls(settings.tls, settings.listen, settings.metrics_listen)
     from fedsvc import server  # noqa: PLC0415 - a second of imports that wrong settings need not wait for

@@ -81,7 +81,8 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         if postgres is not None:
             running.append(tasks.create_task(keep_running(postgres), name="postgres"))
         if settings.controllers:
-            numbers = ControllerSettings(revisions_kept=settings.revisions_kept)
+            witness = "" if settings.witness is None else str(settings.witness)
+            numbers = ControllerSettings(revisions_kept=settings.revisions_kept, witness=witness)
             run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership)
             running.append(tasks.create_task(run, name="controllers"))
         metrics = await _serve_metrics(stack, settings, edge)

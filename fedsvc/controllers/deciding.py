@@ -166,8 +166,10 @@ class _Beside:
 
 
 def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
+    """Higher priority first, and leaders before those that go with them."""
     by_key = {request.input.key: request for request in requests}
-    return [by_key[ask.unit.key] for ask in in_order([Ask(unit=request.input) for request in requests])]
+    ranked = sorted(requests, key=lambda request: -request.unit.spec.failover.priority)
+    return [by_key[ask.unit.key] for ask in in_order([Ask(unit=request.input) for request in ranked])]
 
 
 async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:

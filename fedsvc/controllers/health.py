@@ -16,6 +16,7 @@ import structlog
 
 from fedsvc.controllers import probing
 from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.evidence import evidence_of, expected_of
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.probing import CredentialView, Finding, Streaks
 from fedsvc.controllers.renewing import Renewal, after_failure, is_due, renew
@@ -30,6 +31,7 @@ from fedsvc.controllers.surveying import (
     surveyed,
 )
 from fedsvc.controllers.wakeups import Signal
+from fedsvc.health import Health, Limits, Streak, Verdict, judge
 from fedsvc.members import discovery, inspect
 from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberError
@@ -39,7 +41,7 @@ from fedsvc.members.registry import Member, Members
 from fedsvc.members.room import read_room
 from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus
 from fedsvc.model.room import Room, still_counts
-from fedsvc.store import clusters, served_kinds
+from fedsvc.store import automation, clusters, served_kinds
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -48,17 +50,22 @@ _log = structlog.get_logger(__name__)
 _EARLIEST: Final = 0.5
 """Of the time between surveys: one that comes a little early still reads the room, several in a row read it once."""
 
+CONCERNS: Final = frozenset({Verdict.SUSPECT, Verdict.UNREACHABLE, Verdict.DEGRADED})
+SETTLED: Final = frozenset({Verdict.UNREACHABLE, Verdict.DEGRADED, Verdict.MAINTENANCE, Verdict.HIBERNATED})
+"""Verdicts that more bad findings only confirm; all others are looked into quickly."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
     """How often members are looked at."""
 
-    probe_seconds: float = 10.0
+    probe_seconds: float = 5.0
     probe_again_seconds: float = 2.0  # while a member that was well did not answer well, but not often enough to tell
-    probe_timeout_seconds: float = 5.0
+    probe_timeout_seconds: float = 3.0
     survey_seconds: float = 60.0  # version, rights, kinds, renewal, room
     seen_seconds: float = 60.0  # that nothing changed is written no more often
     renewal_retry_seconds: float = 30.0  # doubled after each failure, up to an hour
+    limits: Limits = field(default_factory=Limits)  # of verdicts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +75,7 @@ class _State:
     cluster: Cluster
     observation: ClusterObservation
     streaks: Streaks = field(default_factory=Streaks)
+    streak: Streak = field(default_factory=Streak)  # of evidence for the verdict
     readiness: Readiness | None = None  # of the last probe
     missing_rights: tuple[Right, ...] | None = None  # of the last survey
     room: Room | None = None  # as it is stored
@@ -158,6 +166,7 @@ class HealthController:
             state.renewal, state.streaks, state.room_not_before = Renewal(), Streaks(), 0.0
             if before.connection.way != cluster.connection.way:  # nothing that is known is of the new one
                 state.observation = state.written = cluster.observation
+                state.streak = Streak()
                 state.room, state.readiness = cluster.room, None
             state.probe.set()
             state.survey.set()
@@ -176,7 +185,7 @@ class HealthController:
             await state.probe.wait(timeout_seconds=share * self._health.probe_seconds)
         while True:
             await self._probe(state)
-            again = state.streaks.undecided
+            again = state.streaks.undecided or (state.streak.is_bad and state.observation.health.verdict not in SETTLED)
             pause = self._health.probe_again_seconds if again else self._health.probe_seconds * (0.9 + 0.2 * share)
             await state.probe.wait(timeout_seconds=pause)
 
@@ -225,8 +234,20 @@ class HealthController:
         previous = {condition.type: condition for condition in state.observation.conditions}
         conditions, state.streaks = probing.judge(previous, state.streaks, finding, now=now)
         seen = now if state.readiness is not None else state.observation.last_seen_time
-        state.observation = dataclasses.replace(state.observation, conditions=conditions, last_seen_time=seen)
+        before = state.observation.health
+        health, state.streak = judge(
+            before,
+            state.streak,
+            evidence_of(state.readiness, error),
+            now=now,
+            expected=expected_of(state.cluster),
+            limits=self._health.limits,
+        )
+        state.observation = dataclasses.replace(
+            state.observation, conditions=conditions, last_seen_time=seen, health=health
+        )
         self._tell(state.cluster, previous, conditions)
+        self._tell_verdict(state.cluster, before, health)
         await self._write(state)
         await self._forget_room(state, now)
 
@@ -250,13 +271,22 @@ class HealthController:
             elif condition.status is ConditionStatus.TRUE and before is not None:
                 self._events.normal(cluster.resource_name, condition.type, condition.message, cluster=cluster.name)
 
+    def _tell_verdict(self, cluster: Cluster, before: Health, health: Health) -> None:
+        if health.verdict is before.verdict or before.verdict is Verdict.UNKNOWN:
+            return
+        message = f"it is {health.verdict}, was {before.verdict}{f': {health.message}' if health.message else ''}"
+        tell = self._events.warning if health.verdict in CONCERNS else self._events.normal
+        tell(cluster.resource_name, str(health.verdict), message, cluster=cluster.name)
+
     async def _write(self, state: _State) -> None:
         async with state.writing:
             observation, written, connection = state.observation, state.written, state.cluster.connection
             if written is not None and not self._differs(observation, written):
                 return
             async with self._store.transaction() as tx:
-                await clusters.observe(tx, state.cluster.name, observation, connection=connection)
+                stored = await clusters.observe(tx, state.cluster.name, observation, connection=connection)
+                if stored and (written is None or observation.health != written.health):
+                    await automation.look(tx)  # nobody finds a member lost before the breaker has judged that
             state.written = observation
 
     def _differs(self, observation: ClusterObservation, written: ClusterObservation) -> bool:

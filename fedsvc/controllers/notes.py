@@ -83,6 +83,10 @@ class UnitNotes:
             or any(("override_policy", name) in changed for name in note.override_policies)
         ]
 
+    def named(self, names: Collection[str]) -> list[str]:
+        """The uids of those of the units, by their names in the API, that were decided."""
+        return [self._uids[name] for name in sorted(names) if name in self._uids]
+
     def beside(self, key: str, before: PlacedUnit | None, after: PlacedUnit | None) -> list[str]:
         """The uids of the units that mind that another one is elsewhere now, or has other labels."""
         if before == after:

@@ -35,6 +35,7 @@ from fedsvc.controllers.swings import Swings
 from fedsvc.controllers.touching import FleetChange, note_of
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.errors import ClusterGoneError, StoreUnavailableError
+from fedsvc.model.hold import Hold, HoldScope
 from fedsvc.model.unit import Unit
 from fedsvc.store import placing, policies, units
 from fedsvc.store.changes import Change
@@ -106,6 +107,15 @@ class PlacementController:
         """Look at units again: others need other copies of their objects. It moves nothing that fits."""
         self._dirty.update(uids)
         self._signal.set()
+
+    def holds_changed(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
+        """Automation may act on other losses than before."""
+        differing = {hold for hold in (*before, *after) if (hold in before) is not (hold in after)}
+        subjects = {hold.subject for hold in differing if hold.scope is HoldScope.AUTOMATION}
+        if subjects:
+            self._fleet_changed = True
+            self._dirty.update(self._notes.named(subjects))
+            self._signal.set()
 
     async def run(self) -> None:
         """Decide until cancelled.
@@ -368,8 +378,9 @@ class PlacementController:
             ground.kept_count = count
         for given, result in zip(group, done, strict=True):
             uid = given.unit.uid
-            if result is None:  # unit or rollout changed meanwhile, or it is gone
+            if result is None:  # unit, rollout, or what automation may do changed meanwhile, or it is gone
                 self._places = None
+                self._fleet_changed = True
                 self._wake([uid], [given.decided.inputs.trigger])
                 self._signal.set()
                 continue

@@ -8,11 +8,11 @@ from typing import Any, Final
 from fedsvc.controllers import planning
 from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
-from fedsvc.controllers.planning import UnitPlan
+from fedsvc.controllers.evicting import evicted_from, failing_over
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import decisions, manifests, rollouts, units, works
+from fedsvc.store import automation, decisions, failovers, manifests, rollouts, units, works
 from fedsvc.store.store import Transaction, is_secret
 
 _SHOWN: Final = 5
@@ -44,13 +44,30 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     # A rollout that moved on since then may hold other revisions on other clusters.
     versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing])
     writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.rollout_version]
+    writing = await _allowed(tx, writing)
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
     moved = [given for given in writing if given.outcome.moved]
     synced = await _sync(tx, moved, ids)
-    occupied, held = synced.occupied, await judge(tx, moved, synced.doomed)
+    left = [one for given in moved for one in failing_over(given)]
+    await failovers.add(tx, left)
+    lost = {(one.uid, one.cluster) for one in left}
+    doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost]
+    occupied, held = synced.occupied, await judge(tx, moved, doomed)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
     return [_stored(given, occupied, held.get(given.unit.uid, ""), written) for given in prepared]
+
+
+async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:
+    """Without those that automation may not move any more, or that would leave a cluster which is back."""
+    leaving = [(given, evicted_from(given)) for given in prepared]
+    lost = sorted({cluster for _, clusters in leaving for cluster in clusters})
+    if not lost:
+        return list(prepared)
+    versions = {given.decided.ground.automation_version for given, clusters in leaving if clusters}
+    if len(versions) == 1 and await automation.still_acts(tx, versions.pop(), lost):
+        return list(prepared)
+    return [given for given, clusters in leaving if not clusters]
 
 
 async def keep_spoken(tx: Transaction, decided: Sequence[Decided]) -> list[tuple[Ground, int]]:
@@ -121,7 +138,7 @@ def _stored(
         clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
         held=held,
         blocked=_blocked_text(occupied.get(unit.uid, ())),
-        event=_event(given.plan) if outcome.news else None,
+        event=_event(given) if outcome.news else None,
     )
 
 
@@ -174,11 +191,14 @@ def _blocked_text(occupied: Sequence[tuple[str, ObjectKey]]) -> str:
     return f"another unit's objects are still being removed: {shown}{more}"
 
 
-def _event(plan: UnitPlan) -> tuple[str, str, bool]:
-    decision: Any = plan.decision
+def _event(given: Prepared) -> tuple[str, str, bool]:
+    decision: Any = given.plan.decision
+    lost = evicted_from(given)
     names = [target.cluster for target in decision.targets]
     notes = [*(entry.message for entry in decision.shortfall), *(entry.message for entry in decision.warnings)]
+    if lost:
+        notes = [f"{', '.join(lost)} {'is' if len(lost) == 1 else 'are'} lost", *notes]
     if not names:
         return "Unplaced", "; ".join((decision.message, *notes)), True
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    return "Placed", "; ".join((f"on {shown}", *notes)), bool(decision.shortfall)
+    return "FailedOver" if lost else "Placed", "; ".join((f"on {shown}", *notes)), bool(lost or decision.shortfall)

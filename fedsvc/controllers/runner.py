@@ -11,6 +11,7 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import Backoff
+from fedsvc.controllers.breaking import Breaking
 from fedsvc.controllers.cleanup import CleanupController
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
@@ -20,6 +21,7 @@ from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
+from fedsvc.controllers.returning import ReturnController
 from fedsvc.controllers.rollout import RolloutController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.status import StatusController
@@ -130,6 +132,9 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         cleanup.wake()
 
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
+    holds.tell(placement.holds_changed)
+    returning = ReturnController(store, settings=settings, wake_member=fleet.wake)
+    breaking = Breaking(store, settings=settings)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -144,6 +149,8 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "status": status.run,
         "cleanup": cleanup.run,
         "health": health.run,
+        "breaking": breaking.run,
+        "returning": returning.run,
     }
     for part in (holds, fleet, placement, rollout, gating, status, cleanup, health):
         part.listen(hub)

@@ -61,6 +61,14 @@ class ControllerSettings:
     # What an apply does to the health of an object is seen within so long, or it does nothing to it.
     rollout_settle_seconds: float = 3.0
 
+    # How often the fleet as a whole is looked at, and a witness asked, which has so long to answer.
+    breaker_seconds: float = 5.0
+    witness_timeout_seconds: float = 3.0
+    # "host:port" of something beside all members that answers while we are not cut off; empty: there is none.
+    witness: str = ""
+    # How often failovers under way, and what is left on clusters that are back, are looked at.
+    return_seconds: float = 1.0
+
     # How often old rows are removed.
     retention_seconds: float = 3_600.0
     # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.

@@ -40,6 +40,12 @@ from fedsvc.rollout.waves import waves_of
 _MEMBER_TROUBLE: Final = (MEMBER_UNREACHABLE, CREDENTIALS_INVALID, CONNECTION_INVALID)
 _SETTLED: Final = (WorkState.APPLIED, WorkState.HELD)
 _SHOWN: Final = 5
+_HELD_REASONS: Final = {
+    HoldKind.PAUSE: "Paused",
+    HoldKind.BREAKER: "AutomationHeld",
+    HoldKind.FREEZE: "Frozen",
+}
+"""By kind of hold, the foremost first."""
 _MAX_MESSAGE: Final = 1_000
 
 
@@ -342,7 +348,8 @@ def _heard(lines: Sequence[ClusterWorks], unheard: Mapping[str, Silence], now: d
 def _writable(unit: Unit, lines: Sequence[ClusterWorks], holds: Sequence[Hold], now: datetime) -> Condition | None:
     """What of the unit is not written to members now; None: nothing is held."""
     clusters = [entry.cluster for entry in lines]
-    found = list(holds_of_unit(holds, unit.resource_name, clusters))
+    over = [hold for hold in holds if hold.kind in _HELD_REASONS]  # that a member is in trouble stands in its own line
+    found = list(holds_of_unit(over, unit.resource_name, clusters))
     kept = [entry for entry in lines if entry.held_count]
     if not found and not kept:
         return None
@@ -352,7 +359,7 @@ def _writable(unit: Unit, lines: Sequence[ClusterWorks], holds: Sequence[Hold], 
         what = f"the removal of {count} object{'' if count == 1 else 's'} from {places} is held"
         told.append(f"{what}: {kept[0].held_message}")
     kinds = {hold.kind for hold, _ in found}
-    reason = "Paused" if HoldKind.PAUSE in kinds else "Frozen" if kinds else "RemovalsHeld"
+    reason = next((_HELD_REASONS[kind] for kind in _HELD_REASONS if kind in kinds), "RemovalsHeld")
     return _condition("Writable", ConditionStatus.FALSE, reason, "; ".join(told), now)
 
 

@@ -15,7 +15,8 @@ from uuid import uuid4
 from fedsvc.controllers.learning import stuck_workloads
 from fedsvc.controllers.touching import FleetChange, fleet_change
 from fedsvc.model.cluster import Cluster
-from fedsvc.store import clusters, placing
+from fedsvc.store import automation, clusters, placing
+from fedsvc.store.automation import Gate
 from fedsvc.store.decisions import PackedFleet, pack_fleet
 from fedsvc.store.store import Transaction
 from fedsvc_placement import ClusterSnapshot, Fleet, PreparedFleet, prepare_fleet
@@ -39,6 +40,8 @@ class Ground:
 
     fleet: Fleet
     prepared: PreparedFleet
+    members: Mapping[str, Cluster]  # by name, as they were then
+    automation_version: int  # what automation may act on in it
     id: str = field(default_factory=lambda: str(uuid4()))
     kept_count: int = 0  # entries of what was spoken for on it that are stored
 
@@ -91,6 +94,7 @@ class View:
 
     fleet: Fleet
     members: Mapping[str, Cluster]  # by name, in their order
+    gate: Gate  # what automation may act on
 
 
 def view_change(before: View, after: View) -> FleetChange:
@@ -124,6 +128,9 @@ class Surroundings:
             changed: names of the clusters that may be others than before; None: all may be.
         """
         kept: dict[str, Cluster] = {}
+        gate = await automation.gate(tx)
+        if self.seen is not None and gate != self.seen.gate:
+            changed = None
         if changed is None or self.seen is None:
             found = await clusters.list_all(tx)
         else:
@@ -136,6 +143,7 @@ class Surroundings:
         self.seen = View(
             fleet=await placing.read_fleet_of(tx, tuple(self._snapshots.values())),
             members={name: members[name] for name in names},
+            gate=gate,
         )
         rooms = {name: member.room.read_time for name, member in members.items() if member.room is not None}
         self._granted = outstanding(self._granted, rooms)
@@ -149,5 +157,8 @@ class Surroundings:
         """What the next batch is decided on: the same as before while that is true enough."""
         if self._ground is None:
             fleet = with_grants(self.view.fleet, self._granted)
-            self._ground = Ground(fleet=fleet, prepared=prepare_fleet(fleet))
+            version = self.view.gate.version
+            self._ground = Ground(
+                fleet=fleet, prepared=prepare_fleet(fleet), members=self.view.members, automation_version=version
+            )
         return self._ground

@@ -26,12 +26,14 @@ class Readiness:
         message: why it is not ready, in its own words.
         refusal: set where it refused our credential.
         skew_seconds: how far the member's clock is ahead of ours; None where it sent no time.
+        is_busy: whether it told us to come back later (429).
     """
 
     ready: bool | None
     message: str = ""
     refusal: MemberStatusError | None = None
     skew_seconds: float | None = None
+    is_busy: bool = False
 
 
 async def probe(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> Readiness:
@@ -60,7 +62,8 @@ async def probe(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_
             await kubernetes_version(client, timeout_seconds=timeout_seconds)
         except MemberStatusError as error:
             return Readiness(ready=None, refusal=error if error.code == 401 else None, skew_seconds=skew)
-    return Readiness(ready=None, message=f"the answer to {path} was status {answer.status}", skew_seconds=skew)
+    message = f"the answer to {path} was status {answer.status}"
+    return Readiness(ready=None, message=message, skew_seconds=skew, is_busy=answer.status == 429)
 
 
 async def kubernetes_version(client: MemberClient, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from fedsvc.health import Health, taints_of
 from fedsvc.model.room import Room
 from fedsvc_placement import model as placement
 from fedsvc_placement.model import ClusterSnapshot, Cost, ExternalScore, Taint
@@ -85,6 +86,7 @@ class ClusterObservation:
     ready_node_count: int = 0
     allocatable: Capacity = field(default_factory=Capacity)
     last_seen_time: datetime | None = None
+    health: Health = field(default_factory=Health)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,11 @@ class Cluster:
         location = {"region": self.region, "provider": self.provider}
         return {key: value for key, value in location.items() if value} | self.labels
 
+    @property
+    def health(self) -> Health:
+        """What is held of it."""
+        return self.observation.health
+
     def condition(self, type_: str) -> Condition | None:
         """The condition of that type, if it was ever observed."""
         return next((condition for condition in self.observation.conditions if condition.type == type_), None)
@@ -142,7 +149,7 @@ class Cluster:
         return ClusterSnapshot(
             name=self.name,
             labels=self.effective_labels,
-            taints=self.taints,
+            taints=(*self.taints, *taints_of(self.health)),
             provider=self.provider,
             region=self.region,
             zones=self.zones,

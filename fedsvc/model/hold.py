@@ -19,6 +19,8 @@ class HoldKind(StrEnum):
 
     PAUSE = "Pause"  # somebody asked for it
     FREEZE = "Freeze"  # a freeze window of the fleet settings
+    BREAKER = "Breaker"  # many members seem lost at once
+    HEALTH = "Health"  # a member is in trouble: nothing is removed from it
 
 
 class HoldScope(StrEnum):
@@ -27,6 +29,7 @@ class HoldScope(StrEnum):
     EVERYTHING = "Everything"
     CHANGES = "Changes"  # removals, and whatever was not applied before; what was is still kept up
     REMOVALS = "Removals"
+    AUTOMATION = "Automation"  # failovers, and whatever would be removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class Write:
                 return True
             case HoldScope.CHANGES:
                 return self.is_change or self.is_removal
-            case HoldScope.REMOVALS:
+            case HoldScope.REMOVALS | HoldScope.AUTOMATION:
                 return self.is_removal
 
 
@@ -107,7 +110,16 @@ def words_of(hold: Hold) -> str:
     """A hold as a sentence without its end: "paused by ann until 2026-11-26 18:00 UTC: migration"."""
     if hold.kind is HoldKind.FREEZE:
         return f"frozen by window {hold.reason}{_until(hold)}"
-    what = {HoldScope.EVERYTHING: "", HoldScope.CHANGES: "changes are ", HoldScope.REMOVALS: "removals are "}
+    if hold.kind is HoldKind.BREAKER:
+        return f"automation is held: {hold.reason}"
+    if hold.kind is HoldKind.HEALTH:
+        return f"nothing is removed from {hold.subject.removeprefix('clusters/')}: {hold.reason}"
+    what = {
+        HoldScope.EVERYTHING: "",
+        HoldScope.CHANGES: "changes are ",
+        HoldScope.REMOVALS: "removals are ",
+        HoldScope.AUTOMATION: "automation is ",
+    }
     who = f" by {hold.author}" if hold.author else ""
     why = f": {hold.reason}" if hold.reason else ""
     return f"{what[hold.scope]}paused{who}{_until(hold)}{why}"

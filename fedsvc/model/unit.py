@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from fedsvc.model.cluster import Condition, ObjectDeletion
 from fedsvc.model.dependency import Dependency
+from fedsvc.model.failover import FailoverPolicy
 from fedsvc.model.removal import RemovalBudget
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override, ResourceMatcher
@@ -89,6 +90,7 @@ class UnitSpec:
     follow_dependencies: bool = False  # what its works name comes along, copied from the units that hold it
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
     rollout: RolloutPolicy | None = None  # None: a new revision goes to all clusters at once
+    failover: FailoverPolicy = field(default_factory=FailoverPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from fedsvc.errors import AlreadyExistsError, EtagMismatchError, NotFoundError
+from fedsvc.health import Health
 from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Credential, ObjectDeletion
 from fedsvc.model.room import Room
 from fedsvc.model.silence import Silence, silence_of
@@ -264,7 +265,7 @@ async def update(tx: Transaction, cluster: Cluster) -> Cluster:
     before = await get(tx, cluster.name)
     await tx.execute(_UPDATE, _parameters(tx, cluster))
     if before.connection.way != cluster.connection.way:
-        observation = replace(before.observation, conditions=(), last_seen_time=None)
+        observation = replace(before.observation, conditions=(), last_seen_time=None, health=Health())
         await _store_observation(tx, cluster.name, observation)
     tx.record("cluster", cluster.resource_name)
     return await get(tx, cluster.name)

@@ -1,6 +1,6 @@
 """Holds: the rows of `hold`, which people ask for, and the freeze windows that are on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -8,25 +8,27 @@ from typing import Final
 from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
+from fedsvc.health import Health, Verdict
 from fedsvc.model.freeze import FreezeWindow, next_change, span_at
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.store import clusters, fleet
+from fedsvc.store.codec import from_json
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Transaction
 from fedsvc_placement import matches_cluster
 
 _READ: Final = text(
-    "SELECT subject, scope, reason, author, create_time, end_time FROM hold"
-    " WHERE end_time IS NULL OR end_time > now() ORDER BY subject, scope"
+    "SELECT subject, scope, origin, reason, author, create_time, end_time FROM hold"
+    " WHERE end_time IS NULL OR end_time > now() ORDER BY subject, scope, origin"
 )
 _OWNERS: Final = (
     "(SELECT uid FROM unit WHERE 'namespaces/' || namespace || '/units/' || name = :subject),"
     " (SELECT name FROM cluster WHERE 'clusters/' || name = :subject)"
 )
 _PUT: Final = text(
-    "INSERT INTO hold (subject, scope, unit_uid, cluster, reason, author, end_time)"
-    f" VALUES (:subject, :scope, {_OWNERS}, :reason, :author, CAST(:end AS timestamptz))"
-    " ON CONFLICT (subject, scope) DO UPDATE SET reason = EXCLUDED.reason, author = EXCLUDED.author,"
+    "INSERT INTO hold (subject, scope, origin, unit_uid, cluster, reason, author, end_time)"
+    f" VALUES (:subject, :scope, :origin, {_OWNERS}, :reason, :author, CAST(:end AS timestamptz))"
+    " ON CONFLICT (subject, scope, origin) DO UPDATE SET reason = EXCLUDED.reason, author = EXCLUDED.author,"
     " end_time = EXCLUDED.end_time, create_time = CASE WHEN hold.end_time <= now() THEN now() ELSE hold.create_time END"
     " RETURNING unit_uid IS NOT NULL OR cluster IS NOT NULL AS is_known, create_time"
 )
@@ -39,8 +41,15 @@ _THAW: Final = text(
 _THAWS: Final = text("SELECT subject, window_name FROM thaw WHERE end_time > now()")
 _NEXT_THAW_END: Final = text("SELECT min(end_time) FROM thaw WHERE end_time > now()")
 _END: Final = text(
-    "DELETE FROM hold WHERE subject = :subject AND (:scope = '' OR scope = :scope)"
-    " RETURNING subject, scope, reason, author, create_time, end_time"
+    "DELETE FROM hold WHERE subject = :subject AND (:scope = '' OR scope = :scope) AND origin = :origin"
+    " RETURNING subject, scope, origin, reason, author, create_time, end_time"
+)
+_AUTOMATION_CHANGED: Final = text("UPDATE automation SET version = version + 1, update_time = now()")
+_KINDS: Final = {"Person": HoldKind.PAUSE, "Breaker": HoldKind.BREAKER}
+_ORIGINS: Final = {kind: origin for origin, kind in _KINDS.items()}
+_IN_TROUBLE: Final = text(
+    "SELECT name, observation -> 'health' AS health FROM cluster"
+    " WHERE observation -> 'health' ->> 'verdict' = ANY(CAST(:verdicts AS text[])) ORDER BY name"
 )
 
 
@@ -53,9 +62,16 @@ class Standing:
 
 
 async def put(
-    tx: Transaction, *, subject: str, scope: HoldScope, reason: str, end_time: datetime | None, author: str
+    tx: Transaction,
+    *,
+    subject: str,
+    scope: HoldScope,
+    reason: str,
+    end_time: datetime | None,
+    author: str,
+    kind: HoldKind = HoldKind.PAUSE,
 ) -> Hold:
-    """Hold something from now on; a hold of that scope that is there already is replaced, and keeps its begin.
+    """Hold something from now on; a hold of that scope and kind that is there already is replaced, and keeps its begin.
 
     Raises:
         NotFoundError: there is no such cluster or unit.
@@ -63,6 +79,7 @@ async def put(
     values = {
         "subject": subject,
         "scope": scope.value,
+        "origin": _ORIGINS[kind],
         "reason": storable_text(reason),
         "author": author,
         "end": end_time,
@@ -70,10 +87,10 @@ async def put(
     row = (await tx.execute(_PUT, values)).one()
     if subject != FLEET_SUBJECT and not row.is_known:
         raise NotFoundError(subject)
-    _record(tx, subject)
+    await _changed(tx, subject, {scope})
     return Hold(
         subject=subject,
-        kind=HoldKind.PAUSE,
+        kind=kind,
         scope=scope,
         reason=reason,
         author=author,
@@ -82,12 +99,18 @@ async def put(
     )
 
 
-async def end(tx: Transaction, *, subject: str, scope: HoldScope | None) -> list[Hold]:
-    """End the pauses of a subject, those of one scope or all; gives those that there were."""
-    rows = (await tx.execute(_END, {"subject": subject, "scope": "" if scope is None else scope.value})).all()
-    if rows:
-        _record(tx, subject)
-    return [_from_row(row) for row in rows]
+async def end(tx: Transaction, *, subject: str, scope: HoldScope | None, kind: HoldKind = HoldKind.PAUSE) -> list[Hold]:
+    """End the holds of a subject and kind, those of one scope or all; gives those that there were."""
+    values = {"subject": subject, "scope": "" if scope is None else scope.value, "origin": _ORIGINS[kind]}
+    ended = [_from_row(row) for row in await tx.execute(_END, values)]
+    if ended:
+        await _changed(tx, subject, {hold.scope for hold in ended})
+    return ended
+
+
+async def on_automation(tx: Transaction) -> list[Hold]:
+    """The holds that keep automation from acting."""
+    return [hold for hold in map(_from_row, await tx.execute(_READ)) if hold.scope is HoldScope.AUTOMATION]
 
 
 async def thaw(tx: Transaction, *, subject: str, window: str, reason: str, end_time: datetime, author: str) -> None:
@@ -107,9 +130,26 @@ async def standing(tx: Transaction) -> Standing:
         ends += [time for (time,) in await tx.execute(_NEXT_THAW_END) if time is not None]
     change = next_change(windows, tx.now)
     return Standing(
-        holds=(*pauses, *freezes),
+        holds=(*pauses, *freezes, *await _in_trouble(tx)),
         next_change_time=min([*ends, *([change] if change is not None else [])], default=None),
     )
+
+
+async def _in_trouble(tx: Transaction) -> list[Hold]:
+    """Nothing is removed from a member of which nobody knows how it is."""
+    verdicts = [verdict.value for verdict in Verdict if not Health(verdict=verdict).may_be_removed_from]
+    found = []
+    for row in await tx.execute(_IN_TROUBLE, {"verdicts": verdicts}):
+        health = from_json(Health, row.health)
+        hold = Hold(
+            subject=f"clusters/{row.name}",
+            kind=HoldKind.HEALTH,
+            scope=HoldScope.REMOVALS,
+            reason=f"it is {health.verdict}{f' ({health.message})' if health.message else ''}",
+            create_time=health.since or tx.now,
+        )
+        found.append(hold)
+    return found
 
 
 async def _resolved(tx: Transaction, windows: Sequence[FreezeWindow]) -> list[Hold]:
@@ -142,8 +182,15 @@ async def _resolved(tx: Transaction, windows: Sequence[FreezeWindow]) -> list[Ho
 
 
 def _from_row(row: object) -> Hold:
-    values = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way to a row's columns by name
-    return Hold(kind=HoldKind.PAUSE, **{**values, "scope": HoldScope(values["scope"])})
+    values = dict(row._mapping)  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way to a row's columns by name
+    return Hold(kind=_KINDS[values.pop("origin")], **{**values, "scope": HoldScope(values["scope"])})
+
+
+async def _changed(tx: Transaction, subject: str, scopes: Collection[HoldScope]) -> None:
+    if HoldScope.AUTOMATION in scopes:
+        # Decisions that were made by what automation was allowed before are not stored any more.
+        await tx.execute(_AUTOMATION_CHANGED)
+    _record(tx, subject)
 
 
 def _record(tx: Transaction, subject: str) -> None:

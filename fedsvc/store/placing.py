@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.failover import tolerating
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import load_json
@@ -24,7 +25,7 @@ from fedsvc.rendering.workloads import (
     needed_kinds,
     workloads_of,
 )
-from fedsvc.store import clusters, fleet, manifests, policies, served_kinds, works
+from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, works
 from fedsvc.store.codec import from_json
 from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.store import Transaction
@@ -100,12 +101,13 @@ async def read_fleet_of(tx: Transaction, snapshots: Sequence[ClusterSnapshot]) -
 
 
 async def snapshots_of(tx: Transaction, members: Sequence[Cluster]) -> list[ClusterSnapshot]:
-    """The members as placement looks at them, in their order."""
+    """The members as placement looks at them, in their order: lost ones only as far as automation may act on that."""
     served = await served_kinds.api_resources(tx, [member.name for member in members])
+    gate = await automation.gate(tx)
     found: list[ClusterSnapshot] = []
     for member in members:
         rows = served.get(member.name, ())
-        found.append(replace(member.snapshot(), kinds=_kinds(rows) if rows else None))
+        found.append(replace(gate.seen(member.snapshot()), kinds=_kinds(rows) if rows else None))
     return found
 
 
@@ -134,6 +136,7 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
     placements = await placements_of(tx, units)
     bindings = await works.bindings_of(tx, uids)
     memories = {row.uid: row.memory for row in await tx.execute(_MEMORIES, {"uids": uids})}
+    held = (await automation.gate(tx)).held_units
     resources: dict[str, list[tuple[ObjectKey, bytes]]] = {uid: [] for uid in uids}
     for row in await tx.execute(_RESOURCES, {"uids": uids}):
         resources[row.unit_uid].append((key_from_row(row), row.digest))
@@ -147,7 +150,7 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
     return [
         _request(
             unit,
-            placement=placements[unit.uid],
+            placement=tolerating(placements[unit.uid], unit.spec.failover, is_held=unit.resource_name in held),
             resources=resources[unit.uid],
             bodies=bodies,
             bindings=bindings[unit.uid],

@@ -22,6 +22,7 @@ _STATEMENTS: Final = tuple(
     for statement in (
         "DELETE FROM change USING change_horizon h WHERE change.xid <= h.xid",
         "DELETE FROM event WHERE update_time < now() - interval '7 days'",
+        "DELETE FROM failover WHERE create_time < now() - interval '90 days'",
         "DELETE FROM hold WHERE end_time < now() - interval '1 day'",
         "DELETE FROM removal WHERE create_time < now() - interval '1 day'",
         "DELETE FROM thaw WHERE end_time < now() - interval '1 day'",

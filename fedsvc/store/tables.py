@@ -406,6 +406,7 @@ hold = Table(
     metadata,
     Column("subject", Text, primary_key=True),  # fleet, or name in the API
     Column("scope", Text, primary_key=True),
+    Column("origin", Text, primary_key=True, server_default=text("'Person'")),  # or Breaker
     Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE")),
     Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE")),
     _text("reason"),
@@ -438,4 +439,34 @@ thaw = Table(
     _text("author"),
     _time("create_time"),
     Column("end_time", TIMESTAMP(timezone=True), nullable=False),
+)
+
+automation = Table(
+    "automation",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),  # one row always
+    Column("version", BigInteger, nullable=False, server_default=text("1")),  # grows with what automation may do
+    _json("state"),  # of the breaker
+    _json("sight"),  # what is known of how far our own sight can be trusted
+    _time("update_time"),
+)
+
+failover = Table(
+    "failover",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="SET NULL")),
+    Column("unit_name", Text, nullable=False),  # in the API
+    Column("cluster", Text, nullable=False),  # that was lost
+    Column("targets", ARRAY(Text), nullable=False),  # clusters that hold more of it from then on
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    _text("message"),  # why it was lost, and what found no place
+    _time("trouble_time", nullable=True),  # the first bad finding
+    _time("detect_time", nullable=True),  # the verdict
+    _time("create_time"),  # the decision
+    _time("place_time", nullable=True),  # all targets hold it
+    _time("ready_time", nullable=True),  # and it is healthy there
+    _time("clean_time", nullable=True),  # what was left on the lost cluster was let go
+    Index("failover_unit_uid_idx", "unit_uid"),
+    Index("failover_open_idx", "id", postgresql_where=text("ready_time IS NULL")),
 )

@@ -26,7 +26,8 @@ _LIST = text(
 )
 _UNDECIDED = text(
     f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR rebalance OR reconsider_time <= now())"
-    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) ORDER BY update_time LIMIT :limit"
+    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) "
+    " ORDER BY coalesce(CAST(spec #>> '{failover,priority}' AS int), 0) DESC, update_time LIMIT :limit"
 )
 _ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
 _NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
@@ -104,7 +105,7 @@ async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], 
 
 
 async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
-    """Units that need a decision, the longest waiting first."""
+    """Units that need a decision: those of higher priority first, among equals the longest waiting."""
     rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
     return [_from_row(row) for row in rows]
 

@@ -54,6 +54,46 @@ TAINT_EFFECT_NO_SCHEDULE_NEW: TaintEffect.ValueType  # 4
 """What runs is kept and updated, nothing new is sent."""
 Global___TaintEffect: _TypeAlias = TaintEffect  # noqa: Y015
 
+class _HealthVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HealthVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HealthVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HEALTH_VERDICT_UNSPECIFIED: _HealthVerdict.ValueType  # 0
+    """Nothing was found yet."""
+    HEALTH_VERDICT_HEALTHY: _HealthVerdict.ValueType  # 1
+    """It is well."""
+    HEALTH_VERDICT_SUSPECT: _HealthVerdict.ValueType  # 2
+    """It may be lost, or is back and not trusted yet: what runs there stays as it is, and nothing new goes there."""
+    HEALTH_VERDICT_UNREACHABLE: _HealthVerdict.ValueType  # 3
+    """It is lost: units leave it when their toleration ends."""
+    HEALTH_VERDICT_DEGRADED: _HealthVerdict.ValueType  # 4
+    """It lives and cannot be worked with: it refuses the credential, is overloaded, or not ready. Nothing leaves it."""
+    HEALTH_VERDICT_MAINTENANCE: _HealthVerdict.ValueType  # 5
+    """It may be away, as was announced: nothing leaves it for being silent."""
+    HEALTH_VERDICT_HIBERNATED: _HealthVerdict.ValueType  # 6
+    """It is switched off on purpose (taint fedsvc.io/hibernated)."""
+
+class HealthVerdict(_HealthVerdict, metaclass=_HealthVerdictEnumTypeWrapper):
+    """HealthVerdict is what is held of a cluster."""
+
+HEALTH_VERDICT_UNSPECIFIED: HealthVerdict.ValueType  # 0
+"""Nothing was found yet."""
+HEALTH_VERDICT_HEALTHY: HealthVerdict.ValueType  # 1
+"""It is well."""
+HEALTH_VERDICT_SUSPECT: HealthVerdict.ValueType  # 2
+"""It may be lost, or is back and not trusted yet: what runs there stays as it is, and nothing new goes there."""
+HEALTH_VERDICT_UNREACHABLE: HealthVerdict.ValueType  # 3
+"""It is lost: units leave it when their toleration ends."""
+HEALTH_VERDICT_DEGRADED: HealthVerdict.ValueType  # 4
+"""It lives and cannot be worked with: it refuses the credential, is overloaded, or not ready. Nothing leaves it."""
+HEALTH_VERDICT_MAINTENANCE: HealthVerdict.ValueType  # 5
+"""It may be away, as was announced: nothing leaves it for being silent."""
+HEALTH_VERDICT_HIBERNATED: HealthVerdict.ValueType  # 6
+"""It is switched off on purpose (taint fedsvc.io/hibernated)."""
+Global___HealthVerdict: _TypeAlias = HealthVerdict  # noqa: Y015
+
 @_typing.final
 class Cluster(_message.Message):
     """Cluster is a Kubernetes cluster registered here: a member cluster."""
@@ -408,6 +448,7 @@ class ClusterStatus(_message.Message):
     FREE_FIELD_NUMBER: _builtins.int
     FREE_READ_TIME_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
     kubernetes_version: _builtins.str
     """For example "v1.30.2"."""
     node_count: _builtins.int
@@ -448,6 +489,10 @@ class ClusterStatus(_message.Message):
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[_hold_pb2.Hold]:
         """What is held there: pauses of the cluster or the fleet, and freeze windows that are on."""
 
+    @_builtins.property
+    def health(self) -> Global___ClusterHealth:
+        """What is held of it, by all that was found lately."""
+
     def __init__(
         self,
         *,
@@ -463,14 +508,67 @@ class ClusterStatus(_message.Message):
         free: Global___Capacity | None = ...,
         free_read_time: _timestamp_pb2.Timestamp | None = ...,
         holds: _abc.Iterable[_hold_pb2.Hold] | None = ...,
+        health: Global___ClusterHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "last_seen_time", b"last_seen_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "health", b"health", "last_seen_time", b"last_seen_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "holds", b"holds", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocatable", b"allocatable", "conditions", b"conditions", "credential_expire_time", b"credential_expire_time", "free", b"free", "free_read_time", b"free_read_time", "health", b"health", "holds", b"holds", "kubernetes_version", b"kubernetes_version", "last_seen_time", b"last_seen_time", "node_count", b"node_count", "pending_work_count", b"pending_work_count", "ready_node_count", b"ready_node_count", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClusterStatus: _TypeAlias = ClusterStatus  # noqa: Y015
+
+@_typing.final
+class ClusterHealth(_message.Message):
+    """ClusterHealth is what is held of a cluster: it gets worse after several bad findings in a row, and better when the
+    cluster was well for a while.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    TROUBLE_TIME_FIELD_NUMBER: _builtins.int
+    IS_RETURNING_FIELD_NUMBER: _builtins.int
+    IS_QUARANTINED_FIELD_NUMBER: _builtins.int
+    verdict: Global___HealthVerdict.ValueType
+    """The verdict."""
+    reason: _builtins.str
+    """What it rests on, as a constant word: Well, Refused, TimedOut, CredentialsRefused, ..."""
+    message: _builtins.str
+    """Likewise, for people."""
+    is_returning: _builtins.bool
+    """Whether it was lost, and is back and not trusted yet."""
+    is_quarantined: _builtins.bool
+    """Whether it was lost again and again, and has to be well for longer."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is this one."""
+
+    @_builtins.property
+    def trouble_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first of the bad findings was made that led to it."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___HealthVerdict.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        trouble_time: _timestamp_pb2.Timestamp | None = ...,
+        is_returning: _builtins.bool = ...,
+        is_quarantined: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "trouble_time", b"trouble_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_quarantined", b"is_quarantined", "is_returning", b"is_returning", "message", b"message", "reason", b"reason", "since", b"since", "trouble_time", b"trouble_time", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterHealth: _TypeAlias = ClusterHealth  # noqa: Y015
 
 @_typing.final
 class Capacity(_message.Message):

@@ -32,6 +32,10 @@ class _HoldKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldKind.Val
     """Somebody asked for it."""
     HOLD_KIND_FREEZE: _HoldKind.ValueType  # 2
     """A freeze window of the fleet settings is on."""
+    HOLD_KIND_BREAKER: _HoldKind.ValueType  # 3
+    """Many members seem lost at once, or fedsvc itself seems to be cut off."""
+    HOLD_KIND_HEALTH: _HoldKind.ValueType  # 4
+    """A cluster is in trouble: nothing is removed from it."""
 
 class HoldKind(_HoldKind, metaclass=_HoldKindEnumTypeWrapper):
     """HoldKind is where a hold comes from."""
@@ -42,6 +46,10 @@ HOLD_KIND_PAUSE: HoldKind.ValueType  # 1
 """Somebody asked for it."""
 HOLD_KIND_FREEZE: HoldKind.ValueType  # 2
 """A freeze window of the fleet settings is on."""
+HOLD_KIND_BREAKER: HoldKind.ValueType  # 3
+"""Many members seem lost at once, or fedsvc itself seems to be cut off."""
+HOLD_KIND_HEALTH: HoldKind.ValueType  # 4
+"""A cluster is in trouble: nothing is removed from it."""
 Global___HoldKind: _TypeAlias = HoldKind  # noqa: Y015
 
 class _HoldScope:
@@ -58,6 +66,8 @@ class _HoldScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoldScope.V
     """Nothing is removed, and nothing written that was not applied before; what was is kept up."""
     HOLD_SCOPE_REMOVALS: _HoldScope.ValueType  # 3
     """Nothing is removed."""
+    HOLD_SCOPE_AUTOMATION: _HoldScope.ValueType  # 4
+    """No unit is moved by itself away from a cluster that is lost, and nothing is removed; what people ask for is written."""
 
 class HoldScope(_HoldScope, metaclass=_HoldScopeEnumTypeWrapper):
     """HoldScope is what a hold keeps back."""
@@ -70,6 +80,8 @@ HOLD_SCOPE_CHANGES: HoldScope.ValueType  # 2
 """Nothing is removed, and nothing written that was not applied before; what was is kept up."""
 HOLD_SCOPE_REMOVALS: HoldScope.ValueType  # 3
 """Nothing is removed."""
+HOLD_SCOPE_AUTOMATION: HoldScope.ValueType  # 4
+"""No unit is moved by itself away from a cluster that is lost, and nothing is removed; what people ask for is written."""
 Global___HoldScope: _TypeAlias = HoldScope  # noqa: Y015
 
 @_typing.final

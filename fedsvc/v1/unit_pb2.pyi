@@ -25,6 +25,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _FailoverMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FailoverModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailoverMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAILOVER_MODE_UNSPECIFIED: _FailoverMode.ValueType  # 0
+    """Auto."""
+    FAILOVER_MODE_AUTO: _FailoverMode.ValueType  # 1
+    """By itself, when its toleration is over."""
+    FAILOVER_MODE_MANUAL: _FailoverMode.ValueType  # 2
+    """When somebody changes where it is to run."""
+
+class FailoverMode(_FailoverMode, metaclass=_FailoverModeEnumTypeWrapper):
+    """FailoverMode is whether a unit leaves a cluster that is lost."""
+
+FAILOVER_MODE_UNSPECIFIED: FailoverMode.ValueType  # 0
+"""Auto."""
+FAILOVER_MODE_AUTO: FailoverMode.ValueType  # 1
+"""By itself, when its toleration is over."""
+FAILOVER_MODE_MANUAL: FailoverMode.ValueType  # 2
+"""When somebody changes where it is to run."""
+Global___FailoverMode: _TypeAlias = FailoverMode  # noqa: Y015
+
 class _DependencyScope:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -431,6 +455,7 @@ class UnitSpec(_message.Message):
     DEPENDS_ON_FIELD_NUMBER: _builtins.int
     FOLLOW_DEPENDENCIES_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
+    FAILOVER_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
     protected: _builtins.bool
@@ -484,6 +509,10 @@ class UnitSpec(_message.Message):
         runs is left alone when one of them gets worse later. They need not exist yet; a cycle is refused. At most 100.
         """
 
+    @_builtins.property
+    def failover(self) -> Global___FailoverPolicy:
+        """What becomes of it when a cluster is lost. Unset: it leaves by itself after 30 s."""
+
     def __init__(
         self,
         *,
@@ -499,11 +528,14 @@ class UnitSpec(_message.Message):
         depends_on: _abc.Iterable[Global___UnitDependency] | None = ...,
         follow_dependencies: _builtins.bool = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
+        failover: Global___FailoverPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "placement", b"placement", "propagation", b"propagation", "removals", b"removals", "rollout", b"rollout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "failover", b"failover", "placement", b"placement", "propagation", b"propagation", "removals", b"removals", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "depends_on", b"depends_on", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "protected", b"protected", "removals", b"removals", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "depends_on", b"depends_on", "failover", b"failover", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "protected", b"protected", "removals", b"removals", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__failover: _TypeAlias = _typing.Literal["failover"]  # noqa: Y015
+    _WhichOneofArgType__failover: _TypeAlias = _typing.Literal["_failover", b"_failover"]  # noqa: Y015
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
     _WhichOneofArgType__placement: _TypeAlias = _typing.Literal["_placement", b"_placement"]  # noqa: Y015
     _WhichOneofReturnType__propagation: _TypeAlias = _typing.Literal["propagation"]  # noqa: Y015
@@ -512,6 +544,8 @@ class UnitSpec(_message.Message):
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__rollout: _TypeAlias = _typing.Literal["rollout"]  # noqa: Y015
     _WhichOneofArgType__rollout: _TypeAlias = _typing.Literal["_rollout", b"_rollout"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__failover) -> _WhichOneofReturnType__failover | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__placement) -> _WhichOneofReturnType__placement | None: ...
     @_typing.overload
@@ -522,6 +556,42 @@ class UnitSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rollout) -> _WhichOneofReturnType__rollout | None: ...
 
 Global___UnitSpec: _TypeAlias = UnitSpec  # noqa: Y015
+
+@_typing.final
+class FailoverPolicy(_message.Message):
+    """FailoverPolicy is what becomes of a unit whose cluster is lost. What it left there is removed when the cluster is back
+    and trusted again, and the unit is ready elsewhere.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    TOLERATION_SECONDS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    mode: Global___FailoverMode.ValueType
+    """Whether it leaves. Unset: auto."""
+    toleration_seconds: _builtins.int
+    """How long it stays, from when the cluster is found to be Unreachable; from 0 to 86400. Unset: 30. A toleration of the
+    taint fedsvc.io/unreachable in its placement counts instead.
+    """
+    priority: _builtins.int
+    """Of several units that have to be placed those of a higher priority are placed first; from -1000 to 1000."""
+    def __init__(
+        self,
+        *,
+        mode: Global___FailoverMode.ValueType = ...,
+        toleration_seconds: _builtins.int | None = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__toleration_seconds: _TypeAlias = _typing.Literal["toleration_seconds"]  # noqa: Y015
+    _WhichOneofArgType__toleration_seconds: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__toleration_seconds) -> _WhichOneofReturnType__toleration_seconds | None: ...
+
+Global___FailoverPolicy: _TypeAlias = FailoverPolicy  # noqa: Y015
 
 @_typing.final
 class UnitDependency(_message.Message):

@@ -18,6 +18,7 @@ from fedsvc.store import clusters, decisions, placing, tokens, units, works
 from fedsvc.store.store import Store
 from fedsvc.store.tables import metadata
 from fedsvc.v1 import (
+    automation_service_pb2_grpc,
     cluster_pb2,
     cluster_service_pb2,
     cluster_service_pb2_grpc,
@@ -67,6 +68,7 @@ class Api:
         self.placement = placement_service_pb2_grpc.PlacementServiceStub(channel)
         self.policies = policy_service_pb2_grpc.PolicyServiceStub(channel)
         self.removals = removal_service_pb2_grpc.RemovalServiceStub(channel)
+        self.automation = automation_service_pb2_grpc.AutomationServiceStub(channel)
         self.holds = hold_service_pb2_grpc.HoldServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.members = member_service_pb2_grpc.MemberServiceStub(channel)

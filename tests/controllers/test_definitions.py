@@ -126,7 +126,7 @@ async def test_a_unit_with_its_definition_can_be_removed_and_applied_again(patie
 async def test_the_kinds_that_are_stored_follow_a_definition_without_a_survey(
     world: Any, monkeypatch: pytest.MonkeyPatch, *, restarted: bool
 ) -> None:
-    never = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
+    never: dict[str, Any] = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
     monkeypatch.setattr(health, "HealthSettings", partial(health.HealthSettings, **never))
     monkeypatch.setattr(discovery, "MIN_INTERVAL_SECONDS", 0.02)
 

@@ -288,7 +288,7 @@ async def test_replicas_that_find_no_node_go_elsewhere_and_are_remembered(
     world: Any, make_deployment: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.stop()
-    never = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
+    never: dict[str, Any] = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
     monkeypatch.setattr(health, "HealthSettings", partial(health.HealthSettings, **never))
     world.start()
     await put_room(world, "a")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from fedsvc.model.cluster import ObjectDeletion
+from fedsvc.model.failover import tolerating
 from fedsvc.model.fleet import FleetSpec, RegionDistance
 from fedsvc.model.room import Room
 from fedsvc.model.unit import Unit, UnitSpec
@@ -152,7 +153,8 @@ async def test_a_request_holds_workloads_kinds_bindings_and_memory(world: Any, m
 
     found = await read_one(world, unit)
 
-    assert (found.unit, found.input.key, found.input.placement) == (unit, "shop/web", DIVIDED)
+    assert (found.unit, found.input.key) == (unit, "shop/web")
+    assert found.input.placement == tolerating(DIVIDED, unit.spec.failover, is_held=False)
     assert found.input.labels == {"app": "web"}
     (workload,) = found.input.workloads
     assert (workload.key, workload.replicas, workload.requests) == (WEB, 3, {"cpu": 250, "memory": 2**30})

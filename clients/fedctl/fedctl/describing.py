@@ -93,6 +93,7 @@ def describe_cluster(context: Context, cluster: cluster_pb2.Cluster) -> None:
             "Endpoint": cluster.connection.endpoint,
             "Rights": cluster.connection.rights,
             "Credential ends": _until(status, now),
+            "Health": views.health_text(status.health, now),
             "Last seen": words.age(status.last_seen_time, now),
             "Works": f"{views.applied_works(cluster)} of {status.work_count} as they should be",
             "Age": words.age(cluster.create_time, now),

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
+from fedsvc_client._automation import AsyncAutomation
 from fedsvc_client._calls import Retries
 from fedsvc_client._client import AsyncClient
 from fedsvc_client._clusters import AsyncClusters
@@ -212,6 +213,15 @@ class Holds(_Facade):
     list = wait(AsyncHolds.list)
 
 
+class Automation(_Facade):
+    """What is done about lost clusters."""
+
+    get = wait(AsyncAutomation.get)
+    release = wait(AsyncAutomation.release)
+    list_page = wait(AsyncAutomation.list_page)
+    failovers = each(AsyncAutomation.failovers)
+
+
 class Removals(_Facade):
     """Removals that are held until somebody confirms them."""
 
@@ -294,6 +304,7 @@ class Client:
         self.placement = Placement(inner.placement)
         self.ownership = Ownership(inner.ownership)
         self.holds = Holds(inner.holds)
+        self.automation = Automation(inner.automation)
         self.removals = Removals(inner.removals)
         self.events = Events(inner.events)
         self.members = Members(inner.members)

@@ -2,6 +2,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fedsvc_client._automation import AsyncAutomation
 from fedsvc_client._calls import Caller, Retries
 from fedsvc_client._channel import open_channel
 from fedsvc_client._clusters import AsyncClusters
@@ -57,6 +58,7 @@ class AsyncClient:
         self.placement = AsyncPlacement(caller)
         self.ownership = AsyncOwnership(caller)
         self.holds = AsyncHolds(caller)
+        self.automation = AsyncAutomation(caller)
         self.removals = AsyncRemovals(caller)
         self.events = AsyncEvents(caller)
         self.members = AsyncMembers(caller)

@@ -8,6 +8,7 @@ from fedsvc.api.convert.common import condition_message, read_enum, read_time, t
 from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.convert.placement import taint_message
 from fedsvc.api.problems import Problems
+from fedsvc.health import Health, Verdict
 from fedsvc.model.cluster import Capacity, Cluster, Connection, Credential, ObjectDeletion
 from fedsvc.model.hold import Hold, holds_of_cluster
 from fedsvc.model.room import MEMORY, PODS, Room
@@ -20,6 +21,15 @@ _DELETIONS: Final[dict[cluster_service_pb2.ObjectDeletion.ValueType, ObjectDelet
     cluster_service_pb2.OBJECT_DELETION_ORPHAN: ObjectDeletion.ORPHAN,
     cluster_service_pb2.OBJECT_DELETION_BACKGROUND: ObjectDeletion.BACKGROUND,
     cluster_service_pb2.OBJECT_DELETION_FOREGROUND: ObjectDeletion.FOREGROUND,
+}
+_VERDICTS: Final = {
+    Verdict.UNKNOWN: cluster_pb2.HEALTH_VERDICT_UNSPECIFIED,
+    Verdict.HEALTHY: cluster_pb2.HEALTH_VERDICT_HEALTHY,
+    Verdict.SUSPECT: cluster_pb2.HEALTH_VERDICT_SUSPECT,
+    Verdict.UNREACHABLE: cluster_pb2.HEALTH_VERDICT_UNREACHABLE,
+    Verdict.DEGRADED: cluster_pb2.HEALTH_VERDICT_DEGRADED,
+    Verdict.MAINTENANCE: cluster_pb2.HEALTH_VERDICT_MAINTENANCE,
+    Verdict.HIBERNATED: cluster_pb2.HEALTH_VERDICT_HIBERNATED,
 }
 
 
@@ -116,6 +126,19 @@ def _status_message(cluster: Cluster, holds: Iterable[Hold]) -> cluster_pb2.Clus
         free=None if cluster.room is None else _free_message(cluster.room),
         free_read_time=None if cluster.room is None else timestamp(cluster.room.read_time),
         holds=[hold_message(hold) for hold in holds_of_cluster(holds, cluster.name)],
+        health=_health_message(cluster.health),
+    )
+
+
+def _health_message(health: Health) -> cluster_pb2.ClusterHealth:
+    return cluster_pb2.ClusterHealth(
+        verdict=_VERDICTS[health.verdict],
+        since=timestamp(health.since),
+        reason=health.kind.value,
+        message=health.message,
+        trouble_time=timestamp(health.trouble_time),
+        is_returning=health.is_returning,
+        is_quarantined=health.is_quarantined,
     )
 
 

@@ -6,11 +6,17 @@ from fedsvc.api.convert.common import inverted, timestamp
 from fedsvc.model.hold import Hold, HoldKind, HoldScope
 from fedsvc.v1 import hold_pb2
 
-_KINDS: Final = {HoldKind.PAUSE: hold_pb2.HOLD_KIND_PAUSE, HoldKind.FREEZE: hold_pb2.HOLD_KIND_FREEZE}
+_KINDS: Final = {
+    HoldKind.PAUSE: hold_pb2.HOLD_KIND_PAUSE,
+    HoldKind.FREEZE: hold_pb2.HOLD_KIND_FREEZE,
+    HoldKind.BREAKER: hold_pb2.HOLD_KIND_BREAKER,
+    HoldKind.HEALTH: hold_pb2.HOLD_KIND_HEALTH,
+}
 _SCOPES: Final = {
     HoldScope.EVERYTHING: hold_pb2.HOLD_SCOPE_EVERYTHING,
     HoldScope.CHANGES: hold_pb2.HOLD_SCOPE_CHANGES,
     HoldScope.REMOVALS: hold_pb2.HOLD_SCOPE_REMOVALS,
+    HoldScope.AUTOMATION: hold_pb2.HOLD_SCOPE_AUTOMATION,
 }
 READ_SCOPES: Final = inverted(_SCOPES)
 

@@ -100,7 +100,11 @@ async def _roll_back(tx: Transaction, asked: pb.RollBackUnitRequest) -> pb.RollB
         labels=unit.labels,
         annotations=unit.annotations,
         spec=replace(
-            stored.spec, rollout=unit.spec.rollout, protected=unit.spec.protected, removals=unit.spec.removals
+            stored.spec,
+            rollout=unit.spec.rollout,
+            protected=unit.spec.protected,
+            removals=unit.spec.removals,
+            failover=unit.spec.failover,
         ),
         templates=Templates(templates=tuple(templates), warnings=()),
         warnings=(),

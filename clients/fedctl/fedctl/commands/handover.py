@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from fedctl import kinds
+from fedctl.commands.automation import release_automation
 from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
@@ -11,6 +12,7 @@ from fedctl.listing import missing
 from fedctl.options import namespace_option
 from fedctl.output.views import object_text
 from fedctl.resources import find_resources
+from fedctl.subjects import FLEET, read_subject
 from fedsvc.v1 import cluster_service_pb2, common_pb2
 from fedsvc_client import NotFoundError, PreconditionError, split_unit_name, unit_name
 
@@ -27,6 +29,7 @@ _RELEASE_EXAMPLES = """\b
 Examples:
   fedctl release shop configmap/limits    take it out of the unit, leave it in the clusters
   fedctl release shop --all               delete the unit, leave all its objects in the clusters
+  fedctl release fleet                    let automation act again: see fedctl automation
 """
 
 
@@ -91,7 +94,12 @@ def release(
     """Let resources go: they leave the unit, and their objects stay in the clusters, no longer managed.
 
     Labels, annotations and ownership of fedsvc are taken off them; nothing else of them changes.
+
+    Of fleet or cluster/NAME: let automation act again, on what is lost now, too (see fedctl automation).
     """
+    if not resources and not is_all and (unit == FLEET or unit.startswith(("cluster/", "clusters/"))):
+        release_automation(context, read_subject((unit,), namespace))
+        return
     if is_all == bool(resources):
         raise UsageFailure("say which resources, or --all" if not resources else "--all means all: name none")
     client, name = context.client(), _name(unit, namespace)

@@ -44,6 +44,7 @@ _SCOPES = {
     "everything": hold_pb2.HOLD_SCOPE_EVERYTHING,
     "changes": hold_pb2.HOLD_SCOPE_CHANGES,
     "removals": hold_pb2.HOLD_SCOPE_REMOVALS,
+    "automation": hold_pb2.HOLD_SCOPE_AUTOMATION,
 }
 _SUBJECT = "fleet | cluster/NAME | unit/NAME"
 

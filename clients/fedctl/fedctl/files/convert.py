@@ -24,6 +24,7 @@ _KEBAB = frozenset(
         "DeletionMode",
         "DependencyScope",
         "DriftMode",
+        "FailoverMode",
         "FieldPolicy",
         "ImmutableMode",
         "ObjectDeletion",

@@ -237,6 +237,10 @@ def holds(now: Now = utc_now) -> Table[hold_pb2.Hold]:
 def hold_text(hold: hold_pb2.Hold) -> str:
     """Write a hold in one line: cluster/eu-1 is paused by ann until 2026-11-26 18:00 UTC: disks."""
     until = f" until {words.moment(hold.end_time)}" if hold.HasField("end_time") else ""
+    if hold.kind == hold_pb2.HOLD_KIND_BREAKER:
+        return f"automation, by the breaker: {words.one_line(hold.reason)}"
+    if hold.kind == hold_pb2.HOLD_KIND_HEALTH:
+        return f"nothing is removed from {subject_text(hold.subject)}: {words.one_line(hold.reason)}"
     if hold.kind == hold_pb2.HOLD_KIND_FREEZE:
         return f"freeze window {hold.reason} is on{until}"
     who = f" by {hold.author}" if hold.author else ""
@@ -247,10 +251,15 @@ def hold_text(hold: hold_pb2.Hold) -> str:
 
 
 def hold_marks(found: Iterable[hold_pb2.Hold]) -> list[str]:
-    """Return the words that stand beside a state: Paused, Frozen."""
-    present = {hold.kind for hold in found}
-    told = ((hold_pb2.HOLD_KIND_PAUSE, "Paused"), (hold_pb2.HOLD_KIND_FREEZE, "Frozen"))
-    return [word for kind, word in told if kind in present]
+    """Return the words that stand beside a state: Paused, Frozen, AutomationHeld."""
+    present = {_mark(hold) for hold in found}
+    return [word for word in ("Paused", "Frozen", "AutomationHeld") if word in present]
+
+
+def _mark(hold: hold_pb2.Hold) -> str:
+    if hold.scope == hold_pb2.HOLD_SCOPE_AUTOMATION:
+        return "AutomationHeld"
+    return {hold_pb2.HOLD_KIND_PAUSE: "Paused", hold_pb2.HOLD_KIND_FREEZE: "Frozen"}.get(hold.kind, "")
 
 
 def cluster_state(row: cluster_pb2.Cluster) -> str:
@@ -269,8 +278,28 @@ def cluster_state(row: cluster_pb2.Cluster) -> str:
         if known.get(kind) == "False":
             return word
     state = "Ready" if known.get("Ready", known.get("Reachable")) == "True" else "Unknown"
+    if state == "Ready" and row.status.health.verdict in _IN_DOUBT:
+        state = "Quarantined" if row.status.health.is_quarantined else verdict_word(row.status.health)
     marks = (mark for key, mark in _MARKS.items() if any(taint.key == key for taint in row.taints))
     return ",".join([state, *marks, *hold_marks(row.status.holds)])
+
+
+_IN_DOUBT = frozenset({cluster_pb2.HEALTH_VERDICT_SUSPECT, cluster_pb2.HEALTH_VERDICT_DEGRADED})
+
+
+def verdict_word(health: cluster_pb2.ClusterHealth) -> str:
+    """Write a verdict: Healthy, Suspect, Unreachable."""
+    return words.enum_word(cluster_pb2.HealthVerdict.DESCRIPTOR, health.verdict)
+
+
+def health_text(health: cluster_pb2.ClusterHealth, now: dt.datetime) -> str:
+    """Write a verdict with since when and why: Suspect for 12s: it is back, and has to be well for a while."""
+    since = f" for {words.age(health.since, now)}" if health.HasField("since") else ""
+    why = f": {words.one_line(health.message)}" if health.message else ""
+    if health.is_returning:
+        why = ": it was lost and is back; it has to be well for a while"
+        why += ", for longer than usual since it was lost again and again" if health.is_quarantined else ""
+    return f"{verdict_word(health)}{since}{why}"
 
 
 def cluster_message(row: cluster_pb2.Cluster) -> str:

@@ -35,6 +35,8 @@ _STYLES = {
     "Cordoned": YELLOW,
     "Paused": YELLOW,
     "Held": YELLOW,
+    "Suspect": YELLOW,
+    "Quarantined": YELLOW,
     "Frozen": YELLOW,
     "Drifted": YELLOW,
     "Unplaced": YELLOW,

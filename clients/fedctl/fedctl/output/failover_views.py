@@ -1,0 +1,75 @@
+"""Automation and failovers as lines and tables; pure."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fedctl.output import words
+from fedctl.output.tables import Column, Table
+from fedctl.output.views import Now, hold_text, unit_text, utc_now
+from fedsvc.v1 import automation_pb2
+
+_STATES = automation_pb2.AutomationState.DESCRIPTOR
+
+
+def automation_lines(found: automation_pb2.Automation, now: dt.datetime) -> Iterator[str]:
+    """Say whether lost clusters are acted on, and what keeps that back."""
+    since = f" for {words.age(found.since, now)}" if found.HasField("since") else ""
+    yield f"Automation:  {words.enum_word(_STATES, found.state)}{since}"
+    if found.message:
+        yield f"Why:         {words.one_line(found.message)}"
+    if found.HasField("calm_since"):
+        yield f"Calm:        for {words.age(found.calm_since, now)}; it goes on after two minutes of that"
+    yield f"Witness:     {'answers' if found.has_witness else 'none'}"
+    yield f"Left behind: {words.count(found.left_object_count, 'object')} on lost clusters"
+    if found.settled_clusters:
+        yield f"Acted on:    {', '.join(found.settled_clusters)}"
+    for hold in found.holds:
+        yield f"Held:        {hold_text(hold)}"
+
+
+def troubles(now: Now = utc_now) -> Table[automation_pb2.ClusterTrouble]:
+    """Make the table of clusters that are not healthy."""
+    return Table(
+        columns=(
+            Column(title="CLUSTER", text=lambda row: row.cluster),
+            Column(title="VERDICT", text=lambda row: row.verdict, style=words.style_of),
+            Column(title="SINCE", text=lambda row: words.age(row.since, now())),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True),
+        )
+    )
+
+
+def failovers(now: Now = utc_now) -> Table[automation_pb2.Failover]:
+    """Make the table of failovers."""
+    return Table(
+        columns=(
+            Column(title="UNIT", text=lambda row: unit_text(row.unit)),
+            Column(title="FROM", text=lambda row: row.cluster),
+            Column(title="TO", text=lambda row: ",".join(row.targets) or words.NONE),
+            Column(title="AGE", text=lambda row: words.age(row.decide_time, now())),
+            Column(title="DETECT", text=lambda row: _between(row, "trouble_time", "detect_time")),
+            Column(title="DECIDE", text=lambda row: _between(row, "detect_time", "decide_time")),
+            Column(title="PLACE", text=lambda row: _between(row, "decide_time", "place_time")),
+            Column(title="READY", text=lambda row: _between(row, "place_time", "ready_time")),
+            Column(title="CLEANED", text=lambda row: _ago(row, now()), is_wide=True),
+            Column(title="PRIORITY", text=lambda row: str(row.priority), is_wide=True),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True, gives_way=True),
+        )
+    )
+
+
+def _between(row: automation_pb2.Failover, begin: str, end: str) -> str:
+    """Write how long a phase took, in seconds to the tenth; "-" while it lasts."""
+    if not row.HasField(begin) or not row.HasField(end):  # type: ignore[arg-type] # names of fields
+        return words.NONE
+    return f"{max(0.0, _seconds(getattr(row, end)) - _seconds(getattr(row, begin))):.1f}s"
+
+
+def _ago(row: automation_pb2.Failover, now: dt.datetime) -> str:
+    return words.age(row.clean_time, now) if row.HasField("clean_time") else words.NONE
+
+
+def _seconds(time: Timestamp) -> float:
+    return time.seconds + time.nanos / 1e9

@@ -1,0 +1,105 @@
+"""AutomationService: what is done about lost clusters."""
+
+from typing import Any, Final
+
+from grpc import aio
+
+from fedsvc.api.caller import caller
+from fedsvc.api.convert.failover import automation_message, history_message
+from fedsvc.api.convert.hold import hold_message
+from fedsvc.api.mutation import mutate
+from fedsvc.api.names import parse_cluster, parse_hold_subject, parse_unit
+from fedsvc.api.paging import cut, parse_page
+from fedsvc.health import Automation, Verdict
+from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope, words_of
+from fedsvc.store import automation, clusters, events, failovers, holds, units
+from fedsvc.store.store import Store, Transaction
+from fedsvc.v1 import automation_pb2, automation_service_pb2_grpc
+from fedsvc.v1 import automation_service_pb2 as pb
+
+Context = aio.ServicerContext[Any, Any]
+
+_NEWEST: Final = 2**63 - 1
+_TROUBLED: Final = frozenset({Verdict.SUSPECT, Verdict.UNREACHABLE, Verdict.DEGRADED})
+
+
+class AutomationServicer(automation_service_pb2_grpc.AutomationServiceServicer):
+    """See automation_service.proto."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def GetAutomation(self, request: pb.GetAutomationRequest, context: Context) -> pb.GetAutomationResponse:
+        """Return whether lost clusters are acted on."""
+        del request, context
+        async with self._store.reader() as tx:
+            return pb.GetAutomationResponse(automation=await _read(tx))
+
+    async def ReleaseAutomation(
+        self, request: pb.ReleaseAutomationRequest, context: Context
+    ) -> pb.ReleaseAutomationResponse:
+        """End what keeps automation from acting."""
+        del context
+        return await mutate(self._store, request, pb.ReleaseAutomationResponse, _release)
+
+    async def ListFailovers(self, request: pb.ListFailoversRequest, context: Context) -> pb.ListFailoversResponse:
+        """Return the history of failovers."""
+        del context
+        if request.unit:
+            parse_unit(request.unit, "unit")
+        if request.cluster:
+            parse_cluster(f"clusters/{request.cluster}", "cluster")
+        page = parse_page(
+            request.page_size,
+            request.page_token,
+            filter=("failovers", request.unit, request.cluster),
+            key=(int,),
+        )
+        async with self._store.reader() as tx:
+            before = _NEWEST if page.after is None else min(int(page.after[0]), _NEWEST)
+            rows = await failovers.list_page(
+                tx, before=before, limit=page.size + 1, unit=request.unit, cluster=request.cluster
+            )
+        found = cut(page, rows, [(row.id,) for row in rows])
+        return pb.ListFailoversResponse(
+            failovers=map(history_message, found.rows), next_page_token=found.next_page_token
+        )
+
+
+async def _read(tx: Transaction) -> automation_pb2.Automation:
+    troubled = [one for one in await clusters.list_all(tx) if one.health.verdict in _TROUBLED]
+    return automation_message(
+        await automation.get(tx),
+        holds=await holds.on_automation(tx),
+        troubled=troubled,
+        left_object_count=await failovers.left_objects(tx),
+    )
+
+
+async def _release(tx: Transaction, request: pb.ReleaseAutomationRequest) -> pb.ReleaseAutomationResponse:
+    subject = parse_hold_subject(request.subject, "subject")
+    if subject.startswith("clusters/"):
+        await clusters.get(tx, subject.removeprefix("clusters/"))
+    elif subject != FLEET_SUBJECT:
+        _, namespace, _, name = subject.split("/")
+        await units.get(tx, namespace, name)
+    ended = await holds.end(tx, subject=subject, scope=HoldScope.AUTOMATION)
+    if subject == FLEET_SUBJECT:
+        standing = await holds.on_automation(tx)
+        state = await automation.look(tx, released=True)
+        if state.automation is not Automation.HOLDING:
+            ended += [hold for hold in standing if hold.kind is HoldKind.BREAKER]
+    who = f" by {caller()}" if caller() else ""
+    cluster = subject.removeprefix("clusters/") if subject.startswith("clusters/") else ""
+    told = [
+        events.NewEvent(
+            subject=subject,
+            cluster=cluster,
+            type=events.NORMAL,
+            reason="AutomationReleased",
+            message=f"released{who}: was {words_of(hold)}",
+        )
+        for hold in ended
+    ]
+    await events.add_many(tx, told)
+    return pb.ReleaseAutomationResponse(ended=map(hold_message, ended), automation=await _read(tx))

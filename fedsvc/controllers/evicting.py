@@ -1,0 +1,57 @@
+"""Pure: which units a decision takes away from lost clusters, and what is noted of it."""
+
+from collections.abc import Mapping
+
+from fedsvc.controllers.preparing import Prepared
+from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc.store.failovers import Left
+from fedsvc_placement import ClusterSnapshot, Trigger
+
+
+def evicted_from(given: Prepared) -> list[str]:
+    """The lost clusters that a unit leaves because they are lost; none where somebody has changed what it asks for."""
+    if given.unit.delete_time is not None or given.decided.inputs.trigger == Trigger.INTENT:
+        return []
+    clusters = given.decided.ground.prepared.clusters_by_name
+    bound = {binding.cluster for binding in given.decided.given.request.bindings}
+    return [name for name in given.plan.gone if name in bound and name in clusters and _is_lost(clusters[name])]
+
+
+def failing_over(given: Prepared) -> list[Left]:
+    """What is noted of a unit that leaves lost clusters."""
+    lost = evicted_from(given)
+    if not lost:
+        return []
+    members = given.decided.ground.members
+    before = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
+    targets = sorted(
+        plan.binding.cluster
+        for plan in given.plan.clusters
+        if plan.changed and _grows(before.get(plan.binding.cluster), plan.binding.replicas)
+    )
+    shortfall = "; ".join(entry.message for entry in given.plan.decision.shortfall)
+    found = []
+    for name in lost:
+        health = members[name].health
+        found.append(
+            Left(
+                uid=given.unit.uid,
+                unit_name=given.unit.resource_name,
+                cluster=name,
+                targets=targets,
+                is_elsewhere=bool(given.plan.clusters),
+                priority=given.unit.spec.failover.priority,
+                message="; ".join(part for part in (health.message, shortfall) if part),
+                trouble_time=health.trouble_time,
+                detect_time=health.since,
+            )
+        )
+    return found
+
+
+def _grows(before: Mapping[str, int] | None, after: Mapping[str, int]) -> bool:
+    return before is None or any(count > before.get(key, 0) for key, count in after.items())
+
+
+def _is_lost(cluster: ClusterSnapshot) -> bool:
+    return any(taint.key == UNREACHABLE_TAINT for taint in cluster.taints)

@@ -1,0 +1,71 @@
+"""Pure: what becomes of a unit whose cluster is lost, and what is remembered of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOperator
+
+DEFAULT_TOLERATION_SECONDS: Final = 30
+MEMBER_LOST: Final = "MemberLost"
+"""Why works are held that a unit left on a lost cluster: nothing is known of them before it is back."""
+
+
+class FailoverMode(StrEnum):
+    """Whether a unit leaves a cluster that is lost."""
+
+    AUTO = "auto"  # by itself, when its toleration is over
+    MANUAL = "manual"  # when somebody changes where it is to run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverPolicy:
+    """What a unit asks for."""
+
+    mode: FailoverMode = FailoverMode.AUTO
+    toleration_seconds: int = DEFAULT_TOLERATION_SECONDS  # from the verdict that a cluster is lost
+    priority: int = 0  # of several units that need a place the higher ones are decided first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """One unit that left one lost cluster."""
+
+    id: int
+    unit_name: str  # in the API
+    cluster: str
+    targets: tuple[str, ...]  # clusters that hold more of it from then on
+    priority: int
+    message: str
+    trouble_time: datetime | None  # the first bad finding
+    detect_time: datetime | None  # the verdict
+    decide_time: datetime
+    place_time: datetime | None  # all targets hold it
+    ready_time: datetime | None  # and it is healthy there
+    clean_time: datetime | None  # what was left on the lost cluster was let go
+
+
+def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -> Placement:
+    """The placement with what a unit bears of a lost cluster; what it says itself of that taint counts instead.
+
+    Args:
+        placement: as it is written.
+        policy: of the unit.
+        is_held: whether somebody keeps automation from moving it.
+    """
+    stays = is_held or policy.mode is not FailoverMode.AUTO
+    if not stays and any(_is_for_lost(one) for one in placement.tolerations):
+        return placement
+    toleration = Toleration(
+        key=UNREACHABLE_TAINT,
+        operator=TolerationOperator.EXISTS,
+        effect=Effect.NO_EXECUTE,
+        toleration_seconds=None if stays else policy.toleration_seconds,
+    )
+    return replace(placement, tolerations=(toleration, *placement.tolerations))  # the first of several counts
+
+
+def _is_for_lost(toleration: Toleration) -> bool:
+    return toleration.key in ("", UNREACHABLE_TAINT) and toleration.effect in (None, Effect.NO_EXECUTE)

@@ -1,0 +1,168 @@
+"""Failovers: what units left on lost clusters, and the history of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from fedsvc.health import Verdict
+from fedsvc.model.failover import MEMBER_LOST, Failover
+from fedsvc.store.gate_sql import REACHED
+from fedsvc.store.store import Transaction
+from fedsvc.store.work_rows import UNIT_NAME, record_rows
+
+_COLUMNS: Final = (
+    "id, unit_name, cluster, targets, priority, message, trouble_time, detect_time, create_time AS decide_time,"
+    " place_time, ready_time, clean_time"
+)
+_IS_READY: Final = REACHED.format(awaited="'ready'")
+_READY_OTHER: Final = _IS_READY.replace("work.", "other.")
+_BURY = text(
+    "UPDATE work SET dirty = FALSE, state = 'Held', reason = :reason, message = i.message, update_time = now()"
+    " FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:messages AS text[]))"
+    " AS i (unit_uid, cluster, message) WHERE work.unit_uid = i.unit_uid AND work.cluster = i.cluster"
+    " AND work.removal IS NOT NULL"
+)
+_ADD = text(
+    "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, trouble_time, detect_time, place_time,"
+    " ready_time) VALUES (CAST(:uid AS uuid), :unit_name, :cluster, CAST(:targets AS text[]), :priority, :message,"
+    " CAST(:trouble_time AS timestamptz), CAST(:detect_time AS timestamptz),"
+    " CASE WHEN :is_done THEN now() END, CASE WHEN :is_done THEN now() END)"
+)
+_LIST = text(
+    f"SELECT {_COLUMNS} FROM failover WHERE id < :before AND (:unit = '' OR unit_name = :unit)"
+    " AND (:cluster = '' OR cluster = :cluster) ORDER BY id DESC LIMIT :limit"
+)
+_ON_TARGETS: Final = (
+    "FROM work WHERE work.unit_uid = f.unit_uid AND work.cluster = ANY(f.targets) AND work.removal IS NULL"
+)
+_PLACED = text(
+    f"UPDATE failover f SET place_time = (SELECT greatest(f.create_time, max(work.applied_time)) {_ON_TARGETS})"
+    " WHERE f.place_time IS NULL AND f.ready_time IS NULL AND f.unit_uid IS NOT NULL AND cardinality(f.targets) > 0"
+    f" AND EXISTS (SELECT 1 {_ON_TARGETS})"
+    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND (work.state <> 'Applied' OR work.dirty)) RETURNING f.id"
+)
+_READY = text(
+    "UPDATE failover f SET ready_time = now() WHERE f.place_time IS NOT NULL AND f.ready_time IS NULL"
+    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY}) RETURNING f.id"
+)
+_OPEN = text("SELECT EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL)")
+_LEFT = text(
+    "SELECT count(*) FROM work WHERE state = 'Held' AND reason = :reason AND removal IS NOT NULL AND member_uid <> ''"
+)
+# A unit runs elsewhere where all of it is ready on every healthy cluster that it is placed on, and there is one.
+_GRAVES = text(
+    "SELECT work.id, CAST(work.unit_uid AS text) AS uid, work.cluster, work.member_uid <> '' AND work.removal <> 'Orphan'"
+    " AS is_counted FROM work JOIN cluster c ON c.name = work.cluster JOIN unit u ON u.uid = work.unit_uid"
+    " WHERE work.state = 'Held' AND work.reason = :reason"
+    " AND (u.delete_time IS NOT NULL OR c.delete_time IS NOT NULL"
+    "  OR (c.observation -> 'health' ->> 'verdict' = :healthy AND EXISTS (SELECT 1 FROM binding b JOIN cluster bc"
+    "    ON bc.name = b.cluster WHERE b.unit_uid = u.uid AND bc.observation -> 'health' ->> 'verdict' = :healthy)"
+    "   AND NOT EXISTS (SELECT 1 FROM work other JOIN cluster oc ON oc.name = other.cluster"
+    "    WHERE other.unit_uid = u.uid AND other.removal IS NULL"
+    f"   AND oc.observation -> 'health' ->> 'verdict' = :healthy AND NOT {_READY_OTHER})))"
+    " ORDER BY work.unit_uid, work.id"
+)
+_RELEASE = text(
+    "UPDATE work SET dirty = TRUE, state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(),"
+    " update_time = now() WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'Held' AND reason = :reason"
+    f" RETURNING work.id, work.cluster, {UNIT_NAME}"
+)
+_CLEANED = text(
+    "UPDATE failover SET clean_time = now() WHERE clean_time IS NULL AND (unit_uid, cluster) IN (SELECT * FROM"
+    " unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])))"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A unit leaves a lost cluster, by a decision that is being stored."""
+
+    uid: str
+    unit_name: str  # in the API
+    cluster: str
+    targets: Sequence[str]  # clusters that hold more of it from now on
+    is_elsewhere: bool  # it runs on others already, which need no more of it
+    priority: int
+    message: str  # for people
+    trouble_time: Any  # datetime | None, as of the verdict
+    detect_time: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grave:
+    """A work that was left on a cluster which is back."""
+
+    id: int
+    unit_uid: str
+    cluster: str
+    is_counted: bool  # an object is deleted with it
+
+
+async def add(tx: Transaction, left: Sequence[Left]) -> None:
+    """Note failovers, and keep what they leave behind where it is until the cluster was seen again."""
+    if not left:
+        return
+    values = {
+        "uids": [one.uid for one in left],
+        "clusters": [one.cluster for one in left],
+        "messages": [f"{one.cluster} was lost: it stays there until that is back and seen" for one in left],
+        "reason": MEMBER_LOST,
+    }
+    await tx.execute(_BURY, values)
+    rows: list[dict[str, Any]] = [
+        {
+            "uid": one.uid,
+            "unit_name": one.unit_name,
+            "cluster": one.cluster,
+            "targets": list(one.targets),
+            "priority": one.priority,
+            "message": one.message,
+            "trouble_time": one.trouble_time,
+            "detect_time": one.detect_time,
+            "is_done": one.is_elsewhere and not one.targets,
+        }
+        for one in left
+    ]
+    await tx.execute(_ADD, rows)
+
+
+async def follow(tx: Transaction) -> int:
+    """Note which failovers have come to their end; gives how many moved on."""
+    placed = (await tx.execute(_PLACED)).all()
+    ready = (await tx.execute(_READY)).all()
+    return len(placed) + len(ready)
+
+
+async def any_open(tx: Transaction) -> bool:
+    """Whether some failover is under way."""
+    return bool((await tx.execute(_OPEN)).scalar_one())
+
+
+async def graves(tx: Transaction) -> list[Grave]:
+    """What was left on clusters that are trusted again, of units that run elsewhere; and of what is being deleted."""
+    rows = await tx.execute(_GRAVES, {"reason": MEMBER_LOST, "healthy": Verdict.HEALTHY.value})
+    return [Grave(id=row.id, unit_uid=row.uid, cluster=row.cluster, is_counted=row.is_counted) for row in rows]
+
+
+async def left_objects(tx: Transaction) -> int:
+    """How many objects were left on lost clusters and not let go yet."""
+    return int((await tx.execute(_LEFT, {"reason": MEMBER_LOST})).scalar_one())
+
+
+async def clean(tx: Transaction, found: Sequence[Grave]) -> list[str]:
+    """Let these works be removed; gives the clusters where there is something to do."""
+    if not found:
+        return []
+    rows = (await tx.execute(_RELEASE, {"ids": [one.id for one in found], "reason": MEMBER_LOST})).all()
+    record_rows(tx, rows)
+    pairs: Mapping[tuple[str, str], None] = {(one.unit_uid, one.cluster): None for one in found}
+    await tx.execute(_CLEANED, {"uids": [uid for uid, _ in pairs], "clusters": [cluster for _, cluster in pairs]})
+    return sorted({row.cluster for row in rows})
+
+
+async def list_page(tx: Transaction, *, before: int, limit: int, unit: str = "", cluster: str = "") -> list[Failover]:
+    """The history, the newest first: those before an id."""
+    rows = await tx.execute(_LIST, {"before": before, "limit": limit, "unit": unit, "cluster": cluster})
+    return [Failover(**{**row._mapping, "targets": tuple(row.targets)}) for row in rows]  # noqa: SLF001 - the documented way to a row's columns by name
