@@ -5,16 +5,21 @@ from collections.abc import Mapping
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.store.failovers import Left
-from fedsvc_placement import ClusterSnapshot, Trigger
+from fedsvc_placement import ClusterSnapshot
+from fedsvc_placement.model import ClusterVerdict
+from fedsvc_placement.rules.taints import NO_EXECUTE
 
 
 def evicted_from(given: Prepared) -> list[str]:
-    """The lost clusters that a unit leaves because they are lost; none where somebody has changed what it asks for."""
-    if given.unit.delete_time is not None or given.decided.inputs.trigger == Trigger.INTENT:
+    """The lost clusters that a unit leaves for no other reason than that they are lost."""
+    if given.unit.delete_time is not None:
         return []
     clusters = given.decided.ground.prepared.clusters_by_name
     bound = {binding.cluster for binding in given.decided.given.request.bindings}
-    return [name for name in given.plan.gone if name in bound and name in clusters and _is_lost(clusters[name])]
+    lost = {name for name in given.plan.gone if name in bound and name in clusters and _is_lost(clusters[name])}
+    if not lost:
+        return []
+    return [one.cluster for one in given.plan.decision.clusters if one.cluster in lost and _fits_otherwise(one)]
 
 
 def failing_over(given: Prepared) -> list[Left]:
@@ -51,6 +56,11 @@ def failing_over(given: Prepared) -> list[Left]:
 
 def _grows(before: Mapping[str, int] | None, after: Mapping[str, int]) -> bool:
     return before is None or any(count > before.get(key, 0) for key, count in after.items())
+
+
+def _fits_otherwise(judged: ClusterVerdict) -> bool:
+    failing = {verdict.rule for verdict in judged.verdicts if not verdict.passed}
+    return failing == {NO_EXECUTE.name}
 
 
 def _is_lost(cluster: ClusterSnapshot) -> bool:

@@ -109,20 +109,23 @@ def summarise(
     lines = [_waiting(entry, waits) for entry in sorted(works, key=lambda entry: entry.cluster)]
     decided = unit.decided_generation >= unit.generation
     unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
+    # What a unit left on a cluster that is lost says nothing of how the unit is.
+    left = {entry.cluster for entry in lines if entry.held_count and not entry.work_count}
+    missed = {name: silence for name, silence in unheard.items() if name not in left}
     there = _with_copies(unit, decision, copied)
     conditions = [
         _placed(unit, decision, copied, blocked, now),
         _applied(unit, there, lines, now),
-        _ready(unit, there, lines, unheard, now),
+        _ready(unit, there, lines, missed, now),
     ]
     waits_for_others = bool(unit.spec.depends_on) or unit.spec.follow_dependencies or bool(unmet)
     if waits_for_others and lines and unit.delete_time is None:
         conditions.append(_dependencies_met(unmet, unheld, now))
     if lines:
-        conditions.append(_heard(lines, unheard, now))
+        conditions.append(_heard([entry for entry in lines if entry.cluster not in left] or lines, missed, now))
     if (writable := _writable(unit, lines, holds, now)) is not None:
         conditions.append(writable)
-    state = _state(unit, there, lines, unheard, decided=decided)
+    state = _state(unit, there, lines, missed, decided=decided)
     if rollout is not None and unit.delete_time is None:
         conditions = [*_held_back(conditions, unit, rollout, now), _rolled_out(unit, rollout, now)]
         state = _state_of_rollout(rollout, state)

@@ -30,8 +30,10 @@ _PUT = text(
     " version = version + CAST(:step AS int)"
 )
 _FLEET = text(
-    "SELECT name, region, provider, zones, labels, observation -> 'health' AS health FROM cluster"
-    " WHERE delete_time IS NULL ORDER BY name"
+    "SELECT name, region, provider, zones, labels ->> :fate AS fate, observation -> 'health' ->> 'verdict' AS verdict,"
+    " CAST(observation -> 'health' ->> 'since' AS timestamptz) AS since,"
+    " coalesce(CAST(observation -> 'health' ->> 'is_returning' AS boolean), FALSE) AS is_returning"
+    " FROM cluster WHERE delete_time IS NULL ORDER BY name"
 )
 _RECOVERED = text(
     "SELECT name FROM cluster WHERE name = ANY(CAST(:names AS text[]))"
@@ -112,7 +114,7 @@ async def look(tx: Transaction, *, sight: Sight | None = None, released: bool = 
     """
     stored = _from_row((await tx.execute(_LOCK)).one())
     sight = sight or stored.sight
-    members = [_member(row) for row in await tx.execute(_FLEET)]
+    members = [_member(row) for row in await tx.execute(_FLEET, {"fate": FATE_LABEL})]
     state = decide(
         stored.state,
         members,
@@ -164,12 +166,14 @@ async def _hold(tx: Transaction, before: BreakerState, state: BreakerState) -> N
 
 
 def _member(row: Any) -> FleetMember:
-    fates = [("provider", row.provider), ("label", row.labels.get(FATE_LABEL, ""))]
+    # Of what is held of a member only this counts; a large fleet has a thousand of them, which are looked at in a row.
+    health = Health(verdict=Verdict(row.verdict or Verdict.UNKNOWN), since=row.since, is_returning=row.is_returning)
+    fates = [("provider", row.provider), ("label", row.fate or "")]
     if len(row.zones) == 1:
         fates.append(("zone", row.zones[0]))
     return FleetMember(
         name=row.name,
-        health=Health() if row.health is None else from_json(Health, row.health),
+        health=health,
         region=row.region,
         fates=tuple((kind, value) for kind, value in fates if value),
     )

@@ -47,7 +47,14 @@ _READY = text(
     "UPDATE failover f SET ready_time = now() WHERE f.place_time IS NOT NULL AND f.ready_time IS NULL"
     f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY}) RETURNING f.id"
 )
-_OPEN = text("SELECT EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL)")
+_OPEN = text(
+    "SELECT EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND cardinality(targets) > 0)"
+    " OR EXISTS (SELECT 1 FROM failover f JOIN binding b USING (unit_uid, cluster) WHERE f.clean_time IS NULL)"
+)
+_TAKEN_BACK = text(
+    "UPDATE failover f SET clean_time = b.update_time FROM binding b WHERE b.unit_uid = f.unit_uid AND b.cluster = f.cluster"
+    " AND f.clean_time IS NULL RETURNING f.id"
+)
 _LEFT = text(
     "SELECT count(*) FROM work WHERE state = 'Held' AND reason = :reason AND removal IS NOT NULL AND member_uid <> ''"
 )
@@ -55,7 +62,7 @@ _LEFT = text(
 _GRAVES = text(
     "SELECT work.id, CAST(work.unit_uid AS text) AS uid, work.cluster, work.member_uid <> '' AND work.removal <> 'Orphan'"
     " AS is_counted FROM work JOIN cluster c ON c.name = work.cluster JOIN unit u ON u.uid = work.unit_uid"
-    " WHERE work.state = 'Held' AND work.reason = :reason"
+    " WHERE work.removal IS NOT NULL AND work.state = 'Held' AND work.reason = :reason"
     " AND (u.delete_time IS NOT NULL OR c.delete_time IS NOT NULL"
     "  OR (c.observation -> 'health' ->> 'verdict' = :healthy AND EXISTS (SELECT 1 FROM binding b JOIN cluster bc"
     "    ON bc.name = b.cluster WHERE b.unit_uid = u.uid AND bc.observation -> 'health' ->> 'verdict' = :healthy)"
@@ -129,14 +136,15 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
 
 
 async def follow(tx: Transaction) -> int:
-    """Note which failovers have come to their end; gives how many moved on."""
+    """Note which failovers have come to their end, or were undone by the unit's return; gives how many moved on."""
     placed = (await tx.execute(_PLACED)).all()
     ready = (await tx.execute(_READY)).all()
-    return len(placed) + len(ready)
+    back = (await tx.execute(_TAKEN_BACK)).all()
+    return len(placed) + len(ready) + len(back)
 
 
 async def any_open(tx: Transaction) -> bool:
-    """Whether some failover is under way."""
+    """Whether something is to be noted of some failover."""
     return bool((await tx.execute(_OPEN)).scalar_one())
 
 

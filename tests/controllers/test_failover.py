@@ -130,6 +130,7 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
         return entry.ready_time is not None
 
     await fleet.until(is_ready)
+    await fleet.until_state("web", "Ready")  # whatever it left where nobody hears of it
     (entry,) = await history(fleet)
     assert (entry.unit_name, entry.cluster, entry.targets) == ("namespaces/shop/units/web", lost, (target,))
     times = [entry.trouble_time, entry.detect_time, entry.decide_time, entry.place_time, entry.ready_time]

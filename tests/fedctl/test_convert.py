@@ -103,6 +103,15 @@ def test_what_a_unit_waits_for_is_written_in_small_letters() -> None:
     assert write_document(unit)["spec"] == waits
 
 
+def test_what_becomes_of_a_unit_whose_cluster_is_lost_is_written_in_small_letters() -> None:
+    policy: dict[str, Any] = {"failover": {"mode": "manual", "tolerationSeconds": 0, "priority": 5}}
+    unit, problems = read(spec(**policy))
+    assert problems == []
+    assert isinstance(unit, unit_pb2.Unit)
+    assert unit.spec.failover.mode == unit_pb2.FAILOVER_MODE_MANUAL
+    assert write_document(unit)["spec"] == policy
+
+
 def test_an_empty_selector_is_set() -> None:
     unit, _ = read(spec(placement={"clusterSelector": {}}))
     assert isinstance(unit, unit_pb2.Unit)

@@ -53,7 +53,7 @@ def failovers(now: Now = utc_now) -> Table[automation_pb2.Failover]:
             Column(title="DECIDE", text=lambda row: _between(row, "detect_time", "decide_time")),
             Column(title="PLACE", text=lambda row: _between(row, "decide_time", "place_time")),
             Column(title="READY", text=lambda row: _between(row, "place_time", "ready_time")),
-            Column(title="CLEANED", text=lambda row: _ago(row, now()), is_wide=True),
+            Column(title="OVER", text=lambda row: _ago(row, now()), is_wide=True),
             Column(title="PRIORITY", text=lambda row: str(row.priority), is_wide=True),
             Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True, gives_way=True),
         )

@@ -1,0 +1,111 @@
+"""The breaker's witness, and what is found of a probe."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fedsvc.controllers.breaking import Breaking
+from fedsvc.controllers.evidence import evidence_of, expected_of
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.health import Automation, EvidenceKind, Verdict
+from fedsvc.members.errors import (
+    MemberError,
+    MemberGarbageError,
+    MemberSettingsError,
+    MemberStatusError,
+    MemberUnreachableError,
+    UnreachableKind,
+)
+from fedsvc.members.inspect import Readiness
+from fedsvc.model.cluster import Cluster, Connection
+from fedsvc.store import automation
+from fedsvc_placement import Taint
+
+STATUS_401 = MemberStatusError(code=401, reason="Unauthorized", message="no")
+
+
+@pytest.mark.parametrize(
+    ("readiness", "error", "kind"),
+    [
+        (Readiness(ready=True), None, EvidenceKind.WELL),
+        (Readiness(ready=None), None, EvidenceKind.WELL),
+        (Readiness(ready=False, message="etcd"), None, EvidenceKind.NOT_READY),
+        (Readiness(ready=None, refusal=STATUS_401), None, EvidenceKind.CREDENTIALS_REFUSED),
+        (Readiness(ready=None, is_busy=True), None, EvidenceKind.OVERLOADED),
+        (None, MemberUnreachableError(UnreachableKind.REFUSED, "x"), EvidenceKind.REFUSED),
+        (None, MemberUnreachableError(UnreachableKind.TIMEOUT, "x"), EvidenceKind.TIMED_OUT),
+        (None, MemberUnreachableError(UnreachableKind.RESET, "x"), EvidenceKind.BROKEN_OFF),
+        (None, MemberUnreachableError(UnreachableKind.NETWORK, "x"), EvidenceKind.NO_ROUTE),
+        (None, MemberUnreachableError(UnreachableKind.TLS, "x"), EvidenceKind.TLS_FAILED),
+        (None, MemberUnreachableError(UnreachableKind.DNS, "x"), EvidenceKind.NAME_NOT_FOUND),
+        (None, MemberUnreachableError(UnreachableKind.PROXY, "x"), EvidenceKind.PROXY_FAILED),
+        (None, MemberGarbageError("x"), EvidenceKind.NOT_AN_API_SERVER),
+        (None, MemberSettingsError("x"), EvidenceKind.WRONG_SETTINGS),
+        (None, STATUS_401, EvidenceKind.CREDENTIALS_REFUSED),
+        (None, MemberStatusError(code=403, reason="", message=""), EvidenceKind.CREDENTIALS_REFUSED),
+        (None, MemberStatusError(code=429, reason="", message=""), EvidenceKind.OVERLOADED),
+        (None, MemberStatusError(code=503, reason="", message=""), EvidenceKind.NOT_READY),
+    ],
+)
+def test_a_probe_is_evidence_by_the_kind_of_what_it_found(
+    readiness: Readiness | None, error: MemberError | None, kind: EvidenceKind
+) -> None:
+    assert evidence_of(readiness, error).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("key", "effect", "expected"),
+    [
+        ("fedsvc.io/maintenance", "NoExecute", Verdict.MAINTENANCE),
+        ("fedsvc.io/maintenance", "NoSchedule", None),  # announced, and not begun
+        ("fedsvc.io/hibernated", "NoSchedule", Verdict.HIBERNATED),
+        ("other", "NoExecute", None),
+    ],
+)
+def test_a_silence_is_announced_by_a_taint(key: str, effect: str, expected: Verdict | None) -> None:
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    cluster = Cluster(
+        name="a",
+        uid="x",
+        labels={},
+        annotations={},
+        provider="",
+        region="",
+        zones=(),
+        taints=(),
+        connection=Connection(endpoint="https://a"),
+        create_time=now,
+        update_time=now,
+    )
+    assert expected_of(cluster) is None
+    assert expected_of(replace(cluster, taints=(Taint(key=key, value="", effect=effect),))) is expected
+
+
+async def test_a_witness_that_falls_silent_holds_automation(quiet_world: Any) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    witness = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = witness.sockets[0].getsockname()[1]
+    settings = ControllerSettings(witness=f"127.0.0.1:{port}", breaker_seconds=0.05, witness_timeout_seconds=1.0)
+    breaking = Breaking(quiet_world.store, settings=settings)
+    task = asyncio.get_running_loop().create_task(breaking.run())
+
+    async def stands(wanted: Automation) -> automation.Stored | None:
+        async with quiet_world.store.reader() as tx:
+            found = await automation.get(tx)
+        return found if found.state.automation is wanted and found.sight.has_witness else None
+
+    try:
+        await quiet_world.until(lambda: stands(Automation.ON))  # few members, and a witness
+        witness.close()
+        await witness.wait_closed()
+        found = await quiet_world.until(lambda: stands(Automation.HOLDING))
+        assert found.state.reason == "SelfCheckFailed"
+        assert f"the witness 127.0.0.1:{port} does not answer" in found.state.message
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

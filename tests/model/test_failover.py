@@ -1,0 +1,33 @@
+"""What a unit bears of a lost cluster."""
+
+import pytest
+
+from fedsvc.model.failover import FailoverMode, FailoverPolicy, tolerating
+from fedsvc_placement import Placement, Taint, Toleration
+from fedsvc_placement.selectors import toleration_for
+
+LOST = Taint(key="fedsvc.io/unreachable", value="", effect="NoExecute")
+OWN = Toleration(key="fedsvc.io/unreachable", operator="Exists", toleration_seconds=600)
+ANY = Toleration(operator="Exists")
+OTHER = Toleration(key="other", operator="Exists")
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_held", "own", "seconds"),
+    [
+        (FailoverPolicy(), False, (), 30),
+        (FailoverPolicy(toleration_seconds=0), False, (OTHER,), 0),
+        (FailoverPolicy(mode=FailoverMode.MANUAL), False, (), None),
+        (FailoverPolicy(), True, (), None),
+        (FailoverPolicy(), False, (OWN,), 600),  # what is written counts
+        (FailoverPolicy(), False, (ANY,), None),
+        (FailoverPolicy(), True, (OWN,), None),  # but for a hold
+        (FailoverPolicy(mode=FailoverMode.MANUAL), False, (OWN,), None),
+    ],
+)
+def test_the_first_toleration_of_a_lost_cluster(
+    policy: FailoverPolicy, own: tuple[Toleration, ...], seconds: int | None, *, is_held: bool
+) -> None:
+    found = toleration_for(LOST, tolerating(Placement(tolerations=own), policy, is_held=is_held).tolerations)
+    assert found is not None
+    assert found.toleration_seconds == seconds
