@@ -539,3 +539,25 @@ async def test_a_mark_that_somebody_edited_is_told(updated: Any) -> None:
 
     with pytest.raises(ZoneNotOursError, match=r"is not as fedsvc writes it: .*edited.*; remove it"):
         await updated.provider().apply(puts(a(f"web.{updated.origin}", "10.0.0.2"), generation=2))
+
+
+@pytest.mark.parametrize("ownership", list(Ownership))
+async def test_what_another_installation_owned_is_taken_over_where_it_is_named(
+    updated: Any, ownership: Ownership
+) -> None:
+    name, gone = f"web.{updated.origin}", f"gone.{updated.origin}"
+    old = updated.provider(owner="old", ownership=ownership)
+    await old.apply(puts(a(name, "10.0.0.1"), a(gone, "10.0.0.1"), epoch=9, generation=9))
+
+    new = updated.provider(owner="new", ownership=ownership, take_over=frozenset({"old"}))
+    wanted = ChangeSet(fence=Fence(epoch=1, generation=1), puts=(a(name, "10.0.0.2"),), deletes=((gone, "A"),))
+    outcome = await new.apply(wanted)
+
+    assert (outcome.written, outcome.refused) == ((gone, name), ())
+    assert await updated.served() == {(name, "A"): (30, {"10.0.0.2"})}
+    late = puts(a(name, "10.0.0.3"), epoch=9, generation=10)
+    if ownership is Ownership.ZONE:
+        with pytest.raises(ZoneNotOursError, match="that of the owner new, not of old"):
+            await old.apply(late)
+    else:
+        assert [refusal.reason for refusal in (await old.apply(late)).refused] == [Reason.FOREIGN]

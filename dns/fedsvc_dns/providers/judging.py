@@ -45,6 +45,7 @@ class Holder:
         ownership: what is its own.
         adopts: whether record sets that nobody has marked become its own where a change set puts them as they are.
         foreign_marks: how others mark names.
+        take_over: other installations of fedsvc whose marks count as ours.
     """
 
     origin: str
@@ -52,6 +53,11 @@ class Holder:
     ownership: Ownership
     adopts: bool = False
     foreign_marks: ForeignMarks = NO_AFFIXES
+    take_over: frozenset[str] = frozenset()
+
+    def owns_as(self, owner: str | None) -> bool:
+        """Whether what an owner has marked is ours."""
+        return owner is not None and (owner == self.owner or owner in self.take_over)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +173,11 @@ def _foreign(
     wanted = {record_set.key: record_set for record_set in puts}
     for key in (*wanted, *deletes):
         owner = record_owner(key, record_sets, holder.origin)
-        if owner not in {None, holder.owner}:
+        if owner is not None and not holder.owns_as(owner):
             message = f"{name} {key[1]} is marked as that of the owner {owner}, not of {holder.owner}"
             return Refusal(name=name, reason=Reason.FOREIGN, message=message)
         held = record_sets.get(key)
-        if holder.ownership is Ownership.ZONE or held is None or owner == holder.owner:
+        if holder.ownership is Ownership.ZONE or held is None or owner is not None:
             continue
         if holder.adopts and wanted.get(key) == held:
             continue
@@ -213,7 +219,7 @@ def _difference(
         gone.extend(
             (record_mark(key, holder.origin), "TXT")
             for key in deletes
-            if record_owner(key, record_sets, holder.origin) == holder.owner
+            if holder.owns_as(record_owner(key, record_sets, holder.origin))
         )
     return NameChange(name=name, deletes=tuple(gone), puts=tuple(new))
 

@@ -66,6 +66,7 @@ class Rfc2136Settings:
         ownership: whether the zone is ours whole, or only the record sets that we mark.
         mode: what may be done to it.
         foreign_marks: how others mark names in it.
+        take_over: owners of other installations of fedsvc, whose marks become ours as they are written.
         most_octets: of the changes in one message.
     """
 
@@ -76,6 +77,7 @@ class Rfc2136Settings:
     ownership: Ownership = Ownership.ZONE
     mode: Mode = Mode.WRITE
     foreign_marks: ForeignMarks = marks.NO_AFFIXES
+    take_over: frozenset[str] = frozenset()
     most_octets: int = 48_000
 
     def __post_init__(self) -> None:
@@ -160,7 +162,7 @@ class Rfc2136Zone:
         accepted, refused = judging.judge(changes, before.record_sets, self._holder())
         sent = _Sent(refused=[*invalid, *refused])
         items = self._rendered(accepted, sent)
-        if not items and state is not None and state.fence == changes.fence:
+        if not items and state is not None and (state.owner, state.fence) == (self._settings.owner, changes.fence):
             return Outcome(serial=before.serial, written=(), refused=_sorted(sent.refused))
         self._mirror.expect([(self._mark, "TXT"), *(key for item in items for key in _keys(item))])
         # the mark is written even if nothing else is: what is planned before this comes too late from now on
@@ -218,6 +220,7 @@ class Rfc2136Zone:
             ownership=settings.ownership,
             adopts=settings.mode is Mode.ADOPT,
             foreign_marks=settings.foreign_marks,
+            take_over=settings.take_over,
         )
 
     def _checked_state(self, content: ZoneContent, changes: ChangeSet) -> State | None:
@@ -226,12 +229,12 @@ class Rfc2136Zone:
         states = marks.zone_states(content.record_sets.values(), origin)
         whole = self._settings.ownership is Ownership.ZONE
         for name, state in states.items():
-            if state.owner != owner and (whole or name == marks.zone_mark(origin)):
+            if not self._holder().owns_as(state.owner) and (whole or name == marks.zone_mark(origin)):
                 raise ZoneNotOursError(
                     f"{origin} is marked at {name} as that of the owner {state.owner}, not of {owner}"
                 )
         ours = states.get(self._mark)
-        if ours is not None and ours.fence > changes.fence:
+        if ours is not None and ours.owner == owner and ours.fence > changes.fence:
             raise StaleWriterError(
                 f"{origin} was written by epoch {ours.fence.epoch}, generation {ours.fence.generation}; epoch"
                 f" {changes.fence.epoch}, generation {changes.fence.generation} comes too late."

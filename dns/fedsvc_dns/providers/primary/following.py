@@ -24,6 +24,8 @@ FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 """How often the newest version is looked up that another replica may have made."""
+ASK_SECONDS = 60.0
+"""How often a secondary is asked that had the newest version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +80,24 @@ class Follower:
 
     async def run(self) -> None:
         """Keep it current, until cancelled."""
-        wait_seconds = FIRST_WAIT_SECONDS
+        clock = asyncio.get_running_loop()
+        wait_seconds, asked_at = FIRST_WAIT_SECONDS, -ASK_SECONDS
         try:
             while True:
                 self._wake.clear()
-                await self._look()
-                self._connection.drop()  # a server has room for so many, and there may be many zones
-                wait_seconds = LOOK_SECONDS if self.standing.is_current else wait_seconds
+                version = await self._newest()
+                if version is not None and (self._is_behind(version) or clock.time() - asked_at >= ASK_SECONDS):
+                    await self._look(version)
+                    asked_at = clock.time()
+                    self._connection.drop()  # a server has room for so many, and there may be many zones
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_seconds):
+                    async with asyncio.timeout(LOOK_SECONDS if self.standing.is_current else wait_seconds):
                         await self._wake.wait()
-                woken = self._wake.is_set() or self.standing.is_current
-                wait_seconds = FIRST_WAIT_SECONDS if woken else min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+                starts_anew = self._wake.is_set() or self.standing.is_current
+                wait_seconds = FIRST_WAIT_SECONDS if starts_anew else min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+        except Exception as error:
+            self.standing = replace(self.standing, is_current=False, trouble=f"it is not followed any more: {error!r}")
+            raise
         finally:
             await self._connection.close()
 
@@ -104,13 +112,20 @@ class Follower:
         return seen is not None and (seen == serial or is_newer(seen, serial))
 
     async def ask_serial(self) -> int:
-        """The serial that it has now.
+        """The serial that it has now, by a connection of its own.
 
         Raises:
             ProviderError: it does not say.
         """
+        connection = ServerConnection(self._secondary.address)
+        try:
+            return await self._serial(connection)
+        finally:
+            await connection.close()
+
+    async def _serial(self, connection: ServerConnection) -> int:
         query = asking.header(asking.new_id(), counts=(1, 0, 0, 0)) + asking.question(self._origin, "SOA")
-        answer = await asking.ask_signed(self._connection, self._secondary.key, query)
+        answer = await asking.ask_signed(connection, self._secondary.key, query)
         asking.refuse_errors(answer.rcode(), f"a question for the SOA of {self._origin}", str(self._secondary.address))
         for rrset in answer.answer:
             if rrset.rdtype == dns.rdatatype.SOA:
@@ -118,15 +133,20 @@ class Follower:
                 return serial
         raise ProviderError(f"{self._secondary.address} has no SOA of {self._origin}: it does not serve the zone")
 
-    async def _look(self) -> None:
+    async def _newest(self) -> ZoneVersion | None:
         try:
-            version = await self._store.load(self._origin)
+            version, trouble = await self._store.load(self._origin), f"there is no version of {self._origin}"
         except ProviderError as error:
-            self.standing = replace(self.standing, is_current=False, trouble=str(error))
-            return
+            version, trouble = None, str(error)
         if version is None:
-            self.standing = replace(self.standing, is_current=False, trouble=f"there is no version of {self._origin}")
-            return
+            self.standing = replace(self.standing, is_current=False, trouble=trouble)
+        return version
+
+    def _is_behind(self, version: ZoneVersion) -> bool:
+        return not self.standing.is_current or self.standing.serial != version.serial
+
+    async def _look(self, version: ZoneVersion) -> None:
+        """Notify it if it may be behind, and ask what it has."""
         trouble = ""
         try:
             if self.standing.serial != version.serial:
@@ -135,7 +155,9 @@ class Follower:
             trouble = f"it does not take the notification: {error}"
         seen = self.standing.serial
         try:
-            seen = await self.ask_serial()
+            seen = await self._serial(self._connection)
+            if is_newer(seen, version.serial):
+                version = await self._newest() or version  # another may have been made since
             if is_newer(seen, version.serial):
                 trouble = (
                     f"it has serial {seen}, newer than {version.serial} here, and will keep it:"
@@ -165,4 +187,6 @@ async def following(followers: list[Follower]) -> AsyncIterator[None]:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome

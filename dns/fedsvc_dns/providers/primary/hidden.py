@@ -67,6 +67,7 @@ class HiddenPrimary:
         self._followers = {
             zone.origin: [Follower(zone.origin, one, store) for one in zone.secondaries] for zone in zones
         }
+        self._rendering = asyncio.Lock()
         self._rendered: dict[tuple[str, int, str], list[bytes]] = {}
 
     @contextlib.asynccontextmanager
@@ -153,13 +154,14 @@ class HiddenPrimary:
             messages = answers.difference(version, asked.since)
             if messages is not None:
                 return messages
-        cached = (version.origin, version.serial, asked.type_)
-        if cached not in self._rendered:
-            messages = await asyncio.to_thread(answers.whole, version, asked.type_)
-            while len(self._rendered) >= _CACHED:
-                del self._rendered[next(iter(self._rendered))]
-            self._rendered[cached] = messages
-        return self._rendered[cached]
+        async with self._rendering:  # all secondaries come at once, and want the same
+            cached = (version.origin, version.serial, asked.type_)
+            if cached not in self._rendered:
+                messages = await asyncio.to_thread(answers.whole, version, asked.type_)
+                while len(self._rendered) >= _CACHED:
+                    del self._rendered[next(iter(self._rendered))]
+                self._rendered[cached] = messages
+            return self._rendered[cached]
 
 
 class HiddenZone:

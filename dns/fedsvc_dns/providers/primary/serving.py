@@ -53,6 +53,7 @@ class Listener:
         self._listening = listening
         self._answering = answering
         self._tasks: set[asyncio.Task[None]] = set()
+        self._connections = 0
         self._datagrams = 0
         self.port = listening.port
         self.tls_port = listening.tls_port
@@ -91,14 +92,16 @@ class Listener:
         task = asyncio.current_task()
         assert task is not None
         self.own(task)
+        self._connections += 1
         try:
-            if len(self._tasks) <= MOST_CONNECTIONS:
+            if self._connections <= MOST_CONNECTIONS:
                 # a peer that goes, or takes too long, ends its own connection and nothing else
                 with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                     await self._converse(reader, writer)
         except asyncio.CancelledError:
             pass  # the listener ends, and asyncio would log what is no trouble
         finally:
+            self._connections -= 1
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
