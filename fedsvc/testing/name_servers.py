@@ -67,12 +67,21 @@ class HostedZone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """What a server shows to those who speak TLS to it."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NameServer:
     """A running one; it answers on UDP and TCP."""
 
     kind: Kind
     port: int
     child: Child
+    tls_port: int | None = None
 
     async def stop(self) -> None:
         """End it and wait until it is gone."""
@@ -84,7 +93,9 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
 
 
-async def start_name_server(kind: Kind, folder: Path, zones: Sequence[HostedZone], *, port: int = 0) -> NameServer:
+async def start_name_server(
+    kind: Kind, folder: Path, zones: Sequence[HostedZone], *, port: int = 0, tls: TlsFiles | None = None
+) -> NameServer:
     """Start it and wait until it answers.
 
     Args:
@@ -92,6 +103,7 @@ async def start_name_server(kind: Kind, folder: Path, zones: Sequence[HostedZone
         folder: for its files; empty, but for a restart of what was there.
         zones: what it serves.
         port: 0 for any that is free.
+        tls: BIND listens for TLS as well with it, the only one that can in the versions that are tested with.
 
     Raises:
         ConfigurationError: the machine lacks it.
@@ -103,8 +115,9 @@ async def start_name_server(kind: Kind, folder: Path, zones: Sequence[HostedZone
     port = port or free_ports(1)[0]
     folder.mkdir(parents=True, exist_ok=True)
     arguments = _SETUPS[kind](folder, zones, port)
+    tls_port = _add_tls(folder, tls) if tls is not None and kind is Kind.BIND else None
     child = Child(kind.value, [program, *arguments], log=folder / "log")
-    server = NameServer(kind=kind, port=port, child=child)
+    server = NameServer(kind=kind, port=port, child=child, tls_port=tls_port)
     try:
         for zone in zones:
             await _answers(server, zone)
@@ -161,6 +174,15 @@ def _bind(folder: Path, zones: Sequence[HostedZone], port: int) -> list[str]:
     config = folder / "named.conf"
     config.write_text("\n".join(lines) + "\n")
     return ["-4", "-g", "-n", "1", "-c", str(config)]
+
+
+def _add_tls(folder: Path, tls: TlsFiles) -> int:
+    port = free_ports(1)[0]
+    config = folder / "named.conf"
+    listening = f" listen-on port {port} tls own {{ 127.0.0.1; }}; listen-on-v6"
+    files = f'tls own {{ cert-file "{tls.certificate}"; key-file "{tls.key}"; }};\n'
+    config.write_text(files + config.read_text().replace(" listen-on-v6", listening, 1))
+    return port
 
 
 def _knot(folder: Path, zones: Sequence[HostedZone], port: int) -> list[str]:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from fedsvc.testing.processes import free_ports
+from fedsvc_dns.providers.connection import ServerAddress
 from fedsvc_dns.providers.contract import ChangeSet, Fence, Reason, StaleWriterError
+from fedsvc_dns.providers.verifying import verify
 from fedsvc_dns.records import RecordSet, record_set
 
 
@@ -219,3 +222,36 @@ async def test_a_name_that_is_refused_in_part_is_left_as_it_was_in_all(place: An
 
     assert [refusal.reason for refusal in outcome.refused] == [Reason.INVALID]
     assert await place.served() == {(name, "A"): (30, {"10.0.0.1"})}
+
+
+async def test_every_authority_is_asked_whether_it_answers_as_it_should(place: Any) -> None:
+    name, alias, gone = f"web.{place.origin}", f"www.{place.origin}", f"gone.{place.origin}"
+    addresses = a(name, "10.0.0.1", "10.0.0.2")
+    to_it = record_set(alias, "CNAME", [name], ttl_seconds=30)
+    await place.provider().apply(change(puts=[addresses, to_it, a(gone, "10.0.0.3")]))
+    await place.served()
+    here = ServerAddress(host="127.0.0.1", port=place.port)
+    nobody = ServerAddress(host="127.0.0.1", port=free_ports(1)[0], timeout_seconds=1)
+
+    agreed = await verify([here], {(name, "A"): addresses, (alias, "CNAME"): to_it, (alias, "A"): None})
+    differ = await verify(
+        [here, nobody],
+        {(name, "A"): a(name, "10.0.0.1"), (gone, "A"): None, ("no." + name, "A"): a("no." + name, "10.0.0.1")},
+    )
+
+    assert [one.agrees for one in agreed] == [True]
+    assert [stray.message for stray in differ[0].strays] == [
+        f"{gone} A shall not be there, and has TTL 30 and 10.0.0.3",
+        f"no.{name} A shall have TTL 30 and 10.0.0.1, and is not there",
+        f"{name} A shall have TTL 30 and 10.0.0.1, and has TTL 30 and 10.0.0.1, 10.0.0.2",
+    ]
+    assert not differ[1].agrees
+    assert f"port {nobody.port}" in differ[1].trouble
+
+
+async def test_a_server_that_knows_nothing_of_a_zone_is_no_authority_for_it(place: Any) -> None:
+    (found,) = await verify(
+        [ServerAddress(host="127.0.0.1", port=place.port)], {("web.elsewhere.", "A"): a("web.elsewhere.", "10.0.0.1")}
+    )
+
+    assert "REFUSED" in found.trouble or "no authority" in found.trouble

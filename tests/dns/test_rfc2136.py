@@ -4,7 +4,7 @@ import asyncio
 import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +14,13 @@ import dns.rcode
 import dns.update
 import pytest
 
-from fedsvc.testing.name_servers import KEY, Kind
+from fedsvc.errors import ConfigurationError
+from fedsvc.simulator.certificates import issue_serving, make_authority
+from fedsvc.testing.name_servers import KEY, HostedZone, Kind, TlsFiles, start_name_server
 from fedsvc.testing.processes import Child
 from fedsvc.testing.relay import Relay
 from fedsvc_dns.providers import keys, updates, wire
-from fedsvc_dns.providers.connection import ServerAddress
+from fedsvc_dns.providers.connection import ServerAddress, client_tls
 from fedsvc_dns.providers.contract import (
     ChangeSet,
     CredentialsError,
@@ -34,7 +36,7 @@ from fedsvc_dns.providers.contract import (
 )
 from fedsvc_dns.providers.judging import Ownership
 from fedsvc_dns.providers.keys import TsigKey
-from fedsvc_dns.providers.rfc2136 import Mode
+from fedsvc_dns.providers.rfc2136 import Mode, Rfc2136Settings, Rfc2136Zone
 from fedsvc_dns.records import RecordSet, record_set
 
 UPDATE = 5
@@ -561,3 +563,34 @@ async def test_what_another_installation_owned_is_taken_over_where_it_is_named(
             await old.apply(late)
     else:
         assert [refusal.reason for refusal in (await old.apply(late)).refused] == [Reason.FOREIGN]
+
+
+async def test_a_zone_is_kept_by_tls_with_a_certificate_that_is_checked(
+    tmp_path: Path, require: Callable[[str], None]
+) -> None:
+    authority, stranger = make_authority("ours"), make_authority("stranger")
+    made = issue_serving(authority, hosts=("127.0.0.1",))
+    files = TlsFiles(certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    files.certificate.write_bytes(made.certificate_pem)
+    files.key.write_bytes(made.key_pem)
+    try:
+        server = await start_name_server(Kind.BIND, tmp_path / "bind", [HostedZone(origin="tls.example.")], tls=files)
+    except ConfigurationError as error:
+        require(str(error))
+        raise
+    key = TsigKey(name="fedsvc-test.", secret=keys_secret())
+    zones = []
+    for trusted in (authority, stranger):
+        context = client_tls(ca_pem=trusted.certificate_pem.decode())
+        address = ServerAddress(host="127.0.0.1", port=server.tls_port or 0, tls=context)
+        zones.append(Rfc2136Zone(Rfc2136Settings(origin="tls.example.", address=address, key=key, owner="test")))
+    try:
+        outcome = await zones[0].apply(puts(a("web.tls.example.", "10.0.0.1")))
+        with pytest.raises(UnreachableError, match=r"by TLS: .*certificate verify failed"):
+            await zones[1].read()
+    finally:
+        for zone in zones:
+            await zone.close()
+        await server.stop()
+
+    assert outcome.written == ("web.tls.example.",)

@@ -231,7 +231,8 @@ class Rfc2136Zone:
         for name, state in states.items():
             if not self._holder().owns_as(state.owner) and (whole or name == marks.zone_mark(origin)):
                 raise ZoneNotOursError(
-                    f"{origin} is marked at {name} as that of the owner {state.owner}, not of {owner}"
+                    f"{origin} is marked at {name} as that of the owner {state.owner}, not of {owner};"
+                    " if that one is gone, name it in take_over"
                 )
         ours = states.get(self._mark)
         if ours is not None and ours.owner == owner and ours.fence > changes.fence:

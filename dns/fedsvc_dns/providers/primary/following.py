@@ -20,7 +20,7 @@ from fedsvc_dns.providers.serials import is_newer
 
 _NOTIFY = 4
 _AUTHORITATIVE = 0x0400
-FIRST_WAIT_SECONDS = 0.1
+FIRST_WAIT_SECONDS = 0.05
 LONGEST_WAIT_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 """How often the newest version is looked up that another replica may have made."""

@@ -1,0 +1,114 @@
+"""Asks every authority of a zone whether it answers as was planned: what resolvers see, not what was written."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from fedsvc_dns.providers import asking, wire
+from fedsvc_dns.providers.connection import ServerAddress, ServerConnection
+from fedsvc_dns.providers.contract import Key, ProviderError
+from fedsvc_dns.records import RecordSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A record set that an authority does not answer with as it should.
+
+    Attributes:
+        key: name and type.
+        message: what it should be, and is.
+    """
+
+    key: Key
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What one authority answers.
+
+    Attributes:
+        server: where it is.
+        strays: what is not as wanted; empty: all is.
+        trouble: why not all could be asked; empty: all was.
+    """
+
+    server: str
+    strays: tuple[Stray, ...]
+    trouble: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it was asked for all, and all is as wanted."""
+        return not self.strays and not self.trouble
+
+
+async def verify(authorities: Sequence[ServerAddress], wanted: Mapping[Key, RecordSet | None]) -> tuple[Verified, ...]:
+    """Ask each authority for record sets, all at the same time; each is asked one question after the other.
+
+    Args:
+        authorities: by TCP, unsigned, as resolvers ask.
+        wanted: by name and type; None where there shall be none.
+
+    Raises:
+        ValueError: what is wanted is no record set.
+    """
+    expected = {key: one and wire.canonical(one) for key, one in sorted(wanted.items())}
+    return tuple(await asyncio.gather(*(_verify_one(address, expected) for address in authorities)))
+
+
+async def _verify_one(address: ServerAddress, wanted: Mapping[Key, RecordSet | None]) -> Verified:
+    connection = ServerConnection(address)
+    strays: list[Stray] = []
+    try:
+        for key, one in wanted.items():
+            message = _compared(one, await _answer(connection, key))
+            if message:
+                strays.append(Stray(key=key, message=f"{key[0]} {key[1]} {message}"))
+    except ProviderError as error:
+        return Verified(server=str(address), strays=tuple(strays), trouble=str(error))
+    finally:
+        await connection.close()
+    return Verified(server=str(address), strays=tuple(strays))
+
+
+async def _answer(connection: ServerConnection, key: Key) -> RecordSet | None:
+    """The record set that a server has authority to answer with."""
+    question = asking.header(asking.new_id(), counts=(1, 0, 0, 0)) + asking.question(*key)
+    try:
+        answer = dns.message.from_wire(await connection.ask(question))
+    except (dns.exception.DNSException, ValueError) as error:
+        raise ProviderError(f"{connection.address} answered what is no DNS message: {error}") from error
+    if answer.rcode() != dns.rcode.NXDOMAIN:
+        asking.refuse_errors(answer.rcode(), f"a question for {key[0]} {key[1]}", str(connection.address))
+    if not answer.flags & dns.flags.AA:
+        raise ProviderError(f"{connection.address} is no authority for {key[0]}")
+    name, type_ = dns.name.from_text(key[0]), wire.type_number(key[1])
+    return _record_set(key, (rrset for rrset in answer.answer if (rrset.name, rrset.rdtype) == (name, type_)))
+
+
+def _record_set(key: Key, found: Iterable[dns.rrset.RRset]) -> RecordSet | None:
+    for rrset in found:
+        values = tuple(rdata.to_text() for rdata in rrset)
+        return wire.canonical(RecordSet(name=key[0], type=key[1], ttl_seconds=rrset.ttl, values=values))
+    return None
+
+
+def _compared(wanted: RecordSet | None, found: RecordSet | None) -> str:
+    if wanted == found:
+        return ""
+    if wanted is None:
+        return f"shall not be there, and has {_told(found)}"
+    return f"shall have {_told(wanted)}, and {'is not there' if found is None else f'has {_told(found)}'}"
+
+
+def _told(one: RecordSet | None) -> str:
+    return "nothing" if one is None else f"TTL {one.ttl_seconds} and {', '.join(one.values)}"
