@@ -174,9 +174,7 @@ def _foreign(
     for key in (*wanted, *deletes):
         owner = record_owner(key, record_sets, holder.origin)
         if owner is not None and not holder.owns_as(owner):
-            message = (
-                f"{name} {key[1]} is marked as that of the owner {owner}, not of {holder.owner}"
-            )
+            message = f"{name} {key[1]} is marked as that of the owner {owner}, not of {holder.owner}"
             return Refusal(name=name, reason=Reason.FOREIGN, message=message)
         held = record_sets.get(key)
         if holder.ownership is Ownership.ZONE or held is None or owner is not None:
