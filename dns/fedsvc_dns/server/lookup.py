@@ -56,11 +56,8 @@ def find(zone: Zone, name: bytes, type_: int) -> Outcome:
     while True:
         node = zone.nodes.get(name)
         if node is None:
-            encloser = _encloser(zone, name)
-            node = zone.nodes[encloser]
-            if node.cut is None:
-                wildcard = b"\x01*" + encloser
-                node = zone.nodes.get(wildcard)
+            wildcard = wildcard_of(zone, name)
+            node = zone.nodes.get(wildcard or _encloser(zone, name))
         if node is None:
             return _denial(zone, wire.NXDOMAIN, answer, existing=existing)
         if node.cut is not None and not (type_ == wire.DS and node.cut == name):
@@ -80,6 +77,12 @@ def find(zone: Zone, name: bytes, type_: int) -> Outcome:
         if name in seen or len(answer) == MAX_ALIASES or not wire.is_at_or_below(name, zone.origin):
             return Outcome(existing=existing, answer=tuple(answer))
         seen.add(name)
+
+
+def wildcard_of(zone: Zone, name: bytes) -> bytes:
+    """The wildcard that would stand for a name which does not exist; empty where the name is delegated."""
+    encloser = _encloser(zone, name)
+    return b"" if zone.nodes[encloser].cut is not None else b"\x01*" + encloser
 
 
 def _encloser(zone: Zone, name: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fedsvc_dns.server import wire
 from fedsvc_dns.server.choice import Draw, candidates
 from fedsvc_dns.server.compose import Drawing, Template, compose, opt_record
-from fedsvc_dns.server.lookup import Outcome, find
+from fedsvc_dns.server.lookup import Outcome, find, wildcard_of
 from fedsvc_dns.server.wire import Edns, Query, read_opt, read_query
 from fedsvc_dns.server.zone import Record, WireSet, Zone
 
@@ -74,6 +74,10 @@ class Book:
         if key in self.drawings:
             place, scope_bits = _place(query, zone, client)
             return self.drawings[key][1].template(place, seed), scope_bits
+        if query.name not in zone.nodes:
+            template = self._known_absent(query, zone)
+            if template is not None:
+                return template, 0
         outcome = find(zone, query.name, query.type)
         if outcome.is_chosen:
             place, scope_bits = _place(query, zone, client)
@@ -95,6 +99,15 @@ class Book:
             limit = _MAX_KEPT // 2 if type_ < _KEPT_TYPES or type_ == wire.HTTPS else 0
         if len(self.templates) < limit:
             self.templates[key] = template
+
+    def _known_absent(self, query: Query, zone: Zone) -> Template | None:
+        """The answer for a name that does not exist, where another such name had it before."""
+        wildcard = wildcard_of(zone, query.name)
+        if not wildcard:
+            return None
+        if wildcard in zone.nodes:
+            return self._expanded.get((zone.origin, wildcard, query.type))
+        return self._denials.get((zone.origin, len(query.name), wire.NXDOMAIN))
 
     def _denial(self, query: Query, zone: Zone, outcome: Outcome) -> Template:
         key = (zone.origin, len(query.name), outcome.rcode)

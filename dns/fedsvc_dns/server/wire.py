@@ -5,6 +5,7 @@ is for IXFR, and nothing else: whatever is left over, cut off or unheard of make
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 
 A, NS, CNAME, SOA, PTR, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 12, 15, 28, 33, 39, 41, 43
@@ -245,7 +246,14 @@ def _edns(payload_octets: int, ttl: int, options: bytes) -> Edns:
         if code == _SUBNET_OPTION and not ttl & 0xFF0000:
             subnet = _subnet(options[at : at + length])
         at += length
+    if subnet is None:
+        return _plain_edns(payload_octets, ttl)
     return Edns(version=ttl >> 16 & 0xFF, payload_octets=payload_octets, dnssec_ok=bool(ttl & 0x8000), subnet=subnet)
+
+
+@lru_cache(maxsize=1024)
+def _plain_edns(payload_octets: int, ttl: int) -> Edns:
+    return Edns(version=ttl >> 16 & 0xFF, payload_octets=payload_octets, dnssec_ok=bool(ttl & 0x8000), subnet=None)
 
 
 def _subnet(data: bytes) -> ClientSubnet:
