@@ -34,7 +34,7 @@ class ChangeSet:
 
     Attributes:
         fence: whose change it is.
-        puts: record sets that the zone shall have exactly so, TTL included.
+        puts: record sets that the zone shall have exactly so, TTL included; what is urgent first, where there is much.
         deletes: name and type of those it shall not have.
     """
 

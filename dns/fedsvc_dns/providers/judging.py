@@ -78,7 +78,7 @@ class NameChange:
 def judge(
     changes: ChangeSet, record_sets: Mapping[Key, RecordSet], holder: Holder
 ) -> tuple[tuple[NameChange, ...], tuple[Refusal, ...]]:
-    """Divide a change set into what may be sent and what is refused; what is so already is neither.
+    """Divide a change set into what may be sent and what is refused, in its order; what is so already is neither.
 
     Args:
         changes: canonical, as `wire.canonical` makes it.
@@ -95,8 +95,7 @@ def judge(
     foreign = foreign_owners(record_sets.values(), holder.foreign_marks)
     accepted: list[NameChange] = []
     refused: list[Refusal] = []
-    for name in sorted(asked):
-        puts, deletes = asked[name]
+    for name, (puts, deletes) in asked.items():
         found = (
             _forbidden(name, [*(record_set.key for record_set in puts), *deletes], holder)
             or _marked_by_others(name, foreign)

@@ -45,12 +45,12 @@ class Mirror:
         since = known.serial if known is not None and now - self._read_whole_at < FULL_READ_SECONDS else None
         sent = await transfer(self._connection, self._origin, self._key, since=since)
         if sent.whole is None and known is not None and (sent.steps or sent.serial == known.serial):
-            found = changed(known.record_sets, sent.steps)
+            found = await asyncio.to_thread(changed, known.record_sets, sent.steps)
             if found is not None:
                 return self._learnt(sent.serial, advanced(known.record_sets, found), found)
         if sent.whole is None:  # the difference does not fit: what is known is wrong
             sent = await transfer(self._connection, self._origin, self._key)
-        after = grouped(sent.whole or ())
+        after = await asyncio.to_thread(grouped, sent.whole or ())
         if known is not None and not may_shrink:
             self._check_shrunk(known, after)
         self._read_whole_at = now

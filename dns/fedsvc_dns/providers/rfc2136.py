@@ -147,7 +147,7 @@ class Rfc2136Zone:
         """
         if self._settings.mode is Mode.READ_ONLY:
             raise ReadOnlyZoneError(f"the zone {self._settings.origin} is read only: set its mode to ADOPT or WRITE")
-        changes, invalid = canonical_changes(changes)
+        changes, invalid = await asyncio.to_thread(canonical_changes, changes)
         async with self._lock:
             for _ in range(_PLANS):
                 try:
@@ -159,9 +159,9 @@ class Rfc2136Zone:
     async def _apply(self, changes: ChangeSet, invalid: tuple[Refusal, ...]) -> Outcome:
         before = await self._mirror.refreshed()
         state = self._checked_state(before, changes)
-        accepted, refused = judging.judge(changes, before.record_sets, self._holder())
+        # thousands of names take longer than anybody else on the event loop shall wait
+        items, refused = await asyncio.to_thread(self._prepared, changes, before)
         sent = _Sent(refused=[*invalid, *refused])
-        items = self._rendered(accepted, sent)
         if not items and state is not None and (state.owner, state.fence) == (self._settings.owner, changes.fence):
             return Outcome(serial=before.serial, written=(), refused=_sorted(sent.refused))
         self._mirror.expect([(self._mark, "TXT"), *(key for item in items for key in _keys(item))])
@@ -188,7 +188,7 @@ class Rfc2136Zone:
                 touched = True
             waiting.extend(reversed(_after_refusal(batch, code, sent)))
         after = await self._mirror.refreshed()
-        return self._outcome(after, changes, sent)
+        return await asyncio.to_thread(self._outcome, after, changes, sent)
 
     def _outcome(self, after: ZoneContent, changes: ChangeSet, sent: _Sent) -> Outcome:
         state = _state(after.record_sets, self._mark)
@@ -256,23 +256,22 @@ class Rfc2136Zone:
                 )
         return ours
 
-    def _rendered(self, accepted: Sequence[judging.NameChange], sent: _Sent) -> list[updates.Item]:
+    def _prepared(self, changes: ChangeSet, content: ZoneContent) -> tuple[list[updates.Item], list[Refusal]]:
+        """What to send, and what is not sent."""
+        accepted, found = judging.judge(changes, content.record_sets, self._holder())
         items: list[updates.Item] = []
+        refused = list(found)
         for change in accepted:
-            try:
-                item = updates.item(change, self._settings.origin)
-            except ValueError as error:
-                sent.refused.append(Refusal(name=change.name, reason=Reason.INVALID, message=f"{change.name}: {error}"))
+            item = updates.item(change, self._settings.origin)
+            if len(item.octets) <= updates.MOST_OCTETS:
+                items.append(item)
                 continue
-            if len(item.octets) > updates.MOST_OCTETS:
-                message = (
-                    f"{change.name}: its records take {len(item.octets)} octets, and a message has"
-                    f" {updates.MOST_OCTETS} for them"
-                )
-                sent.refused.append(Refusal(name=change.name, reason=Reason.TOO_BIG, message=message))
-                continue
-            items.append(item)
-        return items
+            message = (
+                f"{change.name}: its records take {len(item.octets)} octets, and a message has"
+                f" {updates.MOST_OCTETS} for them"
+            )
+            refused.append(Refusal(name=change.name, reason=Reason.TOO_BIG, message=message))
+        return items, refused
 
     def _next_value(self, changes: ChangeSet) -> str:
         """A value of our mark that was never written before."""

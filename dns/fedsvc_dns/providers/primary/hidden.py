@@ -151,7 +151,7 @@ class HiddenPrimary:
 
     async def _transfer(self, version: ZoneVersion, asked: Request) -> list[bytes]:
         if asked.type_ == "IXFR" and asked.since is not None:
-            messages = answers.difference(version, asked.since)
+            messages = await asyncio.to_thread(answers.difference, version, asked.since)
             if messages is not None:
                 return messages
         async with self._rendering:  # all secondaries come at once, and want the same
@@ -184,7 +184,7 @@ class HiddenZone:
             StaleWriterError: a newer writer has been here.
             ProviderError: the store is out of reach, or others write all the time.
         """
-        changes, invalid = canonical_changes(changes)
+        changes, invalid = await asyncio.to_thread(canonical_changes, changes)
         holder = Holder(origin=self._origin, owner="", ownership=Ownership.ZONE)
         for _ in range(_SAVES):
             version = await self._newest()
@@ -193,14 +193,12 @@ class HiddenZone:
                     f"{self._origin} was written by epoch {version.fence.epoch}, generation {version.fence.generation};"
                     f" epoch {changes.fence.epoch}, generation {changes.fence.generation} comes too late"
                 )
-            accepted, refused = judge(changes, version.record_sets, holder)
-            big = _too_big(accepted, self._origin)
-            accepted = tuple(change for change in accepted if change.name not in big)
-            after = advanced(version, changes.fence, accepted)
+            # thousands of names take longer than anybody else on the event loop shall wait
+            after, accepted, refused = await asyncio.to_thread(_following, version, changes, holder)
             if after == version or await self._store.save(after, replacing=version):
                 if after.serial != version.serial:
                     self._primary.wake(self._origin)
-                refusals = sorted((*invalid, *refused, *big.values()), key=lambda refusal: refusal.name)
+                refusals = sorted((*invalid, *refused), key=lambda refusal: refusal.name)
                 written = tuple(sorted(change.name for change in accepted))
                 return Outcome(serial=after.serial, written=written, refused=tuple(refusals))
         raise ProviderError(f"others write to {self._origin} all the time: {_SAVES} versions came too late")
@@ -234,6 +232,16 @@ class HiddenZone:
         if version is None:
             raise ProviderError(f"there is no version of {self._origin}")
         return version
+
+
+def _following(
+    version: ZoneVersion, changes: ChangeSet, holder: Holder
+) -> tuple[ZoneVersion, tuple[NameChange, ...], tuple[Refusal, ...]]:
+    """The next version, with what is done and what is refused."""
+    judged, refused = judge(changes, version.record_sets, holder)
+    big = _too_big(judged, version.origin)
+    accepted = tuple(change for change in judged if change.name not in big)
+    return advanced(version, changes.fence, accepted), accepted, (*refused, *big.values())
 
 
 def _addressed(messages: Iterable[bytes], asked: Request) -> list[bytes]:
