@@ -4,7 +4,7 @@ import pytest
 
 from fedsvc_dns.planner.changes import Change, Published, StaleChangeError, after, applied, difference
 from fedsvc_dns.planner.facts import Cluster, Instance, Kind, Observations, Outcome, Probe, Service, Topology, Verdict
-from fedsvc_dns.planner.memory import Memory, Policy
+from fedsvc_dns.planner.memory import HealthPolicy, Memory, Policy
 from fedsvc_dns.planner.plan import Plan, plan
 from fedsvc_dns.planner.withdrawing import Standpoint, held_back
 from fedsvc_dns.planner.zone import Budget, DnsSettings, Zone
@@ -79,6 +79,11 @@ def test_while_automation_is_held_nothing_is_withdrawn_and_what_is_out_stays_out
     assert kept.targets["web", "eu-1"].held == "automation is held: 3 of 6 members are lost"
     assert answering(back) == ALL - {"us-1"}  # it has to stay down for the least time first
     assert answering(planned(seen({"us-1": 3, "eu": 3}), kept.memory)) == ALL - {"us-1", "eu-1", "eu-2"}
+
+
+def test_a_policy_that_means_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"policy\.health\.fall: 0 is not between 1 and 100"):
+        planned(seen({}), Memory(), Policy(health=HealthPolicy(fall=0)))
 
 
 def test_people_drain_also_while_automation_is_held() -> None:
@@ -245,3 +250,13 @@ def test_memory_after_a_change_has_what_the_zone_holds() -> None:
     assert change.why_held == "4 of 8 names would go, 0 may"
     assert {name for name in memory.published if name.startswith("web")} == set()
     assert set(memory.published) == {name for name, _ in second.zones["example.com."]}
+
+
+def test_a_vantage_that_goes_blind_brings_nothing_back_that_it_saw_die() -> None:
+    first = planned(seen({}), Memory())
+    one_lost = planned(seen({"us-1": 3}), first.memory)
+    most_fail = seen(dict.fromkeys(("us-1", "us-2", "eu-1", "eu-2"), 3))
+    blind = planned(most_fail, one_lost.memory)
+
+    assert answering(one_lost) == ALL - {"us-1"}
+    assert answering(blind) == ALL - {"us-1"}

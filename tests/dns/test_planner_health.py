@@ -50,7 +50,8 @@ HEARD, SUSPECT, LOST = Verdict.HEALTHY, Verdict.SUSPECT, Verdict.UNREACHABLE
         pytest.param(HEARD, Signal.UP, "DDu", Signal.FALLING, id="heard, probes begin to fail"),
         pytest.param(HEARD, Signal.UP, "UU", Signal.RISING, id="heard, probes begin to reach it"),
         pytest.param(HEARD, Signal.RISING, "uu", Signal.RISING, id="heard, endpoints become ready"),
-        pytest.param(HEARD, Signal.UP, "??", Signal.UP, id="heard, vantages know nothing"),
+        pytest.param(HEARD, Signal.UP, "??", Signal.UNKNOWN, id="heard, vantages know nothing"),
+        pytest.param(HEARD, Signal.DOWN, "??", Signal.DOWN, id="heard, no endpoints ready, vantages know nothing"),
         pytest.param(Verdict.DEGRADED, Signal.UP, "", Signal.UP, id="degraded is heard"),
         pytest.param(
             LOST, Signal.DOWN, "uu", Signal.UP, id="lost, probes reach it: the loss of control is none of traffic"
@@ -67,15 +68,20 @@ HEARD, SUSPECT, LOST = Verdict.HEALTHY, Verdict.SUSPECT, Verdict.UNREACHABLE
 )
 def test_evidence_comes_to(verdict: Verdict, ready: Signal | None, seen: str, signal: Signal) -> None:
     cluster = Cluster(name="c1", verdict=verdict, verdict_since=NOW)
-    evidence, _ = weigh(cluster, Readiness(signal=ready), probes(seen), POLICY, NOW)
+    evidence, _ = weigh(cluster, Readiness(signal=ready), probes(seen), POLICY, now=NOW)
 
     assert evidence.signal is signal
 
 
-def test_old_probes_say_nothing() -> None:
-    evidence, _ = weigh(Cluster(name="c1"), Readiness(), probes("ddd"), POLICY, NOW + 61 * S)
+@pytest.mark.parametrize(
+    ("later", "blind"), [(61 * S, frozenset()), (S, frozenset({"v0", "v1", "v2"}))], ids=["old", "not believed"]
+)
+def test_probes_that_say_nothing_by_now_change_nothing(later: timedelta, blind: frozenset[str]) -> None:
+    evidence, _ = weigh(
+        Cluster(name="c1"), Readiness(signal=Signal.UP), probes("ddd"), POLICY, blind=blind, now=NOW + later
+    )
 
-    assert evidence == Evidence(signal=Signal.UP, ground=Ground.CLUSTER)
+    assert evidence == Evidence(signal=Signal.UNKNOWN, ground=Ground.PROBES)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_a_cluster_that_is_neither_heard_nor_probed_is_kept_or_removed_after_lon
     policy: HealthPolicy, later: timedelta, signal: Signal, due: datetime | None
 ) -> None:
     cluster = Cluster(name="c1", verdict=LOST, verdict_since=NOW)
-    evidence, found = weigh(cluster, Readiness(), [], policy, NOW + later)
+    evidence, found = weigh(cluster, Readiness(), [], policy, now=NOW + later)
 
     assert (evidence.signal, found) == (signal, due)
 
@@ -145,7 +151,14 @@ def test_a_vantage_that_sees_most_of_the_fleet_fail_is_not_believed(failing: dic
         for index in range(max(1, count))
     ]
 
-    assert blind_vantages(instances, POLICY, NOW) == (frozenset({"v"}) if blind else frozenset())
+    assert blind_vantages(instances, failing, POLICY, NOW) == (frozenset({"v"}) if blind else frozenset())
+
+
+def test_clusters_that_people_took_out_discredit_nobody() -> None:
+    down = Probe(vantage="v", outcome=Outcome.DOWN, streak=3, at=NOW)
+    instances = [Instance(service="s", cluster=name, probes=(down,)) for name in ("c1", "c2", "c3")]
+
+    assert blind_vantages(instances, {"c1"}, POLICY, NOW) == frozenset()
 
 
 def test_streaks_are_counted_while_the_outcome_is_the_same() -> None:
@@ -247,3 +260,4 @@ def test_half_of_the_penalty_is_forgiven_in_each_half_life() -> None:
     target = TargetMemory(state=State.UP, since=NOW, penalty=2000, penalty_at=NOW)
 
     assert penalty_at(target, POLICY, NOW + 2 * POLICY.flap_half_life) == pytest.approx(500)
+    assert penalty_at(target, POLICY, NOW - S) == pytest.approx(2000)

@@ -1,9 +1,11 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from fedsvc_dns.planner.facts import Cluster
-from fedsvc_dns.planner.validate import validate_cluster, validate_settings, validate_zone
+from fedsvc_dns.planner.memory import HealthPolicy
+from fedsvc_dns.planner.validate import validate_cluster, validate_health, validate_settings, validate_zone
 from fedsvc_dns.planner.zone import Budget, DnsSettings, MinHealthy, OnAllDown, ServiceBinding, Strategy, Tier, Zone
 
 ZONE = Zone(name="prod", domain="example.com")
@@ -98,3 +100,20 @@ def test_zones_that_mean_nothing_are_refused_with_their_path(zone: Zone, path: s
 )
 def test_clusters_whose_places_are_no_labels_are_told(cluster: Cluster, path: str) -> None:
     assert [problem.path for problem in validate_cluster(cluster, "c")] == [path]
+
+
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        (HealthPolicy(fall=0), "health.fall"),
+        (HealthPolicy(rise=101), "health.rise"),
+        (HealthPolicy(min_down=timedelta(seconds=-1)), "health.minDown"),
+        (HealthPolicy(flap_half_life=timedelta(0)), "health.flapHalfLife"),
+        (HealthPolicy(flap_reuse=0), "health.flapReuse"),
+        (HealthPolicy(flap_suppress=500), "health.flapReuse"),
+        (HealthPolicy(flap_penalty=-1), "health.flapPenalty"),
+    ],
+)
+def test_numbers_of_health_that_mean_nothing_are_refused_with_their_path(policy: HealthPolicy, path: str) -> None:
+    assert [problem.path for problem in validate_health(policy)] == [path]
+    assert validate_health(HealthPolicy()) == []

@@ -4,14 +4,15 @@
 | --- | --- | --- | --- |
 | heard | none ready | any | down |
 | heard | any | fail for most vantages | down |
-| heard | ready, or not known | reach it, or there are none | up |
+| heard | ready, or not known | reach it, or nobody probes | up |
+| heard | ready, or not known | nobody who is believed knows by now | not known |
 | not heard | not asked: what was last seen is old | reach it | up: the loss of control is none of traffic |
 | not heard | | fail for most vantages, at least two | down |
 | not heard | | fail for one vantage alone | not known |
-| not heard | | there are none | not known; after long, as the policy says |
+| not heard | | nobody probes | not known; after long, as the policy says |
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -113,18 +114,25 @@ def is_heard(cluster: Cluster) -> bool:
 
 
 def weigh(
-    cluster: Cluster, ready: Readiness, probes: Iterable[Probe], policy: HealthPolicy, now: datetime
+    cluster: Cluster,
+    ready: Readiness,
+    probes: Sequence[Probe],
+    policy: HealthPolicy,
+    *,
+    blind: frozenset[str] = frozenset(),
+    now: datetime,
 ) -> tuple[Evidence, datetime | None]:
     """Return what all evidence of a target comes to, and when time alone will change that.
 
     Args:
         cluster: where the target is.
         ready: what its endpoints say.
-        probes: of the vantages that are believed.
+        probes: of all vantages.
         policy: by which numbers.
+        blind: vantages that are not believed.
         now: the time.
     """
-    probed = _vote(probes, policy, now)
+    probed = _vote(probes, policy, blind, now) if probes else None
     if is_heard(cluster):
         return _of_heard(ready, probed), ready.due
     return _of_unheard(cluster, probed, policy, now)
@@ -174,10 +182,11 @@ def _stale(cluster: Cluster, policy: HealthPolicy, now: datetime) -> tuple[Evide
     return Evidence(signal=Signal.DOWN, ground=Ground.STALE, is_heard=False), None
 
 
-def _vote(probes: Iterable[Probe], policy: HealthPolicy, now: datetime) -> Evidence | None:
-    fresh = [probe for probe in probes if is_fresh(probe, policy.probe_fresh, now)]
+def _vote(probes: Iterable[Probe], policy: HealthPolicy, blind: frozenset[str], now: datetime) -> Evidence:
+    fresh = [probe for probe in probes if probe.vantage not in blind and is_fresh(probe, policy.probe_fresh, now)]
     if not fresh:
-        return None
+        # Not the same as no probes: what they found before still holds, one way or the other.
+        return Evidence(signal=Signal.UNKNOWN, ground=Ground.PROBES)
     if all(probe.outcome is Outcome.UP and probe.streak >= policy.rise for probe in fresh):
         return Evidence(signal=Signal.UP, ground=Ground.PROBES, votes=len(fresh), voters=len(fresh))
     failing = [probe for probe in fresh if probe.outcome is Outcome.DOWN]
@@ -201,15 +210,23 @@ def is_fresh(probe: Probe, fresh: timedelta, now: datetime) -> bool:
     return probe.outcome is not Outcome.UNKNOWN and now - probe.at <= fresh
 
 
-def blind_vantages(instances: Iterable[Instance], policy: HealthPolicy, now: datetime) -> frozenset[str]:
+def blind_vantages(
+    instances: Iterable[Instance], clusters: Container[str], policy: HealthPolicy, now: datetime
+) -> frozenset[str]:
     """Return the vantages that are not believed: those that see more than half of all they look at fail.
 
     Clusters are counted, each by what most of its targets are: a big region that dies does not discredit those who
     see it. Who looks at one cluster only cannot be judged.
+
+    Args:
+        instances: with their probes.
+        clusters: that should answer; what people took out may well fail.
+        policy: how long probes say something.
+        now: the time.
     """
     seen: dict[str, dict[str, list[int]]] = {}
     for instance in instances:
-        for probe in instance.probes:
+        for probe in instance.probes if instance.cluster in clusters else ():
             if is_fresh(probe, policy.probe_fresh, now):
                 tally = seen.setdefault(probe.vantage, {}).setdefault(instance.cluster, [0, 0])
                 tally[probe.outcome is Outcome.DOWN] += 1

@@ -215,6 +215,8 @@ def evidence_words(evidence: Evidence) -> str:
             Signal.RISING: "it has ready endpoints, not for long",
             Signal.FALLING: "it has no ready endpoints, not for long",
         }.get(evidence.signal, "it has no ready endpoints")
+    if not evidence.voters:
+        return f"{heard}no vantage that is believed knows by now"
     votes = f"{evidence.votes} of {evidence.voters} {'vantage' if evidence.voters == 1 else 'vantages'}"
     detail = f": {evidence.detail}" if evidence.detail else ""
     return {

@@ -83,7 +83,9 @@ def penalty_at(target: TargetMemory, policy: HealthPolicy, now: datetime) -> flo
     """What is left of the penalty for flapping: half of it goes in each half-life (RFC 2439 section 4.2)."""
     if target.penalty_at is None:
         return 0.0
-    return float(target.penalty * 0.5 ** ((now - target.penalty_at) / policy.flap_half_life))
+    # Clocks of replicas differ a little: what was noted in the future has not decayed yet.
+    half_lives = max(0.0, (now - target.penalty_at) / policy.flap_half_life)
+    return float(target.penalty * 0.5**half_lives)
 
 
 def _penalised(target: TargetMemory, policy: HealthPolicy, now: datetime) -> TargetMemory:

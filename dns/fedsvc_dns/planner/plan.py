@@ -11,7 +11,7 @@ from fedsvc_dns.planner.naming import places_of
 from fedsvc_dns.planner.outcome import WILDCARD, Decision, Outcome
 from fedsvc_dns.planner.outcomes import Ground, Made, make_all
 from fedsvc_dns.planner.targets import TargetDecision, take_targets
-from fedsvc_dns.planner.validate import Problem, validate_cluster, validate_zone
+from fedsvc_dns.planner.validate import Problem, validate_cluster, validate_health, validate_zone
 from fedsvc_dns.planner.withdrawing import Key
 from fedsvc_dns.planner.zone import Zone
 from fedsvc_dns.records import RecordSet
@@ -69,7 +69,12 @@ def plan(
         memory: what the last plan left.
         now: the time; with a zone.
         previous: an earlier plan, to do less over again; the result is the same without.
+
+    Raises:
+        ValueError: the policy's numbers mean nothing.
     """
+    if wrong := validate_health(policy.health, "policy.health"):
+        raise ValueError("; ".join(f"{one.path}: {one.message}" for one in wrong))
     ordered = sorted(services, key=lambda service: service.key)
     problems = [problem for zone in topology.zones for problem in validate_zone(zone, f"zones[{zone.name}]")]
     zones = {zone.name: zone for zone in topology.zones if not validate_zone(zone)}
@@ -157,20 +162,21 @@ def _by_zone(sets: Mapping[str, tuple[RecordSet, ...]], zones: Iterable[Zone]) -
 
 def _hidden_from_wildcards(sets: Mapping[str, tuple[RecordSet, ...]]) -> Iterable[str]:
     """Warn of names that a wildcard does not answer for, since they have something of their own (RFC 4592, 2.2)."""
-    wildcards = sorted(name for name in sets if name.startswith(WILDCARD))
-    for wildcard in wildcards:
-        parent = wildcard.removeprefix(WILDCARD)
-        hidden = sorted(
-            {
-                f"{name.removesuffix(f'.{parent}').rpartition('.')[2]}.{parent}"
-                for name in sets
-                if name.endswith(f".{parent}") and name != wildcard
-            }
-        )
-        if hidden:
-            more = f" and {len(hidden) - _SHOWN} more" if len(hidden) > _SHOWN else ""
-            shown = ", ".join(to_u_labels(name) for name in hidden[:_SHOWN])
-            yield f"{to_u_labels(wildcard)} does not answer for what has records of its own: {shown}{more}"
+    hidden: dict[str, set[str]] = {
+        name.removeprefix(WILDCARD): set() for name in sorted(sets) if name.startswith(WILDCARD)
+    }
+    for name in sets if hidden else ():
+        child, parent = name, name.partition(".")[2]
+        while parent:
+            if parent in hidden and not child.startswith(WILDCARD):
+                hidden[parent].add(child)
+            child, parent = parent, parent.partition(".")[2]
+    for parent, names in hidden.items():
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            shown = ", ".join(to_u_labels(name) for name in sorted(names)[:_SHOWN])
+            wildcard = to_u_labels(f"{WILDCARD}{parent}")
+            yield f"{wildcard} does not answer for what has records of its own: {shown}{more}"
 
 
 def _named_clusters(clusters: Iterable[Cluster]) -> tuple[list[Cluster], list[Problem]]:

@@ -128,7 +128,8 @@ def take_targets(
     places: dict[str, set[str]] = {}
     for service_key, cluster_name in (*by_key, *memory.targets):
         places.setdefault(service_key, set()).add(cluster_name)
-    blind = blind_vantages(observations.instances, policy.health, now)
+    should_answer = {cluster.name for cluster in topology.clusters if _administrative(cluster) is None}
+    blind = blind_vantages(observations.instances, should_answer, policy.health, now)
     readings: list[_Reading] = []
     decisions: dict[Key, TargetDecision] = {}
     dues: list[datetime | None] = []
@@ -179,10 +180,11 @@ def _read(
     now: datetime,
 ) -> tuple[_Reading, datetime | None]:
     health = policy.health
-    asked = instance is not None and service.settings.require_endpoints
-    ready = readiness(previous, cluster, instance.ready if instance is not None and asked else None, health, now)
-    probes = [] if instance is None else [probe for probe in instance.probes if probe.vantage not in blind]
-    evidence, evidence_due = weigh(cluster, ready, probes, health, now)
+    is_seen = instance is not None and instance.presence is Presence.PRESENT
+    asked = instance.ready if instance is not None and is_seen and service.settings.require_endpoints else None
+    ready = readiness(previous, cluster, asked, health, now)
+    probes = () if instance is None else instance.probes
+    evidence, evidence_due = weigh(cluster, ready, probes, health, blind=blind, now=now)
     stepped = step(previous, evidence, ready, health, now)
     target = _with_addresses(stepped.target, cluster, instance, now)
     expires_at = None if target.emptied_at is None else target.emptied_at + health.address_grace

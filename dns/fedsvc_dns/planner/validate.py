@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fedsvc_dns.planner.addresses import parsed
 from fedsvc_dns.planner.facts import Cluster
 from fedsvc_dns.planner.idn import to_a_labels
+from fedsvc_dns.planner.memory import HealthPolicy
 from fedsvc_dns.planner.zone import Budget, DnsSettings, MinHealthy, OnAllDown, ServiceBinding, Strategy, Zone
 from fedsvc_dns.records import MAX_TTL_SECONDS, is_within
 
@@ -86,6 +88,34 @@ def validate_cluster(cluster: Cluster, path: str) -> list[Problem]:
     if cluster.zones and not cluster.region:
         problems.append(Problem(path=f"{path}.region", message="zones are named below their region: give one"))
     problems.extend(_between(cluster.weight_percent, f"{path}.weight", 0, 100, "percent"))
+    return problems
+
+
+def validate_health(policy: HealthPolicy, path: str = "health") -> list[Problem]:
+    """Return what is wrong with the numbers by which targets are judged."""
+    problems = [*_between(policy.fall, f"{path}.fall", 1, 100, "probes")]
+    problems.extend(_between(policy.rise, f"{path}.rise", 1, 100, "probes"))
+    spans = {
+        "minDown": policy.min_down,
+        "unreadyFor": policy.unready_for,
+        "readyFor": policy.ready_for,
+        "probeFresh": policy.probe_fresh,
+        "flapLongest": policy.flap_longest,
+        "staleAfter": policy.stale_after,
+        "addressGrace": policy.address_grace,
+    }
+    problems.extend(
+        Problem(path=f"{path}.{name}", message=f"{span} is less than no time")
+        for name, span in spans.items()
+        if span < timedelta(0)
+    )
+    if policy.flap_half_life <= timedelta(0):
+        problems.append(Problem(path=f"{path}.flapHalfLife", message=f"{policy.flap_half_life} is no time"))
+    if not 0 < policy.flap_reuse < policy.flap_suppress:
+        message = f"{policy.flap_reuse} is not above 0 and below flapSuppress, {policy.flap_suppress}"
+        problems.append(Problem(path=f"{path}.flapReuse", message=message))
+    if policy.flap_penalty < 0:
+        problems.append(Problem(path=f"{path}.flapPenalty", message=f"{policy.flap_penalty} is less than nothing"))
     return problems
 
 
