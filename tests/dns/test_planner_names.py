@@ -322,6 +322,7 @@ def test_of_two_objects_that_want_a_name_the_one_that_has_it_keeps_it() -> None:
 
     alone = plan([second], topology, seen, Policy(), memory=Memory(), now=NOW)
     both = plan([first, second], topology, seen, Policy(), memory=alone.memory, now=NOW)
+    fresh = plan([second, first], topology, seen, Policy(), memory=Memory(), now=NOW)
 
     assert records(both) == {
         "a.example.com. A": "10.0.0.1",
@@ -331,6 +332,8 @@ def test_of_two_objects_that_want_a_name_the_one_that_has_it_keeps_it() -> None:
     assert [(one.path, one.message) for one in both.problems] == [
         ("services[a].dns", "w.example.com. belongs to b; give one of them another name")
     ]
+    assert records(fresh)["w.example.com. A"] == "10.0.0.1"
+    assert [one.path for one in fresh.problems] == ["services[b].dns"]
 
 
 def test_a_name_is_in_the_closest_zone() -> None:

@@ -169,7 +169,7 @@ def choose_level(
     """
     fit = [target for target in targets if target.standing is Standing.FIT]
     if not fit:
-        return replace(above, basis=Basis.LEVEL_UP)
+        return above if above.basis is Basis.LEVEL_UP else replace(above, basis=Basis.LEVEL_UP)
     if settings.strategy is Strategy.FAILOVER:
         best = min(target.tier for target in fit)
         fit = [target for target in fit if target.tier == best]

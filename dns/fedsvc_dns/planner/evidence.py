@@ -12,7 +12,7 @@
 | not heard | | nobody probes | not known; after long, as the policy says |
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -224,15 +224,19 @@ def blind_vantages(
         policy: how long probes say something.
         now: the time.
     """
-    seen: dict[str, dict[str, list[int]]] = {}
+    balances: dict[tuple[str, str], int] = {}
     for instance in instances:
         for probe in instance.probes if instance.cluster in clusters else ():
             if is_fresh(probe, policy.probe_fresh, now):
-                tally = seen.setdefault(probe.vantage, {}).setdefault(instance.cluster, [0, 0])
-                tally[probe.outcome is Outcome.DOWN] += 1
-    return frozenset(vantage for vantage, clusters in seen.items() if _is_blind(clusters))
+                key = probe.vantage, instance.cluster
+                balances[key] = balances.get(key, 0) + (1 if probe.outcome is Outcome.DOWN else -1)
+    seen: dict[str, list[int]] = {}
+    for (vantage, _), balance in balances.items():
+        seen.setdefault(vantage, []).append(balance)
+    return frozenset(vantage for vantage, of_clusters in seen.items() if _is_blind(of_clusters))
 
 
-def _is_blind(clusters: Mapping[str, list[int]]) -> bool:
-    failing = sum(down > up for up, down in clusters.values())
-    return len(clusters) > 1 and failing * 2 > len(clusters)
+def _is_blind(balances: Sequence[int]) -> bool:
+    """Whether more than half of several clusters fail, each by the balance of failures over successes there."""
+    failing = sum(balance > 0 for balance in balances)
+    return len(balances) > 1 and failing * 2 > len(balances)

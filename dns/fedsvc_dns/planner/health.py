@@ -40,13 +40,7 @@ def step(
         first = TargetMemory(state=state, since=now, down_at=down_at, is_ready=ready.is_ready, ready_since=ready.since)
         return Step(target=first)
     state, due = _next(previous, evidence.signal, policy, now)
-    target = previous
-    if state is not previous.state:
-        target = replace(target, state=state, since=now)
-        if state is State.DOWN and previous.state in _FIT:
-            target = _penalised(replace(target, down_at=now), policy, now)
-        elif state is State.UP and previous.state not in _FIT:
-            target = _penalised(target, policy, now)
+    target = previous if state is previous.state else _changed(previous, state, policy, now)
     if (target.is_ready, target.ready_since) != (ready.is_ready, ready.since):
         target = replace(target, is_ready=ready.is_ready, ready_since=ready.since)
     target, reuse_at = _suppressed(target, policy, now)
@@ -88,12 +82,22 @@ def penalty_at(target: TargetMemory, policy: HealthPolicy, now: datetime) -> flo
     return float(target.penalty * 0.5**half_lives)
 
 
-def _penalised(target: TargetMemory, policy: HealthPolicy, now: datetime) -> TargetMemory:
+def _changed(target: TargetMemory, state: State, policy: HealthPolicy, now: datetime) -> TargetMemory:
+    was_fit, is_fit_now = target.state in _FIT, state in _FIT
+    if was_fit is is_fit_now:
+        return replace(target, state=state, since=now)
     # So much and no more, that it decays to the reuse threshold in the longest time (RFC 2439 section 4.2, ceiling).
     ceiling = policy.flap_reuse * 2.0 ** (policy.flap_longest / policy.flap_half_life)
     penalty = min(ceiling, penalty_at(target, policy, now) + policy.flap_penalty)
-    suppressed = target.is_suppressed or penalty >= policy.flap_suppress
-    return replace(target, penalty=penalty, penalty_at=now, is_suppressed=suppressed)
+    return replace(
+        target,
+        state=state,
+        since=now,
+        down_at=target.down_at if is_fit_now else now,
+        penalty=penalty,
+        penalty_at=now,
+        is_suppressed=target.is_suppressed or penalty >= policy.flap_suppress,
+    )
 
 
 def _suppressed(target: TargetMemory, policy: HealthPolicy, now: datetime) -> tuple[TargetMemory, datetime | None]:
