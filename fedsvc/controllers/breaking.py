@@ -9,7 +9,9 @@ from typing import Final
 
 import structlog
 
+from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.health import Automation
 from fedsvc.store import automation
 from fedsvc.store.automation import Sight
 from fedsvc.store.store import Store
@@ -48,7 +50,9 @@ class Breaking:
             if self._settings.witness:
                 await self._ask()
             async with self._store.transaction() as tx:
-                await automation.look(tx, sight=self.sight)
+                state = await automation.look(tx, sight=self.sight)
+            for each in Automation:
+                metrics.AUTOMATION.labels(each).set(each is state.automation)
             await asyncio.sleep(self._settings.breaker_seconds)
 
     async def _ask(self) -> None:

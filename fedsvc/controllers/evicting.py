@@ -1,6 +1,6 @@
 """Pure: which units a decision takes away from lost clusters, and what is noted of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.health.verdict import UNREACHABLE_TAINT
@@ -17,9 +17,29 @@ def evicted_from(given: Prepared) -> list[str]:
     clusters = given.decided.ground.prepared.clusters_by_name
     bound = {binding.cluster for binding in given.decided.given.request.bindings}
     lost = {name for name in given.plan.gone if name in bound and name in clusters and _is_lost(clusters[name])}
-    if not lost:
+    return _driven_out(given, lost)
+
+
+def emptied_for(given: Prepared) -> dict[str, list[str]]:
+    """The clusters that live and that a unit leaves since they are to be emptied, with where it is from then on."""
+    targets = [plan.binding.cluster for plan in given.plan.clusters]
+    if given.unit.delete_time is not None or not targets:
+        return {}
+    clusters = given.decided.ground.prepared.clusters_by_name
+    bound = {binding.cluster for binding in given.decided.given.request.bindings}
+    left = {
+        name
+        for name in given.plan.gone
+        if name in bound and name in clusters and not (_is_lost(clusters[name]) or clusters[name].deleting)
+    }
+    return dict.fromkeys(_driven_out(given, left), targets)
+
+
+def _driven_out(given: Prepared, left: Collection[str]) -> list[str]:
+    """Those of the clusters that a unit leaves for no other reason than a taint."""
+    if not left:
         return []
-    return [one.cluster for one in given.plan.decision.clusters if one.cluster in lost and _fits_otherwise(one)]
+    return [one.cluster for one in given.plan.decision.clusters if one.cluster in left and _fits_otherwise(one)]
 
 
 def failing_over(given: Prepared) -> list[Left]:

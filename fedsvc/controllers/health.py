@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from fedsvc.controllers import probing
+from fedsvc.controllers import metrics, probing
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.evidence import evidence_of, expected_of
 from fedsvc.controllers.hub import Hub
@@ -248,6 +248,8 @@ class HealthController:
         )
         self._tell(state.cluster, previous, conditions)
         self._tell_verdict(state.cluster, before, health)
+        for verdict in Verdict:
+            metrics.MEMBER_VERDICT.labels(state.cluster.name, verdict).set(verdict is health.verdict)
         await self._write(state)
         await self._forget_room(state, now)
 

@@ -38,6 +38,12 @@ DECIDE_SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 UNDECIDED_UNITS: Final = Gauge("fedsvc_undecided_units", "Units that wait for a decision in memory.")
+MEMBER_VERDICT: Final = Gauge(
+    "fedsvc_member_verdict", "1 at what is held of a member, 0 at all else.", ["cluster", "verdict"]
+)  # verdict: Healthy, Suspect, Unreachable, Degraded, Maintenance, Hibernated
+AUTOMATION: Final = Gauge("fedsvc_automation", "1 at whether lost clusters are acted on, 0 at all else.", ["state"])
+# state: On, Holding, Off
+FAILOVERS: Final = Counter("fedsvc_failovers", "Units that left a lost cluster.", ["cluster"])
 STATUS_WRITES: Final = Counter("fedsvc_status_writes", "Unit summaries written.")
 EVENTS_DROPPED: Final = Counter("fedsvc_events_dropped", "Events dropped since too many waited to be written.")
 LEADING: Final = Gauge("fedsvc_controllers_leading", "1 while this process runs the controllers.")

@@ -23,6 +23,7 @@ from fedsvc.controllers.aside import Aside, Large, is_large
 from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Decided, Observed, decide_batch, observe
 from fedsvc.controllers.events import EventRecorder
+from fedsvc.controllers.evicting import evicted_from
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.places import Places
@@ -392,13 +393,18 @@ class PlacementController:
             metrics.DECISIONS.labels("changed" if result.wrote else "same").inc()
             for cluster in result.clusters:
                 self._wake_member(cluster)
-            if result.held:
-                self._events.warning(given.unit.resource_name, "RemovalsHeld", f"removals are held: {result.held}")
-            if result.event is not None:
-                reason, message, warning = result.event
-                (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)
+            self._tell(given, result)
             if result.wrote:
                 self._decided(given.unit.resource_name)
+
+    def _tell(self, given: Prepared, result: Stored) -> None:
+        for cluster in evicted_from(given):
+            metrics.FAILOVERS.labels(cluster).inc()
+        if result.held:
+            self._events.warning(given.unit.resource_name, "RemovalsHeld", f"removals are held: {result.held}")
+        if result.event is not None:
+            reason, message, warning = result.event
+            (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)
 
     def _note(self, done: Decided) -> None:
         given = done.given

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fedsvc.controllers import planning
 from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
-from fedsvc.controllers.evicting import evicted_from, failing_over
+from fedsvc.controllers.evicting import emptied_for, evicted_from, failing_over
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
@@ -53,6 +53,8 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     lost = {(one.uid, one.cluster) for one in left}
     doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost]
     occupied, held = synced.occupied, await judge(tx, moved, doomed)
+    emptied = {(given.unit.uid, cluster): targets for given in moved for cluster, targets in emptied_for(given).items()}
+    await failovers.keep_until_replaced(tx, emptied)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
     return [_stored(given, occupied, held.get(given.unit.uid, ""), written) for given in prepared]

@@ -12,6 +12,9 @@ DEFAULT_TOLERATION_SECONDS: Final = 30
 MEMBER_LOST: Final = "MemberLost"
 """Why works are held that a unit left on a lost cluster: nothing is known of them before it is back."""
 
+AWAITING_REPLACEMENT: Final = "AwaitingReplacement"
+"""Why works are held that a unit leaves on a cluster which is being emptied: what takes their place is not ready."""
+
 
 class FailoverMode(StrEnum):
     """Whether a unit leaves a cluster that is lost."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from fedsvc.health import Verdict
-from fedsvc.model.failover import MEMBER_LOST, Failover
+from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
+from fedsvc.model.removal import shown
 from fedsvc.store.gate_sql import REACHED
 from fedsvc.store.store import Transaction
 from fedsvc.store.work_rows import UNIT_NAME, record_rows
@@ -19,10 +20,10 @@ _COLUMNS: Final = (
 _IS_READY: Final = REACHED.format(awaited="'ready'")
 _READY_OTHER: Final = _IS_READY.replace("work.", "other.")
 _BURY = text(
-    "UPDATE work SET dirty = FALSE, state = 'Held', reason = :reason, message = i.message, update_time = now()"
-    " FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:messages AS text[]))"
-    " AS i (unit_uid, cluster, message) WHERE work.unit_uid = i.unit_uid AND work.cluster = i.cluster"
-    " AND work.removal IS NOT NULL"
+    "UPDATE work SET dirty = FALSE, state = 'Held', reason = i.reason, message = i.message, update_time = now()"
+    " FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:messages AS text[]),"
+    " CAST(:reasons AS text[])) AS i (unit_uid, cluster, message, reason) WHERE work.unit_uid = i.unit_uid AND work.cluster = i.cluster"
+    " AND work.removal IS NOT NULL AND work.state <> 'Held'"
 )
 _ADD = text(
     "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, trouble_time, detect_time, place_time,"
@@ -60,20 +61,21 @@ _LEFT = text(
 )
 # A unit runs elsewhere where all of it is ready on every healthy cluster that it is placed on, and there is one.
 _GRAVES = text(
-    "SELECT work.id, CAST(work.unit_uid AS text) AS uid, work.cluster, work.member_uid <> '' AND work.removal <> 'Orphan'"
-    " AS is_counted FROM work JOIN cluster c ON c.name = work.cluster JOIN unit u ON u.uid = work.unit_uid"
-    " WHERE work.removal IS NOT NULL AND work.state = 'Held' AND work.reason = :reason"
+    "SELECT work.id, CAST(work.unit_uid AS text) AS uid, work.cluster, work.reason = :lost AND work.member_uid <> ''"
+    " AND work.removal <> 'Orphan' AS is_counted FROM work JOIN cluster c ON c.name = work.cluster JOIN unit u ON u.uid = work.unit_uid"
+    " WHERE work.removal IS NOT NULL AND work.state = 'Held' AND work.reason IN (:lost, :awaiting)"
     " AND (u.delete_time IS NOT NULL OR c.delete_time IS NOT NULL"
-    "  OR (c.observation -> 'health' ->> 'verdict' = :healthy AND EXISTS (SELECT 1 FROM binding b JOIN cluster bc"
+    "  OR ((work.reason = :awaiting OR c.observation -> 'health' ->> 'verdict' = :healthy) AND EXISTS (SELECT 1 FROM binding b JOIN cluster bc"
     "    ON bc.name = b.cluster WHERE b.unit_uid = u.uid AND bc.observation -> 'health' ->> 'verdict' = :healthy)"
     "   AND NOT EXISTS (SELECT 1 FROM work other JOIN cluster oc ON oc.name = other.cluster"
     "    WHERE other.unit_uid = u.uid AND other.removal IS NULL"
     f"   AND oc.observation -> 'health' ->> 'verdict' = :healthy AND NOT {_READY_OTHER})))"
     " ORDER BY work.unit_uid, work.id"
 )
+_REASONS: Final = {"lost": MEMBER_LOST, "awaiting": AWAITING_REPLACEMENT}
 _RELEASE = text(
     "UPDATE work SET dirty = TRUE, state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(),"
-    " update_time = now() WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'Held' AND reason = :reason"
+    " update_time = now() WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'Held' AND reason IN (:lost, :awaiting)"
     f" RETURNING work.id, work.cluster, {UNIT_NAME}"
 )
 _CLEANED = text(
@@ -99,25 +101,20 @@ class Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grave:
-    """A work that was left on a cluster which is back."""
+    """A work that was left on a cluster, and may be removed now."""
 
     id: int
     unit_uid: str
     cluster: str
-    is_counted: bool  # an object is deleted with it
+    is_counted: bool  # an object is deleted with it that no budget has let go yet
 
 
 async def add(tx: Transaction, left: Sequence[Left]) -> None:
     """Note failovers, and keep what they leave behind where it is until the cluster was seen again."""
     if not left:
         return
-    values = {
-        "uids": [one.uid for one in left],
-        "clusters": [one.cluster for one in left],
-        "messages": [f"{one.cluster} was lost: it stays there until that is back and seen" for one in left],
-        "reason": MEMBER_LOST,
-    }
-    await tx.execute(_BURY, values)
+    message = "{} was lost: it stays there until that is back and seen"
+    await _bury(tx, {(one.uid, one.cluster): (message.format(one.cluster), MEMBER_LOST) for one in left})
     rows: list[dict[str, Any]] = [
         {
             "uid": one.uid,
@@ -135,6 +132,29 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
     await tx.execute(_ADD, rows)
 
 
+async def keep_until_replaced(tx: Transaction, left: Mapping[tuple[str, str], Sequence[str]]) -> None:
+    """Keep what units leave on clusters that live until they are ready elsewhere; what is held already stays so.
+
+    Args:
+        tx: the transaction.
+        left: by uid of the unit and cluster that it leaves, the clusters where it is from now on.
+    """
+    message = "it stays there until the unit is ready on {}"
+    found = {pair: (message.format(shown(targets)), AWAITING_REPLACEMENT) for pair, targets in left.items()}
+    if found:
+        await _bury(tx, found)
+
+
+async def _bury(tx: Transaction, found: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+    values = {
+        "uids": [uid for uid, _ in found],
+        "clusters": [cluster for _, cluster in found],
+        "messages": [message for message, _ in found.values()],
+        "reasons": [reason for _, reason in found.values()],
+    }
+    await tx.execute(_BURY, values)
+
+
 async def follow(tx: Transaction) -> int:
     """Note which failovers have come to their end, or were undone by the unit's return; gives how many moved on."""
     placed = (await tx.execute(_PLACED)).all()
@@ -149,8 +169,8 @@ async def any_open(tx: Transaction) -> bool:
 
 
 async def graves(tx: Transaction) -> list[Grave]:
-    """What was left on clusters that are trusted again, of units that run elsewhere; and of what is being deleted."""
-    rows = await tx.execute(_GRAVES, {"reason": MEMBER_LOST, "healthy": Verdict.HEALTHY.value})
+    """What was left, of units that are ready elsewhere: on clusters that are trusted again, or live; and of what goes."""
+    rows = await tx.execute(_GRAVES, {**_REASONS, "healthy": Verdict.HEALTHY.value})
     return [Grave(id=row.id, unit_uid=row.uid, cluster=row.cluster, is_counted=row.is_counted) for row in rows]
 
 
@@ -163,7 +183,7 @@ async def clean(tx: Transaction, found: Sequence[Grave]) -> list[str]:
     """Let these works be removed; gives the clusters where there is something to do."""
     if not found:
         return []
-    rows = (await tx.execute(_RELEASE, {"ids": [one.id for one in found], "reason": MEMBER_LOST})).all()
+    rows = (await tx.execute(_RELEASE, {"ids": [one.id for one in found], **_REASONS})).all()
     record_rows(tx, rows)
     pairs: Mapping[tuple[str, str], None] = {(one.unit_uid, one.cluster): None for one in found}
     await tx.execute(_CLEANED, {"uids": [uid for uid, _ in pairs], "clusters": [cluster for _, cluster in pairs]})

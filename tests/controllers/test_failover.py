@@ -11,12 +11,13 @@ import pytest
 from fedsvc.controllers import health
 from fedsvc.health import Automation, Limits, Verdict
 from fedsvc.model.cluster import Cluster
-from fedsvc.model.failover import MEMBER_LOST, Failover, FailoverMode, FailoverPolicy
+from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.unit import UnitSpec, WorkState
 from fedsvc.simulator.faults import Faults, Outage
 from fedsvc.store import automation, clusters, failovers, holds
-from fedsvc_placement import LabelSelector, Placement, SpreadConstraint, Topology
+from fedsvc_placement import MAINTENANCE_TAINT, LabelSelector, Placement, SpreadConstraint, Taint, Topology
+from fedsvc_placement.model import Effect
 
 SETTINGS = "/api/v1/namespaces/shop/configmaps/settings"
 AT_ONCE = FailoverPolicy(toleration_seconds=0)
@@ -259,3 +260,25 @@ async def test_a_decision_on_what_automation_might_do_before_is_not_stored(
         assert not await automation.still_acts(tx, version, [lost, others(lost)[0]])  # that one is well
         await holds.put(tx, subject=FLEET_SUBJECT, scope=HoldScope.AUTOMATION, reason="", end_time=None, author="")
         assert not await automation.still_acts(tx, version, [lost])
+
+
+async def test_a_cluster_is_emptied_only_when_what_takes_the_place_is_ready(
+    fleet: Any, make_config_map: Callable[..., Any]
+) -> None:
+    left = await place(fleet, make_config_map)
+    lose(fleet, *others(left), faults=Faults(error_status=503))
+    await fleet.change_cluster(left, taints=[Taint(key=MAINTENANCE_TAINT, value="", effect=Effect.NO_EXECUTE)])
+    kept = await fleet.until_work(left, WorkState.HELD, AWAITING_REPLACEMENT)
+    assert "until the unit is ready on" in kept.message
+    for name in others(left):
+        await until_verdict(fleet, name, Verdict.DEGRADED)
+    assert await fleet.get(left, SETTINGS) is not None
+    heal(fleet, *others(left))
+    target = await until_elsewhere(fleet, left)
+
+    async def is_gone() -> bool:
+        return await fleet.get(left, SETTINGS) is None
+
+    await fleet.until(is_gone)
+    assert await fleet.get(target, SETTINGS) is not None
+    assert await history(fleet) == []  # nothing was lost
