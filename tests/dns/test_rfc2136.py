@@ -515,7 +515,7 @@ async def test_a_zone_that_lost_more_than_half_is_not_believed_until_it_is_said_
 
 async def test_what_was_sent_before_a_failure_is_no_drift_afterwards(updated: Any, relay: Relay) -> None:
     name = f"web.{updated.origin}"
-    provider = updated.provider(address=through(relay, timeout_seconds=1.0))
+    provider = updated.provider(address=through(relay))
     await provider.read()
     done = asyncio.Event()
 
