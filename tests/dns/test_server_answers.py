@@ -358,8 +358,10 @@ def test_a_client_subnet_chooses_the_place_and_the_answer_says_for_whom_it_holds
     assert (option.address, option.srclen, option.scopelen) == (address, bits, scope_bits)
 
 
-def test_an_answer_that_is_the_same_for_all_says_so(book: Book) -> None:
-    assert subnet(book, "www.example.org.", "10.70.1.0", 24)[1].scopelen == 0
+@pytest.mark.parametrize("name", ["www", "weighted", "through", "x.any"])
+def test_an_answer_for_which_the_place_does_not_matter_says_so(book: Book, name: str) -> None:
+    for _ in range(2):
+        assert subnet(book, f"{name}.example.org.", "10.70.1.0", 24)[1].scopelen == 0
 
 
 def test_without_a_subnet_the_resolver_s_own_address_chooses(book: Book) -> None:

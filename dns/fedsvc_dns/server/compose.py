@@ -107,9 +107,14 @@ class Template:
 
 
 class Drawing:
-    """Addresses of the very name asked for, drawn anew for each who asks."""
+    """Addresses of the very name asked for, drawn anew for each who asks.
+
+    Attributes:
+        is_placed: whether it matters where that is.
+    """
 
     def __init__(self, found: WireSet) -> None:
+        self.is_placed = found.is_placed
         self._found = found
         self._tables: dict[str, tuple[Draw, tuple[bytes, ...], tuple[bytes, ...]]] = {}
 

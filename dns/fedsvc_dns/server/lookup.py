@@ -43,6 +43,11 @@ class Outcome:
         """Whether its records depend on who asks."""
         return any(one.options for section in (self.answer, self.additional) for _, one in section)
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether they depend on where the asker is."""
+        return any(one.is_placed for section in (self.answer, self.additional) for _, one in section)
+
 
 def find(zone: Zone, name: bytes, type_: int) -> Outcome:
     """The outcome of a question for a name in the zone (lower case) and a type that is a type of data, or ANY.

@@ -72,15 +72,16 @@ class Book:
         if template is not None:
             return template, 0
         if key in self.drawings:
-            place, scope_bits = _place(query, zone, client)
-            return self.drawings[key][1].template(place, seed), scope_bits
+            drawing = self.drawings[key][1]
+            place, scope_bits = _place(query, zone, client) if drawing.is_placed else ("", 0)
+            return drawing.template(place, seed), scope_bits
         if query.name not in zone.nodes:
             template = self._known_absent(query, zone)
             if template is not None:
                 return template, 0
         outcome = find(zone, query.name, query.type)
         if outcome.is_chosen:
-            place, scope_bits = _place(query, zone, client)
+            place, scope_bits = _place(query, zone, client) if outcome.is_placed else ("", 0)
             if len(outcome.answer) == 1 and outcome.existing and not outcome.additional:
                 drawing = Drawing(outcome.answer[0][1])
                 self.drawings[key] = zone, drawing
@@ -169,7 +170,7 @@ def respond(book: Book, message: bytes, *, client: str, max_octets: int, seed: i
         if template is None:
             if opt is not None and key in book.drawings:
                 zone, drawing = book.drawings[key]
-                template = drawing.template(zone.places.of_address(client), seed)
+                template = drawing.template(zone.places.of_address(client) if drawing.is_placed else "", seed)
         elif opt is None and has_opt:
             opt = _opt_to(rest)
         if template is not None and opt is not None:

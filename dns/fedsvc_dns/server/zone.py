@@ -48,6 +48,11 @@ class WireSet:
     options: tuple[Option, ...] = ()
     answer_count: int = 0
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it matters where a client is."""
+        return any(option.place for option in self.options)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
