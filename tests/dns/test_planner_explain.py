@@ -18,7 +18,7 @@ from fedsvc_dns.planner.facts import (
 )
 from fedsvc_dns.planner.memory import HealthPolicy, Memory, Policy
 from fedsvc_dns.planner.plan import Plan, plan
-from fedsvc_dns.planner.zone import DnsSettings, Layout, OnAllDown, Strategy, Tier, Zone
+from fedsvc_dns.planner.zone import DnsSettings, Layout, MinHealthy, OnAllDown, Strategy, Tier, Zone
 
 NOW = datetime(2026, 11, 26, 12, 1, 7, tzinfo=UTC)
 GLOBAL = "web.shop.prod.svc.example.com"
@@ -197,9 +197,9 @@ def test_a_target_that_flapped_is_told_until_when_it_is_kept_out() -> None:
 
 
 BASES = [
-    (OnAllDown.ALL, "all that nobody drained, since 0 fit targets are too few, of 1 needed"),
-    (OnAllDown.SORRY, "the address to say sorry from, since 0 fit targets are too few, of 1 needed"),
-    (OnAllDown.NXDOMAIN, "nothing, as its settings ask for, since 0 fit targets are too few, of 1 needed"),
+    (OnAllDown.ALL, "all that nobody drained, since no target is fit"),
+    (OnAllDown.SORRY, "the address to say sorry from, since no target is fit"),
+    (OnAllDown.NXDOMAIN, "nothing, as its settings ask for, since no target is fit"),
 ]
 
 
@@ -211,6 +211,13 @@ def test_what_answers_when_all_are_down_is_told(on_all_down: OnAllDown, words: s
     assert lines(planned(web("us-east", "10.0.0.1", ready=0), clusters=(US,), settings=settings))[1] == (
         f"it answers with {words}"
     )
+
+
+def test_too_few_fit_targets_are_told_with_how_many_are_needed() -> None:
+    settings = DnsSettings(zone="prod", min_healthy=MinHealthy(count=2))
+    made = planned(web("us-east", "10.0.0.1", ready=0), web("eu", "10.0.0.2"), clusters=(US, EU), settings=settings)
+
+    assert lines(made)[1] == "it answers with all that nobody drained, since only 1 target is fit, of 2 needed"
 
 
 def test_targets_that_are_fit_and_not_chosen_tell_why() -> None:
@@ -242,7 +249,7 @@ def test_names_beside_a_name_are_explained_and_others_are_none() -> None:
     assert lines(made, f"_http._tcp.{GLOBAL}")[1] == "it answers with what is fit"
     assert lines(made, f"eu.{GLOBAL}") == [
         "eu.web.shop.prod.svc.example.com. stands for what SRV records point to of shop/web",
-        "it answers with it is there as long as the target has addresses, whatever its health",
+        "it answers with its addresses as long as it has any, whatever its health",
         "in  eu  up since 2026-11-26 12:01:07 UTC: it has ready endpoints",
     ]
     assert explain(made, "other.example.com", HealthPolicy()) is None

@@ -80,7 +80,7 @@ def _of_one_cluster(plan: Plan, asked: str, base: str, policy: HealthPolicy) -> 
         name=to_u_labels(asked),
         service=service,
         stands_for="what SRV records point to",
-        basis="it is there as long as the target has addresses, whatever its health",
+        basis="its addresses as long as it has any, whatever its health",
         targets=tuple(
             Why(cluster=one.cluster, is_in=bool(one.answers), words=words_of(one, policy)) for one in targets
         ),
@@ -121,9 +121,7 @@ def _basis(decision: Decision) -> str:
 
 
 def _basis_of_choice(choice: Choice) -> str:
-    few = (
-        f"since {choice.fit} fit {'target is' if choice.fit == 1 else 'targets are'} too few, of {choice.needed} needed"
-    )
+    few = f"since {_few(choice)}"
     words = {
         Basis.FIT: "what is fit",
         Basis.TIER: f"what is fit of tier {choice.tier + 1}",
@@ -137,6 +135,13 @@ def _basis_of_choice(choice: Choice) -> str:
         Basis.NOTHING: "nothing yet: no target has an address",
     }
     return words[choice.basis]
+
+
+def _few(choice: Choice) -> str:
+    if choice.fit == 0:
+        return "no target is fit"
+    are_fit = "1 target is fit" if choice.fit == 1 else f"{choice.fit} targets are fit"
+    return f"only {are_fit}, of {choice.needed} needed"
 
 
 def _why(target: TargetDecision, decision: Decision, policy: HealthPolicy) -> Why:
