@@ -192,6 +192,24 @@ async def test_a_hang_up_reads_files_again_and_a_broken_one_changes_nothing(tmp_
         await again.end()
 
 
+async def test_a_killed_server_answers_again_from_its_file_alone(
+    tmp_path: Path, require: Callable[[str], None]
+) -> None:
+    (tmp_path / "zone").write_text(MASTER)
+    first = await start(tmp_path, "--zone", "zone", "--keep", "kept")
+    await first.logs("listening")
+    first.process.kill()
+    assert await first.process.wait() == -signal.SIGKILL
+    second = await start(tmp_path, "--keep", "kept")
+    try:
+        await second.logs("listening")
+        said = await run("dig", "@127.0.0.1", "-p", str(second.port), "www.example.org", "+short", require=require)
+    finally:
+        await second.end()
+
+    assert said == "192.0.2.10\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
