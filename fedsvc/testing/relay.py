@@ -21,17 +21,17 @@ class Relay:
         self.port = 0
         self.requests: Passing = _pass
         self.answers: Passing = _pass
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
         """Listen, and close everything at the end."""
-        tasks: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             with contextlib.suppress(asyncio.CancelledError):
                 await self._serve(reader, writer)
 
@@ -41,9 +41,13 @@ class Relay:
             yield self
         finally:
             server.close()
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.cut()
+
+    async def cut(self) -> None:
+        """Close all connections there are, as a server does with those that are idle."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _request(self, message: bytes) -> bool:
         return await self.requests(message)

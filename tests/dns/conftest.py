@@ -1,5 +1,6 @@
 """Name servers for tests: one of each kind for all tests of a process, with a pool of zones that are each used once."""
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -77,20 +78,26 @@ class Place:
         origin: str,
         port: int,
         make: Callable[..., Provider],
-        settle: Callable[[], Awaitable[None]] | None = None,
+        settle: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self.origin = origin
         self.port = port
         self._settle = settle
         self.provider = make  # another writer of the same zone, each time; takes what may be different about it
 
-    async def served(self) -> Served:
-        """What the server holds besides SOA, apex NS and marks, read without any of our own code."""
-        if self._settle is not None:
-            await self._settle()
+    async def _transferred(self) -> dns.zone.Zone:
         zone = dns.zone.Zone(self.origin, relativize=False)
         query, _ = dns.xfr.make_query(zone, keyring={KEY.name: KEY}, keyname=KEY.name)
         await dns.asyncquery.inbound_xfr("127.0.0.1", zone, query, port=self.port, timeout=10, lifetime=20)
+        return zone
+
+    async def served(self) -> Served:
+        """What the server holds besides SOA, apex NS and marks, read without any of our own code."""
+        serial = await self._settle() if self._settle is not None else None
+        async with asyncio.timeout(20):
+            # while NSD reloads, the process that was answers some connections, and the one that is to be others
+            while (zone := await self._transferred()).get_soa().serial != serial and serial is not None:
+                await asyncio.sleep(0.01)
         return {
             (name.to_text().lower(), rdataset.rdtype.name): (
                 rdataset.ttl,
@@ -184,10 +191,11 @@ async def transferred_place(kind: Kind, secondaries: Secondaries) -> Place:
     """A fresh zone of a hidden primary, as a secondary has it."""
     server, primary, store, origin = await secondaries.fresh_zone(kind)
 
-    async def settle() -> None:
+    async def settle() -> int:
         version = await store.load(origin)
         assert version is not None
         await primary.reached(origin, version.serial, timeout_seconds=20)
+        return version.serial
 
     return Place(origin, server.port, lambda: HiddenZone(primary, store, origin), settle)
 

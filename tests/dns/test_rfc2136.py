@@ -594,3 +594,38 @@ async def test_a_zone_is_kept_by_tls_with_a_certificate_that_is_checked(
         await server.stop()
 
     assert outcome.written == ("web.tls.example.",)
+
+
+async def test_a_connection_that_the_server_closed_while_it_was_idle_is_opened_again(
+    updated: Any, relay: Relay
+) -> None:
+    name = f"web.{updated.origin}"
+    provider = updated.provider(address=through(relay))
+    await provider.read()
+    await relay.cut()
+    read = await provider.read()
+    await relay.cut()
+    outcome = await provider.apply(puts(a(name, "10.0.0.1")))
+
+    assert (updated.origin, "NS") in read.record_sets
+    assert outcome.written == (name,)
+
+
+async def test_a_connection_that_breaks_between_the_messages_of_a_change_set_costs_nothing_but_time(
+    updated: Any, relay: Relay
+) -> None:
+    text = f'"{"x" * 200}"'
+    many = [record_set(f"t{number}.{updated.origin}", "TXT", [text], ttl_seconds=30) for number in range(40)]
+    sent: list[bytes] = []
+
+    async def break_each_second(message: bytes) -> bool:
+        if opcode(message) == UPDATE:
+            sent.append(message)
+        return opcode(message) != UPDATE or len(sent) % 2 == 1
+
+    relay.answers = break_each_second
+    outcome = await updated.provider(address=through(relay), most_octets=1000).apply(puts(*many))
+
+    assert (len(outcome.written), outcome.refused) == (40, ())
+    assert len(sent) >= 8
+    assert len(await updated.served()) == 40

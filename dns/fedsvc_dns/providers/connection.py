@@ -56,23 +56,21 @@ class ServerConnection:
 
         Args:
             message: as it goes out, signature included.
-            again: whether to send it once more where a kept connection turns out to be closed.
+            again: as `answers` has it.
 
         Raises:
             UnreachableError: no answer in time.
         """
-        reused = self._streams is not None
-        try:
-            async with contextlib.aclosing(self.answers(message)) as answers:
-                return await anext(answers)
-        except UnreachableError:
-            if not (again and reused):
-                raise
-        async with contextlib.aclosing(self.answers(message)) as answers:
+        async with contextlib.aclosing(self.answers(message, again=again)) as answers:
             return await anext(answers)
 
-    async def answers(self, message: bytes) -> AsyncGenerator[bytes]:
+    async def answers(self, message: bytes, *, again: bool = True) -> AsyncGenerator[bytes]:
         """Send a message and yield the answers to it, for as long as they are asked for.
+
+        Args:
+            message: as it goes out, signature included.
+            again: whether to send it once more where a kept connection turns out to be closed: servers close those that
+                are idle, and may have begun to when it is sent.
 
         Raises:
             UnreachableError: the next answer did not come in time.
@@ -80,18 +78,32 @@ class ServerConnection:
         async with self._lock:
             whole = False
             try:
-                reader = await self._send(message)
+                reader, answer = await self._first_answer(message, again=again)
                 while True:
-                    answer = await self._receive(reader)
                     if answer[:2] != message[:2]:
                         raise UnreachableError(f"{self.address} answered something that was not asked")
                     whole = True
                     yield answer
                     whole = False
+                    answer = await self._receive(reader)
             finally:
                 # between answers the connection is in order only if nothing more is to come, which the caller knows
                 if not whole:
                     self.drop()
+
+    async def _first_answer(self, message: bytes, *, again: bool) -> tuple[asyncio.StreamReader, bytes]:
+        if self._streams is not None and (self._streams[0].at_eof() or self._streams[1].is_closing()):
+            self.drop()
+        kept = self._streams is not None
+        try:
+            reader = await self._send(message)
+            return reader, await self._receive(reader)
+        except UnreachableError:
+            if not (kept and again):
+                raise
+        self.drop()
+        reader = await self._send(message)
+        return reader, await self._receive(reader)
 
     def drop(self) -> None:
         """Close it without a word; the next message opens another."""
