@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedsvc_dns.planner.changes import Change, Published, StaleChangeError, after, applied, difference
 from fedsvc_dns.planner.facts import Cluster, Instance, Kind, Observations, Outcome, Probe, Service, Topology, Verdict
@@ -135,6 +137,26 @@ def test_at_most_one_region_is_withdrawn_without_a_quorum(regions: dict[str, str
     ]
 
     assert {key[1][0] for key in held_back(targets, Policy())} == held
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.text("ioqQcC", min_size=1, max_size=6)), st.integers(0, 2))
+def test_doubt_never_takes_more_regions_than_may_go_at_once(regions: dict[str, str], at_once: int) -> None:
+    targets = [
+        standpoint(region, number, kind) for region, kinds in regions.items() for number, kind in enumerate(kinds)
+    ]
+    held = held_back(targets, Policy(regions_at_once=at_once))
+    out = {
+        region: "".join(
+            kind for number, kind in enumerate(kinds) if kind in "oqQ" and ("s", f"{region}{number}") not in held
+        )
+        for region, kinds in regions.items()
+    }
+    surely = {region for region, kinds in regions.items() if sum(map(kinds.count, "oQ")) * 2 > len(kinds)}
+    lost = {region for region, kinds in regions.items() if len(out[region]) * 2 > len(kinds)}
+
+    assert surely <= lost
+    assert len(lost - surely) <= max(0, at_once - len(surely))
+    assert {regions[name[0]][int(name[1:])] for _, name in held} <= {"q"}
 
 
 def a(name: str, value: str = "10.0.0.1", type_: str = "A") -> RecordSet:
