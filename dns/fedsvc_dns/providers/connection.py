@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from fedsvc_dns.providers.contract import UnreachableError
 
+_CLOSE_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAddress:
@@ -116,9 +118,11 @@ class ServerConnection:
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].close()
-            with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(self.address.timeout_seconds):
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await streams[1].wait_closed()
+            except (OSError, TimeoutError):
+                streams[1].transport.abort()  # nothing is on its way any more; BIND does not answer the end of TLS
 
     async def _send(self, message: bytes) -> asyncio.StreamReader:
         try:
