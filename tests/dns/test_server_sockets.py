@@ -57,6 +57,15 @@ async def ask(server: NameServer, name: str, type_: str = "A", *, host: str = HO
     return await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=port(server), timeout=10)
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():
@@ -326,6 +335,8 @@ async def test_equal_answers_over_the_rate_are_dropped_or_truncated_and_others_a
 
 @pytest.mark.parametrize(("listen", "asked"), [("0.0.0.0", "127.0.0.2"), ("::", "::1"), ("::1", "::1")])  # noqa: S104
 async def test_a_reply_comes_from_the_address_that_was_asked(listen: str, asked: str) -> None:
+    if ":" in listen and not has_ipv6():
+        pytest.skip("the kernel has no IPv6 on loopback, which nothing can be installed for")
     server = NameServer()
     await server.serve([zone()])
     await server.listen(listen, 0)
