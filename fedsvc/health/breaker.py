@@ -137,7 +137,7 @@ def _look(
     if len(counted) < limits.least_members and not has_witness:
         message = (
             f"of {len(counted)} members in use a lost one cannot be told from lost sight of it: join a third, or name "
-            "a witness beside them (fedsvc serve --witness HOST:PORT)"
+            "a witness beside them (fedsvc serve --witness HOST:PORT); a lost one is left by fedctl maintenance NAME"
         )
         return Breaker(automation=Automation.OFF, reason="FewMembers", message=message)
     lost = [one for one in counted if one.health.is_lost]

@@ -79,7 +79,9 @@ class Health:
     @property
     def may_be_removed_from(self) -> bool:
         """Whether objects may be deleted there: nothing is removed from a member that is in any trouble."""
-        return self.verdict in {Verdict.HEALTHY, Verdict.UNKNOWN, *EXPECTED}
+        if self.verdict in EXPECTED:
+            return self.kind is EvidenceKind.WELL
+        return self.verdict in {Verdict.HEALTHY, Verdict.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

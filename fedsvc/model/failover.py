@@ -47,7 +47,7 @@ class Failover:
     decide_time: datetime
     place_time: datetime | None  # all targets hold it
     ready_time: datetime | None  # and it is healthy there
-    clean_time: datetime | None  # what was left on the lost cluster was let go, or is wanted again
+    clean_time: datetime | None  # what was left on the lost cluster is gone, or is wanted again
 
 
 def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -> Placement:

@@ -48,9 +48,15 @@ _READY = text(
     "UPDATE failover f SET ready_time = now() WHERE f.place_time IS NOT NULL AND f.ready_time IS NULL"
     f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY}) RETURNING f.id"
 )
+_GONE: Final = (
+    "f.clean_time IS NULL AND f.unit_uid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM work w WHERE w.unit_uid = f.unit_uid"
+    " AND w.cluster = f.cluster)"
+)
+_CLEANED = text(f"UPDATE failover f SET clean_time = now() WHERE {_GONE} RETURNING f.id")
 _OPEN = text(
     "SELECT EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND cardinality(targets) > 0)"
     " OR EXISTS (SELECT 1 FROM failover f JOIN binding b USING (unit_uid, cluster) WHERE f.clean_time IS NULL)"
+    f" OR EXISTS (SELECT 1 FROM failover f WHERE {_GONE})"
 )
 _TAKEN_BACK = text(
     "UPDATE failover f SET clean_time = b.update_time FROM binding b WHERE b.unit_uid = f.unit_uid AND b.cluster = f.cluster"
@@ -59,7 +65,8 @@ _TAKEN_BACK = text(
 _LEFT = text(
     "SELECT count(*) FROM work WHERE state = 'Held' AND reason = :reason AND removal IS NOT NULL AND member_uid <> ''"
 )
-# A unit runs elsewhere where all of it is ready on every healthy cluster that it is placed on, and there is one.
+# A unit runs elsewhere where it is placed on a healthy cluster, and where every cluster that it is placed on, but for
+# those that are lost or expected to be away, is healthy and has all of it ready.
 _GRAVES = text(
     "SELECT work.id, CAST(work.unit_uid AS text) AS uid, work.cluster, work.reason = :lost AND work.member_uid <> ''"
     " AND work.removal <> 'Orphan' AS is_counted FROM work JOIN cluster c ON c.name = work.cluster JOIN unit u ON u.uid = work.unit_uid"
@@ -69,7 +76,8 @@ _GRAVES = text(
     "    ON bc.name = b.cluster WHERE b.unit_uid = u.uid AND bc.observation -> 'health' ->> 'verdict' = :healthy)"
     "   AND NOT EXISTS (SELECT 1 FROM work other JOIN cluster oc ON oc.name = other.cluster"
     "    WHERE other.unit_uid = u.uid AND other.removal IS NULL"
-    f"   AND oc.observation -> 'health' ->> 'verdict' = :healthy AND NOT {_READY_OTHER})))"
+    "   AND coalesce(oc.observation -> 'health' ->> 'verdict', '') NOT IN ('Unreachable', 'Maintenance', 'Hibernated')"
+    f"   AND (oc.observation -> 'health' ->> 'verdict' IS DISTINCT FROM :healthy OR NOT {_READY_OTHER}))))"
     " ORDER BY work.unit_uid, work.id"
 )
 _REASONS: Final = {"lost": MEMBER_LOST, "awaiting": AWAITING_REPLACEMENT}
@@ -77,10 +85,6 @@ _RELEASE = text(
     "UPDATE work SET dirty = TRUE, state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(),"
     " update_time = now() WHERE id = ANY(CAST(:ids AS bigint[])) AND state = 'Held' AND reason IN (:lost, :awaiting)"
     f" RETURNING work.id, work.cluster, {UNIT_NAME}"
-)
-_CLEANED = text(
-    "UPDATE failover SET clean_time = now() WHERE clean_time IS NULL AND (unit_uid, cluster) IN (SELECT * FROM"
-    " unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])))"
 )
 
 
@@ -160,7 +164,8 @@ async def follow(tx: Transaction) -> int:
     placed = (await tx.execute(_PLACED)).all()
     ready = (await tx.execute(_READY)).all()
     back = (await tx.execute(_TAKEN_BACK)).all()
-    return len(placed) + len(ready) + len(back)
+    gone = (await tx.execute(_CLEANED)).all()
+    return len(placed) + len(ready) + len(back) + len(gone)
 
 
 async def any_open(tx: Transaction) -> bool:
@@ -185,8 +190,6 @@ async def clean(tx: Transaction, found: Sequence[Grave]) -> list[str]:
         return []
     rows = (await tx.execute(_RELEASE, {"ids": [one.id for one in found], **_REASONS})).all()
     record_rows(tx, rows)
-    pairs: Mapping[tuple[str, str], None] = {(one.unit_uid, one.cluster): None for one in found}
-    await tx.execute(_CLEANED, {"uids": [uid for uid, _ in pairs], "clusters": [cluster for _, cluster in pairs]})
     return sorted({row.cluster for row in rows})
 
 

@@ -137,10 +137,12 @@ async def standing(tx: Transaction) -> Standing:
 
 async def _in_trouble(tx: Transaction) -> list[Hold]:
     """Nothing is removed from a member of which nobody knows how it is."""
-    verdicts = [verdict.value for verdict in Verdict if not Health(verdict=verdict).may_be_removed_from]
+    verdicts = [verdict.value for verdict in Verdict if verdict not in (Verdict.HEALTHY, Verdict.UNKNOWN)]
     found = []
     for row in await tx.execute(_IN_TROUBLE, {"verdicts": verdicts}):
         health = from_json(Health, row.health)
+        if health.may_be_removed_from:
+            continue
         hold = Hold(
             subject=f"clusters/{row.name}",
             kind=HoldKind.HEALTH,

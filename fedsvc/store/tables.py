@@ -466,7 +466,7 @@ failover = Table(
     _time("create_time"),  # the decision
     _time("place_time", nullable=True),  # all targets hold it
     _time("ready_time", nullable=True),  # and it is healthy there
-    _time("clean_time", nullable=True),  # what was left on the lost cluster was let go, or is wanted again
+    _time("clean_time", nullable=True),  # what was left on the lost cluster is gone, or is wanted again
     Index("failover_unit_uid_idx", "unit_uid"),
     Index("failover_open_idx", "id", postgresql_where=text("ready_time IS NULL")),
 )

@@ -207,7 +207,7 @@ class Failover(_message.Message):
 
     @_builtins.property
     def clean_time(self) -> _timestamp_pb2.Timestamp:
-        """When what it had left was let go, after the cluster was back; or was wanted there again."""
+        """When what it had left was gone from there, after the cluster was back; or was wanted there again."""
 
     def __init__(
         self,

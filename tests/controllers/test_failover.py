@@ -12,10 +12,13 @@ from fedsvc.controllers import health
 from fedsvc.health import Automation, Limits, Verdict
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover, FailoverMode, FailoverPolicy
+from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
+from fedsvc.model.removal import OVER_BUDGET, RemovalBudget
 from fedsvc.model.unit import UnitSpec, WorkState
 from fedsvc.simulator.faults import Faults, Outage
-from fedsvc.store import automation, clusters, failovers, holds
+from fedsvc.store import automation, clusters, failovers, holds, removals
+from fedsvc.store import fleet as fleet_settings
 from fedsvc_placement import MAINTENANCE_TAINT, LabelSelector, Placement, SpreadConstraint, Taint, Topology
 from fedsvc_placement.model import Effect
 
@@ -146,8 +149,12 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
         return await fleet.get(lost, SETTINGS) is None
 
     await fleet.until(is_gone)
-    (entry,) = await history(fleet)
-    assert entry.clean_time is not None
+
+    async def is_over() -> bool:
+        (entry,) = await history(fleet)
+        return entry.clean_time is not None
+
+    await fleet.until(is_over)
 
     async def stands_on_target_alone() -> bool:
         return [line.cluster for line in (await fleet.status("web")).clusters] == [target]
@@ -282,3 +289,25 @@ async def test_a_cluster_is_emptied_only_when_what_takes_the_place_is_ready(
     await fleet.until(is_gone)
     assert await fleet.get(target, SETTINGS) is not None
     assert await history(fleet) == []  # nothing was lost
+
+
+async def test_what_was_left_goes_within_the_budget_or_by_confirmation(
+    fleet: Any, make_config_map: Callable[..., Any]
+) -> None:
+    lost = await place(fleet, make_config_map)
+    async with fleet.store.transaction() as tx:
+        none = RemovalBudget(objects_per_change=0, percent_per_change=0)
+        await fleet_settings.update(tx, FleetSpec(removals=none))
+    lose(fleet, lost)
+    await until_elsewhere(fleet, lost)
+    heal(fleet, lost)
+    kept = await fleet.until_work(lost, WorkState.HELD, OVER_BUDGET)
+    assert "fedctl confirm unit/shop/web" in kept.message
+    assert await fleet.get(lost, SETTINGS) is not None
+    async with fleet.store.transaction() as tx:
+        await removals.release(tx)
+
+    async def is_gone() -> bool:
+        return await fleet.get(lost, SETTINGS) is None
+
+    await fleet.until(is_gone)

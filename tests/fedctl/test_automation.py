@@ -46,6 +46,18 @@ async def test_automation_is_shown_held_and_released(town: Any) -> None:
     assert "Health:" in said(await town.fedctl("describe", "cluster", "a"))
 
 
+def test_automation_that_is_held_says_why_and_how_it_goes_on() -> None:
+    found = automation_pb2.Automation(
+        state=automation_pb2.AUTOMATION_STATE_HOLDING, message="2 of 3 members are lost: a, b", settled_clusters=["c"]
+    )
+    found.since.FromDatetime(NOW - dt.timedelta(seconds=90))
+    lines = list(failover_views.automation_lines(found, NOW))
+    assert lines[0] == "Automation:  Holding for 90s"
+    assert any("2 of 3 members are lost: a, b" in line for line in lines)
+    assert any("fedctl release fleet" in line for line in lines)
+    assert "Acted on:    c" in lines
+
+
 def at(seconds: float) -> Any:
     stamp = automation_pb2.Failover().trouble_time
     stamp.FromDatetime(NOW + dt.timedelta(seconds=seconds))

@@ -142,6 +142,9 @@ def test_a_silence_that_was_announced_is_no_failure(expected: Verdict) -> None:
     assert {member.see(EvidenceKind.REFUSED, 60.0, expected) for _ in range(10)} == {expected}
     assert taints_of(member.health) == ()
     assert not member.health.is_lost
+    assert not member.health.may_be_removed_from  # it is silent all the same
+    member.see(WELL, expected=expected)
+    assert member.health.may_be_removed_from
     member.restart()
     assert member.see(WELL) is Verdict.HEALTHY
 

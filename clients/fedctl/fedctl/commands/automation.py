@@ -4,6 +4,7 @@ import json
 import click
 
 from fedctl import kinds
+from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Failure
 from fedctl.files.convert import write_message
@@ -96,9 +97,9 @@ def hold(context: Context, *, what: tuple[str, ...], namespace: str, why: str, s
 
 
 @click.command(epilog=_FAILOVERS_EXAMPLES)
-@click.argument("unit", required=False)
+@click.argument("unit", required=False, shell_complete=names(kinds.UNIT))
 @namespace_option
-@click.option("--cluster", default="", help="Only what left this cluster")
+@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only what left this cluster")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many")
 @_output
 @pass_context

@@ -21,6 +21,8 @@ def automation_lines(found: automation_pb2.Automation, now: dt.datetime) -> Iter
         yield f"Why:         {words.one_line(found.message)}"
     if found.HasField("calm_since"):
         yield f"Calm:        for {words.age(found.calm_since, now)}; it goes on after two minutes of that"
+    if found.state == automation_pb2.AUTOMATION_STATE_HOLDING:
+        yield "Go on:       when the cause is gone, or at once, taking what is lost as lost: fedctl release fleet"
     yield f"Witness:     {'answers' if found.has_witness else 'none'}"
     yield f"Left behind: {words.count(found.left_object_count, 'object')} on lost clusters"
     if found.settled_clusters:
