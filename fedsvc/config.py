@@ -75,6 +75,7 @@ class ServerSettings:
     listen: Address
     tls: TlsFiles | None = None
     metrics_listen: Address | None = None
+    dns_listen: Address | None = None  # the name server; None: there is none
     ready_file: Path | None = None
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0
@@ -107,6 +108,22 @@ def parse_address(text: str, setting: str) -> Address:
     if not colon or not 0 <= number <= 65535 or (":" in host) is not bracketed or not _HOST.fullmatch(host):
         raise ConfigurationError(f"{setting}: '{text}' is not host:port, such as {DEFAULT_LISTEN} or [::1]:7443")
     return Address(host=host or "::", port=number)
+
+
+def parse_dns_address(text: str) -> Address:
+    """The address of the name server: an IP address, since it answers from the very address that it is asked at.
+
+    Raises:
+        ConfigurationError: it is not one.
+    """
+    address = parse_address(text, "--dns-listen")
+    try:
+        ipaddress.ip_address(address.host)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--dns-listen: '{address.host}' is no IP address: give one such as 127.0.0.1:5353 or [::1]:5353"
+        ) from error
+    return address
 
 
 def check_tls(tls: TlsFiles | None, listen: Address, metrics_listen: Address | None) -> None:

@@ -18,6 +18,7 @@ from fedsvc import clientfile
 from fedsvc.api.edge import Edge, EdgeSettings
 from fedsvc.api.http import http_endpoint
 from fedsvc.config import Address, ServerSettings, StoreSettings, TlsFiles
+from fedsvc.controllers.answering import Answering
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
@@ -85,11 +86,21 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             numbers = ControllerSettings(revisions_kept=settings.revisions_kept, witness=witness)
             run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership)
             running.append(tasks.create_task(run, name="controllers"))
+        names = None
+        if settings.dns_listen is not None:
+            answering = Answering(store, data_dir=settings.store.data_dir)
+            names = await _answer_names(stack, answering, settings.dns_listen)
+            running.append(tasks.create_task(answering.run(), name="dns"))
         metrics = await _serve_metrics(stack, settings, edge)
         _log.info(
-            "serving", listen=str(listen), tls=settings.tls is not None, database=version, metrics=str(metrics or "")
+            "serving",
+            listen=str(listen),
+            tls=settings.tls is not None,
+            database=version,
+            metrics=str(metrics or ""),
+            dns=str(names or ""),
         )
-        _write_ready_file(settings, listen, metrics)
+        _write_ready_file(settings, listen, metrics, names)
         await stop.wait()
         _log.info("draining", seconds=settings.drain_seconds)
         await edge.stop(settings.drain_seconds)
@@ -251,13 +262,25 @@ def _holder() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def _write_ready_file(settings: ServerSettings, listen: Address, metrics: Address | None) -> None:
+async def _answer_names(stack: AsyncExitStack, answering: Answering, address: Address) -> Address:
+    try:
+        port = await answering.start(address.host, address.port)
+    except OSError as error:
+        raise OSError(f"--dns-listen {address} cannot be listened on: {error.strerror}") from error
+    stack.push_async_callback(answering.server.stop)
+    return Address(host=address.host, port=port)
+
+
+def _write_ready_file(
+    settings: ServerSettings, listen: Address, metrics: Address | None, names: Address | None
+) -> None:
     if settings.ready_file is None:
         return
     content = {
         "address": str(clientfile.reachable(listen)),
         "pid": os.getpid(),
         "metrics_address": None if metrics is None else str(clientfile.reachable(metrics)),
+        "dns_address": None if names is None else str(clientfile.reachable(names)),
         "client_config": str(clientfile.path_in(settings.store.data_dir)),
     }
     # Renamed into place: whoever waits for it never reads half of it.

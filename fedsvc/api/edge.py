@@ -31,6 +31,7 @@ from fedsvc.api.services.rollouts import RolloutServicer
 from fedsvc.api.services.server_info import ServerServicer
 from fedsvc.api.services.units import UnitServicer
 from fedsvc.api.services.watch import MAX_PENDING, WatchServicer
+from fedsvc.api.services.zones import ZoneServicer
 from fedsvc.errors import ConfigurationError, UnauthenticatedError
 from fedsvc.members.registry import Members
 from fedsvc.store import tokens
@@ -66,6 +67,8 @@ from fedsvc.v1 import (
     unit_service_pb2_grpc,
     watch_service_pb2,
     watch_service_pb2_grpc,
+    zone_service_pb2,
+    zone_service_pb2_grpc,
 )
 
 SERVICES: Final = tuple(
@@ -86,6 +89,7 @@ SERVICES: Final = tuple(
         server_service_pb2,
         unit_service_pb2,
         watch_service_pb2,
+        zone_service_pb2,
     )
     for descriptor in module.DESCRIPTOR.services_by_name.values()
 )
@@ -152,6 +156,7 @@ class Edge:
         member_service_pb2_grpc.add_MemberServiceServicer_to_server(MemberServicer(store, self._members), server)
         hold_service_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(store), server)
         automation_service_pb2_grpc.add_AutomationServiceServicer_to_server(AutomationServicer(store), server)
+        zone_service_pb2_grpc.add_ZoneServiceServicer_to_server(ZoneServicer(store), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,

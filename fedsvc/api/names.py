@@ -101,6 +101,15 @@ def parse_status_policy(text: str, path: str) -> str:
     return _single(text, path, "statusPolicies", "statusPolicies/{policy}")
 
 
+def parse_zone(text: str, path: str) -> str:
+    """The id in ``zones/{zone}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    return _single(text, path, "zones", "zones/{zone}")
+
+
 def parse_unit(text: str, path: str) -> UnitName:
     """The parts of ``namespaces/{namespace}/units/{unit}``.
 

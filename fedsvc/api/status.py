@@ -276,6 +276,7 @@ def _resource(name: str, description: str) -> ResourceInfo:
         "placementPolicies": "PlacementPolicy",
         "overridePolicies": "OverridePolicy",
         "statusPolicies": "StatusPolicy",
+        "zones": "Zone",
         "namespaces": "FederatedResource" if "/resources/" in name else "Unit",
     }
     return ResourceInfo(

@@ -13,6 +13,7 @@ from fedsvc.controllers import metrics
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.breaking import Breaking
 from fedsvc.controllers.cleanup import CleanupController
+from fedsvc.controllers.dns import DnsController
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
 from fedsvc.controllers.gating import GateController
@@ -124,6 +125,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         store, settings=settings, holds=holds, blocked=lambda: placement.blocked, reread=fleet.reread
     )
     cleanup = CleanupController(store, settings=settings, events=events)
+    dns = DnsController(store, settings=settings, holds=holds)
 
     def decided(unit_name: str) -> None:
         status.wake(unit_name)
@@ -151,8 +153,9 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "health": health.run,
         "breaking": breaking.run,
         "returning": returning.run,
+        "dns": dns.run,
     }
-    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health):
+    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health, dns):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

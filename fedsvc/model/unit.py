@@ -12,6 +12,7 @@ from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.waves import AwaitedState
 from fedsvc.rollout.policy import RolloutPolicy
+from fedsvc_dns.planner.zone import DnsSettings
 from fedsvc_placement.model import Placement
 
 
@@ -91,6 +92,7 @@ class UnitSpec:
     wave_state: AwaitedState = AwaitedState.READY  # of all works of a written wave, before the next one begins
     rollout: RolloutPolicy | None = None  # None: a new revision goes to all clusters at once
     failover: FailoverPolicy = field(default_factory=FailoverPolicy)
+    dns: DnsSettings | None = None  # names of its Services and Ingresses; None: they get none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

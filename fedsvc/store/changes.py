@@ -34,7 +34,7 @@ _TOKEN: Final = re.compile(r"v2\.([0-9A-F-]{0,30})\.([0-9]{1,18})\.([0-9]{1,18})
 class Change:
     """That something changed; its state is to be read."""
 
-    kind: str  # cluster, unit, work, placement_policy, override_policy, status_policy, event, fleet
+    kind: str  # cluster, unit, work, placement_policy, override_policy, status_policy, zone, event, fleet
     name: str  # its name in the API
     subject: str = ""  # of a work or event: the unit or cluster it is of
     deleted: bool = False

@@ -1,4 +1,4 @@
-"""Placement, override and status policies: rows of `policy`."""
+"""Placement, override and status policies, and zones, which are kept as they are: rows of `policy`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 
 from fedsvc.errors import EtagMismatchError, InUseError, NotFoundError
 from fedsvc.model.policy import Policy
+from fedsvc.model.zone import ZoneSpec
 from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.status.rules import CompiledRule, StatusRule, compile_rules
 from fedsvc.store.codec import from_json, to_json
@@ -57,6 +58,17 @@ STATUS: Final[PolicyKind[tuple[StatusRule, ...]]] = PolicyKind(
     users="FALSE",  # they are for kinds, and no unit names them
 )
 
+ZONE: Final[PolicyKind[ZoneSpec]] = PolicyKind(
+    type="zone",
+    change="zone",
+    collection="zones",
+    spec=ZoneSpec,
+    users="unit.spec -> 'dns' ->> 'zone' = policy.name",
+)
+
+MAX_ZONES: Final = 1_000
+"""More are not taken: all are planned together."""
+
 _COLUMNS: Final = (
     "name, CAST(uid AS text) AS uid, labels, spec, generation, create_time, update_time,"
     " (SELECT count(*) FROM unit WHERE {users}) AS unit_count"
@@ -66,7 +78,9 @@ _UPSERT = text(
     " CAST(:spec AS jsonb)) ON CONFLICT (type, name) DO UPDATE SET labels = EXCLUDED.labels, spec = EXCLUDED.spec,"
     " generation = policy.generation + 1, update_time = now()"
 )
-_VERSIONS = text("SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy WHERE type <> 'status'")
+_VERSIONS = text(
+    "SELECT type, name, CAST(uid AS text) AS uid, generation FROM policy WHERE type IN ('placement', 'override')"
+)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 _DELETE = text("DELETE FROM policy WHERE type = :type AND name = :name")
 

@@ -181,7 +181,7 @@ resource = Table(
 policy = Table(
     "policy",
     metadata,
-    Column("type", Text, primary_key=True),  # placement, override or status
+    Column("type", Text, primary_key=True),  # placement, override, status or zone
     Column("name", Text, primary_key=True),
     Column("uid", UUID(as_uuid=False), nullable=False, unique=True),
     _json("labels"),
@@ -189,6 +189,45 @@ policy = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     _time("create_time"),
     _time("update_time"),
+)
+
+dns_zone = Table(
+    "dns_zone",
+    metadata,
+    Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), primary_key=True),
+    Column("generation", BigInteger, nullable=False),  # counts the changes
+    Column("serial", BigInteger, nullable=False),  # of its SOA
+    Column("served", LargeBinary, nullable=False),  # the zone as the name server takes it: JSON
+    _json("report"),
+    _text("approved"),  # what somebody confirmed
+    _json("removals", "[]"),  # of the last minute: [[time, names], ...]
+    _time("change_time"),
+)
+
+dns_record_set = Table(
+    "dns_record_set",
+    metadata,
+    Column("zone_uid", UUID(as_uuid=False), ForeignKey("dns_zone.zone_uid", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("ttl_seconds", BigInteger, nullable=False),
+    _json("data", "[]"),
+    Index("dns_record_set_name_idx", "name"),
+)
+
+dns_name = Table(
+    "dns_name",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("service", Text, nullable=False),  # the object that it belongs to
+    _json("lines", "[]"),  # why it answers what it answers
+)
+
+dns_memory = Table(
+    "dns_memory",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("memory", LargeBinary, nullable=False),  # what planning remembers from one plan to the next: JSON
 )
 
 decision_fleet = Table(
@@ -327,7 +366,7 @@ change = Table(
     Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
     Column(
         "kind", Text, nullable=False
-    ),  # cluster, unit, work, placement_policy, override_policy, status_policy, event, fleet
+    ),  # cluster, unit, work, placement_policy, override_policy, status_policy, zone, event, fleet
     Column("name", Text, nullable=False),  # name in the API
     _text("subject"),  # of a work or event: the unit (or cluster) it is of
     Column("deleted", Boolean, nullable=False, server_default=text("false")),

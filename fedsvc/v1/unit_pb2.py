@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
+from fedsvc.v1 import dns_pb2 as fedsvc_dot_v1_dot_dns__pb2
 from fedsvc.v1 import override_pb2 as fedsvc_dot_v1_dot_override__pb2
 from fedsvc.v1 import placement_pb2 as fedsvc_dot_v1_dot_placement__pb2
 from fedsvc.v1 import removal_pb2 as fedsvc_dot_v1_dot_removal__pb2
@@ -30,7 +31,7 @@ from fedsvc.v1 import rollout_pb2 as fedsvc_dot_v1_dot_rollout__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/unit.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x18\x66\x65\x64svc/v1/override.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x17\x66\x65\x64svc/v1/removal.proto\x1a\x17\x66\x65\x64svc/v1/rollout.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x03\n\x04Unit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12+\n\x06labels\x18\x03 \x03(\x0b\x32\x1b.fedsvc.v1.Unit.LabelsEntry\x12\x35\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32 .fedsvc.v1.Unit.AnnotationsEntry\x12!\n\x04spec\x18\x05 \x01(\x0b\x32\x13.fedsvc.v1.UnitSpec\x12%\n\x06status\x18\x06 \x01(\x0b\x32\x15.fedsvc.v1.UnitStatus\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd2\x04\n\x08UnitSpec\x12,\n\tplacement\x18\x01 \x01(\x0b\x32\x14.fedsvc.v1.PlacementH\x00\x88\x01\x01\x12\x18\n\x10placement_policy\x18\x02 \x01(\t\x12\x19\n\x11override_policies\x18\x03 \x03(\t\x12&\n\toverrides\x18\x04 \x03(\x0b\x32\x13.fedsvc.v1.Override\x12\x30\n\x0bpropagation\x18\x05 \x01(\x0b\x32\x16.fedsvc.v1.PropagationH\x01\x88\x01\x01\x12&\n\tresources\x18\x06 \x03(\x0b\x32\x13.fedsvc.v1.Manifest\x12.\n\x07rollout\x18\n \x01(\x0b\x32\x18.fedsvc.v1.RolloutPolicyH\x02\x88\x01\x01\x12\x11\n\tprotected\x18\r \x01(\x08\x12/\n\x08removals\x18\x0e \x01(\x0b\x32\x18.fedsvc.v1.RemovalBudgetH\x03\x88\x01\x01\x12-\n\ndepends_on\x18\x10 \x03(\x0b\x32\x19.fedsvc.v1.UnitDependency\x12\x1b\n\x13\x66ollow_dependencies\x18\x11 \x01(\x08\x12+\n\nwave_state\x18\x12 \x01(\x0e\x32\x17.fedsvc.v1.AwaitedState\x12\x30\n\x08\x66\x61ilover\x18\x13 \x01(\x0b\x32\x19.fedsvc.v1.FailoverPolicyH\x04\x88\x01\x01\x42\x0c\n\n_placementB\x0e\n\x0c_propagationB\n\n\x08_rolloutB\x0b\n\t_removalsB\x0b\n\t_failover\"\x81\x01\n\x0e\x46\x61iloverPolicy\x12%\n\x04mode\x18\x01 \x01(\x0e\x32\x17.fedsvc.v1.FailoverMode\x12\x1f\n\x12toleration_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08priority\x18\x03 \x01(\x05\x42\x15\n\x13_toleration_seconds\"q\n\x0eUnitDependency\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.AwaitedState\x12)\n\x05where\x18\x03 \x01(\x0e\x32\x1a.fedsvc.v1.DependencyScope\"\xfc\x01\n\x0bPropagation\x12)\n\x08\x63onflict\x18\x01 \x01(\x0e\x32\x17.fedsvc.v1.ConflictMode\x12#\n\x05\x64rift\x18\x02 \x01(\x0e\x32\x14.fedsvc.v1.DriftMode\x12)\n\x08\x64\x65letion\x18\x03 \x01(\x0e\x32\x17.fedsvc.v1.DeletionMode\x12$\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x14.fedsvc.v1.FieldRule\x12+\n\timmutable\x18\x05 \x01(\x0e\x32\x18.fedsvc.v1.ImmutableMode\x12\x0f\n\x07migrate\x18\x06 \x03(\t\x12\x0e\n\x06\x61\x64opts\x18\x07 \x03(\t\"}\n\tFieldRule\x12/\n\x06target\x18\x01 \x01(\x0b\x32\x1a.fedsvc.v1.ResourceMatcherH\x00\x88\x01\x01\x12\x0c\n\x04path\x18\x02 \x01(\t\x12&\n\x06policy\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.FieldPolicyB\t\n\x07_target\"\x97\x02\n\nUnitStatus\x12#\n\x05state\x18\x01 \x01(\x0e\x32\x14.fedsvc.v1.UnitState\x12(\n\nconditions\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.Condition\x12\x13\n\x0breconciling\x18\x03 \x01(\x08\x12.\n\x08\x63lusters\x18\x04 \x03(\x0b\x32\x1c.fedsvc.v1.UnitClusterStatus\x12\x19\n\x11observed_revision\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x65\x63ision\x18\x06 \x01(\t\x12\x18\n\x10\x64\x65sired_replicas\x18\x07 \x01(\x05\x12\x16\n\x0eready_replicas\x18\x08 \x01(\x05\x12\x16\n\x0eresource_count\x18\t \x01(\x05\"\xe0\x02\n\x11UnitClusterStatus\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.fedsvc.v1.WorkState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwork_count\x18\x05 \x01(\x05\x12\x1a\n\x12\x61pplied_work_count\x18\x06 \x01(\x05\x12\x1a\n\x12healthy_work_count\x18\x07 \x01(\x05\x12\x18\n\x10\x64\x65sired_replicas\x18\x08 \x01(\x05\x12\x16\n\x0eready_replicas\x18\t \x01(\x05\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_heard_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0c \x01(\x03*_\n\x0c\x46\x61iloverMode\x12\x1d\n\x19\x46\x41ILOVER_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x41ILOVER_MODE_AUTO\x10\x01\x12\x18\n\x14\x46\x41ILOVER_MODE_MANUAL\x10\x02*w\n\x0f\x44\x65pendencyScope\x12 \n\x1c\x44\x45PENDENCY_SCOPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x45PENDENCY_SCOPE_SAME_CLUSTER\x10\x01\x12\x1f\n\x1b\x44\x45PENDENCY_SCOPE_EVERYWHERE\x10\x02*a\n\x0c\x41waitedState\x12\x1d\n\x19\x41WAITED_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41WAITED_STATE_APPLIED\x10\x01\x12\x17\n\x13\x41WAITED_STATE_READY\x10\x02*s\n\x0b\x46ieldPolicy\x12\x1c\n\x18\x46IELD_POLICY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IELD_POLICY_IGNORE\x10\x01\x12\x16\n\x12\x46IELD_POLICY_FORCE\x10\x02\x12\x15\n\x11\x46IELD_POLICY_FAIL\x10\x03*e\n\rImmutableMode\x12\x1e\n\x1aIMMUTABLE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13IMMUTABLE_MODE_FAIL\x10\x01\x12\x1b\n\x17IMMUTABLE_MODE_RECREATE\x10\x02*|\n\x0c\x43onflictMode\x12\x1d\n\x19\x43ONFLICT_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONFLICT_MODE_ABORT\x10\x01\x12\x17\n\x13\x43ONFLICT_MODE_ADOPT\x10\x02\x12\x1b\n\x17\x43ONFLICT_MODE_OVERWRITE\x10\x03*u\n\tDriftMode\x12\x1a\n\x16\x44RIFT_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44RIFT_MODE_CORRECT\x10\x01\x12\x1d\n\x19\x44RIFT_MODE_IF_NOT_DRIFTED\x10\x02\x12\x15\n\x11\x44RIFT_MODE_REPORT\x10\x03*a\n\x0c\x44\x65letionMode\x12\x1d\n\x19\x44\x45LETION_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LETION_MODE_DELETE\x10\x01\x12\x18\n\x14\x44\x45LETION_MODE_ORPHAN\x10\x02*\xd5\x01\n\tUnitState\x12\x1a\n\x16UNIT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12UNIT_STATE_PENDING\x10\x01\x12\x17\n\x13UNIT_STATE_UNPLACED\x10\x02\x12\x17\n\x13UNIT_STATE_APPLYING\x10\x03\x12\x1a\n\x16UNIT_STATE_PROGRESSING\x10\x04\x12\x14\n\x10UNIT_STATE_READY\x10\x05\x12\x17\n\x13UNIT_STATE_DEGRADED\x10\x06\x12\x17\n\x13UNIT_STATE_DELETING\x10\x07*\xe5\x01\n\tWorkState\x12\x1a\n\x16WORK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WORK_STATE_PENDING\x10\x01\x12\x16\n\x12WORK_STATE_APPLIED\x10\x02\x12\x17\n\x13WORK_STATE_RETRYING\x10\x03\x12\x15\n\x11WORK_STATE_FAILED\x10\x04\x12\x16\n\x12WORK_STATE_DRIFTED\x10\x05\x12\x17\n\x13WORK_STATE_REMOVING\x10\x06\x12\x16\n\x12WORK_STATE_UNKNOWN\x10\x07\x12\x13\n\x0fWORK_STATE_HELD\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/unit.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x13\x66\x65\x64svc/v1/dns.proto\x1a\x18\x66\x65\x64svc/v1/override.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x17\x66\x65\x64svc/v1/removal.proto\x1a\x17\x66\x65\x64svc/v1/rollout.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x03\n\x04Unit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12+\n\x06labels\x18\x03 \x03(\x0b\x32\x1b.fedsvc.v1.Unit.LabelsEntry\x12\x35\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32 .fedsvc.v1.Unit.AnnotationsEntry\x12!\n\x04spec\x18\x05 \x01(\x0b\x32\x13.fedsvc.v1.UnitSpec\x12%\n\x06status\x18\x06 \x01(\x0b\x32\x15.fedsvc.v1.UnitStatus\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x05\n\x08UnitSpec\x12,\n\tplacement\x18\x01 \x01(\x0b\x32\x14.fedsvc.v1.PlacementH\x00\x88\x01\x01\x12\x18\n\x10placement_policy\x18\x02 \x01(\t\x12\x19\n\x11override_policies\x18\x03 \x03(\t\x12&\n\toverrides\x18\x04 \x03(\x0b\x32\x13.fedsvc.v1.Override\x12\x30\n\x0bpropagation\x18\x05 \x01(\x0b\x32\x16.fedsvc.v1.PropagationH\x01\x88\x01\x01\x12&\n\tresources\x18\x06 \x03(\x0b\x32\x13.fedsvc.v1.Manifest\x12.\n\x07rollout\x18\n \x01(\x0b\x32\x18.fedsvc.v1.RolloutPolicyH\x02\x88\x01\x01\x12\x11\n\tprotected\x18\r \x01(\x08\x12/\n\x08removals\x18\x0e \x01(\x0b\x32\x18.fedsvc.v1.RemovalBudgetH\x03\x88\x01\x01\x12-\n\ndepends_on\x18\x10 \x03(\x0b\x32\x19.fedsvc.v1.UnitDependency\x12\x1b\n\x13\x66ollow_dependencies\x18\x11 \x01(\x08\x12+\n\nwave_state\x18\x12 \x01(\x0e\x32\x17.fedsvc.v1.AwaitedState\x12\x30\n\x08\x66\x61ilover\x18\x13 \x01(\x0b\x32\x19.fedsvc.v1.FailoverPolicyH\x04\x88\x01\x01\x12(\n\x03\x64ns\x18\x18 \x01(\x0b\x32\x16.fedsvc.v1.DnsSettingsH\x05\x88\x01\x01\x42\x0c\n\n_placementB\x0e\n\x0c_propagationB\n\n\x08_rolloutB\x0b\n\t_removalsB\x0b\n\t_failoverB\x06\n\x04_dns\"\x81\x01\n\x0e\x46\x61iloverPolicy\x12%\n\x04mode\x18\x01 \x01(\x0e\x32\x17.fedsvc.v1.FailoverMode\x12\x1f\n\x12toleration_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08priority\x18\x03 \x01(\x05\x42\x15\n\x13_toleration_seconds\"q\n\x0eUnitDependency\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.AwaitedState\x12)\n\x05where\x18\x03 \x01(\x0e\x32\x1a.fedsvc.v1.DependencyScope\"\xfc\x01\n\x0bPropagation\x12)\n\x08\x63onflict\x18\x01 \x01(\x0e\x32\x17.fedsvc.v1.ConflictMode\x12#\n\x05\x64rift\x18\x02 \x01(\x0e\x32\x14.fedsvc.v1.DriftMode\x12)\n\x08\x64\x65letion\x18\x03 \x01(\x0e\x32\x17.fedsvc.v1.DeletionMode\x12$\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x14.fedsvc.v1.FieldRule\x12+\n\timmutable\x18\x05 \x01(\x0e\x32\x18.fedsvc.v1.ImmutableMode\x12\x0f\n\x07migrate\x18\x06 \x03(\t\x12\x0e\n\x06\x61\x64opts\x18\x07 \x03(\t\"}\n\tFieldRule\x12/\n\x06target\x18\x01 \x01(\x0b\x32\x1a.fedsvc.v1.ResourceMatcherH\x00\x88\x01\x01\x12\x0c\n\x04path\x18\x02 \x01(\t\x12&\n\x06policy\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.FieldPolicyB\t\n\x07_target\"\x97\x02\n\nUnitStatus\x12#\n\x05state\x18\x01 \x01(\x0e\x32\x14.fedsvc.v1.UnitState\x12(\n\nconditions\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.Condition\x12\x13\n\x0breconciling\x18\x03 \x01(\x08\x12.\n\x08\x63lusters\x18\x04 \x03(\x0b\x32\x1c.fedsvc.v1.UnitClusterStatus\x12\x19\n\x11observed_revision\x18\x05 \x01(\x03\x12\x10\n\x08\x64\x65\x63ision\x18\x06 \x01(\t\x12\x18\n\x10\x64\x65sired_replicas\x18\x07 \x01(\x05\x12\x16\n\x0eready_replicas\x18\x08 \x01(\x05\x12\x16\n\x0eresource_count\x18\t \x01(\x05\"\xe0\x02\n\x11UnitClusterStatus\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.fedsvc.v1.WorkState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x12\n\nwork_count\x18\x05 \x01(\x05\x12\x1a\n\x12\x61pplied_work_count\x18\x06 \x01(\x05\x12\x1a\n\x12healthy_work_count\x18\x07 \x01(\x05\x12\x18\n\x10\x64\x65sired_replicas\x18\x08 \x01(\x05\x12\x16\n\x0eready_replicas\x18\t \x01(\x05\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_heard_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0c \x01(\x03*_\n\x0c\x46\x61iloverMode\x12\x1d\n\x19\x46\x41ILOVER_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x41ILOVER_MODE_AUTO\x10\x01\x12\x18\n\x14\x46\x41ILOVER_MODE_MANUAL\x10\x02*w\n\x0f\x44\x65pendencyScope\x12 \n\x1c\x44\x45PENDENCY_SCOPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x44\x45PENDENCY_SCOPE_SAME_CLUSTER\x10\x01\x12\x1f\n\x1b\x44\x45PENDENCY_SCOPE_EVERYWHERE\x10\x02*a\n\x0c\x41waitedState\x12\x1d\n\x19\x41WAITED_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41WAITED_STATE_APPLIED\x10\x01\x12\x17\n\x13\x41WAITED_STATE_READY\x10\x02*s\n\x0b\x46ieldPolicy\x12\x1c\n\x18\x46IELD_POLICY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IELD_POLICY_IGNORE\x10\x01\x12\x16\n\x12\x46IELD_POLICY_FORCE\x10\x02\x12\x15\n\x11\x46IELD_POLICY_FAIL\x10\x03*e\n\rImmutableMode\x12\x1e\n\x1aIMMUTABLE_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13IMMUTABLE_MODE_FAIL\x10\x01\x12\x1b\n\x17IMMUTABLE_MODE_RECREATE\x10\x02*|\n\x0c\x43onflictMode\x12\x1d\n\x19\x43ONFLICT_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONFLICT_MODE_ABORT\x10\x01\x12\x17\n\x13\x43ONFLICT_MODE_ADOPT\x10\x02\x12\x1b\n\x17\x43ONFLICT_MODE_OVERWRITE\x10\x03*u\n\tDriftMode\x12\x1a\n\x16\x44RIFT_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44RIFT_MODE_CORRECT\x10\x01\x12\x1d\n\x19\x44RIFT_MODE_IF_NOT_DRIFTED\x10\x02\x12\x15\n\x11\x44RIFT_MODE_REPORT\x10\x03*a\n\x0c\x44\x65letionMode\x12\x1d\n\x19\x44\x45LETION_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44\x45LETION_MODE_DELETE\x10\x01\x12\x18\n\x14\x44\x45LETION_MODE_ORPHAN\x10\x02*\xd5\x01\n\tUnitState\x12\x1a\n\x16UNIT_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12UNIT_STATE_PENDING\x10\x01\x12\x17\n\x13UNIT_STATE_UNPLACED\x10\x02\x12\x17\n\x13UNIT_STATE_APPLYING\x10\x03\x12\x1a\n\x16UNIT_STATE_PROGRESSING\x10\x04\x12\x14\n\x10UNIT_STATE_READY\x10\x05\x12\x17\n\x13UNIT_STATE_DEGRADED\x10\x06\x12\x17\n\x13UNIT_STATE_DELETING\x10\x07*\xe5\x01\n\tWorkState\x12\x1a\n\x16WORK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WORK_STATE_PENDING\x10\x01\x12\x16\n\x12WORK_STATE_APPLIED\x10\x02\x12\x17\n\x13WORK_STATE_RETRYING\x10\x03\x12\x15\n\x11WORK_STATE_FAILED\x10\x04\x12\x16\n\x12WORK_STATE_DRIFTED\x10\x05\x12\x17\n\x13WORK_STATE_REMOVING\x10\x06\x12\x16\n\x12WORK_STATE_UNKNOWN\x10\x07\x12\x13\n\x0fWORK_STATE_HELD\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,44 +42,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNIT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_UNIT_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_UNIT_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_FAILOVERMODE']._serialized_start=2546
-  _globals['_FAILOVERMODE']._serialized_end=2641
-  _globals['_DEPENDENCYSCOPE']._serialized_start=2643
-  _globals['_DEPENDENCYSCOPE']._serialized_end=2762
-  _globals['_AWAITEDSTATE']._serialized_start=2764
-  _globals['_AWAITEDSTATE']._serialized_end=2861
-  _globals['_FIELDPOLICY']._serialized_start=2863
-  _globals['_FIELDPOLICY']._serialized_end=2978
-  _globals['_IMMUTABLEMODE']._serialized_start=2980
-  _globals['_IMMUTABLEMODE']._serialized_end=3081
-  _globals['_CONFLICTMODE']._serialized_start=3083
-  _globals['_CONFLICTMODE']._serialized_end=3207
-  _globals['_DRIFTMODE']._serialized_start=3209
-  _globals['_DRIFTMODE']._serialized_end=3326
-  _globals['_DELETIONMODE']._serialized_start=3328
-  _globals['_DELETIONMODE']._serialized_end=3425
-  _globals['_UNITSTATE']._serialized_start=3428
-  _globals['_UNITSTATE']._serialized_end=3641
-  _globals['_WORKSTATE']._serialized_start=3644
-  _globals['_WORKSTATE']._serialized_end=3873
-  _globals['_UNIT']._serialized_start=196
-  _globals['_UNIT']._serialized_end=681
-  _globals['_UNIT_LABELSENTRY']._serialized_start=584
-  _globals['_UNIT_LABELSENTRY']._serialized_end=629
-  _globals['_UNIT_ANNOTATIONSENTRY']._serialized_start=631
-  _globals['_UNIT_ANNOTATIONSENTRY']._serialized_end=681
-  _globals['_UNITSPEC']._serialized_start=684
-  _globals['_UNITSPEC']._serialized_end=1278
-  _globals['_FAILOVERPOLICY']._serialized_start=1281
-  _globals['_FAILOVERPOLICY']._serialized_end=1410
-  _globals['_UNITDEPENDENCY']._serialized_start=1412
-  _globals['_UNITDEPENDENCY']._serialized_end=1525
-  _globals['_PROPAGATION']._serialized_start=1528
-  _globals['_PROPAGATION']._serialized_end=1780
-  _globals['_FIELDRULE']._serialized_start=1782
-  _globals['_FIELDRULE']._serialized_end=1907
-  _globals['_UNITSTATUS']._serialized_start=1910
-  _globals['_UNITSTATUS']._serialized_end=2189
-  _globals['_UNITCLUSTERSTATUS']._serialized_start=2192
-  _globals['_UNITCLUSTERSTATUS']._serialized_end=2544
+  _globals['_FAILOVERMODE']._serialized_start=2617
+  _globals['_FAILOVERMODE']._serialized_end=2712
+  _globals['_DEPENDENCYSCOPE']._serialized_start=2714
+  _globals['_DEPENDENCYSCOPE']._serialized_end=2833
+  _globals['_AWAITEDSTATE']._serialized_start=2835
+  _globals['_AWAITEDSTATE']._serialized_end=2932
+  _globals['_FIELDPOLICY']._serialized_start=2934
+  _globals['_FIELDPOLICY']._serialized_end=3049
+  _globals['_IMMUTABLEMODE']._serialized_start=3051
+  _globals['_IMMUTABLEMODE']._serialized_end=3152
+  _globals['_CONFLICTMODE']._serialized_start=3154
+  _globals['_CONFLICTMODE']._serialized_end=3278
+  _globals['_DRIFTMODE']._serialized_start=3280
+  _globals['_DRIFTMODE']._serialized_end=3397
+  _globals['_DELETIONMODE']._serialized_start=3399
+  _globals['_DELETIONMODE']._serialized_end=3496
+  _globals['_UNITSTATE']._serialized_start=3499
+  _globals['_UNITSTATE']._serialized_end=3712
+  _globals['_WORKSTATE']._serialized_start=3715
+  _globals['_WORKSTATE']._serialized_end=3944
+  _globals['_UNIT']._serialized_start=217
+  _globals['_UNIT']._serialized_end=702
+  _globals['_UNIT_LABELSENTRY']._serialized_start=605
+  _globals['_UNIT_LABELSENTRY']._serialized_end=650
+  _globals['_UNIT_ANNOTATIONSENTRY']._serialized_start=652
+  _globals['_UNIT_ANNOTATIONSENTRY']._serialized_end=702
+  _globals['_UNITSPEC']._serialized_start=705
+  _globals['_UNITSPEC']._serialized_end=1349
+  _globals['_FAILOVERPOLICY']._serialized_start=1352
+  _globals['_FAILOVERPOLICY']._serialized_end=1481
+  _globals['_UNITDEPENDENCY']._serialized_start=1483
+  _globals['_UNITDEPENDENCY']._serialized_end=1596
+  _globals['_PROPAGATION']._serialized_start=1599
+  _globals['_PROPAGATION']._serialized_end=1851
+  _globals['_FIELDRULE']._serialized_start=1853
+  _globals['_FIELDRULE']._serialized_end=1978
+  _globals['_UNITSTATUS']._serialized_start=1981
+  _globals['_UNITSTATUS']._serialized_end=2260
+  _globals['_UNITCLUSTERSTATUS']._serialized_start=2263
+  _globals['_UNITCLUSTERSTATUS']._serialized_end=2615
 # @@protoc_insertion_point(module_scope)

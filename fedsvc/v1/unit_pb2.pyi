@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fedsvc.v1 import common_pb2 as _common_pb2
+from fedsvc.v1 import dns_pb2 as _dns_pb2
 from fedsvc.v1 import override_pb2 as _override_pb2
 from fedsvc.v1 import placement_pb2 as _placement_pb2
 from fedsvc.v1 import removal_pb2 as _removal_pb2
@@ -456,6 +457,7 @@ class UnitSpec(_message.Message):
     FOLLOW_DEPENDENCIES_FIELD_NUMBER: _builtins.int
     WAVE_STATE_FIELD_NUMBER: _builtins.int
     FAILOVER_FIELD_NUMBER: _builtins.int
+    DNS_FIELD_NUMBER: _builtins.int
     placement_policy: _builtins.str
     """Name of a PlacementPolicy to use instead."""
     protected: _builtins.bool
@@ -513,6 +515,10 @@ class UnitSpec(_message.Message):
     def failover(self) -> Global___FailoverPolicy:
         """What becomes of it when a cluster is lost. Unset: it leaves by itself after 30 s."""
 
+    @_builtins.property
+    def dns(self) -> _dns_pb2.DnsSettings:
+        """Names of its Services and Ingresses. Unset: they get none."""
+
     def __init__(
         self,
         *,
@@ -529,11 +535,14 @@ class UnitSpec(_message.Message):
         follow_dependencies: _builtins.bool = ...,
         wave_state: Global___AwaitedState.ValueType = ...,
         failover: Global___FailoverPolicy | None = ...,
+        dns: _dns_pb2.DnsSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "failover", b"failover", "placement", b"placement", "propagation", b"propagation", "removals", b"removals", "rollout", b"rollout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dns", b"_dns", "_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "dns", b"dns", "failover", b"failover", "placement", b"placement", "propagation", b"propagation", "removals", b"removals", "rollout", b"rollout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "depends_on", b"depends_on", "failover", b"failover", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "protected", b"protected", "removals", b"removals", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dns", b"_dns", "_failover", b"_failover", "_placement", b"_placement", "_propagation", b"_propagation", "_removals", b"_removals", "_rollout", b"_rollout", "depends_on", b"depends_on", "dns", b"dns", "failover", b"failover", "follow_dependencies", b"follow_dependencies", "override_policies", b"override_policies", "overrides", b"overrides", "placement", b"placement", "placement_policy", b"placement_policy", "propagation", b"propagation", "protected", b"protected", "removals", b"removals", "resources", b"resources", "rollout", b"rollout", "wave_state", b"wave_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dns: _TypeAlias = _typing.Literal["dns"]  # noqa: Y015
+    _WhichOneofArgType__dns: _TypeAlias = _typing.Literal["_dns", b"_dns"]  # noqa: Y015
     _WhichOneofReturnType__failover: _TypeAlias = _typing.Literal["failover"]  # noqa: Y015
     _WhichOneofArgType__failover: _TypeAlias = _typing.Literal["_failover", b"_failover"]  # noqa: Y015
     _WhichOneofReturnType__placement: _TypeAlias = _typing.Literal["placement"]  # noqa: Y015
@@ -544,6 +553,8 @@ class UnitSpec(_message.Message):
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__rollout: _TypeAlias = _typing.Literal["rollout"]  # noqa: Y015
     _WhichOneofArgType__rollout: _TypeAlias = _typing.Literal["_rollout", b"_rollout"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dns) -> _WhichOneofReturnType__dns | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__failover) -> _WhichOneofReturnType__failover | None: ...
     @_typing.overload

@@ -37,6 +37,7 @@ from fedsvc.v1 import (
     unit_service_pb2,
     unit_service_pb2_grpc,
     watch_service_pb2_grpc,
+    zone_service_pb2_grpc,
 )
 from fedsvc_placement import NodeShape, to_dict
 from fedsvc_placement.inputs import Inputs, decide_on, inputs_to_dict
@@ -74,6 +75,7 @@ class Api:
         self.members = member_service_pb2_grpc.MemberServiceStub(channel)
         self.server = server_service_pb2_grpc.ServerServiceStub(channel)
         self.watch = watch_service_pb2_grpc.WatchServiceStub(channel)
+        self.zones = zone_service_pb2_grpc.ZoneServiceStub(channel)
 
     async def join(self, name: str, **fields: Any) -> cluster_pb2.Cluster:
         connection = cluster_pb2.ClusterConnection(

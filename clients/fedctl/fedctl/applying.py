@@ -13,7 +13,7 @@ from fedctl.output.views import object_text
 from fedctl.output.words import enum_word
 from fedctl.removals import UnconfirmedFailure, is_unconfirmed
 from fedctl.target import Target
-from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2, unit_service_pb2
+from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2, unit_service_pb2, zone_pb2
 from fedsvc_client import (
     AlreadyExistsError,
     Client,
@@ -110,6 +110,9 @@ def _apply(client: Client, item: Item, *, confirmed: Sequence[str], dry_run: boo
             settings = client.placement.update_fleet_settings(message, validate_only=dry_run)
             word = "configured" if settings.changed else "unchanged"
             return Outcome(line=f"fleetsettings/{FLEET_NAME} {word}", warnings=tuple(settings.warnings))
+        if isinstance(message, zone_pb2.Zone):
+            zone = client.zones.apply(message, validate_only=dry_run)
+            return Outcome(line=f"zone/{last_part(message.name)} {_word(zone.outcome)}")
         if isinstance(message, policy_pb2.StatusPolicy):
             status = client.policies.apply_status(message, validate_only=dry_run)
             line = f"statuspolicy/{last_part(message.name)} {_word(status.outcome)}"

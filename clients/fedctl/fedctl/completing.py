@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fedsvc_client import Client
 
 DEADLINE_SECONDS = 1.0
-_NAMED = (kinds.CLUSTER, kinds.UNIT, *kinds.POLICIES)
+_NAMED = (kinds.CLUSTER, kinds.UNIT, *kinds.POLICIES, kinds.ZONE)
 
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 

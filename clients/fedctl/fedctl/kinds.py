@@ -32,6 +32,7 @@ OVERRIDE_POLICY = Kind(
 STATUS_POLICY = Kind(plural="statuspolicies", singular="statuspolicy", short=("sp",), document="StatusPolicy")
 POLICY = Kind(plural="policies", singular="policy", short=("pol",), document="Policy")
 FLEET_SETTINGS = Kind(plural="fleetsettings", singular="fleetsettings", short=("fs",), document="FleetSettings")
+ZONE = Kind(plural="zones", singular="zone", short=("zn",), document="Zone")
 HOLD = Kind(plural="holds", singular="hold", short=("hd",), document="Hold")
 REMOVAL = Kind(
     plural="removals", singular="removal", short=("rm", "tombstones", "tombstone"), document="Work", is_namespaced=True
@@ -39,7 +40,7 @@ REMOVAL = Kind(
 EVENT = Kind(plural="events", singular="event", short=("ev",), document="Event", is_namespaced=True)
 
 POLICIES = (PLACEMENT_POLICY, OVERRIDE_POLICY, STATUS_POLICY)
-KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, *POLICIES, FLEET_SETTINGS, HOLD, REMOVAL, EVENT)
+KINDS = (CLUSTER, UNIT, RESOURCE, WORK, POLICY, *POLICIES, FLEET_SETTINGS, ZONE, HOLD, REMOVAL, EVENT)
 
 _POD_NAMES = ("pods", "pod", "po")  # read from members, and no kind of the server's
 

@@ -11,7 +11,7 @@ from fedctl import kinds
 from fedctl.failures import Exit, Failure
 from fedctl.files.shape import FLEET_NAME
 from fedctl.kinds import Kind
-from fedctl.output import placement_views, views
+from fedctl.output import dns_views, placement_views, views
 from fedctl.output.tables import Table
 from fedctl.output.words import namespace_id
 from fedsvc_client import Client, NotFoundError, split_unit_name, unit_name
@@ -79,6 +79,7 @@ TABLES: dict[Kind, Callable[[], Table[Any]]] = {
     kinds.OVERRIDE_POLICY: views.override_policies,
     kinds.STATUS_POLICY: views.status_policies,
     kinds.FLEET_SETTINGS: placement_views.fleet_settings,
+    kinds.ZONE: dns_views.zones,
     kinds.HOLD: views.holds,
     kinds.REMOVAL: views.removals,
     kinds.EVENT: views.events,
@@ -142,6 +143,10 @@ def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page,
     return OnlyPage(), [client.placement.fleet_settings()]
 
 
+def _zones(client: Client, _wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
+    return OnlyPage(), client.zones.list(page_size=_PAGE_SIZE)
+
+
 def _removals(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
     page = client.works.list_page(
         parent=wanted.parent, cluster=wanted.cluster, only_removals=True, page_size=_PAGE_SIZE, page_token=token
@@ -169,6 +174,7 @@ _PAGES: dict[Kind, Callable[[Client, Filter, str], tuple[Page, Iterable[Message]
     kinds.OVERRIDE_POLICY: _override_policies,
     kinds.STATUS_POLICY: _status_policies,
     kinds.FLEET_SETTINGS: _fleet_settings,
+    kinds.ZONE: _zones,
     kinds.HOLD: _holds,
     kinds.REMOVAL: _removals,
     kinds.EVENT: _events,
@@ -200,6 +206,8 @@ def read_one(client: Client, kind: Kind, name: str, *, namespace: str) -> Messag
                 return client.units.get(unit_name(name, namespace))
             case kinds.PLACEMENT_POLICY | kinds.OVERRIDE_POLICY | kinds.STATUS_POLICY:
                 return _policy(client, kind, name)
+            case kinds.ZONE:
+                return client.zones.get(name)
             case kinds.FLEET_SETTINGS if name == FLEET_NAME:
                 return client.placement.fleet_settings()
             case _:
@@ -254,7 +262,7 @@ def missing(client: Client, kind: Kind, name: str, *, namespace: str) -> Failure
             return Failure(f"there is no {shown}", code=Exit.NOT_FOUND, hint=hint)
         known = sorted({unit if space == wanted_namespace else f"{space}/{unit}" for space, unit in pairs})
         name = wanted
-    elif kind in (kinds.CLUSTER, *kinds.POLICIES):
+    elif kind in (kinds.CLUSTER, kinds.ZONE, *kinds.POLICIES):
         known = sorted(last_part(str(getattr(row, "name", ""))) for row in rows)
     else:
         known = [FLEET_NAME] if kind == kinds.FLEET_SETTINGS else []

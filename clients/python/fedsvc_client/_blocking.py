@@ -27,6 +27,7 @@ from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchItem
+from fedsvc_client._zones import AsyncZones
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -222,6 +223,20 @@ class Automation(_Facade):
     failovers = each(AsyncAutomation.failovers)
 
 
+class Zones(_Facade):
+    """DNS zones, and what they hold."""
+
+    apply = wait(AsyncZones.apply)
+    get = wait(AsyncZones.get)
+    list_page = wait(AsyncZones.list_page)
+    list = each(AsyncZones.list)
+    delete = wait(AsyncZones.delete)
+    confirm = wait(AsyncZones.confirm)
+    record_sets_page = wait(AsyncZones.record_sets_page)
+    record_sets = each(AsyncZones.record_sets)
+    explain = wait(AsyncZones.explain)
+
+
 class Removals(_Facade):
     """Removals that are held until somebody confirms them."""
 
@@ -308,6 +323,7 @@ class Client:
         self.removals = Removals(inner.removals)
         self.events = Events(inner.events)
         self.members = Members(inner.members)
+        self.zones = Zones(inner.zones)
         self.server = ServerInfo(inner.server)
 
     @classmethod

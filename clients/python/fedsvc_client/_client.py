@@ -17,6 +17,7 @@ from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
 from fedsvc_client._watch import AsyncWatch, Kind, Trouble, WatchFilter
+from fedsvc_client._zones import AsyncZones
 
 
 class AsyncClient:
@@ -62,6 +63,7 @@ class AsyncClient:
         self.removals = AsyncRemovals(caller)
         self.events = AsyncEvents(caller)
         self.members = AsyncMembers(caller)
+        self.zones = AsyncZones(caller)
         self.server = AsyncServerInfo(caller)
 
     @classmethod

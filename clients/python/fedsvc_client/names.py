@@ -53,6 +53,11 @@ def override_policy_name(policy: str) -> str:
     return policy if policy.startswith("overridePolicies/") else f"overridePolicies/{policy}"
 
 
+def zone_name(zone: str) -> str:
+    """The API name of a zone, from its id or itself."""
+    return zone if zone.startswith("zones/") else f"zones/{zone}"
+
+
 def status_policy_name(policy: str) -> str:
     """Return the name of a status policy given by its id or name."""
     return policy if policy.startswith("statusPolicies/") else f"statusPolicies/{policy}"

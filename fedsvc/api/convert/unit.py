@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fedsvc.api.convert.common import condition_message, inverted, read_enum, ref_message, timestamp
+from fedsvc.api.convert.dns import dns_message, read_dns
 from fedsvc.api.convert.failover import failover_message, read_failover
 from fedsvc.api.convert.masking import shown_manifest
 from fedsvc.api.convert.override import override_message, read_override
@@ -108,6 +109,7 @@ def read_unit_spec(message: unit_pb2.UnitSpec, path: str, problems: Problems) ->
         wave_state=read_enum(message.wave_state, _READ_AWAITED, f"{path}.wave_state", problems),
         rollout=read_policy(message.rollout, f"{path}.rollout", problems) if message.HasField("rollout") else None,
         failover=read_failover(message.failover, f"{path}.failover", problems),
+        dns=read_dns(message.dns, f"{path}.dns", problems) if message.HasField("dns") else None,
     )
 
 
@@ -132,6 +134,7 @@ def spec_message(spec: UnitSpec, resources: Iterable[Resource]) -> unit_pb2.Unit
         wave_state=_AWAITED[spec.wave_state],
         rollout=policy_message(spec.rollout),
         failover=failover_message(spec.failover),
+        dns=dns_message(spec.dns),
     )
 
 

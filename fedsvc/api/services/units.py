@@ -13,6 +13,7 @@ from fedsvc.api.convert.outcome import outcome_value
 from fedsvc.api.convert.unit import unit_message
 from fedsvc.api.convert.verdict import verdict_messages
 from fedsvc.api.intent.dependencies import dependency_warnings
+from fedsvc.api.intent.dns import check_dns
 from fedsvc.api.intent.manifests import Scopes, bounded
 from fedsvc.api.intent.references import dropped_warning, named_elsewhere, unheld_warning
 from fedsvc.api.intent.removal import (
@@ -141,6 +142,10 @@ async def apply_intent(
     is_confirmed = check_confirmed(confirmed, str(intent.name), problems)
     problems.refuse()
     before = await units.find(tx, intent.name.namespace, intent.name.name)
+    if intent.spec.dns is not None:
+        zones = await policies.list_page(tx, policies.ZONE, after="", limit=policies.MAX_ZONES)
+        check_dns(intent.spec.dns, zones, "unit.spec.dns", problems)
+        problems.refuse()
     around = await _surroundings(tx, intent, before)
     many = len(intent.templates.templates) > _THREAD_RESOURCES
     shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)

@@ -20,7 +20,7 @@ from fedctl.removals import (
     is_unconfirmed,
     with_confirmation,
 )
-from fedsvc.v1 import cluster_service_pb2, policy_pb2
+from fedsvc.v1 import cluster_service_pb2, policy_pb2, zone_pb2
 from fedsvc_client import Client, NotFoundError, PreconditionError, split_unit_name, unit_name
 
 _EXAMPLES = """\b
@@ -80,7 +80,7 @@ def delete(
     wait: bool,
     timeout_seconds: float,
 ) -> None:
-    """Delete units or policies; the objects of units leave the clusters."""
+    """Delete units, policies or zones; the objects of units leave the clusters."""
     if bool(what) == bool(files):
         raise UsageFailure("say what to delete: KIND NAME, or -f FILE (not both)")
     targets = (
@@ -106,7 +106,7 @@ def _from_words(what: tuple[str, ...]) -> list[tuple[Kind, str]]:
     for kind, name in targets:
         if kind == kinds.CLUSTER:
             raise UsageFailure("a cluster leaves with:  fedctl unjoin NAME")
-        if kind not in (kinds.UNIT, *kinds.POLICIES):
+        if kind not in (kinds.UNIT, kinds.ZONE, *kinds.POLICIES):
             raise UsageFailure(f"{kind.plural} cannot be deleted: change or delete the unit they belong to")
         if not name:
             raise UsageFailure(f"say which {kind.singular}: fedctl delete {kind.singular} NAME")
@@ -123,6 +123,8 @@ def _from_files(
             targets.append((kinds.PLACEMENT_POLICY, item.message.name.partition("/")[2]))
         elif isinstance(item.message, policy_pb2.OverridePolicy):
             targets.append((kinds.OVERRIDE_POLICY, item.message.name.partition("/")[2]))
+        elif isinstance(item.message, zone_pb2.Zone):
+            targets.append((kinds.ZONE, item.message.name.partition("/")[2]))
         elif isinstance(item.message, policy_pb2.StatusPolicy):
             targets.append((kinds.STATUS_POLICY, item.message.name.partition("/")[2]))
         else:
@@ -191,6 +193,8 @@ def _delete(
             _delete_unit(client, unit_name(name, namespace), cascade, confirmed, dry_run=dry_run)
         elif kind == kinds.PLACEMENT_POLICY:
             client.policies.delete_placement(name, validate_only=dry_run)
+        elif kind == kinds.ZONE:
+            client.zones.delete(name, validate_only=dry_run)
         elif kind == kinds.STATUS_POLICY:
             client.policies.delete_status(name, validate_only=dry_run)
         else:

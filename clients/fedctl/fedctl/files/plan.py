@@ -14,7 +14,7 @@ from fedctl.files.convert import Findings, read_manifest
 from fedctl.files.shape import FLEET_NAME, id_problem, is_ours, read_document, sanitized
 from fedctl.files.source import Document, InputFailure
 from fedctl.files.yamltree import Path
-from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2
+from fedsvc.v1 import fleet_pb2, policy_pb2, unit_pb2, zone_pb2
 from fedsvc_client import FieldProblem, split_unit_name, unit_name
 from fedsvc_client.names import last_part
 
@@ -25,7 +25,7 @@ _INNER = re.compile(r'([A-Za-z][\w-]*(?:\.[\w/-]+|\[\d+\]|\["[^"]*"\])*): ')
 _SHOWN = 20
 
 Policy: TypeAlias = policy_pb2.PlacementPolicy | policy_pb2.OverridePolicy | policy_pb2.StatusPolicy
-Applied: TypeAlias = unit_pb2.Unit | Policy | fleet_pb2.FleetSettings
+Applied: TypeAlias = unit_pb2.Unit | Policy | fleet_pb2.FleetSettings | zone_pb2.Zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

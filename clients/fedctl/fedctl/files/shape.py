@@ -19,7 +19,7 @@ from fedctl.files.convert import (
 )
 from fedctl.files.source import is_list
 from fedctl.files.yamltree import Path
-from fedsvc.v1 import cluster_pb2, event_pb2, fleet_pb2, hold_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc.v1 import cluster_pb2, event_pb2, fleet_pb2, hold_pb2, policy_pb2, resource_pb2, unit_pb2, zone_pb2
 from fedsvc_client.names import last_part, split_unit_name, unit_name
 
 GROUP = "fedsvc.io"
@@ -224,6 +224,19 @@ def _read_fleet_settings(metadata: dict[str, Any], spec: dict[str, Any], finding
     return Read(message=settings)
 
 
+def _read_zone(metadata: dict[str, Any], spec: dict[str, Any], findings: Findings) -> Read:
+    if metadata.get("annotations"):
+        findings.add(("metadata", "annotations"), "zones have no annotations: leave them out")
+    return Read(
+        message=zone_pb2.Zone(
+            name=f"zones/{metadata.get('name', '')}",
+            labels=metadata.get("labels"),
+            etag=metadata.get("etag", ""),
+            spec=read_message(zone_pb2.ZoneSpec, spec, ("spec",), findings),
+        )
+    )
+
+
 def _no_annotations(metadata: dict[str, Any], findings: Findings) -> None:
     if metadata.get("annotations"):
         findings.add(("metadata", "annotations"), "policies have no annotations: leave them out")
@@ -235,6 +248,7 @@ _READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], Findings], Read]] 
     "OverridePolicy": _read_override_policy,
     "StatusPolicy": _read_status_policy,
     "FleetSettings": _read_fleet_settings,
+    "Zone": _read_zone,
 }
 
 # What fedctl prints and never takes, and how each is changed.
@@ -253,6 +267,7 @@ _DOCUMENT_KINDS: dict[type[Message], str] = {
     policy_pb2.OverridePolicy: "OverridePolicy",
     policy_pb2.StatusPolicy: "StatusPolicy",
     fleet_pb2.FleetSettings: "FleetSettings",
+    zone_pb2.Zone: "Zone",
     cluster_pb2.Cluster: "Cluster",
     resource_pb2.FederatedResource: "FederatedResource",
     resource_pb2.Work: "Work",
@@ -307,4 +322,6 @@ def _framed(message: Message, written: dict[str, Any]) -> dict[str, Any]:
         status = written.pop("status", {})
         return {"spec": written, "status": status}
     spec = written.pop("spec", {})
+    if isinstance(message, zone_pb2.Zone):
+        written = written.pop("status", {}) | written
     return {"spec": spec, **({"status": written} if written else {})}

@@ -1,0 +1,92 @@
+"""What units say of their names, between protobuf and the planner."""
+
+from typing import Final
+
+from fedsvc.api.convert.common import inverted, read_enum
+from fedsvc.api.problems import Problems
+from fedsvc.v1 import dns_pb2
+from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown, Strategy, Tier
+
+MAX_HOSTS: Final = 100
+MAX_TIERS: Final = 20
+MAX_SORRY: Final = 20
+
+_STRATEGIES: Final = {
+    Strategy.ROUND_ROBIN: dns_pb2.DNS_STRATEGY_ROUND_ROBIN,
+    Strategy.WEIGHTED: dns_pb2.DNS_STRATEGY_WEIGHTED,
+    Strategy.FAILOVER: dns_pb2.DNS_STRATEGY_FAILOVER,
+    Strategy.LOCALITY: dns_pb2.DNS_STRATEGY_LOCALITY,
+}
+_READ_STRATEGIES: Final = {dns_pb2.DNS_STRATEGY_UNSPECIFIED: Strategy.ROUND_ROBIN, **inverted(_STRATEGIES)}
+_ALL_DOWN: Final = {
+    OnAllDown.ALL: dns_pb2.ON_ALL_DOWN_ALL,
+    OnAllDown.LAST: dns_pb2.ON_ALL_DOWN_LAST,
+    OnAllDown.SORRY: dns_pb2.ON_ALL_DOWN_SORRY,
+    OnAllDown.NXDOMAIN: dns_pb2.ON_ALL_DOWN_NXDOMAIN,
+}
+_READ_ALL_DOWN: Final = {dns_pb2.ON_ALL_DOWN_UNSPECIFIED: OnAllDown.ALL, **inverted(_ALL_DOWN)}
+
+
+def read_dns(message: dns_pb2.DnsSettings, path: str, problems: Problems) -> DnsSettings:
+    """The settings of protobuf; what they mean is checked against the zone (`fedsvc.api.intent.dns`)."""
+    for field, most in (("hosts", MAX_HOSTS), ("tiers", MAX_TIERS), ("sorry", MAX_SORRY)):
+        count = len(getattr(message, field))
+        if count > most:
+            problems.add(f"{path}.{field}", f"has {count} entries; at most {most} are accepted")
+    if not message.zone:
+        problems.add(f"{path}.zone", "is missing: write the id of a zone")
+    return DnsSettings(
+        zone=message.zone,
+        hosts=tuple(message.hosts),
+        strategy=read_enum(message.strategy, _READ_STRATEGIES, f"{path}.strategy", problems),
+        ttl_seconds=message.ttl_seconds if message.HasField("ttl_seconds") else None,
+        min_healthy=_min_healthy(message.min_healthy, f"{path}.min_healthy", problems)
+        if message.HasField("min_healthy")
+        else None,
+        on_all_down=read_enum(message.on_all_down, _READ_ALL_DOWN, f"{path}.on_all_down", problems),
+        weights=dict(message.weights),
+        tiers=tuple(
+            Tier(
+                clusters=tuple(tier.clusters),
+                regions=tuple(tier.regions),
+                labels=tuple(sorted(tier.labels.items())),
+            )
+            for tier in message.tiers
+        ),
+        spill=message.spill,
+        prefix=message.prefix,
+        external_name=message.external_name,
+        sorry=tuple(message.sorry),
+    )
+
+
+def _min_healthy(message: dns_pb2.DnsMinHealthy, path: str, problems: Problems) -> MinHealthy:
+    if not 0 <= message.percent <= 100:
+        problems.add(f"{path}.percent", f"is {message.percent}; it must be from 0 to 100")
+    return MinHealthy(count=message.count if message.HasField("count") else 1, share=message.percent / 100)
+
+
+def dns_message(settings: DnsSettings | None) -> dns_pb2.DnsSettings | None:
+    """The settings as protobuf."""
+    if settings is None:
+        return None
+    needed = settings.min_healthy
+    return dns_pb2.DnsSettings(
+        zone=settings.zone,
+        hosts=settings.hosts,
+        strategy=_STRATEGIES[settings.strategy],
+        ttl_seconds=settings.ttl_seconds,
+        min_healthy=None
+        if needed is None
+        else dns_pb2.DnsMinHealthy(count=needed.count, percent=round(needed.share * 100)),
+        on_all_down=_ALL_DOWN[settings.on_all_down],
+        weights=settings.weights,
+        tiers=[
+            dns_pb2.DnsTier(clusters=tier.clusters, regions=tier.regions, labels=dict(tier.labels))
+            for tier in settings.tiers
+        ],
+        spill=settings.spill,
+        prefix=settings.prefix,
+        external_name=settings.external_name,
+        sorry=settings.sorry,
+    )

@@ -1,0 +1,147 @@
+"""ZoneService: DNS zones, and what they hold."""
+
+from typing import Any
+
+from grpc import aio
+
+from fedsvc.api.convert.outcome import outcome_value
+from fedsvc.api.convert.zone import read_zone_spec, record_set_message, zone_message
+from fedsvc.api.intent.dns import check_zone
+from fedsvc.api.intent.metadata import check_labels
+from fedsvc.api.mutation import mutate
+from fedsvc.api.names import parse_zone
+from fedsvc.api.paging import cut, parse_page
+from fedsvc.api.problems import Problems
+from fedsvc.errors import NotFoundError
+from fedsvc.model.zone import Zone
+from fedsvc.rendering.names import dns_label_problem
+from fedsvc.store import policies, zones
+from fedsvc.store.policies import ZONE
+from fedsvc.store.store import Store, Transaction
+from fedsvc.v1 import zone_pb2, zone_service_pb2_grpc
+from fedsvc.v1 import zone_service_pb2 as pb
+from fedsvc_dns.planner.idn import to_a_labels
+
+Context = aio.ServicerContext[Any, Any]
+
+
+class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
+    """See zone_service.proto."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ApplyZone(self, request: pb.ApplyZoneRequest, context: Context) -> pb.ApplyZoneResponse:
+        """Create or replace one."""
+        del context
+        return await mutate(self._store, request, pb.ApplyZoneResponse, _apply)
+
+    async def GetZone(self, request: pb.GetZoneRequest, context: Context) -> pb.GetZoneResponse:
+        """Return one."""
+        del context
+        name = parse_zone(request.name, "name")
+        async with self._store.reader() as tx:
+            return pb.GetZoneResponse(zone=await _shown(tx, await policies.get(tx, ZONE, name)))
+
+    async def ListZones(self, request: pb.ListZonesRequest, context: Context) -> pb.ListZonesResponse:
+        """Return a page of them, by name."""
+        del context
+        page = parse_page(request.page_size, request.page_token, filter=(ZONE.collection,), key=(str,))
+        after = str(page.after[0]) if page.after else ""
+        async with self._store.reader() as tx:
+            rows = await policies.list_page(tx, ZONE, after=after, limit=page.size + 1)
+            states = await zones.states(tx, [zone.name for zone in rows])
+        found = cut(page, rows, [(zone.name,) for zone in rows])
+        return pb.ListZonesResponse(
+            zones=[zone_message(zone, states.get(zone.name)) for zone in found.rows],
+            next_page_token=found.next_page_token,
+        )
+
+    async def DeleteZone(self, request: pb.DeleteZoneRequest, context: Context) -> pb.DeleteZoneResponse:
+        """Remove one."""
+        del context
+        return await mutate(self._store, request, pb.DeleteZoneResponse, _delete)
+
+    async def ConfirmZone(self, request: pb.ConfirmZoneRequest, context: Context) -> pb.ConfirmZoneResponse:
+        """Let done what waits."""
+        del context
+        return await mutate(self._store, request, pb.ConfirmZoneResponse, _confirm)
+
+    async def ListRecordSets(self, request: pb.ListRecordSetsRequest, context: Context) -> pb.ListRecordSetsResponse:
+        """Return a page of what a zone holds."""
+        del context
+        name = parse_zone(request.zone, "zone")
+        page = parse_page(request.page_size, request.page_token, filter=("recordSets", name), key=(str, str))
+        after = (str(page.after[0]), str(page.after[1])) if page.after else ("", "")
+        async with self._store.reader() as tx:
+            await policies.get(tx, ZONE, name)
+            rows = await zones.record_sets(tx, name, after=after, limit=page.size + 1)
+        found = cut(page, rows, [one.key for one in rows])
+        return pb.ListRecordSetsResponse(
+            record_sets=[record_set_message(one) for one in found.rows], next_page_token=found.next_page_token
+        )
+
+    async def ExplainName(self, request: pb.ExplainNameRequest, context: Context) -> pb.ExplainNameResponse:
+        """Tell why a name answers what it answers."""
+        del context
+        problems = Problems()
+        name = ""
+        try:
+            name = to_a_labels(request.name)
+        except ValueError as error:
+            problems.add("name", str(error))
+        problems.refuse()
+        async with self._store.reader() as tx:
+            found = await zones.explained(tx, name)
+        return pb.ExplainNameResponse(
+            zone=f"zones/{found.zone}",
+            record_sets=[record_set_message(one) for one in found.record_sets],
+            lines=found.lines,
+        )
+
+
+async def _shown(tx: Transaction, zone: Zone) -> zone_pb2.Zone:
+    return zone_message(zone, (await zones.states(tx, [zone.name])).get(zone.name))
+
+
+async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneResponse:
+    message = request.zone
+    name = parse_zone(message.name, "zone.name")
+    problems = Problems()
+    if (problem := dns_label_problem(name)) is not None:
+        problems.add("zone.name", problem)
+    check_labels(message.labels, "zone.labels", problems)
+    spec = read_zone_spec(message.spec, "zone.spec", problems)
+    # Whether a domain is taken is of all zones: none of them is written meanwhile.
+    await policies.lock_all(tx, ZONE)
+    stored = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES + 1)
+    before = next((zone for zone in stored if zone.name == name), None)
+    if before is None and len(stored) >= policies.MAX_ZONES:
+        problems.add("zone.name", f"there are {len(stored)} zones already, and no more are accepted")
+    others = [zone for zone in stored if zone.name != name]
+    check_zone(name, spec, "zone.spec", problems, others=others)
+    if before is not None and spec.domain and before.spec.domain != spec.domain:
+        problems.add(
+            "zone.spec.domain",
+            f"is {before.spec.domain} and cannot be changed: make another zone, and let units name it",
+        )
+    problems.refuse()
+    zone, outcome = await policies.apply(tx, ZONE, name=name, labels=dict(message.labels), spec=spec, etag=message.etag)
+    return pb.ApplyZoneResponse(zone=await _shown(tx, zone), outcome=outcome_value(outcome))
+
+
+async def _delete(tx: Transaction, request: pb.DeleteZoneRequest) -> pb.DeleteZoneResponse:
+    name = parse_zone(request.name, "name")
+    try:
+        await policies.delete(tx, ZONE, name, etag=request.etag)
+    except NotFoundError:
+        if not request.allow_missing:
+            raise
+    return pb.DeleteZoneResponse()
+
+
+async def _confirm(tx: Transaction, request: pb.ConfirmZoneRequest) -> pb.ConfirmZoneResponse:
+    name = parse_zone(request.name, "name")
+    zone = await policies.get(tx, ZONE, name)
+    await zones.approve(tx, name, request.approval)
+    return pb.ConfirmZoneResponse(zone=await _shown(tx, zone))

@@ -1,0 +1,191 @@
+"""Pure: what the planner of DNS wants to know, from what is stored of units, their works and clusters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fedsvc import health
+from fedsvc.model.cluster import Cluster
+from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldScope, words_of
+from fedsvc.model.zone import Zone, ZoneSpec, planned_zone
+from fedsvc.store.named_objects import HeldObject, NamedObject
+from fedsvc_dns.planner import facts, manifests
+from fedsvc_dns.planner.idn import to_a_labels
+from fedsvc_dns.planner.memory import Policy
+from fedsvc_dns.planner.validate import Problem
+from fedsvc_dns.records import RecordSet, is_within
+
+SERVICE: Final = "Service"
+INGRESS: Final = "Ingress"
+
+_REFRESH_SECONDS: Final = 3_600
+_RETRY_SECONDS: Final = 600
+_EXPIRE_SECONDS: Final = 1_209_600
+_NEGATIVE_SECONDS: Final = 60
+"""How long resolvers may keep that a name is not there, at most: it may come at any time (RFC 2308)."""
+_AUTHORITY_TTL_SECONDS: Final = 3_600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that a plan is made from."""
+
+    services: tuple[facts.Service, ...]
+    topology: facts.Topology
+    observations: facts.Observations
+    policy: Policy
+    problems: tuple[Problem, ...]  # what is left out, and why
+
+
+def key_of(kind: str, namespace: str, name: str, unit: str) -> str:
+    """What an object is called in plans, and where they are explained."""
+    return f"{kind} {namespace}/{name} of unit {unit}"
+
+
+def gather(
+    objects: Iterable[NamedObject],
+    held: Iterable[HeldObject],
+    *,
+    zones: Iterable[Zone],
+    clusters: Iterable[Cluster],
+    holds: Iterable[Hold],
+    known: Iterable[tuple[str, str]],
+) -> Facts:
+    """Return what the planner wants to know.
+
+    Args:
+        objects: Services and Ingresses that shall have names.
+        held: what clusters hold of their units.
+        zones: that are kept.
+        clusters: that are registered.
+        holds: in force.
+        known: (object, cluster) of all targets of the plan before: what is on a cluster no more is told as gone.
+    """
+    of_unit: dict[str, list[HeldObject]] = {}
+    for one in held:
+        of_unit.setdefault(one.unit_uid, []).append(one)
+    before = frozenset(known)
+    services: list[facts.Service] = []
+    instances: dict[tuple[str, str], facts.Instance] = {}
+    problems: list[Problem] = []
+    for wanted in objects:
+        key = key_of(wanted.kind, wanted.namespace, wanted.name, wanted.unit)
+        kind = facts.Kind.INGRESS if wanted.kind == INGRESS else manifests.kind_of_service(wanted.manifest)
+        if kind is facts.Kind.HEADLESS:
+            message = "a headless Service has no address of its own, so it gets no names"
+            problems.append(Problem(path=f"services[{key}]", message=message))
+            continue
+        hosts = manifests.ingress_hosts(wanted.manifest) if kind is facts.Kind.INGRESS else ()
+        services.append(
+            facts.Service(
+                key=key,
+                kind=kind,
+                namespace=wanted.namespace,
+                name=wanted.name,
+                settings=wanted.settings,
+                hosts=tuple(hosts),
+            )
+        )
+        beside = of_unit.get(wanted.unit_uid, ())
+        for one in beside:
+            if (one.kind, one.namespace, one.name) == (wanted.kind, wanted.namespace, wanted.name):
+                found = _instance(key, one, beside, is_new=(key, one.cluster) not in before)
+                if found is not None:
+                    instances[key, one.cluster] = found
+    wanted_keys = {service.key for service in services}
+    on_clusters = {
+        (key_of(one.kind, one.namespace, one.name, unit), one.cluster)
+        for unit, uid in {(wanted.unit, wanted.unit_uid) for wanted in objects}
+        for one in of_unit.get(uid, ())
+    }
+    for key, cluster in before:
+        if key in wanted_keys and (key, cluster) not in on_clusters:
+            instances[key, cluster] = facts.Instance(service=key, cluster=cluster, presence=facts.Presence.ABSENT)
+    hold = next((one for one in holds if one.subject == FLEET_SUBJECT and one.scope is HoldScope.AUTOMATION), None)
+    return Facts(
+        services=tuple(services),
+        topology=facts.Topology(
+            zones=tuple(planned_zone(zone.name, zone.spec) for zone in zones),
+            clusters=tuple(cluster_fact(cluster) for cluster in clusters),
+        ),
+        observations=facts.Observations(instances=tuple(instances.values())),
+        policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
+        problems=tuple(problems),
+    )
+
+
+def cluster_fact(cluster: Cluster) -> facts.Cluster:
+    """What the planner knows of a cluster. One of which nothing was found yet says nothing, and is heard."""
+    verdict = cluster.health.verdict
+    return facts.Cluster(
+        name=cluster.name,
+        region=cluster.region,
+        zones=cluster.zones if cluster.region else (),
+        labels=tuple(sorted(cluster.effective_labels.items())),
+        is_drained=cluster.delete_time is not None,
+        verdict=facts.Verdict.HEALTHY if verdict is health.Verdict.UNKNOWN else facts.Verdict(verdict.value),
+        verdict_since=cluster.health.since,
+    )
+
+
+def authority_of(spec: ZoneSpec, serial: int) -> tuple[RecordSet, ...]:
+    """Return the SOA and NS sets of a zone, and the addresses of its name servers within it."""
+    origin = to_a_labels(spec.domain)
+    servers = {to_a_labels(server.host): server.addresses for server in spec.name_servers} or {f"ns.{origin}": ()}
+    negative = min(spec.ttl_seconds, _NEGATIVE_SECONDS)
+    times = f"{_REFRESH_SECONDS} {_RETRY_SECONDS} {_EXPIRE_SECONDS} {negative}"
+    soa = f"{next(iter(servers))} hostmaster.{origin} {serial} {times}"
+    found = [
+        RecordSet(name=origin, type="SOA", ttl_seconds=_AUTHORITY_TTL_SECONDS, values=(soa,)),
+        RecordSet(name=origin, type="NS", ttl_seconds=_AUTHORITY_TTL_SECONDS, values=tuple(sorted(servers))),
+    ]
+    for host, addresses in servers.items():
+        if is_within(host, origin):
+            for type_, colon in (("A", False), ("AAAA", True)):
+                values = tuple(sorted({address for address in addresses if (":" in address) is colon}))
+                if values:
+                    found.append(RecordSet(name=host, type=type_, ttl_seconds=_AUTHORITY_TTL_SECONDS, values=values))
+    return tuple(found)
+
+
+def _instance(key: str, held: HeldObject, beside: Sequence[HeldObject], *, is_new: bool) -> facts.Instance | None:
+    """What is seen of an object on a cluster; None: nothing yet. What shall go from there is gone for names.
+
+    What is new is nothing before its pods are ready: it would be down, and answer later than it could.
+    """
+    if held.is_going:
+        return facts.Instance(service=key, cluster=held.cluster, presence=facts.Presence.ABSENT)
+    if held.manifest is None or not held.is_observed:
+        return None
+    live = {**held.manifest, "status": held.status}
+    if held.kind == INGRESS:
+        return manifests.ingress_instance(key, held.cluster, live)
+    found = manifests.service_instance(key, held.cluster, live, None)
+    counts = _ready(held, beside)
+    known = [count for count in counts if count is not None]
+    if is_new and counts and (len(known) < len(counts) or not any(known)):
+        return None
+    return replace(found, ready=sum(known) if counts and len(known) == len(counts) else None)
+
+
+def _ready(service: HeldObject, beside: Iterable[HeldObject]) -> list[int | None]:
+    """How many pods are ready of each of the unit's own workloads that a Service selects; None: not known yet."""
+    selector = _part(service.manifest, "spec", "selector")
+    if not selector:
+        return []
+    return [
+        one.ready_replicas if one.is_observed else None
+        for one in beside
+        if one.cluster == service.cluster
+        and one.namespace == service.namespace
+        and one.kind not in (SERVICE, INGRESS)
+        and not one.is_going
+        and selector.items() <= _part(one.manifest, "spec", "template", "metadata", "labels").items()
+    ]
+
+
+def _part(manifest: Mapping[str, Any] | None, *steps: str) -> Mapping[str, Any]:
+    found: Any = manifest
+    for step in steps:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,81 @@
+"""DNS zones: the intent, and what a zone holds."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from fedsvc.model.policy import Policy
+from fedsvc_dns.planner.zone import Budget, Layout
+from fedsvc_dns.planner.zone import Zone as PlannedZone
+from fedsvc_dns.records import RecordSet
+
+DEFAULT_TTL_SECONDS: Final = 30
+DEFAULT_MAX_ANSWERS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameServer:
+    """One of a zone's name servers."""
+
+    host: str
+    addresses: tuple[str, ...] = ()  # where its name is within the zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneSpec:
+    """The intent of a zone."""
+
+    domain: str
+    ttl_seconds: int = DEFAULT_TTL_SECONDS
+    layout: Layout = Layout.FLAT
+    max_answers: int = DEFAULT_MAX_ANSWERS
+    frozen: bool = False
+    name_servers: tuple[NameServer, ...] = ()  # none: "ns" within it
+    budget: Budget = field(default_factory=Budget)
+
+
+Zone = Policy[ZoneSpec]
+
+
+def planned_zone(name: str, spec: ZoneSpec) -> PlannedZone:
+    """A zone as the planner knows it."""
+    return PlannedZone(
+        name=name,
+        domain=spec.domain,
+        ttl_seconds=spec.ttl_seconds,
+        layout=spec.layout,
+        max_answers=spec.max_answers,
+        is_frozen=spec.frozen,
+        budget=spec.budget,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneReport:
+    """What the last plan says of a zone, beside what the zone holds."""
+
+    held_count: int = 0  # record sets that wait
+    held_reason: str = ""
+    approval: str = ""  # what lets them go
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneState:
+    """What a zone holds, in numbers."""
+
+    serial: int
+    record_set_count: int
+    name_count: int
+    report: ZoneReport
+    change_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedName:
+    """What a zone holds for a name, and why."""
+
+    zone: str  # id of the zone
+    record_sets: tuple[RecordSet, ...]
+    lines: tuple[str, ...]

@@ -1,0 +1,155 @@
+"""Zones by the API: stored, listed, refused where they cannot work; and what units say of their names."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from fedsvc.v1 import common_pb2, dns_pb2, placement_pb2, unit_pb2, unit_service_pb2, zone_pb2
+from fedsvc.v1 import zone_service_pb2 as pb
+
+MANIFEST = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"}}'
+
+
+def zone(name: str = "main", *, labels: dict[str, str] | None = None, etag: str = "", **spec: Any) -> zone_pb2.Zone:
+    return zone_pb2.Zone(
+        name=f"zones/{name}", labels=labels, etag=etag, spec=zone_pb2.ZoneSpec(**{"domain": "example.org", **spec})
+    )
+
+
+async def apply(zones: Any, made: zone_pb2.Zone, **rest: Any) -> pb.ApplyZoneResponse:
+    response: pb.ApplyZoneResponse = await zones.ApplyZone(pb.ApplyZoneRequest(zone=made, **rest))
+    return response
+
+
+def unit(**dns: Any) -> unit_service_pb2.ApplyUnitRequest:
+    settings = dns_pb2.DnsSettings(**{"zone": "main", **dns})
+    spec = unit_pb2.UnitSpec(
+        placement=placement_pb2.Placement(cluster_selector=common_pb2.LabelSelector()),
+        resources=[common_pb2.Manifest(json=MANIFEST)],
+        dns=settings,
+    )
+    return unit_service_pb2.ApplyUnitRequest(unit=unit_pb2.Unit(name="namespaces/shop/units/web", spec=spec))
+
+
+async def test_a_zone_is_stored_with_its_defaults_and_guarded_by_its_etag(api: Any, helpers: Any) -> None:
+    answer = await apply(api.zones, zone(labels={"team": "edge"}))
+    made = answer.zone
+    assert (made.spec.ttl_seconds, made.spec.max_answers, made.spec.frozen) == (30, 8, False)
+    assert made.spec.layout == zone_pb2.ZONE_LAYOUT_FLAT
+    assert (made.spec.removals.names, made.spec.removals.percent, made.spec.removals.names_a_minute) == (10, 20, 50)
+    assert made.status == zone_pb2.ZoneStatus()
+    assert (await apply(api.zones, made)).zone == made
+    assert list((await api.zones.ListZones(pb.ListZonesRequest())).zones) == [made]
+    assert (await api.zones.GetZone(pb.GetZoneRequest(name="zones/main"))).zone == made
+
+    changed = (await apply(api.zones, zone(etag=made.etag, frozen=True))).zone
+    assert changed.spec.frozen
+    refusal = await helpers.refused(apply(api.zones, zone(etag=made.etag)))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    await apply(api.zones, zone("other", domain="example.net"), validate_only=True)
+    assert len((await api.zones.ListZones(pb.ListZonesRequest())).zones) == 1
+
+    await api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main"))
+    refusal = await helpers.refused(api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main")))
+    assert refusal.code is grpc.StatusCode.NOT_FOUND
+    await api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main", allow_missing=True))
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"domain": ""}, "zone.spec.domain"),
+        ({"domain": "*.example.org"}, "zone.spec.domain"),
+        ({"domain": "a..b"}, "zone.spec.domain"),
+        ({"domain": "taken.org"}, "zone.spec.domain"),
+        ({"ttl_seconds": 0}, "zone.spec.ttl_seconds"),
+        ({"max_answers": 101}, "zone.spec.max_answers"),
+        ({"layout": 9}, "zone.spec.layout"),
+        ({"removals": zone_pb2.NameBudget(percent=101)}, "zone.spec.removals.percent"),
+        ({"removals": zone_pb2.NameBudget(names_a_minute=0)}, "zone.spec.removals.names_a_minute"),
+        ({"name_servers": [zone_pb2.NameServer(host="example.org")]}, "zone.spec.name_servers[0].host"),
+        (
+            {"name_servers": [zone_pb2.NameServer(host="ns.example.org", addresses=["x"])]},
+            "zone.spec.name_servers[0].addresses[0]",
+        ),
+        (
+            {"name_servers": [zone_pb2.NameServer(host="ns.example.net", addresses=["192.0.2.1"])]},
+            "zone.spec.name_servers[0].addresses",
+        ),
+    ],
+)
+async def test_a_zone_that_cannot_work_is_refused_with_the_field(
+    api: Any, helpers: Any, spec: dict[str, Any], path: str
+) -> None:
+    await apply(api.zones, zone("other", domain="taken.org"))
+    refusal = await helpers.refused(apply(api.zones, zone(**spec)))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert {field for field, _ in refusal.fields} == {path}
+
+
+async def test_the_domain_of_a_zone_stays(api: Any, helpers: Any) -> None:
+    await apply(api.zones, zone())
+    refusal = await helpers.refused(apply(api.zones, zone(domain="example.net")))
+    assert {field for field, _ in refusal.fields} == {"zone.spec.domain"}
+
+
+async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers: Any) -> None:
+    await apply(api.zones, zone())
+    given = {
+        "hosts": ["shop.example.org"],
+        "strategy": dns_pb2.DNS_STRATEGY_FAILOVER,
+        "ttl_seconds": 5,
+        "min_healthy": dns_pb2.DnsMinHealthy(count=2, percent=50),
+        "on_all_down": dns_pb2.ON_ALL_DOWN_SORRY,
+        "sorry": ["192.0.2.1"],
+        "weights": {"a": 0},
+        "tiers": [dns_pb2.DnsTier(regions=["eu"], labels={"tier": "gold"})],
+        "spill": True,
+        "prefix": "www",
+        "external_name": "store",
+    }
+    answer = await api.units.ApplyUnit(unit(**given))
+    assert answer.unit.spec.dns == unit(**given).unit.spec.dns
+    assert (await api.zones.GetZone(pb.GetZoneRequest(name="zones/main"))).zone.unit_count == 1
+    refusal = await helpers.refused(api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main")))
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"zone": ""}, "unit.spec.dns.zone"),
+        ({"zone": "nothing"}, "unit.spec.dns.zone"),
+        ({"hosts": ["shop.example.net"]}, "unit.spec.dns.hosts[0]"),
+        ({"hosts": ["x.example.org"] * 101}, "unit.spec.dns.hosts"),
+        ({"ttl_seconds": 0}, "unit.spec.dns.ttl_seconds"),
+        ({"strategy": 9}, "unit.spec.dns.strategy"),
+        ({"strategy": dns_pb2.DNS_STRATEGY_FAILOVER}, "unit.spec.dns.tiers"),
+        ({"spill": True}, "unit.spec.dns.spill"),
+        ({"on_all_down": dns_pb2.ON_ALL_DOWN_SORRY}, "unit.spec.dns.sorry"),
+        ({"weights": {"a": 70_000}}, 'unit.spec.dns.weights["a"]'),
+        ({"min_healthy": dns_pb2.DnsMinHealthy(percent=101)}, "unit.spec.dns.min_healthy.percent"),
+        ({"external_name": "a.b"}, "unit.spec.dns.external_name"),
+    ],
+)
+async def test_settings_that_mean_nothing_are_refused_with_the_field(
+    api: Any, helpers: Any, settings: dict[str, Any], path: str
+) -> None:
+    await apply(api.zones, zone())
+    refusal = await helpers.refused(api.units.ApplyUnit(unit(**settings)))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert {field for field, _ in refusal.fields} == {path}
+
+
+async def test_what_nobody_planned_is_told_as_missing(api: Any, helpers: Any) -> None:
+    await apply(api.zones, zone())
+    assert not (await api.zones.ListRecordSets(pb.ListRecordSetsRequest(zone="zones/main"))).record_sets
+    refusal = await helpers.refused(api.zones.ListRecordSets(pb.ListRecordSetsRequest(zone="zones/no")))
+    assert refusal.code is grpc.StatusCode.NOT_FOUND
+    refusal = await helpers.refused(api.zones.ExplainName(pb.ExplainNameRequest(name="www.example.org")))
+    assert refusal.code is grpc.StatusCode.NOT_FOUND
+    refusal = await helpers.refused(api.zones.ExplainName(pb.ExplainNameRequest(name="a..b")))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    refusal = await helpers.refused(api.zones.ConfirmZone(pb.ConfirmZoneRequest(name="zones/main", approval="x")))
+    assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
