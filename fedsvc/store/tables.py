@@ -14,7 +14,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -23,14 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
 from sqlalchemy.types import UserDefinedType
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    }
-)
+from fedsvc.store import dns_tables
+from fedsvc.store.columns import json_column as _json
+from fedsvc.store.columns import metadata
+from fedsvc.store.columns import text_column as _text
+from fedsvc.store.columns import time_column as _time
+
+__all__ = ["Xid8", "dns_tables", "metadata"]
 
 
 class Xid8(UserDefinedType[int]):
@@ -41,19 +39,6 @@ class Xid8(UserDefinedType[int]):
     def get_col_spec(self, **_: object) -> str:
         """Its name in DDL."""
         return "xid8"
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[object]:
-    default = None if nullable else text("now()")
-    return Column(name, TIMESTAMP(timezone=True), nullable=nullable, server_default=default)
-
-
-def _json(name: str, default: str = "{}") -> Column[object]:
-    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=text("''"))
 
 
 cluster = Table(
@@ -189,45 +174,6 @@ policy = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     _time("create_time"),
     _time("update_time"),
-)
-
-dns_zone = Table(
-    "dns_zone",
-    metadata,
-    Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), primary_key=True),
-    Column("generation", BigInteger, nullable=False),  # counts the changes
-    Column("serial", BigInteger, nullable=False),  # of its SOA
-    Column("served", LargeBinary, nullable=False),  # the zone as the name server takes it: JSON
-    _json("report"),
-    _text("approved"),  # what somebody confirmed
-    _json("removals", "[]"),  # of the last minute: [[time, names], ...]
-    _time("change_time"),
-)
-
-dns_record_set = Table(
-    "dns_record_set",
-    metadata,
-    Column("zone_uid", UUID(as_uuid=False), ForeignKey("dns_zone.zone_uid", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("type", Text, primary_key=True),
-    Column("ttl_seconds", BigInteger, nullable=False),
-    _json("data", "[]"),
-    Index("dns_record_set_name_idx", "name"),
-)
-
-dns_name = Table(
-    "dns_name",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("service", Text, nullable=False),  # the object that it belongs to
-    _json("lines", "[]"),  # why it answers what it answers
-)
-
-dns_memory = Table(
-    "dns_memory",
-    metadata,
-    Column("single", Boolean, primary_key=True, server_default=text("true")),
-    Column("memory", LargeBinary, nullable=False),  # what planning remembers from one plan to the next: JSON
 )
 
 decision_fleet = Table(
