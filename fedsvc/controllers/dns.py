@@ -11,6 +11,7 @@ import structlog
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.naming import Facts, authority_of, gather
+from fedsvc.controllers.resolving import HostNames
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.model.zone import Zone, ZoneReport
@@ -20,6 +21,7 @@ from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store, Transaction
 from fedsvc.store.zones import HeldZone, NameLines, ZoneWrite
 from fedsvc_dns.bridging import zone_data
+from fedsvc_dns.planner.addresses import host_names
 from fedsvc_dns.planner.changes import Published, StaleChangeError, applied, difference
 from fedsvc_dns.planner.explaining import explain, explain_lines
 from fedsvc_dns.planner.idn import to_a_labels
@@ -67,6 +69,7 @@ class DnsController:
         self._settings = settings
         self._holds = holds
         self._signal = Signal()
+        self._host_names = HostNames(self._signal.set)
         self._previous: Plan | None = None
 
     def listen(self, hub: Hub) -> None:
@@ -79,10 +82,12 @@ class DnsController:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
-        while True:
-            wait = await self._turn()
-            await self._signal.wait(timeout_seconds=wait)
-            await asyncio.sleep(_SETTLE_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._host_names.run(), name="host-names")
+            while True:
+                wait = await self._turn()
+                await self._signal.wait(timeout_seconds=wait)
+                await asyncio.sleep(_SETTLE_SECONDS)
 
     def _changed(self, change: Change) -> None:
         if change.kind in _MOVES:
@@ -104,6 +109,9 @@ class DnsController:
                 holds=holds,
                 known=before.memory.targets,
             )
+        named = (host for one in found.observations.instances for host in host_names(one.addresses))
+        resolved = dict(self._host_names.of(named))
+        found = replace(found, observations=replace(found.observations, resolved=resolved))
         made, done = await asyncio.to_thread(_plan, before, found, self._previous)
         self._previous = made
         try:

@@ -11,6 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 
+from fedsvc.controllers import resolving
 from fedsvc.controllers.answering import KEPT, Answering
 from fedsvc.errors import InUseError, NothingToConfirmError
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
@@ -26,6 +27,7 @@ from fedsvc_placement import ClusterMatcher, Placement
 GLOBAL = "web.shop.main.svc.example.org."
 IN_A = "web.shop.main.svc.region-a.example.org."
 HOST = "shop.example.org."
+SERVICE = "/api/v1/namespaces/shop/services/web"
 SPEC = UnitSpec(placement=Placement(clusters=("a", "b")), dns=DnsSettings(zone="main", hosts=("shop.example.org",)))
 ZONE_SPEC = ZoneSpec(
     domain="example.org", name_servers=(NameServer(host="ns1.example.org", addresses=("192.0.2.53",)),)
@@ -264,3 +266,37 @@ async def test_what_is_planned_survives_restarts_and_another_start_changes_nothi
         assert (await ask(alone, GLOBAL))[1] == set(found.values())
     finally:
         await alone.server.stop()
+
+
+async def test_host_names_of_load_balancers_are_resolved_and_keep_their_last_addresses(
+    world: Any, answering: Answering, make_deployment: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"lb.a.example.com": ("192.0.2.1", "2001:db8::1")}
+
+    async def look_up(host: str) -> tuple[str, ...]:
+        if host not in known:
+            raise OSError("nobody answers")
+        return known[host]
+
+    monkeypatch.setattr(resolving, "look_up", look_up)
+    await apply_zone(world)
+    only_a = replace(SPEC, placement=Placement(clusters=("a",)))
+    await world.apply("web", make_deployment(), service(), spec=only_a)
+    await world.until_work("a", "Applied")
+
+    async def is_balanced() -> bool:
+        found = await world.get("a", SERVICE)
+        return bool(found and found["status"].get("loadBalancer", {}).get("ingress"))
+
+    await world.until(is_balanced)
+    body = b'{"status":{"loadBalancer":{"ingress":[{"hostname":"lb.a.example.com"}]}}}'
+    await world.client("a").patch(f"{SERVICE}/status", body, field_manager="cloud")
+    await until_answer(world, answering, GLOBAL, {"192.0.2.1"})
+    await until_answer(world, answering, GLOBAL, {"2001:db8::1"}, "AAAA")
+
+    known.clear()
+    await world.stop()
+    world.start()
+    await world.apply("other", make_deployment("other"), spec=UnitSpec(placement=SPEC.placement))
+    await world.until_state("other", "Ready")
+    assert (await ask(answering, GLOBAL))[1] == {"192.0.2.1"}

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dns.message
+import dns.query
 import pytest
 
 from fedctl.demo.stage import Stage
@@ -58,6 +60,13 @@ def test_the_demo_from_its_start_to_its_end(stage: Stage) -> None:
     assert " 0.034/0.0045  " in eu
     config_map = fedctl(stage, "get", "resource", "ConfigMap/shop", "-o", "yaml")
     assert "currency: EUR" in config_map
+
+    port = int(shown.partition("dig @127.0.0.1 -p ")[2].split()[0])
+    reply = dns.query.udp(dns.message.make_query("shop.demo.test.", "A"), "127.0.0.1", port=port, timeout=10)
+    told = fedctl(stage, "dns", "explain", "shop.demo.test")
+    assert told.count("\nin ") == 3
+    assert len(reply.answer[0]) == 3
+    assert all(str(record) in told for record in reply.answer[0])
 
     assert "cluster eu-1 (region eu) is down" in fedctl(stage, "demo", "kill", "eu")
     assert "Regions: eu, us, ap" in fedctl(stage, "demo", "kill", "mars", code=3)

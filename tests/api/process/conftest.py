@@ -86,6 +86,7 @@ class Serving:
     data: Path
     address: str
     metrics: str | None
+    names: str | None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -114,7 +115,13 @@ async def serve(
             await asyncio.sleep(0.02)
         content = json.loads(ready.read_text())
         assert content["pid"] == process.process.pid
-        yield Serving(process=process, data=data, address=content["address"], metrics=content["metrics_address"])
+        yield Serving(
+            process=process,
+            data=data,
+            address=content["address"],
+            metrics=content["metrics_address"],
+            names=content["dns_address"],
+        )
     finally:
         if process.process.returncode is None:
             process.signal(signal.SIGTERM)

@@ -11,12 +11,22 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import dns.asyncquery
+import dns.message
 import grpc
 import pytest
 from grpc import aio
 
 from fedsvc.testing.processes import free_ports
-from fedsvc.v1 import cluster_service_pb2, cluster_service_pb2_grpc, watch_service_pb2, watch_service_pb2_grpc
+from fedsvc.v1 import (
+    cluster_service_pb2,
+    cluster_service_pb2_grpc,
+    watch_service_pb2,
+    watch_service_pb2_grpc,
+    zone_pb2,
+    zone_service_pb2,
+    zone_service_pb2_grpc,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -132,3 +142,22 @@ async def test_it_survives_a_restart_of_its_database(folder: Path, serving: Any,
             seen.add(code := await code_of(channel, server.metadata))
         assert seen <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
         assert server.process.process.returncode is None
+
+
+async def test_it_answers_names_again_after_a_restart_from_what_was_planned(folder: Path, serving: Any) -> None:
+    query = dns.message.make_query("example.org.", "NS")
+    (port,) = free_ports(1)
+    for is_first in (True, False):
+        async with serving(folder, "--dns-listen", f"127.0.0.1:{port}") as server:
+            assert server.names == f"127.0.0.1:{port}"
+            if is_first:
+                async with aio.insecure_channel(server.address) as channel:
+                    made = zone_pb2.Zone(name="zones/main", spec=zone_pb2.ZoneSpec(domain="example.org"))
+                    zones = zone_service_pb2_grpc.ZoneServiceStub(channel)
+                    request = zone_service_pb2.ApplyZoneRequest(zone=made)
+                    await zones.ApplyZone(request, metadata=server.metadata)
+                async with asyncio.timeout(SECONDS):
+                    while (await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=10)).rcode():
+                        await asyncio.sleep(0.02)
+            reply = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=10)
+            assert [str(record) for record in reply.answer[0]] == ["ns.example.org."]

@@ -162,6 +162,9 @@ def _next_steps(stage: Stage) -> str:
   fedctl describe unit shop
   # change the sample, and see the change arrive:
   fedctl apply -f {stage.sample} && fedctl get works --unit shop -w
+  # what its names answer, and why:
+  fedctl dns explain shop.demo.test
+  dig @127.0.0.1 -p {stage.names_port} shop.demo.test
   # lose a region, and get it back:
   {again} kill eu
   {again} heal

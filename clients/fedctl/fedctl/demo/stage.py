@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -103,6 +103,7 @@ class Ports:
 
     simulator: int
     server: int
+    names: int  # the name server
 
 
 class Stage:
@@ -225,6 +226,11 @@ class Stage:
         """Remove the folder with all state."""
         shutil.rmtree(self.folder)
 
+    @property
+    def names_port(self) -> int:
+        """Where the name server listens; the demo is up, or was."""
+        return Ports(**json.loads((self.folder / "ports.json").read_text())).names
+
     def _ports(self) -> tuple[Ports, bool]:
         """Return the ports of last time where they are still free (or ours), and whether they are new ones."""
         path = self.folder / "ports.json"
@@ -233,12 +239,12 @@ class Stage:
         except (OSError, ValueError, TypeError):
             kept = None
         if kept is not None:
-            server_fits = self.server.running() is not None or _is_free(kept.server)
+            server_fits = self.server.running() is not None or (_is_free(kept.server) and _is_free(kept.names))
             if server_fits and (self.simulator.running() is not None or _is_free(kept.simulator)):
                 return kept, False
             self.stop()  # what is left of it would talk to the wrong port
-        ports = Ports(simulator=_free_port(), server=_free_port())
-        path.write_text(json.dumps({"simulator": ports.simulator, "server": ports.server}))
+        ports = Ports(simulator=_free_port(), server=_free_port(), names=_free_port())
+        path.write_text(json.dumps(asdict(ports)))
         return ports, True
 
     def _simulator_command(self, ports: Ports) -> list[str]:
@@ -256,6 +262,7 @@ class Stage:
         return [
             *(sys.executable, "-m", "fedsvc", "serve"),
             *("--listen", f"127.0.0.1:{ports.server}"),
+            *("--dns-listen", f"127.0.0.1:{ports.names}"),
             *("--data-dir", str(self.folder / "data")),
             *("--ready-file", str(self.server.ready_file)),
         ]
