@@ -1,8 +1,10 @@
 """DNS as a whole: units on simulated members get names, and the name server answers as they fare."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,17 @@ import dns.message
 import dns.rcode
 import pytest
 
-from fedsvc.controllers import resolving
+from fedsvc.controllers import health, resolving
 from fedsvc.controllers.answering import KEPT, Answering
 from fedsvc.errors import InUseError, NothingToConfirmError
+from fedsvc.health import Limits
+from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, ZoneSpec, ZoneState
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.patch import PatchOp, PatchOperation
+from fedsvc.simulator.faults import Faults, Outage
 from fedsvc.store import holds, policies, zones
 from fedsvc.store.policies import ZONE
 from fedsvc_dns.planner.zone import DnsSettings
@@ -60,13 +65,22 @@ def stopped_on(*clusters: str) -> tuple[Override, ...]:
 @pytest.fixture
 async def answering(world: Any, tmp_path: Path) -> AsyncIterator[Answering]:
     """The name server, following what is planned."""
+    async with following(world, tmp_path) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def following(world: Any, tmp_path: Path) -> AsyncIterator[Answering]:
+    """A name server that follows what is planned."""
     made = Answering(world.store, data_dir=tmp_path)
     await made.start("127.0.0.1", 0)
     task = asyncio.get_running_loop().create_task(made.run(), name="answering")
-    yield made
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await made.server.stop()
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await made.server.stop()
 
 
 async def apply_zone(world: Any, spec: ZoneSpec = ZONE_SPEC) -> None:
@@ -300,3 +314,37 @@ async def test_host_names_of_load_balancers_are_resolved_and_keep_their_last_add
     await world.apply("other", make_deployment("other"), spec=UnitSpec(placement=SPEC.placement))
     await world.until_state("other", "Ready")
     assert (await ask(answering, GLOBAL))[1] == {"192.0.2.1"}
+
+
+async def test_names_of_a_lost_cluster_go_when_its_unit_has_left_it_and_not_before(
+    quiet_world: Any, tmp_path: Path, make_deployment: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = partial(
+        health.HealthSettings,
+        probe_seconds=0.1,
+        probe_again_seconds=0.05,
+        probe_timeout_seconds=0.3,
+        limits=Limits(unreachable_seconds=0.2, stable_seconds=0.5),
+    )
+    monkeypatch.setattr(health, "HealthSettings", quick)
+    world = quiet_world
+    for name in ("a", "b", "c"):
+        await world.register(name, labels={"name": name}, region=f"region-{name}")
+    world.start()
+    async with following(world, tmp_path) as answering:
+        await apply_zone(world)
+        manual = replace(SPEC, failover=FailoverPolicy(mode=FailoverMode.MANUAL))
+        await world.apply("web", make_deployment(), service(), spec=manual)
+        found = await addresses(world)
+        both = set(found.values())
+        await until_answer(world, answering, GLOBAL, both)
+
+        world.member("a").inject(Faults(outage=Outage.REFUSED))
+
+        async def is_not_heard() -> bool:
+            return any("is not heard" in line for line in await lines_of(world, GLOBAL))
+
+        await world.until(is_not_heard)
+        assert (await ask(answering, GLOBAL))[1] == both
+        await world.apply("web", make_deployment(), service(), spec=replace(SPEC, placement=Placement(clusters=("b",))))
+        await until_answer(world, answering, GLOBAL, {found["b"]})
