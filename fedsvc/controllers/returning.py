@@ -37,16 +37,15 @@ class ReturnController:
             await asyncio.sleep(self._settings.return_seconds)
 
     async def _look(self) -> None:
-        async with self._store.reader() as tx:
-            is_moving = await failovers.any_open(tx)
-            gate = await automation.gate(tx)
-            found = await failovers.graves(tx)
+        async with self._store.look() as look:
+            is_moving = await failovers.any_open(look)
+            has_found = bool(await failovers.graves(look))
         if is_moving:
             async with self._store.transaction() as tx:
                 await failovers.follow(tx)
-        if found and not gate.is_held:
+        if has_found:
             async with self._store.transaction() as tx:
-                cleaned = await self._clean(tx)
+                cleaned = [] if (await automation.gate(tx)).is_held else await self._clean(tx)
             for cluster in cleaned:
                 self._wake_member(cluster)
 

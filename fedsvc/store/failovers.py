@@ -10,7 +10,7 @@ from fedsvc.health import Verdict
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
 from fedsvc.model.removal import shown
 from fedsvc.store.gate_sql import REACHED
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.work_rows import UNIT_NAME, record_rows
 
 _COLUMNS: Final = (
@@ -168,14 +168,14 @@ async def follow(tx: Transaction) -> int:
     return len(placed) + len(ready) + len(back) + len(gone)
 
 
-async def any_open(tx: Transaction) -> bool:
+async def any_open(look: Look) -> bool:
     """Whether something is to be noted of some failover."""
-    return bool((await tx.execute(_OPEN)).scalar_one())
+    return bool((await look.execute(_OPEN)).scalar_one())
 
 
-async def graves(tx: Transaction) -> list[Grave]:
+async def graves(look: Look) -> list[Grave]:
     """What was left, of units that are ready elsewhere: on clusters that are trusted again, or live; and of what goes."""
-    rows = await tx.execute(_GRAVES, {**_REASONS, "healthy": Verdict.HEALTHY.value})
+    rows = await look.execute(_GRAVES, {**_REASONS, "healthy": Verdict.HEALTHY.value})
     return [Grave(id=row.id, unit_uid=row.uid, cluster=row.cluster, is_counted=row.is_counted) for row in rows]
 
 
