@@ -174,12 +174,12 @@ async def test_an_invalid_object_fails_in_the_words_of_the_member(
 
 
 async def test_a_slow_member_delays_no_other(world: Any, make_config_map: Callable[..., Any]) -> None:
-    world.member("b").inject(Faults(latency_seconds=1.0))
-    await world.apply("web", *[make_config_map(f"settings-{number}") for number in range(20)])
+    world.member("b").inject(Faults(latency_seconds=1.5))
+    await world.apply("web", *[make_config_map(f"settings-{number}") for number in range(60)])
 
     async def others_done() -> bool:
         found = await world.works("web")
-        return all(work.state == "Applied" for work in found if work.cluster != "b") and len(found) == 60
+        return all(work.state == "Applied" for work in found if work.cluster != "b") and len(found) == 180
 
-    await world.until(others_done, seconds=5.0)
+    await world.until(others_done)
     assert any(work.state == "Pending" for work in await world.works("web", cluster="b"))
