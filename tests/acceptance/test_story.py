@@ -29,6 +29,7 @@ apiVersion: fedsvc.io/v1
 kind: Unit
 metadata: {namespace: shop, name: shop, labels: {team: web}}
 spec:
+  failover: {tolerationSeconds: 600}
   placement:
     clusterSelector: {matchLabels: {tier: prod}}
     replicas:
@@ -241,6 +242,7 @@ async def test_a_killed_server_comes_back_and_goes_on(
     )
 
 
+@pytest.mark.timeout(300)
 async def test_a_member_that_is_down_delays_no_other_and_catches_up(
     service: Service, members: dict[str, Member], tmp_path: Path
 ) -> None:
@@ -260,6 +262,8 @@ async def test_a_member_that_is_down_delays_no_other_and_catches_up(
     (await service.fedctl("wait", "--for=applied", "shop", "-n", "shop", "--timeout", "90s")).ok()
     await eventually(lambda: _reachable(service, "beta", "True"), seconds=60, what="beta is shown as reachable")
     await eventually(lambda: _unheard(service, []), seconds=10, what="the unit is known on every cluster")
+    # It has to be well for a while: until then nothing new goes there, and nothing is removed.
+    await eventually(lambda: _healthy(service, "beta"), seconds=120, what="beta is trusted again")
 
 
 async def _unheard(service: Service, names: list[str]) -> bool:
@@ -271,6 +275,11 @@ async def _reachable(service: Service, cluster: str, status: str) -> bool:
     document = json.loads((await service.fedctl("get", "cluster", cluster, "-o", "json")).ok())
     conditions = document["status"]["conditions"]
     return any(item["type"] == "Reachable" and item["status"] == status for item in conditions)
+
+
+async def _healthy(service: Service, cluster: str) -> bool:
+    document = json.loads((await service.fedctl("get", "cluster", cluster, "-o", "json")).ok())
+    return bool(document["status"]["health"]["verdict"] == "Healthy")
 
 
 async def test_a_label_moves_the_unit_off_a_cluster_and_back(service: Service, members: dict[str, Member]) -> None:
