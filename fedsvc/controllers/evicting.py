@@ -1,23 +1,18 @@
 """Pure: which units a decision takes away from lost clusters, and what is noted of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.store.failovers import Left
-from fedsvc_placement import ClusterSnapshot
+from fedsvc_placement import ClusterSnapshot, Decision
 from fedsvc_placement.model import ClusterVerdict
 from fedsvc_placement.rules.taints import NO_EXECUTE
 
 
 def evicted_from(given: Prepared) -> list[str]:
     """The lost clusters that a unit leaves for no other reason than that they are lost."""
-    if given.unit.delete_time is not None:
-        return []
-    clusters = given.decided.ground.prepared.clusters_by_name
-    bound = {binding.cluster for binding in given.decided.given.request.bindings}
-    lost = {name for name in given.plan.gone if name in bound and name in clusters and _is_lost(clusters[name])}
-    return _driven_out(given, lost)
+    return [] if given.unit.delete_time is not None else lost_among(_driven_out(given))
 
 
 def emptied_for(given: Prepared) -> dict[str, list[str]]:
@@ -25,21 +20,36 @@ def emptied_for(given: Prepared) -> dict[str, list[str]]:
     targets = [plan.binding.cluster for plan in given.plan.clusters]
     if given.unit.delete_time is not None or not targets:
         return {}
-    clusters = given.decided.ground.prepared.clusters_by_name
+    return dict.fromkeys(living_among(_driven_out(given)), targets)
+
+
+def _driven_out(given: Prepared) -> list[ClusterSnapshot]:
     bound = {binding.cluster for binding in given.decided.given.request.bindings}
-    left = {
-        name
-        for name in given.plan.gone
-        if name in bound and name in clusters and not (_is_lost(clusters[name]) or clusters[name].deleting)
-    }
-    return dict.fromkeys(_driven_out(given, left), targets)
+    return driven_out(
+        given.plan.decision,
+        left=bound.intersection(given.plan.gone),
+        clusters=given.decided.ground.prepared.clusters_by_name,
+    )
 
 
-def _driven_out(given: Prepared, left: Collection[str]) -> list[str]:
-    """Those of the clusters that a unit leaves for no other reason than a taint."""
+def driven_out(
+    decision: Decision, *, left: Collection[str], clusters: Mapping[str, ClusterSnapshot]
+) -> list[ClusterSnapshot]:
+    """Those of the clusters that a unit leaves, and was placed on, that it leaves for no other reason than a taint."""
     if not left:
         return []
-    return [one.cluster for one in given.plan.decision.clusters if one.cluster in left and _fits_otherwise(one)]
+    known = [one for one in decision.clusters if one.cluster in left and one.cluster in clusters]
+    return [clusters[one.cluster] for one in known if _fits_otherwise(one)]
+
+
+def lost_among(found: Iterable[ClusterSnapshot]) -> list[str]:
+    """The names of those that are lost, as far as automation may act on it."""
+    return [one.name for one in found if _is_lost(one)]
+
+
+def living_among(found: Iterable[ClusterSnapshot]) -> list[str]:
+    """The names of those that live and stay in the fleet."""
+    return [one.name for one in found if not (_is_lost(one) or one.deleting)]
 
 
 def failing_over(given: Prepared) -> list[Left]:

@@ -6,13 +6,29 @@ before the unit is ready elsewhere, while automation is held, or beyond the budg
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.model.removal import PROTECTED, limits, refusal
+from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
+from fedsvc.model.unit import Unit
 from fedsvc.store import automation, failovers, fleet, removals, units
 from fedsvc.store.failovers import Grave
 from fedsvc.store.store import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """What a unit left behind and does without by now."""
+
+    unit: Unit
+    graves: Sequence[Grave]
+    within: Limits
+
+    @property
+    def count(self) -> int:
+        """How many objects are deleted with it that no budget has let go yet."""
+        return sum(grave.is_counted for grave in self.graves)
 
 
 class ReturnController:
@@ -59,28 +75,58 @@ class ReturnController:
         budget = (await fleet.get(tx)).spec.removals
         in_fleet = await removals.fleet_objects(tx)
         objects = await removals.objects_of_units(tx, list(by_unit))
-        let: list[Grave] = []
-        counts: dict[str, int] = {}
-        for uid, graves in by_unit.items():
-            unit = of_units[uid]
-            count = sum(grave.is_counted for grave in graves)
-            within = limits(budget, unit.spec.removals, fleet_objects=in_fleet, unit_objects=objects.get(uid, 0))
-            why = (
-                (PROTECTED, "the unit is protected")
-                if unit.spec.protected and unit.delete_time is None
-                else refusal(count, change_objects=change, hour_objects=hour, is_emptied=False, within=within)
+        asking = [
+            Leftover(
+                unit=of_units[uid],
+                graves=graves,
+                within=limits(
+                    budget,
+                    of_units[uid].spec.removals,
+                    fleet_objects=in_fleet,
+                    unit_objects=objects.get(uid, 0),
+                ),
             )
-            if why is not None:
-                await removals.hold(tx, _told(graves, why, f"unit/{unit.namespace}/{unit.name}"))
-                continue
-            let.extend(graves)
-            counts[unit.resource_name] = count
-            change, hour = change + count, hour + count
-        await removals.add(tx, {name: count for name, count in counts.items() if count}, is_decision=True)
-        return await failovers.clean(tx, let)
+            for uid, graves in by_unit.items()
+        ]
+        held = kept_back(asking, change_objects=change, hour_objects=hour)
+        for one in asking:
+            if one.unit.uid in held:
+                await removals.hold(tx, _told(one, held[one.unit.uid]))
+        let = [one for one in asking if one.unit.uid not in held]
+        await removals.add(tx, {one.unit.resource_name: one.count for one in let if one.count}, is_decision=True)
+        return await failovers.clean(tx, [grave for one in let for grave in one.graves])
 
 
-def _told(graves: Sequence[Grave], why: tuple[str, str], unit: str) -> dict[int, tuple[str, str]]:
+def kept_back(asking: Iterable[Leftover], *, change_objects: int, hour_objects: int) -> dict[str, tuple[str, str]]:
+    """Pure: the units whose leftovers must wait for a confirmation, by uid, with reason and words.
+
+    Args:
+        asking: in the order in which they are let go.
+        change_objects: what was removed just before, as part of the same change.
+        hour_objects: what was removed in the last hour without a confirmation.
+    """
+    held: dict[str, tuple[str, str]] = {}
+    for one in asking:
+        why = (
+            (PROTECTED, "the unit is protected")
+            if one.unit.spec.protected and one.unit.delete_time is None
+            else refusal(
+                one.count,
+                change_objects=change_objects,
+                hour_objects=hour_objects,
+                is_emptied=False,
+                within=one.within,
+            )
+        )
+        if why is not None:
+            held[one.unit.uid] = why
+            continue
+        change_objects, hour_objects = change_objects + one.count, hour_objects + one.count
+    return held
+
+
+def _told(one: Leftover, why: tuple[str, str]) -> dict[int, tuple[str, str]]:
     reason, words = why
+    unit = f"unit/{one.unit.namespace}/{one.unit.name}"
     message = f"{words}: it stays there until that is confirmed: fedctl confirm {unit}"
-    return {grave.id: (reason, message) for grave in graves}
+    return {grave.id: (reason, message) for grave in one.graves}
