@@ -76,6 +76,7 @@ class ServerSettings:
     tls: TlsFiles | None = None
     metrics_listen: Address | None = None
     dns_listen: Address | None = None  # the name server; None: there is none
+    transfer_listen: Address | None = None  # for secondaries of zones; None: they transfer nothing here
     ready_file: Path | None = None
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0
@@ -110,18 +111,18 @@ def parse_address(text: str, setting: str) -> Address:
     return Address(host=host or "::", port=number)
 
 
-def parse_dns_address(text: str) -> Address:
+def parse_dns_address(text: str, setting: str = "--dns-listen") -> Address:
     """The address of the name server: an IP address, since it answers from the very address that it is asked at.
 
     Raises:
         ConfigurationError: it is not one.
     """
-    address = parse_address(text, "--dns-listen")
+    address = parse_address(text, setting)
     try:
         ipaddress.ip_address(address.host)
     except ValueError as error:
         raise ConfigurationError(
-            f"--dns-listen: '{address.host}' is no IP address: give one such as 127.0.0.1:5353 or [::1]:5353"
+            f"{setting}: '{address.host}' is no IP address: give one such as 127.0.0.1:5353 or [::1]:5353"
         ) from error
     return address
 

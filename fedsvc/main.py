@@ -127,6 +127,10 @@ def cli() -> None:
 @_option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
 @_option("--metrics-listen", help="Address for /metrics, /livez and /readyz over HTTP; without: none.")
 @_option("--dns-listen", help="IP address and port of the name server for all zones, UDP and TCP; without: none.")
+@_option(
+    "--transfer-listen",
+    help="IP address and port that secondaries transfer zones from, UDP and TCP, signed; without: none.",
+)
 @_option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) once calls are answered.")
 @_option("--controllers/--no-controllers", default=True, show_default=True, help="Whether this replica may lead.")
 @_option("--drain-seconds", type=click.FloatRange(min=0), default=10.0, show_default=True)
@@ -149,6 +153,7 @@ def serve(
     tls_key: Path | None,
     metrics_listen: str | None,
     dns_listen: str | None,
+    transfer_listen: str | None,
     ready_file: Path | None,
     controllers: bool,
     drain_seconds: float,
@@ -163,6 +168,7 @@ def serve(
         tls=config.tls_files(tls_cert, tls_key),
         metrics_listen=config.parse_address(metrics_listen, "--metrics-listen") if metrics_listen else None,
         dns_listen=config.parse_dns_address(dns_listen) if dns_listen else None,
+        transfer_listen=config.parse_dns_address(transfer_listen, "--transfer-listen") if transfer_listen else None,
         ready_file=ready_file,
         controllers=controllers,
         drain_seconds=drain_seconds,

@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from fedsvc.controllers.answering import Answering
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.transferring import Transferring
 from fedsvc.errors import AlreadyExistsError, ConfigurationError, StoreUnavailableError
 from fedsvc.store import clusters, tokens
 from fedsvc.store.database import Database
@@ -91,6 +92,11 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             answering = Answering(store, data_dir=settings.store.data_dir)
             names = await _answer_names(stack, answering, settings.dns_listen)
             running.append(tasks.create_task(answering.run(), name="dns"))
+        transfers = None
+        if settings.transfer_listen is not None:
+            transferring = Transferring(store)
+            transfers = await _serve_transfers(stack, transferring, settings.transfer_listen)
+            running.append(tasks.create_task(transferring.run(), name="transfers"))
         metrics = await _serve_metrics(stack, settings, edge)
         _log.info(
             "serving",
@@ -99,8 +105,9 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             database=version,
             metrics=str(metrics or ""),
             dns=str(names or ""),
+            transfers=str(transfers or ""),
         )
-        _write_ready_file(settings, listen, metrics, names)
+        _write_ready_file(settings, listen, {"metrics": metrics, "dns": names, "transfer": transfers})
         await stop.wait()
         _log.info("draining", seconds=settings.drain_seconds)
         await edge.stop(settings.drain_seconds)
@@ -271,16 +278,24 @@ async def _answer_names(stack: AsyncExitStack, answering: Answering, address: Ad
     return Address(host=address.host, port=port)
 
 
-def _write_ready_file(
-    settings: ServerSettings, listen: Address, metrics: Address | None, names: Address | None
-) -> None:
+async def _serve_transfers(stack: AsyncExitStack, transferring: Transferring, address: Address) -> Address:
+    try:
+        port = await transferring.start(stack, address.host, address.port)
+    except OSError as error:
+        raise OSError(f"--transfer-listen {address} cannot be listened on: {error.strerror}") from error
+    return Address(host=address.host, port=port)
+
+
+def _write_ready_file(settings: ServerSettings, listen: Address, others: Mapping[str, Address | None]) -> None:
     if settings.ready_file is None:
         return
     content = {
         "address": str(clientfile.reachable(listen)),
         "pid": os.getpid(),
-        "metrics_address": None if metrics is None else str(clientfile.reachable(metrics)),
-        "dns_address": None if names is None else str(clientfile.reachable(names)),
+        **{
+            f"{what}_address": None if address is None else str(clientfile.reachable(address))
+            for what, address in others.items()
+        },
         "client_config": str(clientfile.path_in(settings.store.data_dir)),
     }
     # Renamed into place: whoever waits for it never reads half of it.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import orjson
 import structlog
 
 from fedsvc.controllers.holding import Holds
@@ -16,6 +17,7 @@ from fedsvc.controllers.resolving import HostNames
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.model.zone import Zone, ZoneReport
+from fedsvc.model.zone_provider import HiddenPrimary
 from fedsvc.store import clusters, named_objects, policies, zones
 from fedsvc.store.changes import Change
 from fedsvc.store.policies import ZONE
@@ -28,8 +30,11 @@ from fedsvc_dns.planner.explaining import explain, explain_lines
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.memory import HealthPolicy, Memory
 from fedsvc_dns.planner.plan import Plan, plan
+from fedsvc_dns.providers.contract import Fence
+from fedsvc_dns.providers.primary.versions import Delta, ZoneVersion, step, version_of
+from fedsvc_dns.providers.serials import after_restore, is_newer
 from fedsvc_dns.records import RecordSet
-from fedsvc_dns.server.zone_data import to_json
+from fedsvc_dns.server.zone_data import from_json, to_json
 
 _log = structlog.get_logger(__name__)
 
@@ -229,11 +234,11 @@ def _zone(
     )
     serial = 0 if held is None else held.serial
     served = _served(zone, made, holds, serial)
-    if held is None or served != held.served:
-        # Of the time where that is later: after a restore of the database it is newer than what name servers have.
-        serial = (max(serial + 1, int(now.timestamp())) % _SERIALS) or 1
+    is_renumbered = held is None or served != held.served or is_newer(held.seen_serial or serial, serial)
+    if is_renumbered:
+        serial = _next_serial(held, now)
         served = _served(zone, made, holds, serial)
-    elif report == held.report:
+    elif held is not None and report == held.report:
         return None, names
     gone = len({name for name, _ in published.sets} - names)
     done = ZoneWrite(
@@ -244,8 +249,33 @@ def _zone(
         served=served,
         report=report,
         removals=(*recent, (now, gone)) if gone else recent,
+        is_renumbered=is_renumbered,
+        step=_step(zone, held, served, serial) if is_renumbered else None,
     )
     return done, names
+
+
+def _next_serial(held: HeldZone | None, now: datetime) -> int:
+    """Of the time where that is later: after a restore of the database it is newer than what name servers have."""
+    time_ = int(now.timestamp())
+    if held is None:
+        return time_ % _SERIALS or 1
+    if is_newer(held.seen_serial or held.serial, held.serial):
+        return after_restore(held.serial, seen=[held.seen_serial], unix_seconds=time_)
+    return (max(held.serial + 1, time_) % _SERIALS) or 1
+
+
+def _step(zone: Zone, held: HeldZone | None, served: bytes, serial: int) -> Delta | None:
+    """How a zone that secondaries follow came to its new serial."""
+    if held is None or not isinstance(zone.spec.provider, HiddenPrimary):
+        return None
+    before, after = (_version(body, number) for body, number in ((held.served, held.serial), (served, serial)))
+    return step(before, after)
+
+
+def _version(served: bytes, serial: int) -> ZoneVersion:
+    (data,) = map(from_json, orjson.loads(served))
+    return version_of(data.origin, data.record_sets, fence=Fence(epoch=0, generation=0), serial=serial)
 
 
 def _served(zone: Zone, made: Plan, holds: Published, serial: int) -> bytes:

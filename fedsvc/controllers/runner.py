@@ -22,6 +22,7 @@ from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
+from fedsvc.controllers.publishing import PublishingController
 from fedsvc.controllers.returning import ReturnController
 from fedsvc.controllers.rollout import RolloutController
 from fedsvc.controllers.settings import ControllerSettings
@@ -126,6 +127,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     )
     cleanup = CleanupController(store, settings=settings, events=events)
     dns = DnsController(store, settings=settings, holds=holds)
+    publishing = PublishingController(store, settings=settings)
 
     def decided(unit_name: str) -> None:
         status.wake(unit_name)
@@ -154,8 +156,9 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "breaking": breaking.run,
         "returning": returning.run,
         "dns": dns.run,
+        "publishing": publishing.run,
     }
-    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health, dns):
+    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health, dns, publishing):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

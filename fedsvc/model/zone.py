@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from fedsvc.model.policy import Policy
+from fedsvc.model.zone_provider import HiddenPrimary, Publication, Rfc2136
 from fedsvc_dns.planner.zone import Budget, Layout
 from fedsvc_dns.planner.zone import Zone as PlannedZone
 from fedsvc_dns.records import RecordSet
@@ -32,6 +33,7 @@ class ZoneSpec:
     frozen: bool = False
     name_servers: tuple[NameServer, ...] = ()  # none: "ns" within it
     budget: Budget = field(default_factory=Budget)
+    provider: Rfc2136 | HiddenPrimary | None = None  # None: the name server in fedsvc alone
 
 
 Zone = Policy[ZoneSpec]
@@ -70,6 +72,7 @@ class ZoneState:
     name_count: int
     report: ZoneReport
     change_time: datetime
+    publication: Publication | None = None  # None: it has no provider, or was not written yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

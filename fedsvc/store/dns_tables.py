@@ -1,6 +1,6 @@
 """The schema of DNS: what zones hold, why, and what planning remembers. The intent of zones is in `policy`."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, LargeBinary, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID
 
 from fedsvc.store.columns import json_column, metadata, text_column, time_column
@@ -16,6 +16,7 @@ dns_zone = Table(
     text_column("approved"),  # what somebody confirmed
     json_column("removals", "[]"),  # of the last minute: [[time, names], ...]
     time_column("change_time"),
+    Column("seen_serial", BigInteger, nullable=False, server_default=text("0")),  # that a secondary was ahead with
 )
 
 dns_record_set = Table(
@@ -42,4 +43,28 @@ dns_memory = Table(
     metadata,
     Column("single", Boolean, primary_key=True, server_default=text("true")),
     Column("memory", LargeBinary, nullable=False),  # what planning remembers from one plan to the next: JSON
+)
+
+dns_publication = Table(
+    "dns_publication",
+    metadata,
+    Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), primary_key=True),
+    json_column("report"),
+)
+
+dns_published_set = Table(  # what was written to a name server of others: only that is ever deleted there
+    "dns_published_set",
+    metadata,
+    Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+)
+
+dns_delta = Table(  # how the zones of hidden primaries came to be, by which secondaries follow
+    "dns_delta",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), nullable=False),
+    Column("delta", LargeBinary, nullable=False),
+    Index("dns_delta_zone_uid_id_idx", "zone_uid", "id"),
 )

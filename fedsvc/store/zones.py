@@ -10,11 +10,14 @@ from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError, NothingToConfirmError
 from fedsvc.model.zone import ExplainedName, Zone, ZoneReport, ZoneState
+from fedsvc.model.zone_provider import HiddenPrimary, Publication
+from fedsvc.store import journal
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.policies import ZONE, resource_name
 from fedsvc.store.store import Look, Transaction
 from fedsvc_dns.planner.changes import Change, Published, StaleChangeError
 from fedsvc_dns.planner.memory import Memory, TargetMemory
+from fedsvc_dns.providers.primary.versions import Delta
 from fedsvc_dns.records import RecordSet
 
 Removals = tuple[tuple[datetime, int], ...]
@@ -23,12 +26,13 @@ Removals = tuple[tuple[datetime, int], ...]
 _MINUTE: Final = timedelta(minutes=1)
 
 _STATES: Final = text(
-    "SELECT p.name, z.serial, z.report, z.change_time, (SELECT count(*) FROM dns_record_set r WHERE r.zone_uid = z.zone_uid)"
+    "SELECT p.name, z.serial, z.report, z.change_time, b.report AS publication, (SELECT count(*) FROM dns_record_set r WHERE r.zone_uid = z.zone_uid)"
     " AS record_set_count, (SELECT count(DISTINCT r.name) FROM dns_record_set r WHERE r.zone_uid = z.zone_uid) AS name_count"
-    " FROM dns_zone z JOIN policy p ON p.uid = z.zone_uid WHERE p.name = ANY(CAST(:names AS text[]))"
+    " FROM dns_zone z JOIN policy p ON p.uid = z.zone_uid LEFT JOIN dns_publication b ON b.zone_uid = z.zone_uid"
+    " WHERE p.name = ANY(CAST(:names AS text[]))"
 )
 _HELD: Final = text(
-    "SELECT p.name, z.generation, z.serial, z.served, z.report, z.approved, z.removals, z.change_time"
+    "SELECT p.name, z.generation, z.serial, z.served, z.report, z.approved, z.removals, z.change_time, z.seen_serial"
     " FROM dns_zone z JOIN policy p ON p.uid = z.zone_uid"
 )
 _ALL_SETS: Final = text(
@@ -91,6 +95,7 @@ class HeldZone:
     report: ZoneReport
     approved: str
     removals: Removals
+    seen_serial: int = 0  # that a secondary was ahead with; 0: none was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,8 @@ class ZoneWrite:
     served: bytes
     report: ZoneReport
     removals: Removals
+    is_renumbered: bool  # whether the serial is another one
+    step: Delta | None = None  # of a zone that secondaries follow; None: they are to take it whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +138,7 @@ async def states(tx: Transaction, names: Sequence[str]) -> dict[str, ZoneState]:
             name_count=row.name_count,
             report=from_json(ZoneReport, row.report),
             change_time=row.change_time,
+            publication=None if row.publication is None else from_json(Publication, row.publication),
         )
         for row in await tx.execute(_STATES, {"names": list(names)})
     }
@@ -185,6 +193,7 @@ async def held(tx: Transaction) -> dict[str, HeldZone]:
             served=row.served,
             report=from_json(ZoneReport, row.report),
             approved=row.approved,
+            seen_serial=row.seen_serial,
             removals=tuple(
                 (time, count)
                 for stamp, count in row.removals
@@ -243,6 +252,8 @@ async def write(tx: Transaction, done: ZoneWrite) -> None:
     if written.rowcount == 0:
         raise StaleChangeError(f"{done.zone.name} is at another generation than {done.change.expects}, or is gone")
     await _write_sets(tx, done)
+    if done.is_renumbered and isinstance(done.zone.spec.provider, HiddenPrimary):
+        await journal.note(tx, done.zone.uid, done.step)
     tx.record("zone", resource_name(ZONE, done.zone.name))
 
 

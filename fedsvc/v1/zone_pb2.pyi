@@ -20,6 +20,58 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ZoneMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ZoneModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ZONE_MODE_UNSPECIFIED: _ZoneMode.ValueType  # 0
+    """Write."""
+    ZONE_MODE_WRITE: _ZoneMode.ValueType  # 1
+    """What is fedsvc's, and what is not there yet."""
+    ZONE_MODE_ADOPT: _ZoneMode.ValueType  # 2
+    """As write, and what is there already becomes fedsvc's where it is as it shall be."""
+    ZONE_MODE_READ_ONLY: _ZoneMode.ValueType  # 3
+    """Nothing: it is read, and the status tells what would be written."""
+
+class ZoneMode(_ZoneMode, metaclass=_ZoneModeEnumTypeWrapper):
+    """ZoneMode is what may be done to a zone on a name server."""
+
+ZONE_MODE_UNSPECIFIED: ZoneMode.ValueType  # 0
+"""Write."""
+ZONE_MODE_WRITE: ZoneMode.ValueType  # 1
+"""What is fedsvc's, and what is not there yet."""
+ZONE_MODE_ADOPT: ZoneMode.ValueType  # 2
+"""As write, and what is there already becomes fedsvc's where it is as it shall be."""
+ZONE_MODE_READ_ONLY: ZoneMode.ValueType  # 3
+"""Nothing: it is read, and the status tells what would be written."""
+Global___ZoneMode: _TypeAlias = ZoneMode  # noqa: Y015
+
+class _ZoneOwnership:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ZoneOwnershipEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneOwnership.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ZONE_OWNERSHIP_UNSPECIFIED: _ZoneOwnership.ValueType  # 0
+    """All."""
+    ZONE_OWNERSHIP_ZONE: _ZoneOwnership.ValueType  # 1
+    """All of it: one TXT record at "_fedsvc-zone" says so."""
+    ZONE_OWNERSHIP_RECORDS: _ZoneOwnership.ValueType  # 2
+    """Record set by record set: each is marked by a TXT record beside it. For zones that others write to as well."""
+
+class ZoneOwnership(_ZoneOwnership, metaclass=_ZoneOwnershipEnumTypeWrapper):
+    """ZoneOwnership is how much of a zone on a name server is fedsvc's."""
+
+ZONE_OWNERSHIP_UNSPECIFIED: ZoneOwnership.ValueType  # 0
+"""All."""
+ZONE_OWNERSHIP_ZONE: ZoneOwnership.ValueType  # 1
+"""All of it: one TXT record at "_fedsvc-zone" says so."""
+ZONE_OWNERSHIP_RECORDS: ZoneOwnership.ValueType  # 2
+"""Record set by record set: each is marked by a TXT record beside it. For zones that others write to as well."""
+Global___ZoneOwnership: _TypeAlias = ZoneOwnership  # noqa: Y015
+
 class _ZoneLayout:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -46,7 +98,9 @@ Global___ZoneLayout: _TypeAlias = ZoneLayout  # noqa: Y015
 
 @_typing.final
 class Zone(_message.Message):
-    """Zone is a DNS zone that is kept: units that name it get names in it. It is served by the name server in fedsvc."""
+    """Zone is a DNS zone that is kept: units that name it get names in it. The name server in fedsvc answers for it; with a
+    provider, name servers that people run do as well.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,6 +195,8 @@ class ZoneSpec(_message.Message):
     FROZEN_FIELD_NUMBER: _builtins.int
     NAME_SERVERS_FIELD_NUMBER: _builtins.int
     REMOVALS_FIELD_NUMBER: _builtins.int
+    RFC2136_FIELD_NUMBER: _builtins.int
+    HIDDEN_PRIMARY_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     """Required. Its apex, such as "example.com"; no two zones have the same."""
     ttl_seconds: _builtins.int
@@ -159,6 +215,14 @@ class ZoneSpec(_message.Message):
     def removals(self) -> Global___NameBudget:
         """How many names may be removed at once without a confirmation. Unset: 10 names, or 20 percent where that is more."""
 
+    @_builtins.property
+    def rfc2136(self) -> Global___Rfc2136Provider:
+        """One that takes dynamic updates."""
+
+    @_builtins.property
+    def hidden_primary(self) -> Global___HiddenPrimaryProvider:
+        """Those that transfer it from fedsvc."""
+
     def __init__(
         self,
         *,
@@ -169,10 +233,12 @@ class ZoneSpec(_message.Message):
         frozen: _builtins.bool = ...,
         name_servers: _abc.Iterable[Global___NameServer] | None = ...,
         removals: Global___NameBudget | None = ...,
+        rfc2136: Global___Rfc2136Provider | None = ...,
+        hidden_primary: Global___HiddenPrimaryProvider | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "max_answers", b"max_answers", "removals", b"removals", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "layout", b"layout", "max_answers", b"max_answers", "name_servers", b"name_servers", "removals", b"removals", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "name_servers", b"name_servers", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_answers: _TypeAlias = _typing.Literal["max_answers"]  # noqa: Y015
     _WhichOneofArgType__max_answers: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers"]  # noqa: Y015
@@ -180,14 +246,218 @@ class ZoneSpec(_message.Message):
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
     _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
+    _WhichOneofReturnType_provider: _TypeAlias = _typing.Literal["rfc2136", "hidden_primary"]  # noqa: Y015
+    _WhichOneofArgType_provider: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_answers) -> _WhichOneofReturnType__max_answers | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__removals) -> _WhichOneofReturnType__removals | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_seconds) -> _WhichOneofReturnType__ttl_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_provider) -> _WhichOneofReturnType_provider | None: ...
 
 Global___ZoneSpec: _TypeAlias = ZoneSpec  # noqa: Y015
+
+@_typing.final
+class Rfc2136Provider(_message.Message):
+    """Rfc2136Provider writes a zone to its primary by dynamic updates (RFC 2136): BIND, Knot, PowerDNS and others. What
+    somebody else put there is left alone. Where a zone gets another provider, what was written stays as it is.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    EXTERNAL_DNS_FIELD_NUMBER: _builtins.int
+    mode: Global___ZoneMode.ValueType
+    """What may be done to the zone. Unset: write."""
+    ownership: Global___ZoneOwnership.ValueType
+    """How much of the zone is fedsvc's. Unset: all of it."""
+    owner: _builtins.str
+    """Whose the marks in the zone are: 1 to 40 of a-z, 0-9 and "-"; no two installations have the same. Unset: made of the
+    zone's uid.
+    """
+    @_builtins.property
+    def server(self) -> Global___NameServerEndpoint:
+        """Required. The primary, by TCP."""
+
+    @_builtins.property
+    def key(self) -> Global___TsigKey:
+        """Required. The server allows updates and transfers to it."""
+
+    @_builtins.property
+    def take_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Owners of other installations, or of a zone that was deleted here, whose marks become this one's. At most 20."""
+
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameServerEndpoint]:
+        """Further servers that answer for the zone: VerifyZone asks them too. At most 20."""
+
+    @_builtins.property
+    def external_dns(self) -> Global___ExternalDnsMarks:
+        """How ExternalDNS marks names in the zone (--txt-prefix, --txt-suffix): those are never touched."""
+
+    def __init__(
+        self,
+        *,
+        server: Global___NameServerEndpoint | None = ...,
+        key: Global___TsigKey | None = ...,
+        mode: Global___ZoneMode.ValueType = ...,
+        ownership: Global___ZoneOwnership.ValueType = ...,
+        owner: _builtins.str = ...,
+        take_over: _abc.Iterable[_builtins.str] | None = ...,
+        authorities: _abc.Iterable[Global___NameServerEndpoint] | None = ...,
+        external_dns: Global___ExternalDnsMarks | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external_dns", b"external_dns", "key", b"key", "server", b"server"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "external_dns", b"external_dns", "key", b"key", "mode", b"mode", "owner", b"owner", "ownership", b"ownership", "server", b"server", "take_over", b"take_over"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rfc2136Provider: _TypeAlias = Rfc2136Provider  # noqa: Y015
+
+@_typing.final
+class HiddenPrimaryProvider(_message.Message):
+    """HiddenPrimaryProvider lets secondaries transfer a zone from any fedsvc that has --transfer-listen, and notifies them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECONDARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def secondaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ZoneSecondary]:
+        """Required. Who may transfer it. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        secondaries: _abc.Iterable[Global___ZoneSecondary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secondaries", b"secondaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HiddenPrimaryProvider: _TypeAlias = HiddenPrimaryProvider  # noqa: Y015
+
+@_typing.final
+class ZoneSecondary(_message.Message):
+    """ZoneSecondary is a name server that transfers a zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def server(self) -> Global___NameServerEndpoint:
+        """Required. Where it is notified and asked, by TCP."""
+
+    @_builtins.property
+    def key(self) -> Global___TsigKey:
+        """Required. Signs transfers and notifications. Keys of one name have one secret, in all zones."""
+
+    def __init__(
+        self,
+        *,
+        server: Global___NameServerEndpoint | None = ...,
+        key: Global___TsigKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "server", b"server"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "server", b"server"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ZoneSecondary: _TypeAlias = ZoneSecondary  # noqa: Y015
+
+@_typing.final
+class NameServerEndpoint(_message.Message):
+    """NameServerEndpoint is where a name server is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """Required. An IP address or a host name."""
+    port: _builtins.int
+    """Unset: 53."""
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "port", b"port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameServerEndpoint: _TypeAlias = NameServerEndpoint  # noqa: Y015
+
+@_typing.final
+class TsigKey(_message.Message):
+    """TsigKey is a secret that is shared with a name server (RFC 8945)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. As the server knows it."""
+    algorithm: _builtins.str
+    """"hmac-sha256", "hmac-sha384" or "hmac-sha512". Unset: hmac-sha256."""
+    secret: _builtins.str
+    """Input only: it is sealed, and never shown. In base64. Unset: the zone's key of this name keeps the one it has."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        algorithm: _builtins.str = ...,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "name", b"name", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TsigKey: _TypeAlias = TsigKey  # noqa: Y015
+
+@_typing.final
+class ExternalDnsMarks(_message.Message):
+    """ExternalDnsMarks is how ExternalDNS names its TXT records."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    SUFFIX_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    """Its --txt-prefix."""
+    suffix: _builtins.str
+    """Its --txt-suffix."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        suffix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prefix", b"prefix", "suffix", b"suffix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExternalDnsMarks: _TypeAlias = ExternalDnsMarks  # noqa: Y015
 
 @_typing.final
 class NameServer(_message.Message):
@@ -273,6 +543,7 @@ class ZoneStatus(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    PUBLICATION_FIELD_NUMBER: _builtins.int
     serial: _builtins.int
     """Of its SOA; 0: it was not planned yet."""
     record_set_count: _builtins.int
@@ -297,6 +568,10 @@ class ZoneStatus(_message.Message):
     def change_time(self) -> _timestamp_pb2.Timestamp:
         """When what it holds changed the last time."""
 
+    @_builtins.property
+    def publication(self) -> Global___ZonePublication:
+        """How it stands on the name servers of its provider; unset: it has none, or was not written yet."""
+
     def __init__(
         self,
         *,
@@ -309,14 +584,113 @@ class ZoneStatus(_message.Message):
         problems: _abc.Iterable[_builtins.str] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         change_time: _timestamp_pb2.Timestamp | None = ...,
+        publication: Global___ZonePublication | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "publication", b"publication"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "change_time", b"change_time", "held_reason", b"held_reason", "held_record_set_count", b"held_record_set_count", "name_count", b"name_count", "problems", b"problems", "record_set_count", b"record_set_count", "serial", b"serial", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "change_time", b"change_time", "held_reason", b"held_reason", "held_record_set_count", b"held_record_set_count", "name_count", b"name_count", "problems", b"problems", "publication", b"publication", "record_set_count", b"record_set_count", "serial", b"serial", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ZoneStatus: _TypeAlias = ZoneStatus  # noqa: Y015
+
+@_typing.final
+class ZonePublication(_message.Message):
+    """ZonePublication is how a zone stands on the name servers that its provider has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIAL_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
+    STRANGER_COUNT_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    serial: _builtins.int
+    """Serial of what they have whole, but for what is refused; 0: nothing yet."""
+    trouble: _builtins.str
+    """Why it cannot be written, or not all of the servers have it; empty: it can."""
+    refused_count: _builtins.int
+    """Number of these names."""
+    waiting_count: _builtins.int
+    """Number of record sets that wait: the zone is frozen, or read only."""
+    stranger_count: _builtins.int
+    """Number of record sets on the server that others put there; they are left alone."""
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names that are refused, with the reason; the first 20. They keep what they had, and are tried again."""
+
+    @_builtins.property
+    def drifted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Record sets that others changed, put right since; the last 20, as "NAME TYPE"."""
+
+    @_builtins.property
+    def servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameServerStanding]:
+        """Each of the name servers."""
+
+    @_builtins.property
+    def publish_time(self) -> _timestamp_pb2.Timestamp:
+        """When something was written the last time."""
+
+    def __init__(
+        self,
+        *,
+        serial: _builtins.int = ...,
+        trouble: _builtins.str = ...,
+        refused: _abc.Iterable[_builtins.str] | None = ...,
+        refused_count: _builtins.int = ...,
+        waiting_count: _builtins.int = ...,
+        drifted: _abc.Iterable[_builtins.str] | None = ...,
+        stranger_count: _builtins.int = ...,
+        servers: _abc.Iterable[Global___NameServerStanding] | None = ...,
+        publish_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifted", b"drifted", "publish_time", b"publish_time", "refused", b"refused", "refused_count", b"refused_count", "serial", b"serial", "servers", b"servers", "stranger_count", b"stranger_count", "trouble", b"trouble", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ZonePublication: _TypeAlias = ZonePublication  # noqa: Y015
+
+@_typing.final
+class NameServerStanding(_message.Message):
+    """NameServerStanding is how a zone stands on one name server."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    IS_CURRENT_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    serial: _builtins.int
+    """Of the zone there; 0: it did not say."""
+    is_current: _builtins.bool
+    """Whether it has what it shall have."""
+    trouble: _builtins.str
+    """Why not; empty where it only takes its time."""
+    @_builtins.property
+    def server(self) -> Global___NameServerEndpoint:
+        """Where it is."""
+
+    def __init__(
+        self,
+        *,
+        server: Global___NameServerEndpoint | None = ...,
+        serial: _builtins.int = ...,
+        is_current: _builtins.bool = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server", b"server"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_current", b"is_current", "serial", b"serial", "server", b"server", "trouble", b"trouble"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NameServerStanding: _TypeAlias = NameServerStanding  # noqa: Y015
 
 @_typing.final
 class RecordSet(_message.Message):

@@ -26,7 +26,7 @@ from fedsvc.v1 import unit_service_pb2 as fedsvc_dot_v1_dot_unit__service__pb2
 from fedsvc.v1 import zone_pb2 as fedsvc_dot_v1_dot_zone__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/zone_service.proto\x12\tfedsvc.v1\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\x1a\x14\x66\x65\x64svc/v1/zone.proto\"\\\n\x10\x41pplyZoneRequest\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\\\n\x11\x41pplyZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\"\x1e\n\x0eGetZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"L\n\x11ListZonesResponse\x12\x1e\n\x05zones\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x11\x44\x65leteZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x14\n\x12\x44\x65leteZoneResponse\"_\n\x12\x43onfirmZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"4\n\x13\x43onfirmZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"L\n\x15ListRecordSetsRequest\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListRecordSetsResponse\x12)\n\x0brecord_sets\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x45xplainNameRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x13\x45xplainNameResponse\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12)\n\x0brecord_sets\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\r\n\x05lines\x18\x03 \x03(\t2\x9d\x04\n\x0bZoneService\x12\x46\n\tApplyZone\x12\x1b.fedsvc.v1.ApplyZoneRequest\x1a\x1c.fedsvc.v1.ApplyZoneResponse\x12@\n\x07GetZone\x12\x19.fedsvc.v1.GetZoneRequest\x1a\x1a.fedsvc.v1.GetZoneResponse\x12\x46\n\tListZones\x12\x1b.fedsvc.v1.ListZonesRequest\x1a\x1c.fedsvc.v1.ListZonesResponse\x12I\n\nDeleteZone\x12\x1c.fedsvc.v1.DeleteZoneRequest\x1a\x1d.fedsvc.v1.DeleteZoneResponse\x12L\n\x0b\x43onfirmZone\x12\x1d.fedsvc.v1.ConfirmZoneRequest\x1a\x1e.fedsvc.v1.ConfirmZoneResponse\x12U\n\x0eListRecordSets\x12 .fedsvc.v1.ListRecordSetsRequest\x1a!.fedsvc.v1.ListRecordSetsResponse\x12L\n\x0b\x45xplainName\x12\x1d.fedsvc.v1.ExplainNameRequest\x1a\x1e.fedsvc.v1.ExplainNameResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/zone_service.proto\x12\tfedsvc.v1\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\x1a\x14\x66\x65\x64svc/v1/zone.proto\"\\\n\x10\x41pplyZoneRequest\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"n\n\x11\x41pplyZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\x1e\n\x0eGetZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"L\n\x11ListZonesResponse\x12\x1e\n\x05zones\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x11\x44\x65leteZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x14\n\x12\x44\x65leteZoneResponse\"_\n\x12\x43onfirmZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"4\n\x13\x43onfirmZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"L\n\x15ListRecordSetsRequest\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListRecordSetsResponse\x12)\n\x0brecord_sets\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x45xplainNameRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x13\x45xplainNameResponse\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12)\n\x0brecord_sets\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\r\n\x05lines\x18\x03 \x03(\t2\x9d\x04\n\x0bZoneService\x12\x46\n\tApplyZone\x12\x1b.fedsvc.v1.ApplyZoneRequest\x1a\x1c.fedsvc.v1.ApplyZoneResponse\x12@\n\x07GetZone\x12\x19.fedsvc.v1.GetZoneRequest\x1a\x1a.fedsvc.v1.GetZoneResponse\x12\x46\n\tListZones\x12\x1b.fedsvc.v1.ListZonesRequest\x1a\x1c.fedsvc.v1.ListZonesResponse\x12I\n\nDeleteZone\x12\x1c.fedsvc.v1.DeleteZoneRequest\x1a\x1d.fedsvc.v1.DeleteZoneResponse\x12L\n\x0b\x43onfirmZone\x12\x1d.fedsvc.v1.ConfirmZoneRequest\x1a\x1e.fedsvc.v1.ConfirmZoneResponse\x12U\n\x0eListRecordSets\x12 .fedsvc.v1.ListRecordSetsRequest\x1a!.fedsvc.v1.ListRecordSetsResponse\x12L\n\x0b\x45xplainName\x12\x1d.fedsvc.v1.ExplainNameRequest\x1a\x1e.fedsvc.v1.ExplainNameResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,31 +36,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYZONEREQUEST']._serialized_start=95
   _globals['_APPLYZONEREQUEST']._serialized_end=187
   _globals['_APPLYZONERESPONSE']._serialized_start=189
-  _globals['_APPLYZONERESPONSE']._serialized_end=281
-  _globals['_GETZONEREQUEST']._serialized_start=283
-  _globals['_GETZONEREQUEST']._serialized_end=313
-  _globals['_GETZONERESPONSE']._serialized_start=315
-  _globals['_GETZONERESPONSE']._serialized_end=363
-  _globals['_LISTZONESREQUEST']._serialized_start=365
-  _globals['_LISTZONESREQUEST']._serialized_end=422
-  _globals['_LISTZONESRESPONSE']._serialized_start=424
-  _globals['_LISTZONESRESPONSE']._serialized_end=500
-  _globals['_DELETEZONEREQUEST']._serialized_start=502
-  _globals['_DELETEZONEREQUEST']._serialized_end=615
-  _globals['_DELETEZONERESPONSE']._serialized_start=617
-  _globals['_DELETEZONERESPONSE']._serialized_end=637
-  _globals['_CONFIRMZONEREQUEST']._serialized_start=639
-  _globals['_CONFIRMZONEREQUEST']._serialized_end=734
-  _globals['_CONFIRMZONERESPONSE']._serialized_start=736
-  _globals['_CONFIRMZONERESPONSE']._serialized_end=788
-  _globals['_LISTRECORDSETSREQUEST']._serialized_start=790
-  _globals['_LISTRECORDSETSREQUEST']._serialized_end=866
-  _globals['_LISTRECORDSETSRESPONSE']._serialized_start=868
-  _globals['_LISTRECORDSETSRESPONSE']._serialized_end=960
-  _globals['_EXPLAINNAMEREQUEST']._serialized_start=962
-  _globals['_EXPLAINNAMEREQUEST']._serialized_end=996
-  _globals['_EXPLAINNAMERESPONSE']._serialized_start=998
-  _globals['_EXPLAINNAMERESPONSE']._serialized_end=1091
-  _globals['_ZONESERVICE']._serialized_start=1094
-  _globals['_ZONESERVICE']._serialized_end=1635
+  _globals['_APPLYZONERESPONSE']._serialized_end=299
+  _globals['_GETZONEREQUEST']._serialized_start=301
+  _globals['_GETZONEREQUEST']._serialized_end=331
+  _globals['_GETZONERESPONSE']._serialized_start=333
+  _globals['_GETZONERESPONSE']._serialized_end=381
+  _globals['_LISTZONESREQUEST']._serialized_start=383
+  _globals['_LISTZONESREQUEST']._serialized_end=440
+  _globals['_LISTZONESRESPONSE']._serialized_start=442
+  _globals['_LISTZONESRESPONSE']._serialized_end=518
+  _globals['_DELETEZONEREQUEST']._serialized_start=520
+  _globals['_DELETEZONEREQUEST']._serialized_end=633
+  _globals['_DELETEZONERESPONSE']._serialized_start=635
+  _globals['_DELETEZONERESPONSE']._serialized_end=655
+  _globals['_CONFIRMZONEREQUEST']._serialized_start=657
+  _globals['_CONFIRMZONEREQUEST']._serialized_end=752
+  _globals['_CONFIRMZONERESPONSE']._serialized_start=754
+  _globals['_CONFIRMZONERESPONSE']._serialized_end=806
+  _globals['_LISTRECORDSETSREQUEST']._serialized_start=808
+  _globals['_LISTRECORDSETSREQUEST']._serialized_end=884
+  _globals['_LISTRECORDSETSRESPONSE']._serialized_start=886
+  _globals['_LISTRECORDSETSRESPONSE']._serialized_end=978
+  _globals['_EXPLAINNAMEREQUEST']._serialized_start=980
+  _globals['_EXPLAINNAMEREQUEST']._serialized_end=1014
+  _globals['_EXPLAINNAMERESPONSE']._serialized_start=1016
+  _globals['_EXPLAINNAMERESPONSE']._serialized_end=1109
+  _globals['_ZONESERVICE']._serialized_start=1112
+  _globals['_ZONESERVICE']._serialized_end=1653
 # @@protoc_insertion_point(module_scope)

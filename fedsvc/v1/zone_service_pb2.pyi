@@ -60,21 +60,27 @@ class ApplyZoneResponse(_message.Message):
 
     ZONE_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _unit_service_pb2.ApplyOutcome.ValueType
     """What was done."""
     @_builtins.property
     def zone(self) -> _zone_pb2.Zone:
         """As stored."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What will surprise: such as what becomes of records where the provider is another one now."""
+
     def __init__(
         self,
         *,
         zone: _zone_pb2.Zone | None = ...,
         outcome: _unit_service_pb2.ApplyOutcome.ValueType = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["zone", b"zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "warnings", b"warnings", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -88,6 +88,84 @@ async def test_a_zone_that_cannot_work_is_refused_with_the_field(
     assert {field for field, _ in refusal.fields} == {path}
 
 
+SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="
+HERE = zone_pb2.NameServerEndpoint(host="192.0.2.1")
+
+
+def key(name: str = "k", **rest: Any) -> zone_pb2.TsigKey:
+    return zone_pb2.TsigKey(**{"name": name, "secret": SECRET, **rest})
+
+
+def updated(**different: Any) -> dict[str, Any]:
+    return {"rfc2136": zone_pb2.Rfc2136Provider(**{"server": HERE, "key": key(), **different})}
+
+
+def transferred(*keys: zone_pb2.TsigKey) -> dict[str, Any]:
+    secondaries = [
+        zone_pb2.ZoneSecondary(server=zone_pb2.NameServerEndpoint(host=f"192.0.2.{number}"), key=one)
+        for number, one in enumerate(keys, start=1)
+    ]
+    return {"hidden_primary": zone_pb2.HiddenPrimaryProvider(secondaries=secondaries)}
+
+
+async def test_a_secret_is_sealed_never_shown_kept_where_none_is_given_and_replaced(api: Any, helpers: Any) -> None:
+    made = (await apply(api.zones, zone(**updated()))).zone
+    assert made.spec.rfc2136.key == zone_pb2.TsigKey(name="k", algorithm="hmac-sha256")
+    assert made.spec.rfc2136.server.port == 53
+    assert made.spec.rfc2136.mode == zone_pb2.ZONE_MODE_WRITE
+    again = await apply(api.zones, made)
+    assert (again.zone, again.outcome) == (made, unit_service_pb2.APPLY_OUTCOME_UNCHANGED)
+    same = await apply(api.zones, zone(**updated()))
+    assert same.outcome == unit_service_pb2.APPLY_OUTCOME_UNCHANGED
+    other = await apply(api.zones, zone(**updated(key=key(secret="b3RoZXIgb3RoZXIgb3RoZXI="))))
+    assert other.outcome == unit_service_pb2.APPLY_OUTCOME_CONFIGURED
+    assert other.zone.etag != made.etag
+    refusal = await helpers.refused(apply(api.zones, zone(**updated(key=key("new", secret="")))))
+    assert {field for field, _ in refusal.fields} == {"zone.spec.rfc2136.key.secret"}
+    listed = str(await api.zones.ListZones(pb.ListZonesRequest()))
+    assert SECRET not in listed
+    assert "b3Ro" not in listed
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        (updated(server=zone_pb2.NameServerEndpoint()), "rfc2136.server.host"),
+        (updated(server=zone_pb2.NameServerEndpoint(host="a b")), "rfc2136.server.host"),
+        (updated(server=zone_pb2.NameServerEndpoint(host="ns", port=70_000)), "rfc2136.server.port"),
+        (updated(key=key("")), "rfc2136.key.name"),
+        (updated(key=key(algorithm="hmac-md5")), "rfc2136.key.algorithm"),
+        (updated(key=key(secret="no base64!")), "rfc2136.key.secret"),
+        (updated(owner="Not So"), "rfc2136.owner"),
+        (updated(take_over=["ok", "Not So"]), "rfc2136.take_over[1]"),
+        (updated(authorities=[HERE, zone_pb2.NameServerEndpoint(host="*.x")]), "rfc2136.authorities[1].host"),
+        (updated(mode=9), "rfc2136.mode"),
+        (transferred(), "hidden_primary.secondaries"),
+        (transferred(key(), key(secret="b3RoZXI=")), "hidden_primary.secondaries[1].key.secret"),
+        (transferred(key(secret="b3RoZXI="), key("elsewhere")), "hidden_primary.secondaries[1].key.secret"),
+        (transferred(key(), key("gone", secret="")), "hidden_primary.secondaries[1].key.secret"),
+    ],
+)
+async def test_a_provider_that_cannot_work_is_refused_with_the_field(
+    api: Any, helpers: Any, spec: dict[str, Any], path: str
+) -> None:
+    await apply(api.zones, zone("other", domain="taken.org", **transferred(key("elsewhere", secret="YW5vdGhlcg=="))))
+    refusal = await helpers.refused(apply(api.zones, zone(**spec)))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert {field for field, _ in refusal.fields} == {f"zone.spec.{path}"}
+
+
+async def test_what_becomes_of_the_records_of_a_provider_that_is_left_is_told(api: Any) -> None:
+    await apply(api.zones, zone(**updated()))
+    moved = await apply(api.zones, zone(**transferred(key())))
+    assert "what was written to 192.0.2.1 port 53 stays there as it is" in moved.warnings[0]
+    left = await apply(api.zones, zone())
+    assert "192.0.2.1 port 53 can transfer the zone no more" in left.warnings[0]
+    assert not left.zone.spec.WhichOneof("provider")
+    assert list((await apply(api.zones, zone(**updated()))).warnings) == []
+    assert list((await apply(api.zones, zone(**updated(mode=zone_pb2.ZONE_MODE_ADOPT)))).warnings) == []
+
+
 async def test_the_domain_of_a_zone_stays(api: Any, helpers: Any) -> None:
     await apply(api.zones, zone())
     refusal = await helpers.refused(apply(api.zones, zone(domain="example.net")))

@@ -25,6 +25,7 @@ from fedsvc_dns.providers.contract import (
     ChangeSet,
     CredentialsError,
     Fence,
+    Mode,
     Outcome,
     ReadOnlyZoneError,
     Reason,
@@ -36,7 +37,7 @@ from fedsvc_dns.providers.contract import (
 )
 from fedsvc_dns.providers.judging import Ownership
 from fedsvc_dns.providers.keys import TsigKey
-from fedsvc_dns.providers.rfc2136 import Mode, Rfc2136Settings, Rfc2136Zone
+from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
 from fedsvc_dns.records import RecordSet, record_set
 
 UPDATE = 5

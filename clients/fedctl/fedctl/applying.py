@@ -112,7 +112,8 @@ def _apply(client: Client, item: Item, *, confirmed: Sequence[str], dry_run: boo
             return Outcome(line=f"fleetsettings/{FLEET_NAME} {word}", warnings=tuple(settings.warnings))
         if isinstance(message, zone_pb2.Zone):
             zone = client.zones.apply(message, validate_only=dry_run)
-            return Outcome(line=f"zone/{last_part(message.name)} {_word(zone.outcome)}")
+            line = f"zone/{last_part(message.name)} {_word(zone.outcome)}"
+            return Outcome(line=line, warnings=tuple(zone.warnings))
         if isinstance(message, policy_pb2.StatusPolicy):
             status = client.policies.apply_status(message, validate_only=dry_run)
             line = f"statuspolicy/{last_part(message.name)} {_word(status.outcome)}"

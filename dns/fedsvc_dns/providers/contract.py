@@ -55,6 +55,18 @@ class ChangeSet:
             raise ValueError(f"{twice[0]} {twice[1]} is in the change set twice")
 
 
+class Mode(StrEnum):
+    """What may be done to a zone.
+
+    READ_ONLY: nothing; to look at it before it is taken over. ADOPT: as WRITE, and what nobody has marked becomes ours
+    where a change set puts it as it is. WRITE: what is ours, and what is not there yet.
+    """
+
+    READ_ONLY = "READ_ONLY"
+    ADOPT = "ADOPT"
+    WRITE = "WRITE"
+
+
 class Reason(StrEnum):
     """Why a provider does not do what a change set says of a name."""
 

@@ -111,6 +111,12 @@ def judge(
     return tuple(accepted), tuple(refused)
 
 
+def is_servers_own(key: Key, origin: str) -> bool:
+    """Whether a record set is one that name servers keep by themselves, or a mark of ours."""
+    name, type_ = key
+    return is_mark(name) or _forbidden_type(name, type_, at_apex=name == origin) is not None
+
+
 class _HeldTypes:
     """The types that there are at names; told without a look at the whole zone where nobody asks for an alias."""
 

@@ -9,7 +9,6 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import dns.rcode
 
@@ -19,6 +18,7 @@ from fedsvc_dns.providers.connection import ServerAddress, ServerConnection
 from fedsvc_dns.providers.contract import (
     ChangeSet,
     Key,
+    Mode,
     Outcome,
     ProviderError,
     ReadOnlyZoneError,
@@ -40,18 +40,6 @@ _PLANS = 3
 """Of one change set, where the mark moved between reading and writing."""
 _MOST_REFUSALS = 64
 """Names that a server refuses, one by one, before the rest of a refused batch is not tried any more."""
-
-
-class Mode(StrEnum):
-    """What may be done to a zone.
-
-    READ_ONLY: nothing; to look at it before it is taken over. ADOPT: as WRITE, and what nobody has marked becomes ours
-    where a change set puts it as it is. WRITE: what is ours, and what is not there yet.
-    """
-
-    READ_ONLY = "READ_ONLY"
-    ADOPT = "ADOPT"
-    WRITE = "WRITE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

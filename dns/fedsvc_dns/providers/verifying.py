@@ -65,6 +65,24 @@ async def verify(authorities: Sequence[ServerAddress], wanted: Mapping[Key, Reco
     return tuple(await asyncio.gather(*(_verify_one(address, expected) for address in authorities)))
 
 
+async def serials(authorities: Sequence[ServerAddress], origin: str) -> tuple[int | ProviderError, ...]:
+    """The serial that each authority has of a zone, or why it does not say; all are asked at the same time."""
+    return tuple(await asyncio.gather(*(_serial(address, origin) for address in authorities)))
+
+
+async def _serial(address: ServerAddress, origin: str) -> int | ProviderError:
+    connection = ServerConnection(address)
+    try:
+        found = await _answer(connection, (origin, "SOA"))
+    except ProviderError as error:
+        return error
+    finally:
+        await connection.close()
+    if found is None:
+        return ProviderError(f"{address} has no SOA of {origin}")
+    return int(found.values[0].split()[2])
+
+
 async def _verify_one(address: ServerAddress, wanted: Mapping[Key, RecordSet | None]) -> Verified:
     connection = ServerConnection(address)
     strays: list[Stray] = []

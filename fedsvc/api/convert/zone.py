@@ -3,6 +3,7 @@
 from typing import Final
 
 from fedsvc.api.convert.common import inverted, read_enum, timestamp
+from fedsvc.api.convert.zone_provider import publication_message, read_provider, write_provider
 from fedsvc.api.problems import Problems
 from fedsvc.model.zone import DEFAULT_MAX_ANSWERS, DEFAULT_TTL_SECONDS, NameServer, Zone, ZoneSpec, ZoneState
 from fedsvc.v1 import zone_pb2
@@ -34,13 +35,14 @@ def read_zone_spec(message: zone_pb2.ZoneSpec, path: str, problems: Problems) ->
             share=budget.percent / 100 if budget.HasField("percent") else _DEFAULT_BUDGET.share,
             names_a_minute=minute,
         ),
+        provider=read_provider(message, path, problems),
     )
 
 
 def zone_message(zone: Zone, state: ZoneState | None) -> zone_pb2.Zone:
     """A zone as protobuf, with what it holds, where it was planned already."""
     spec = zone.spec
-    return zone_pb2.Zone(
+    message = zone_pb2.Zone(
         name=f"zones/{zone.name}",
         uid=zone.uid,
         labels=zone.labels,
@@ -65,6 +67,8 @@ def zone_message(zone: Zone, state: ZoneState | None) -> zone_pb2.Zone:
         update_time=timestamp(zone.update_time),
         etag=zone.etag,
     )
+    write_provider(spec.provider, message.spec)
+    return message
 
 
 def _status_message(state: ZoneState) -> zone_pb2.ZoneStatus:
@@ -79,6 +83,7 @@ def _status_message(state: ZoneState) -> zone_pb2.ZoneStatus:
         problems=report.problems,
         warnings=report.warnings,
         change_time=timestamp(state.change_time),
+        publication=None if state.publication is None else publication_message(state.publication),
     )
 
 

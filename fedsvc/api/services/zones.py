@@ -1,21 +1,26 @@
 """ZoneService: DNS zones, and what they hold."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from grpc import aio
 
 from fedsvc.api.convert.outcome import outcome_value
 from fedsvc.api.convert.zone import read_zone_spec, record_set_message, zone_message
+from fedsvc.api.convert.zone_provider import read_secrets
 from fedsvc.api.intent.dns import check_zone
 from fedsvc.api.intent.metadata import check_labels
+from fedsvc.api.intent.zone_provider import check_provider
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_zone
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.model.zone import Zone
+from fedsvc.model.zone import Zone, ZoneSpec
+from fedsvc.model.zone_provider import HiddenPrimary, is_elsewhere, moving_warnings
 from fedsvc.rendering.names import dns_label_problem
-from fedsvc.store import policies, zones
+from fedsvc.store import policies, publications, zone_keys, zones
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import zone_pb2, zone_service_pb2_grpc
@@ -112,6 +117,7 @@ async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneR
         problems.add("zone.name", problem)
     check_labels(message.labels, "zone.labels", problems)
     spec = read_zone_spec(message.spec, "zone.spec", problems)
+    secrets = read_secrets(message.spec, "zone.spec", problems)
     # Whether a domain is taken is of all zones: none of them is written meanwhile.
     await policies.lock_all(tx, ZONE)
     stored = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES + 1)
@@ -125,9 +131,38 @@ async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneR
             "zone.spec.domain",
             f"is {before.spec.domain} and cannot be changed: make another zone, and let units name it",
         )
+    check_provider(spec.provider, secrets, "zone.spec", problems)
     problems.refuse()
+    spec = _with_secrets(tx, name, spec, secrets, stored=stored)
     zone, outcome = await policies.apply(tx, ZONE, name=name, labels=dict(message.labels), spec=spec, etag=message.etag)
-    return pb.ApplyZoneResponse(zone=await _shown(tx, zone), outcome=outcome_value(outcome))
+    warnings = [] if before is None else moving_warnings(before.spec.provider, spec.provider)
+    if before is not None and is_elsewhere(before.spec.provider, spec.provider):
+        await publications.begin_anew(tx, zone.uid)
+    return pb.ApplyZoneResponse(zone=await _shown(tx, zone), outcome=outcome_value(outcome), warnings=warnings)
+
+
+def _with_secrets(
+    tx: Transaction, name: str, spec: ZoneSpec, secrets: dict[str, str], *, stored: Sequence[Zone]
+) -> ZoneSpec:
+    """The intent with its secrets sealed; refused where one is missing, or its key has another one elsewhere."""
+    problems = Problems()
+    try:
+        held = next((zone.spec.provider for zone in stored if zone.name == name), None)
+        provider = zone_keys.sealed(tx.sealer, name, spec.provider, secrets, before=held)
+    except zone_keys.MissingSecretError as error:
+        problems.add(f"zone.spec.{error.path}.secret", "is missing: none is stored for a key of this name")
+        problems.refuse()
+        raise
+    if isinstance(provider, HiddenPrimary):
+        for path, other in zone_keys.contradicted(
+            tx.sealer, name, provider, [zone for zone in stored if zone.name != name]
+        ):
+            message = (
+                f"or its algorithm is another one than of the key of this name of zones/{other}: name it otherwise"
+            )
+            problems.add(f"zone.spec.{path}.secret", message)
+        problems.refuse()
+    return replace(spec, provider=provider)
 
 
 async def _delete(tx: Transaction, request: pb.DeleteZoneRequest) -> pb.DeleteZoneResponse:

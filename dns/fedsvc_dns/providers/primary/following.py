@@ -6,7 +6,7 @@ it is behind, and now and then while it is not.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 import dns.rdatatype
@@ -59,14 +59,36 @@ class Standing:
 class Follower:
     """One secondary of one zone. Whoever runs it owns it."""
 
-    def __init__(self, origin: str, secondary: Secondary, store: VersionStore) -> None:
+    def __init__(
+        self, origin: str, secondary: Secondary, store: VersionStore, moved: Callable[[], None] = lambda: None
+    ) -> None:
+        """Of one zone.
+
+        Args:
+            origin: of the zone.
+            secondary: who is followed.
+            store: has the versions.
+            moved: called when it stands otherwise than before.
+        """
+        self._told = moved
         self._origin = origin
         self._secondary = secondary
         self._store = store
         self._connection = ServerConnection(secondary.address)
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
-        self.standing = Standing()
+        self._standing = Standing()
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands."""
+        return self._standing
+
+    @standing.setter
+    def standing(self, standing: Standing) -> None:
+        if standing != self._standing:
+            self._standing = standing
+            self._told()
 
     def __str__(self) -> str:
         """For messages."""

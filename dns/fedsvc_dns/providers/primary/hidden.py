@@ -49,23 +49,26 @@ class PrimaryZone:
 class HiddenPrimary:
     """All zones of one process."""
 
-    def __init__(self, store: VersionStore, zones: Sequence[PrimaryZone], listening: Listening) -> None:
+    def __init__(
+        self, store: VersionStore, zones: Sequence[PrimaryZone], listening: Listening, *, follows: bool = True
+    ) -> None:
         """Serve zones.
 
         Args:
             store: has the versions.
             zones: which, and to whom.
             listening: where.
+            follows: whether to notify their secondaries as well; no other zones can be served later then.
 
         Raises:
             ValueError: two keys have one name and are not the same.
         """
         self._store = store
         self._listener = Listener(listening, self._answer)
-        self._allowed = {zone.origin: frozenset(_key_name(one.key) for one in zone.secondaries) for zone in zones}
-        self._keys = requests.keyring(one.key for zone in zones for one in zone.secondaries)
+        self._follows = follows
+        self._allow(zones)
         self._followers = {
-            zone.origin: [Follower(zone.origin, one, store) for one in zone.secondaries] for zone in zones
+            zone.origin: [Follower(zone.origin, one, store) for one in zone.secondaries] for zone in zones if follows
         }
         self._rendering = asyncio.Lock()
         self._rendered: dict[tuple[str, int, str], list[bytes]] = {}
@@ -76,6 +79,21 @@ class HiddenPrimary:
         every = [follower for followers in self._followers.values() for follower in followers]
         async with self._listener.running(), following(every):
             yield self
+
+    def serve(self, zones: Sequence[PrimaryZone]) -> None:
+        """Serve these zones from now on, and no others; for one that does not follow.
+
+        Raises:
+            ValueError: two keys have one name and are not the same; nothing changed.
+            RuntimeError: secondaries are followed here.
+        """
+        if self._follows:
+            raise RuntimeError("the zones of a primary that follows their secondaries stay as they are")
+        self._allow(zones)
+
+    def _allow(self, zones: Sequence[PrimaryZone]) -> None:
+        self._keys = requests.keyring(one.key for zone in zones for one in zone.secondaries)
+        self._allowed = {zone.origin: frozenset(_key_name(one.key) for one in zone.secondaries) for zone in zones}
 
     @property
     def port(self) -> int:

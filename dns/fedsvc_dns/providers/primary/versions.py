@@ -140,6 +140,69 @@ def first_version(origin: str, name_servers: Sequence[str], contact: str, *, ser
     )
 
 
+def version_of(
+    origin: str, record_sets: Iterable[RecordSet], *, fence: Fence, serial: int, journal: tuple[Delta, ...] = ()
+) -> ZoneVersion:
+    """A version made of all record sets of a zone, its SOA among them.
+
+    Args:
+        origin: of the zone.
+        record_sets: canonical or not; of the SOA all but the serial is taken.
+        fence: of the change that made it.
+        serial: of this version.
+        journal: how it came to be, oldest first; what does not lead to the serial is left out.
+
+    Raises:
+        ValueError: there is no SOA.
+    """
+    held = {one.key: one for one in record_sets}
+    soa = held.pop((origin, "SOA"), None)
+    if soa is None:
+        raise ValueError(f"{origin} has no SOA")
+    primary_name, contact, _, refresh, retry, expire, negative = soa.values[0].split()
+    return ZoneVersion(
+        origin=origin,
+        authority=Authority(
+            primary_name=primary_name,
+            contact=contact,
+            refresh_seconds=int(refresh),
+            retry_seconds=int(retry),
+            expire_seconds=int(expire),
+            negative_seconds=int(negative),
+            ttl_seconds=soa.ttl_seconds,
+        ),
+        serial=serial,
+        fence=fence,
+        record_sets=MappingProxyType(held),
+        journal=_leading_to(serial, journal),
+    )
+
+
+def step(before: ZoneVersion, after: ZoneVersion) -> Delta | None:
+    """How one version came to be from another; None: no difference tells it, since the SOA says more than a serial."""
+    if before.authority != after.authority or before.serial == after.serial:
+        return None
+    removed: list[RecordSet] = []
+    added: list[RecordSet] = []
+    for key in sorted(before.record_sets.keys() | after.record_sets.keys()):
+        held, wanted = before.record_sets.get(key), after.record_sets.get(key)
+        if held != wanted:
+            removed += _only(held, wanted)
+            added += _only(wanted, held)
+    return Delta(before=before.serial, after=after.serial, removed=tuple(removed), added=tuple(added))
+
+
+def _leading_to(serial: int, journal: Sequence[Delta]) -> tuple[Delta, ...]:
+    chain: list[Delta] = []
+    wanted = serial
+    for delta in reversed(journal):
+        if delta.after != wanted:
+            break
+        chain.append(delta)
+        wanted = delta.before
+    return tuple(reversed(chain))
+
+
 def advanced(version: ZoneVersion, fence: Fence, changes: Iterable[NameChange]) -> ZoneVersion:
     """The version after changes: with the following serial where they change something, else with their fence only."""
     after = dict(version.record_sets)

@@ -1,0 +1,90 @@
+"""Has zones with a provider kept on the name servers of others: a task for each, so that none waits for another."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.notifying import Notifying
+from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.supervising import supervise
+from fedsvc.controllers.updating import Updating
+from fedsvc.controllers.wakeups import Signal, Wakeups
+from fedsvc.model.zone import Zone
+from fedsvc.model.zone_provider import Rfc2136
+from fedsvc.store import policies
+from fedsvc.store.changes import Change
+from fedsvc.store.policies import ZONE, resource_name
+from fedsvc.store.store import Store
+
+_ALL: Final = ""
+"""In the place of a zone's name: look which zones there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A zone that is kept, as it was meant when its task began."""
+
+    zone: Zone
+    signal: Signal
+    task: asyncio.Task[None]
+
+
+class PublishingController:
+    """The tasks of all zones with a provider."""
+
+    def __init__(self, store: Store, *, settings: ControllerSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._wakeups: Wakeups[str] = Wakeups()
+        self._kept: dict[str, _Kept] = {}  # by name
+
+    def listen(self, hub: Hub) -> None:
+        """Take wake-ups from `hub`."""
+        hub.listen(self._changed, lambda: self._wakeups.add(_ALL))
+
+    async def run(self) -> None:
+        """Keep zones until cancelled.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
+        """
+        self._wakeups.add(_ALL)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._look(group, await self._wakeups.take())
+        finally:
+            self._kept.clear()
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == ZONE.change:
+            self._wakeups.add(change.name)
+
+    async def _look(self, group: asyncio.TaskGroup, names: tuple[str, ...]) -> None:
+        async with self._store.reader() as tx:
+            found = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES)
+        wanted = {resource_name(ZONE, zone.name): zone for zone in found if zone.spec.provider is not None}
+        for name, kept in list(self._kept.items()):
+            if name not in wanted or wanted[name].etag != kept.zone.etag:
+                kept.task.cancel()
+                await asyncio.wait([kept.task])  # two that write to one zone would take turns
+                del self._kept[name]
+            elif name in names:
+                kept.signal.set()
+        for name, zone in wanted.items():
+            if name not in self._kept:
+                signal = Signal()
+                run = partial(_keep, self._store, zone, signal)
+                task = group.create_task(supervise(f"zone {zone.name}", run, settings=self._settings), name=name)
+                self._kept[name] = _Kept(zone=zone, signal=signal, task=task)
+
+
+def _keep(store: Store, zone: Zone, signal: Signal) -> Coroutine[Any, Any, None]:
+    provider = zone.spec.provider
+    assert provider is not None
+    if isinstance(provider, Rfc2136):
+        return Updating(store, zone, provider, signal).run()
+    return Notifying(store, zone, provider, signal).run()

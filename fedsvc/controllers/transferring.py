@@ -1,0 +1,87 @@
+"""Lets secondaries transfer zones from this process, whoever planned them and whoever leads."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from fedsvc.controllers.backoff import Backoff
+from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.notifying import secondaries_of
+from fedsvc.controllers.wakeups import Signal
+from fedsvc.errors import FedsvcError
+from fedsvc.model.zone_provider import HiddenPrimary as Intent
+from fedsvc.store import policies
+from fedsvc.store.changes import Change
+from fedsvc.store.journal import StoredVersions
+from fedsvc.store.policies import ZONE
+from fedsvc.store.sealing import SealError
+from fedsvc.store.store import Store
+from fedsvc_dns.planner.idn import to_a_labels
+from fedsvc_dns.providers.primary.hidden import HiddenPrimary, PrimaryZone
+from fedsvc_dns.providers.primary.serving import Listening
+
+_log = structlog.get_logger(__name__)
+
+_RESCAN_SECONDS: Final = 30.0
+
+
+class Transferring:
+    """The hidden primary of this process. Notifications are the leader's."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions = StoredVersions(store)
+        self._signal = Signal()
+        self._primary: HiddenPrimary | None = None
+
+    async def start(self, stack: AsyncExitStack, host: str, port: int) -> int:
+        """Listen until `stack` is left; returns the port.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        self._primary = HiddenPrimary(self._versions, (), Listening(host=host, port=port), follows=False)
+        await stack.enter_async_context(self._primary.running())
+        return self._primary.port
+
+    async def run(self) -> None:
+        """Follow which zones there are, and who may transfer them, until cancelled."""
+        hub = Hub(self._store, rescan_seconds=_RESCAN_SECONDS)
+        hub.listen(self._changed, self._signal.set)
+        backoff = Backoff("zone-transfers", first=0.2, maximum=5.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(hub.run(), name="transfer-hub")
+            self._signal.set()
+            while True:
+                await self._signal.wait()
+                try:
+                    await self._follow()
+                    backoff.reset()
+                except FedsvcError as error:
+                    wait = backoff.next_seconds()
+                    _log.warning("dns_transfers_wait_for_store", message=str(error), retry_seconds=wait)
+                    self._signal.set()
+                    await asyncio.sleep(wait)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == ZONE.change:
+            self._signal.set()
+
+    async def _follow(self) -> None:
+        assert self._primary is not None, "it is started first"
+        async with self._store.reader() as tx:
+            found = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES)
+        served: dict[str, tuple[str, PrimaryZone]] = {}
+        for zone in found:
+            if isinstance(zone.spec.provider, Intent):
+                origin = to_a_labels(zone.spec.domain)
+                try:
+                    secondaries = secondaries_of(self._store, zone, zone.spec.provider)
+                except (SealError, ValueError) as error:
+                    _log.error("dns_zone_not_transferred", zone=zone.name, message=str(error))
+                    continue
+                served[origin] = zone.uid, PrimaryZone(origin=origin, secondaries=secondaries)
+        self._versions.follow({origin: uid for origin, (uid, _) in served.items()})
+        self._primary.serve([one for _, one in served.values()])
