@@ -9,6 +9,10 @@ from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOperator
 
 DEFAULT_TOLERATION_SECONDS: Final = 30
+LEAST_TOLERATION_SECONDS: Final = 5
+"""Nobody leaves a lost cluster before. Where fedsvc is cut off, some member is the first to seem lost: until then the
+others are in doubt, too, and the breaker is open, whatever each of them does with what is sent to it."""
+
 MEMBER_LOST: Final = "MemberLost"
 """Why works are held that a unit left on a lost cluster: nothing is known of them before it is back."""
 
@@ -53,6 +57,8 @@ class Failover:
 def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -> Placement:
     """The placement with what a unit bears of a lost cluster; what it says itself of that taint counts instead.
 
+    Whatever is said, it bears that for `LEAST_TOLERATION_SECONDS`.
+
     Args:
         placement: as it is written.
         policy: of the unit.
@@ -60,15 +66,22 @@ def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -
     """
     stays = is_held or policy.mode is not FailoverMode.AUTO
     if not stays and any(_is_for_lost(one) for one in placement.tolerations):
-        return placement
+        return replace(placement, tolerations=tuple(_at_least(one) for one in placement.tolerations))
     toleration = Toleration(
         key=UNREACHABLE_TAINT,
         operator=TolerationOperator.EXISTS,
         effect=Effect.NO_EXECUTE,
-        toleration_seconds=None if stays else policy.toleration_seconds,
+        toleration_seconds=None if stays else max(LEAST_TOLERATION_SECONDS, policy.toleration_seconds),
     )
     return replace(placement, tolerations=(toleration, *placement.tolerations))  # the first of several counts
 
 
 def _is_for_lost(toleration: Toleration) -> bool:
     return toleration.key in ("", UNREACHABLE_TAINT) and toleration.effect in (None, Effect.NO_EXECUTE)
+
+
+def _at_least(toleration: Toleration) -> Toleration:
+    seconds = toleration.toleration_seconds
+    if seconds is None or seconds >= LEAST_TOLERATION_SECONDS or not _is_for_lost(toleration):
+        return toleration
+    return replace(toleration, toleration_seconds=LEAST_TOLERATION_SECONDS)

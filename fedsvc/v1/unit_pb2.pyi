@@ -582,8 +582,9 @@ class FailoverPolicy(_message.Message):
     mode: Global___FailoverMode.ValueType
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
-    """How long it stays, from when the cluster is found to be Unreachable; from 0 to 86400. Unset: 30. A toleration of the
-    taint fedsvc.io/unreachable in its placement counts instead.
+    """How long it stays, from when the cluster is found to be Unreachable; from 0 to 86400. Unset: 30. Less than 5 counts as
+    5: so long it can take to tell a lost cluster from lost sight of all. A toleration of the taint fedsvc.io/unreachable
+    in its placement counts instead.
     """
     priority: _builtins.int
     """Of several units that have to be placed those of a higher priority are placed first; from -1000 to 1000."""

@@ -15,6 +15,7 @@ from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
+from fedsvc.model import failover
 from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
 from fedsvc.model.unit import Propagation, Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.model.work import Work
@@ -270,6 +271,12 @@ def deployment(name: str = "web", *, replicas: int = 2, image: str = "nginx:1.27
             },
         },
     }
+
+
+@pytest.fixture(autouse=True)
+def bear_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units leave a lost cluster as soon as they say: members are found lost within parts of a second here."""
+    monkeypatch.setattr(failover, "LEAST_TOLERATION_SECONDS", 0)
 
 
 @pytest.fixture

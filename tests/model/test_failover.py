@@ -8,6 +8,7 @@ from fedsvc_placement.selectors import toleration_for
 
 LOST = Taint(key="fedsvc.io/unreachable", value="", effect="NoExecute")
 OWN = Toleration(key="fedsvc.io/unreachable", operator="Exists", toleration_seconds=600)
+AT_ONCE = Toleration(key="fedsvc.io/unreachable", operator="Exists", toleration_seconds=0)
 ANY = Toleration(operator="Exists")
 OTHER = Toleration(key="other", operator="Exists")
 
@@ -16,7 +17,9 @@ OTHER = Toleration(key="other", operator="Exists")
     ("policy", "is_held", "own", "seconds"),
     [
         (FailoverPolicy(), False, (), 30),
-        (FailoverPolicy(toleration_seconds=0), False, (OTHER,), 0),
+        (FailoverPolicy(toleration_seconds=8), False, (OTHER,), 8),
+        (FailoverPolicy(toleration_seconds=0), False, (OTHER,), 5),  # no sooner than lost sight of all is told from it
+        (FailoverPolicy(), False, (AT_ONCE,), 5),
         (FailoverPolicy(mode=FailoverMode.MANUAL), False, (), None),
         (FailoverPolicy(), True, (), None),
         (FailoverPolicy(), False, (OWN,), 600),  # what is written counts

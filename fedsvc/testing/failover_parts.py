@@ -1,0 +1,146 @@
+"""What a run of `failover_model` is made of: members, units and processes as plain data, and each rule."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from fedsvc.health import BreakerState, Health, Streak, Verdict, decide, judge
+from fedsvc.model.failover import MEMBER_LOST, FailoverPolicy, tolerating
+from fedsvc.model.hold import Hold, Write, hold_of
+from fedsvc.model.removal import refusal
+from fedsvc_placement import Decision, Placement, Taint
+from fedsvc_placement import decide as place
+from fedsvc_placement.model import Memory
+
+if TYPE_CHECKING:
+    from fedsvc.testing.failover_model import Model
+
+
+def may_go(
+    reason: str, health: Health, *, is_going: bool, bound: Iterable[Health], works: Iterable[tuple[Health, bool]]
+) -> bool:
+    """Whether what a unit left on a cluster may be removed, as `store.failovers.graves` asks it of the rows.
+
+    Args:
+        reason: why it is held.
+        health: of the cluster.
+        is_going: the unit is being deleted, or the cluster unregistered.
+        bound: the clusters where the unit is.
+        works: its works that are to stay: how their cluster is, whether they are ready.
+    """
+    if is_going:
+        return True
+    if reason == MEMBER_LOST and health.verdict is not Verdict.HEALTHY:
+        return False
+    away = (Verdict.UNREACHABLE, Verdict.MAINTENANCE, Verdict.HIBERNATED)
+    return any(one.verdict is Verdict.HEALTHY for one in bound) and all(
+        one.verdict in away or (one.verdict is Verdict.HEALTHY and is_ready) for one, is_ready in works
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules, each of which a test may replace by a broken one."""
+
+    judge: Callable[..., tuple[Health, Streak]] = judge
+    breaker: Callable[..., BreakerState] = decide
+    tolerating: Callable[..., Placement] = tolerating
+    place: Callable[..., Decision] = place
+    hold_of: Callable[[Iterable[Hold], Write], Hold | None] = hold_of
+    may_be_removed_from: Callable[[Health], bool] = lambda health: health.may_be_removed_from
+    may_go: Callable[..., bool] = may_go
+    refusal: Callable[..., tuple[str, str] | None] = refusal
+    is_checked: bool = True  # what automation may do is checked by who evicts
+
+
+REAL: Final = Rules()
+"""The rules of the service."""
+
+
+@dataclass(kw_only=True)
+class Member:
+    """A cluster: what fedsvc was told of it, and what it holds in truth."""
+
+    name: str
+    region: str
+    jurisdiction: str
+    phase: float  # share of the time between probes at which it is asked first
+    taints: tuple[Taint, ...] = ()
+    health: Health = field(default_factory=Health)
+    objects: dict[str, float] = field(default_factory=dict)  # by unit: when it is ready there
+
+
+@dataclass(kw_only=True)
+class Work:
+    """A unit on a cluster, as the store has it."""
+
+    state: str = "Pending"
+    reason: str = ""
+    is_removal: bool = False
+    is_there: bool = False  # the member holds it, or may
+    is_counted: bool = False  # of a removal that is held: no budget has let it go yet
+    is_ready: bool = False
+    version: int = 0
+
+
+@dataclass(kw_only=True)
+class Unit:
+    """A unit, as the store has it. Its clusters are at most so many as the placement says."""
+
+    name: str
+    placement: Placement
+    policy: FailoverPolicy
+    generation: int = 1
+    decided: int = 0
+    is_deleting: bool = False
+    granted: int = 0
+    bindings: dict[str, datetime] = field(default_factory=dict)  # by cluster: since when
+    memory: Memory = field(default_factory=Memory)
+    reconsider_at: datetime | None = None
+    works: dict[str, Work] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Process:
+    """What one replica has in memory while it leads."""
+
+    streaks: dict[str, Streak] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    is_deciding: bool = False
+    is_waiting: bool = False  # a round of placement is due
+    silent: int = 0  # the witness, how often in a row
+    was_reached: bool = False
+    seen: object = None  # the fleet as the units were decided on it
+    is_over: bool = False  # killed; one that is deposed is not, and does not know it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A unit that was decided, not stored yet."""
+
+    unit: str
+    generation: int
+    version: int  # of what automation might do
+    decision: Decision
+    lost: list[str]
+    emptied: list[str]
+
+
+class Watcher:
+    """Told of everything that happens in the model; an oracle looks at it so."""
+
+    def deleted(self, model: "Model", member: Member, unit: str) -> None:
+        """An object is about to be deleted in a member."""
+
+    def evicted(self, model: "Model", unit: Unit, cluster: str) -> None:
+        """A unit leaves a lost cluster, by what is being stored."""
+
+    def authorised(self, model: "Model", unit: str, count: int) -> None:
+        """So many objects are let go by a budget."""
+
+    def moved(self, model: "Model", unit: Unit) -> None:
+        """A decision on a unit was stored."""
+
+    def passed(self, model: "Model") -> None:
+        """A second has passed."""

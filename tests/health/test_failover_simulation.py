@@ -1,0 +1,122 @@
+"""Failover in a simulation under a virtual clock: whatever goes wrong, nothing is harmed, and in the end all is well.
+
+A run that fails names its seed: `pytest tests/health/test_failover_simulation.py --seed SEED --runs 1`.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from fedsvc import health
+from fedsvc.health import Automation, BreakerState, Health, Limits, Verdict
+from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.testing.failover_model import Model
+from fedsvc.testing.failover_oracle import Oracle, ViolationError
+from fedsvc.testing.failover_parts import REAL, Member, Rules, Unit
+from fedsvc.testing.failover_runs import run
+from fedsvc.testing.weather import Spell, Trouble, Weather
+from fedsvc_placement import Placement, decide
+
+
+def test_whatever_goes_wrong_nothing_is_harmed_and_all_is_well_in_the_end(request: pytest.FixtureRequest) -> None:
+    first, count = request.config.getoption("--seed"), request.config.getoption("--runs")
+    done = [run(seed) for seed in range(first, first + count)]
+    if count >= 50:  # what is judged did happen
+        assert sum(one.evictions for one in done) > count / 4
+        assert sum(one.deletions for one in done) > count / 4
+        assert sum(one.holds > 0 for one in done) > count / 4
+
+
+def never_refused(*_: Any, **__: Any) -> None:
+    return None
+
+
+def without_law(unit: Any, *arguments: Any, **more: Any) -> Any:
+    return decide(replace(unit, placement=replace(unit.placement, jurisdictions=None)), *arguments, **more)
+
+
+def blind(state: BreakerState, members: Any, *, released: bool = False, **more: Any) -> BreakerState:
+    """A breaker that takes every loss as a loss."""
+    return health.decide(replace(state, settled=()), members, **{**more, "self_check_error": ""}, released=True)
+
+
+def stuck(state: BreakerState, *arguments: Any, **more: Any) -> BreakerState:
+    """A breaker that never closes."""
+    limits = health.BreakerLimits(stable_seconds=float(10**6))
+    return health.decide(state, *arguments, **{**more, "released": False}, limits=limits)
+
+
+def deaf(known: Health, *arguments: Any, limits: Limits, **more: Any) -> Any:
+    """A verdict that takes a refused credential, or whatever is no answer, for well: it never loses anybody."""
+    return health.judge(known, *arguments, **more, limits=replace(limits, unreachable_findings=10**6))
+
+
+def impatient(placement: Any, policy: Any, *, is_held: bool) -> Any:
+    return REAL.tolerating(placement, replace(policy, toleration_seconds=0), is_held=is_held)
+
+
+def moving_none(placement: Any, policy: Any, *, is_held: bool) -> Any:
+    return REAL.tolerating(placement, policy, is_held=True)
+
+
+def moving_all(placement: Any, policy: Any, *, is_held: bool) -> Any:
+    return REAL.tolerating(placement, replace(policy, mode=FailoverMode.AUTO), is_held=False)
+
+
+def run_many(first: int, rules: Rules) -> None:
+    for seed in range(first, first + 100):  # what a seed draws may become another one day
+        run(seed, rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "first", "complaint"),
+    [
+        pytest.param(Rules(may_be_removed_from=lambda _: True), 0, "is deleted from .*, which is", id="health"),
+        pytest.param(Rules(hold_of=never_refused), 7, "is deleted from", id="holds"),
+        pytest.param(Rules(refusal=never_refused), 73, "objects are let go in", id="budget"),
+        pytest.param(Rules(place=without_law), 2, "bound to", id="law"),
+        pytest.param(Rules(breaker=blind), 8, "while not one member is reached", id="breaker"),
+        pytest.param(Rules(breaker=stuck), 1, "automation is Holding", id="re-arming"),
+        pytest.param(Rules(judge=deaf), 0, "is gone, and", id="detection"),
+        pytest.param(Rules(tolerating=impatient), 0, "before its toleration is over", id="toleration"),
+        pytest.param(Rules(tolerating=moving_all), 20, "not to be moved by itself", id="mode"),
+        pytest.param(Rules(tolerating=moving_none), 0, "stays on .* beyond", id="moving"),
+        pytest.param(Rules(may_go=lambda *_, **__: False), 0, "runs twice", id="leftovers"),
+        pytest.param(
+            Rules(is_checked=False), 431, "leaves .* while automation|, which is Suspect|somebody holds", id="check"
+        ),
+    ],
+)
+def test_a_run_fails_where_a_rule_is_broken(rules: Rules, first: int, complaint: str) -> None:
+    with pytest.raises(ViolationError, match=complaint) as found:
+        run_many(first, rules)
+    assert "(seed " in str(found.value)
+
+
+def test_where_fedsvc_is_cut_off_nothing_leaves_the_first_member_that_seems_lost() -> None:
+    """The worst case: the first refuses and is asked at once, the others were asked just before, and swallow it all."""
+    cut = partial(Spell, begin_seconds=5.0, end_seconds=60.0)
+    spells = (
+        cut(members=frozenset({"a"}), trouble=Trouble.REFUSED),
+        cut(members=frozenset({"b", "c"}), trouble=Trouble.BLACK_HOLE),
+    )
+    phases = {"a": 0.2, "b": 0.99, "c": 0.98}
+    members = [Member(name=name, region=name, jurisdiction="EU", phase=phase) for name, phase in phases.items()]
+    at_once = FailoverPolicy(toleration_seconds=0)
+    unit = Unit(name="web", placement=Placement(clusters=("a", "b", "c")), policy=at_once)
+    oracle = Oracle()
+    weather = Weather(spells=spells, seed=0)
+    model = Model(seed=0, members=members, units=[unit], weather=weather, watcher=oracle)
+    model.run(15.9)
+    assert model.members["a"].health.verdict is Verdict.UNREACHABLE
+    assert not model.is_held  # nobody knows better yet
+    model.run(60.0)
+    assert model.breaker.automation is Automation.HOLDING
+    assert (oracle.evictions, sorted(unit.bindings)) == (0, ["a", "b", "c"])
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    one, other = (run(11) for _ in range(2))
+    assert (one.evictions, one.deletions, one.holds) == (other.evictions, other.deletions, other.holds)
