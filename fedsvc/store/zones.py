@@ -19,6 +19,8 @@ from fedsvc_dns.planner.changes import Change, Published, StaleChangeError
 from fedsvc_dns.planner.memory import Memory, TargetMemory
 from fedsvc_dns.providers.primary.versions import Delta
 from fedsvc_dns.records import RecordSet
+from fedsvc_dns.server.zone_data import ZoneData
+from fedsvc_dns.server.zone_data import from_json as zone_from_json
 
 Removals = tuple[tuple[datetime, int], ...]
 """When names were removed of late, and how many."""
@@ -42,6 +44,15 @@ _ALL_SETS: Final = text(
 _SETS: Final = text(
     "SELECT r.name, r.type, r.ttl_seconds, r.data FROM dns_record_set r JOIN policy p ON p.uid = r.zone_uid"
     " WHERE p.type = 'zone' AND p.name = :zone AND (r.name, r.type) > (:name, :type) ORDER BY r.name, r.type LIMIT :limit"
+)
+_WANTED: Final = text(
+    "SELECT r.name, r.type, r.ttl_seconds, r.data, count(*) OVER () AS total FROM dns_record_set r"
+    " JOIN policy p ON p.uid = r.zone_uid WHERE p.type = 'zone' AND p.name = :zone"
+    " AND (cardinality(CAST(:names AS text[])) = 0 OR r.name = ANY(CAST(:names AS text[])))"
+    " ORDER BY r.name, r.type LIMIT :limit"
+)
+_SERVED_ONE: Final = text(
+    "SELECT z.served FROM dns_zone z JOIN policy p ON p.uid = z.zone_uid WHERE p.type = 'zone' AND p.name = :zone"
 )
 _OF_NAME: Final = text(
     "SELECT p.name AS zone, r.name, r.type, r.ttl_seconds, r.data FROM dns_record_set r JOIN policy p ON p.uid = r.zone_uid"
@@ -148,6 +159,18 @@ async def record_sets(tx: Transaction, zone: str, *, after: tuple[str, str], lim
     """Record sets of a zone by name and type, those after one."""
     rows = await tx.execute(_SETS, {"zone": zone, "name": after[0], "type": after[1], "limit": limit})
     return [_set(row) for row in rows]
+
+
+async def wanted(tx: Transaction, zone: str, names: Sequence[str], *, limit: int) -> tuple[list[RecordSet], int]:
+    """Record sets of a zone by name and type, of some names or all, and how many there are."""
+    rows = (await tx.execute(_WANTED, {"zone": zone, "names": list(names), "limit": limit})).all()
+    return [_set(row) for row in rows], rows[0].total if rows else 0
+
+
+async def data(tx: Transaction, zone: str) -> ZoneData | None:
+    """A zone as the name server in fedsvc takes it; None: it was not planned yet."""
+    body = (await tx.execute(_SERVED_ONE, {"zone": zone})).scalar_one_or_none()
+    return None if body is None else zone_from_json(orjson.loads(body)[0])
 
 
 async def explained(tx: Transaction, name: str) -> ExplainedName:

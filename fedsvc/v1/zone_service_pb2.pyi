@@ -358,6 +358,238 @@ class ListRecordSetsResponse(_message.Message):
 Global___ListRecordSetsResponse: _TypeAlias = ListRecordSetsResponse  # noqa: Y015
 
 @_typing.final
+class VerifyZoneRequest(_message.Message):
+    """VerifyZoneRequest says what is asked for, and whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "zones/{zone}"."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these names, with or without their last dot; at most 100. None: all of the zone, the first 2000 record sets."""
+
+    @_builtins.property
+    def servers(self) -> _containers.RepeatedCompositeFieldContainer[_zone_pb2.NameServerEndpoint]:
+        """These name servers instead of the zone's; at most 20. A zone without a provider has those of its name_servers."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        servers: _abc.Iterable[_zone_pb2.NameServerEndpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "names", b"names", "servers", b"servers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyZoneRequest: _TypeAlias = VerifyZoneRequest  # noqa: Y015
+
+@_typing.final
+class VerifyZoneResponse(_message.Message):
+    """VerifyZoneResponse tells what they answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIAL_FIELD_NUMBER: _builtins.int
+    RECORD_SET_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    serial: _builtins.int
+    """Of the zone as it was planned."""
+    record_set_count: _builtins.int
+    """How many record sets each was asked for."""
+    total_count: _builtins.int
+    """How many the zone has, or those names of it."""
+    @_builtins.property
+    def servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifiedServer]:
+        """Each of the name servers."""
+
+    def __init__(
+        self,
+        *,
+        serial: _builtins.int = ...,
+        record_set_count: _builtins.int = ...,
+        total_count: _builtins.int = ...,
+        servers: _abc.Iterable[Global___VerifiedServer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_set_count", b"record_set_count", "serial", b"serial", "servers", b"servers", "total_count", b"total_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyZoneResponse: _TypeAlias = VerifyZoneResponse  # noqa: Y015
+
+@_typing.final
+class VerifiedServer(_message.Message):
+    """VerifiedServer is what one name server answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    AGREES_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_COUNT_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    serial: _builtins.int
+    """Of the zone there; 0: it did not say. A server that takes updates counts by itself."""
+    agrees: _builtins.bool
+    """Whether it was asked for all, and all is as planned."""
+    difference_count: _builtins.int
+    """How many record sets it does not answer as planned."""
+    trouble: _builtins.str
+    """Why not all could be asked."""
+    @_builtins.property
+    def server(self) -> _zone_pb2.NameServerEndpoint:
+        """Where it is."""
+
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which, and what is there instead; the first 50."""
+
+    def __init__(
+        self,
+        *,
+        server: _zone_pb2.NameServerEndpoint | None = ...,
+        serial: _builtins.int = ...,
+        agrees: _builtins.bool = ...,
+        difference_count: _builtins.int = ...,
+        differences: _abc.Iterable[_builtins.str] | None = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["server", b"server"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees", b"agrees", "difference_count", b"difference_count", "differences", b"differences", "serial", b"serial", "server", b"server", "trouble", b"trouble"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifiedServer: _TypeAlias = VerifiedServer  # noqa: Y015
+
+@_typing.final
+class PlanZoneRequest(_message.Message):
+    """PlanZoneRequest names a zone, or says what it would be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"zones/{zone}", as it is. Either this or `zone` is required."""
+    @_builtins.property
+    def zone(self) -> _zone_pb2.Zone:
+        """As it would be; its provider and secrets change nothing of the plan."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        zone: _zone_pb2.Zone | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["zone", b"zone"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanZoneRequest: _TypeAlias = PlanZoneRequest  # noqa: Y015
+
+@_typing.final
+class PlanZoneResponse(_message.Message):
+    """PlanZoneResponse tells what would change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CHANGE_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_REASON_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    change_count: _builtins.int
+    """All of them."""
+    held_count: _builtins.int
+    """All of it."""
+    held_reason: _builtins.str
+    """Why it waits."""
+    approval: _builtins.str
+    """What ConfirmZone is to be given to let it be done; empty: it cannot be confirmed."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordSetChange]:
+        """By name and type; the first 500."""
+
+    @_builtins.property
+    def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordSetChange]:
+        """What would wait, or waits; the first 500."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What cannot be done, and why; the first 20."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What will surprise; the first 20."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___RecordSetChange] | None = ...,
+        change_count: _builtins.int = ...,
+        held: _abc.Iterable[Global___RecordSetChange] | None = ...,
+        held_count: _builtins.int = ...,
+        held_reason: _builtins.str = ...,
+        approval: _builtins.str = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "change_count", b"change_count", "changes", b"changes", "held", b"held", "held_count", b"held_count", "held_reason", b"held_reason", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanZoneResponse: _TypeAlias = PlanZoneResponse  # noqa: Y015
+
+@_typing.final
+class RecordSetChange(_message.Message):
+    """RecordSetChange is a record set before and after."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> _zone_pb2.RecordSet:
+        """Unset: there was none."""
+
+    @_builtins.property
+    def after(self) -> _zone_pb2.RecordSet:
+        """Unset: there will be none."""
+
+    def __init__(
+        self,
+        *,
+        before: _zone_pb2.RecordSet | None = ...,
+        after: _zone_pb2.RecordSet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSetChange: _TypeAlias = RecordSetChange  # noqa: Y015
+
+@_typing.final
 class ExplainNameRequest(_message.Message):
     """ExplainNameRequest names one."""
 

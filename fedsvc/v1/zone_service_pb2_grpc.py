@@ -65,6 +65,16 @@ class ZoneServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsResponse.FromString,
                 _registered_method=True)
+        self.VerifyZone = channel.unary_unary(
+                '/fedsvc.v1.ZoneService/VerifyZone',
+                request_serializer=fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneResponse.FromString,
+                _registered_method=True)
+        self.PlanZone = channel.unary_unary(
+                '/fedsvc.v1.ZoneService/PlanZone',
+                request_serializer=fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneResponse.FromString,
+                _registered_method=True)
         self.ExplainName = channel.unary_unary(
                 '/fedsvc.v1.ZoneService/ExplainName',
                 request_serializer=fedsvc_dot_v1_dot_zone__service__pb2.ExplainNameRequest.SerializeToString,
@@ -118,6 +128,20 @@ class ZoneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyZone(self, request, context):
+        """VerifyZone asks the name servers of a zone whether they answer as it was planned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanZone(self, request, context):
+        """PlanZone tells what a zone would change by what is now, and what waits; nothing is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainName(self, request, context):
         """ExplainName tells why a name answers what it answers.
         """
@@ -157,6 +181,16 @@ def add_ZoneServiceServicer_to_server(servicer, server):
                     servicer.ListRecordSets,
                     request_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsResponse.SerializeToString,
+            ),
+            'VerifyZone': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyZone,
+                    request_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneResponse.SerializeToString,
+            ),
+            'PlanZone': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanZone,
+                    request_deserializer=fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneResponse.SerializeToString,
             ),
             'ExplainName': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainName,
@@ -327,6 +361,60 @@ class ZoneService:
             '/fedsvc.v1.ZoneService/ListRecordSets',
             fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsRequest.SerializeToString,
             fedsvc_dot_v1_dot_zone__service__pb2.ListRecordSetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyZone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.ZoneService/VerifyZone',
+            fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneRequest.SerializeToString,
+            fedsvc_dot_v1_dot_zone__service__pb2.VerifyZoneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanZone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.ZoneService/PlanZone',
+            fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneRequest.SerializeToString,
+            fedsvc_dot_v1_dot_zone__service__pb2.PlanZoneResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,10 @@ class ZoneServiceStub:
     """ConfirmZone lets done what waits since it removes more names than may be removed unasked."""
     ListRecordSets: _grpc.UnaryUnaryMultiCallable[_zone_service_pb2.ListRecordSetsRequest, _zone_service_pb2.ListRecordSetsResponse]
     """ListRecordSets returns a page of what a zone holds, by name and type."""
+    VerifyZone: _grpc.UnaryUnaryMultiCallable[_zone_service_pb2.VerifyZoneRequest, _zone_service_pb2.VerifyZoneResponse]
+    """VerifyZone asks the name servers of a zone whether they answer as it was planned."""
+    PlanZone: _grpc.UnaryUnaryMultiCallable[_zone_service_pb2.PlanZoneRequest, _zone_service_pb2.PlanZoneResponse]
+    """PlanZone tells what a zone would change by what is now, and what waits; nothing is stored."""
     ExplainName: _grpc.UnaryUnaryMultiCallable[_zone_service_pb2.ExplainNameRequest, _zone_service_pb2.ExplainNameResponse]
     """ExplainName tells why a name answers what it answers."""
 
@@ -65,6 +69,10 @@ class ZoneServiceAsyncStub(ZoneServiceStub):
     """ConfirmZone lets done what waits since it removes more names than may be removed unasked."""
     ListRecordSets: _aio.UnaryUnaryMultiCallable[_zone_service_pb2.ListRecordSetsRequest, _zone_service_pb2.ListRecordSetsResponse]  # type: ignore[assignment]
     """ListRecordSets returns a page of what a zone holds, by name and type."""
+    VerifyZone: _aio.UnaryUnaryMultiCallable[_zone_service_pb2.VerifyZoneRequest, _zone_service_pb2.VerifyZoneResponse]  # type: ignore[assignment]
+    """VerifyZone asks the name servers of a zone whether they answer as it was planned."""
+    PlanZone: _aio.UnaryUnaryMultiCallable[_zone_service_pb2.PlanZoneRequest, _zone_service_pb2.PlanZoneResponse]  # type: ignore[assignment]
+    """PlanZone tells what a zone would change by what is now, and what waits; nothing is stored."""
     ExplainName: _aio.UnaryUnaryMultiCallable[_zone_service_pb2.ExplainNameRequest, _zone_service_pb2.ExplainNameResponse]  # type: ignore[assignment]
     """ExplainName tells why a name answers what it answers."""
 
@@ -118,6 +126,22 @@ class ZoneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_zone_service_pb2.ListRecordSetsResponse, _abc.Awaitable[_zone_service_pb2.ListRecordSetsResponse]]:
         """ListRecordSets returns a page of what a zone holds, by name and type."""
+
+    @_abc_1.abstractmethod
+    def VerifyZone(
+        self,
+        request: _zone_service_pb2.VerifyZoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_zone_service_pb2.VerifyZoneResponse, _abc.Awaitable[_zone_service_pb2.VerifyZoneResponse]]:
+        """VerifyZone asks the name servers of a zone whether they answer as it was planned."""
+
+    @_abc_1.abstractmethod
+    def PlanZone(
+        self,
+        request: _zone_service_pb2.PlanZoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_zone_service_pb2.PlanZoneResponse, _abc.Awaitable[_zone_service_pb2.PlanZoneResponse]]:
+        """PlanZone tells what a zone would change by what is now, and what waits; nothing is stored."""
 
     @_abc_1.abstractmethod
     def ExplainName(

@@ -231,3 +231,35 @@ async def test_what_nobody_planned_is_told_as_missing(api: Any, helpers: Any) ->
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
     refusal = await helpers.refused(api.zones.ConfirmZone(pb.ConfirmZoneRequest(name="zones/main", approval="x")))
     assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ({}, "servers"),
+        ({"names": ["a..b"], "servers": [HERE]}, "names[0]"),
+        ({"names": ["shop.example.org", "example.net"], "servers": [HERE]}, "names[1]"),
+        ({"servers": [zone_pb2.NameServerEndpoint(host="192.0.2.1", port=70_000)]}, "servers[0].port"),
+        ({"names": ["x.example.org"] * 101, "servers": [HERE]}, "names"),
+    ],
+)
+async def test_what_cannot_be_verified_is_refused_with_the_field(
+    api: Any, helpers: Any, asked: dict[str, Any], path: str
+) -> None:
+    await apply(api.zones, zone())
+    refusal = await helpers.refused(api.zones.VerifyZone(pb.VerifyZoneRequest(name="zones/main", **asked)))
+    assert {field for field, _ in refusal.fields} == {path}
+    refusal = await helpers.refused(api.zones.VerifyZone(pb.VerifyZoneRequest(name="zones/none")))
+    assert refusal.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_plan_is_of_a_zone_that_is_there_or_of_one_that_can_be(api: Any, helpers: Any) -> None:
+    assert await api.zones.PlanZone(pb.PlanZoneRequest(zone=zone())) == pb.PlanZoneResponse()
+    assert list((await api.zones.ListZones(pb.ListZonesRequest())).zones) == []
+    refusal = await helpers.refused(api.zones.PlanZone(pb.PlanZoneRequest(name="zones/main")))
+    assert refusal.code is grpc.StatusCode.NOT_FOUND
+    refusal = await helpers.refused(api.zones.PlanZone(pb.PlanZoneRequest(zone=zone(domain="a..b"))))
+    assert {field for field, _ in refusal.fields} == {"zone.spec.domain"}
+    for neither in (pb.PlanZoneRequest(), pb.PlanZoneRequest(name="zones/main", zone=zone())):
+        refusal = await helpers.refused(api.zones.PlanZone(neither))
+        assert {field for field, _ in refusal.fields} == {"name"}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fedsvc.controllers.naming import Facts, authority_of, gather
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.model.zone import NameServer, ZoneSpec
+from fedsvc.naming.gathering import Facts, authority_of, gather
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner.facts import Presence
 from fedsvc_dns.planner.zone import DnsSettings

@@ -14,10 +14,7 @@ import dns.tsig
 import dns.update
 import pytest
 
-from fedsvc.controllers.dns import _next_serial as next_serial
-from fedsvc.controllers.dns import _step as step_of
 from fedsvc.controllers.hub import Hub
-from fedsvc.controllers.naming import authority_of
 from fedsvc.controllers.publishing import PublishingController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.transferring import Transferring
@@ -25,6 +22,8 @@ from fedsvc.errors import ConfigurationError
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, Zone, ZoneReport, ZoneSpec, ZoneState
 from fedsvc.model.zone_provider import Endpoint, HiddenPrimary, Publication, Rfc2136, Secondary, ZoneKey
+from fedsvc.naming.gathering import authority_of
+from fedsvc.naming.planning import next_serial, step_to
 from fedsvc.store import policies, zone_keys, zones
 from fedsvc.store.journal import StoredVersions
 from fedsvc.store.policies import ZONE
@@ -94,7 +93,7 @@ class Published:
                 report=ZoneReport(),
                 removals=(),
                 is_renumbered=True,
-                step=step_of(zone, held, served, self.serial),
+                step=step_to(zone, held, served, self.serial),
             )
             await zones.write(tx, done)
         self._sets = wanted

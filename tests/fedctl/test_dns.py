@@ -1,7 +1,16 @@
 """DNS by the command line, against a real server and simulated members."""
 
 import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
+
+import dns.asyncquery
+import dns.update
+import pytest
+
+from fedsvc.errors import ConfigurationError
+from fedsvc.testing.name_servers import KEY, HostedZone, Kind, NameServer, start_name_server
 
 ZONE = """\
 apiVersion: fedsvc.io/v1
@@ -92,3 +101,68 @@ async def test_a_host_outside_of_the_zone_is_told_with_its_line(town: Any) -> No
     assert wrong.exit_code == 1
     assert "spec.dns.hosts[0]: 'shop.example.net' is not within the zone main of example.org" in wrong.stderr
     assert ":6:" in wrong.stderr
+
+
+@pytest.fixture
+async def bind(tmp_path: Path, require: Callable[[str], None]) -> AsyncIterator[NameServer]:
+    """A BIND that keeps the zone."""
+    try:
+        server = await start_name_server(Kind.BIND, tmp_path / "bind", [HostedZone(origin="example.org.")])
+    except ConfigurationError as error:
+        require(str(error))
+        raise
+    yield server
+    await server.stop()
+
+
+async def test_a_zone_is_planned_kept_on_a_name_server_verified_and_applied(town: Any, bind: NameServer) -> None:
+    secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="
+    key = f"{{name: fedsvc-test, secret: {secret}}}"
+    kept = f"{ZONE}  rfc2136:\n    server: {{host: 127.0.0.1, port: {bind.port}}}\n    key: {key}\n"
+    await town.join("a")
+    await town.join("b")
+    await town.fedctl("apply", "-f", "-", stdin=ZONE + "---\n" + SHOP)
+    for cluster in ("a", "b"):
+        await until_told(town, "dns", "explain", NAME, tells=f"in  {cluster} ")
+
+    nobody = await town.fedctl("dns", "verify", "main")
+    assert nobody.exit_code == 1
+    assert "nobody is known to ask" in nobody.stderr
+    planned = await town.fedctl("dns", "plan", "-f", "-", stdin=ZONE.replace("ttlSeconds: 5", "ttlSeconds: 7"))
+    assert planned.exit_code == 1, planned.output
+    assert f"- {NAME}. 5 A " in planned.stdout
+    assert f"+ {NAME}. 7 A " in planned.stdout
+    assert (await town.fedctl("dns", "plan", "main")).stdout.endswith("nothing would change, and nothing waits\n")
+
+    applied = await town.fedctl("dns", "apply", "-f", "-", "--yes", stdin=kept)
+    assert applied.stdout.endswith("zone/main configured\n"), applied.output
+    listed = (await until_told(town, "dns", "zones", tells="Ready")).stdout
+    assert f"127.0.0.1:{bind.port}" in listed
+    assert secret not in (await town.fedctl("dns", "zones", "main", "-o", "yaml")).stdout
+    verified = await town.fedctl("dns", "verify")
+    assert verified.exit_code == 0, verified.output
+    assert "Ready" in verified.stdout
+
+    update = dns.update.UpdateMessage("example.org.", keyring={KEY.name: KEY}, keyname=KEY.name)
+    update.replace(f"{NAME}.", 5, "A", "203.0.113.1")
+    await dns.asyncquery.tcp(update, "127.0.0.1", port=bind.port, timeout=5)
+    differs = await town.fedctl("dns", "verify", "main", "--name", NAME)
+    assert differs.exit_code == 1, differs.output
+    assert f"{NAME}. A shall have TTL 5 and " in differs.stdout
+    assert (await town.fedctl("dns", "verify", "main", "-o", "name")).stdout.endswith(f"\n{NAME}. A\n")
+    silent = await town.fedctl("dns", "verify", "main", "--server", "127.0.0.1:1")
+    assert silent.exit_code == 7, silent.output
+    assert "Unknown" in silent.stdout
+
+    await town.fedctl("delete", "unit", "shop")
+    await until_told(town, "describe", "zone", "main", tells="approval:")
+    held = await town.fedctl("dns", "plan", "main")
+    assert held.exit_code == 1
+    assert "Waits: the zone would be empty" in held.stdout
+    assert f"- {NAME}. 5 A " in held.stdout
+    unsure = await town.fedctl("dns", "apply", "main")
+    assert (unsure.exit_code, "say --yes" in unsure.stderr) == (1, True), unsure.output
+    sure = await town.fedctl("dns", "apply", "main", "--yes")
+    assert sure.stdout.endswith("zone/main confirmed\n"), sure.output
+    await until_told(town, "dns", "records", "main", "-o", "json", tells='"recordSets": []')
+    assert (await town.fedctl("dns", "apply", "main")).stdout.endswith("zone/main: nothing waits\n")

@@ -53,7 +53,7 @@ COMMANDS = {
     "automation": _command("automation", "automation", "Show whether lost clusters are acted on"),
     "hold": _command("automation", "hold", "Let nothing move by itself away from lost clusters"),
     "failovers": _command("automation", "failovers", "Show what left lost clusters, and how long it took"),
-    "dns": _command("dns", "dns", "Show what DNS zones hold and why, freeze them, confirm what waits"),
+    "dns": _command("dns", "dns", "Show what DNS zones hold and why; verify, plan, freeze them"),
     "confirm": _command("confirm", "confirm", "Let removals be done that are held"),
     "demo": _command("demo", "demo", "Bring up a demonstration federation on this machine"),
     "version": _command("version", "version", "Show the versions of fedctl and of the server"),

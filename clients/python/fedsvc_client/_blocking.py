@@ -234,6 +234,8 @@ class Zones(_Facade):
     confirm = wait(AsyncZones.confirm)
     record_sets_page = wait(AsyncZones.record_sets_page)
     record_sets = each(AsyncZones.record_sets)
+    verify = wait(AsyncZones.verify)
+    plan = wait(AsyncZones.plan)
     explain = wait(AsyncZones.explain)
 
 

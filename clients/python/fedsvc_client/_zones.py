@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from fedsvc.v1 import zone_pb2, zone_service_pb2, zone_service_pb2_grpc
 from fedsvc_client import names
@@ -85,6 +85,28 @@ class AsyncZones:
             ),
             lambda page: page.record_sets,
         )
+
+    async def verify(
+        self,
+        zone: str,
+        *,
+        names_asked: Iterable[str] = (),
+        servers: Iterable[zone_pb2.NameServerEndpoint] = (),
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> zone_service_pb2.VerifyZoneResponse:
+        """Ask the name servers of a zone, or others, whether they answer as planned; for some names or all."""
+        request = zone_service_pb2.VerifyZoneRequest(name=names.zone_name(zone), names=names_asked, servers=servers)
+        return await self._caller.call(self._stub.VerifyZone, request, timeout_seconds=timeout_seconds)
+
+    async def plan(
+        self, zone: str | zone_pb2.Zone, *, timeout_seconds: float = DEADLINE_SECONDS
+    ) -> zone_service_pb2.PlanZoneResponse:
+        """Tell what a zone would change by what is now and what waits; as it is, or as it would be."""
+        if isinstance(zone, str):
+            request = zone_service_pb2.PlanZoneRequest(name=names.zone_name(zone))
+        else:
+            request = zone_service_pb2.PlanZoneRequest(zone=zone)
+        return await self._caller.call(self._stub.PlanZone, request, timeout_seconds=timeout_seconds)
 
     async def explain(
         self, name: str, *, timeout_seconds: float = DEADLINE_SECONDS

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import dns.exception
@@ -51,18 +52,27 @@ class Verified:
         return not self.strays and not self.trouble
 
 
-async def verify(authorities: Sequence[ServerAddress], wanted: Mapping[Key, RecordSet | None]) -> tuple[Verified, ...]:
+async def verify(
+    authorities: Sequence[ServerAddress],
+    wanted: Mapping[Key, RecordSet | None],
+    *,
+    chosen: AbstractSet[Key] = frozenset(),
+    timeout_seconds: float | None = None,
+) -> tuple[Verified, ...]:
     """Ask each authority for record sets, all at the same time; each is asked one question after the other.
 
     Args:
         authorities: by TCP, unsigned, as resolvers ask.
         wanted: by name and type; None where there shall be none.
+        chosen: of which some records are an answer: the server chooses.
+        timeout_seconds: for all questions to one authority; what was asked until then is told.
 
     Raises:
         ValueError: what is wanted is no record set.
     """
     expected = {key: one and wire.canonical(one) for key, one in sorted(wanted.items())}
-    return tuple(await asyncio.gather(*(_verify_one(address, expected) for address in authorities)))
+    asked = (_verify_one(address, expected, chosen, timeout_seconds) for address in authorities)
+    return tuple(await asyncio.gather(*asked))
 
 
 async def serials(authorities: Sequence[ServerAddress], origin: str) -> tuple[int | ProviderError, ...]:
@@ -83,14 +93,26 @@ async def _serial(address: ServerAddress, origin: str) -> int | ProviderError:
     return int(found.values[0].split()[2])
 
 
-async def _verify_one(address: ServerAddress, wanted: Mapping[Key, RecordSet | None]) -> Verified:
+async def _verify_one(
+    address: ServerAddress,
+    wanted: Mapping[Key, RecordSet | None],
+    chosen: AbstractSet[Key],
+    timeout_seconds: float | None,
+) -> Verified:
     connection = ServerConnection(address)
     strays: list[Stray] = []
+    count = 0
     try:
-        for key, one in wanted.items():
-            message = _compared(one, await _answer(connection, key))
-            if message:
-                strays.append(Stray(key=key, message=f"{key[0]} {key[1]} {message}"))
+        async with asyncio.timeout(timeout_seconds):
+            for key, one in wanted.items():
+                found = await _answer(connection, key)
+                message = "" if key in chosen and _is_part(found, one) else _compared(one, found)
+                if message:
+                    strays.append(Stray(key=key, message=f"{key[0]} {key[1]} {message}"))
+                count += 1
+    except TimeoutError:
+        trouble = f"{address} was asked for {count} of {len(wanted)} record sets in {timeout_seconds:g} seconds"
+        return Verified(server=str(address), strays=tuple(strays), trouble=trouble)
     except ProviderError as error:
         return Verified(server=str(address), strays=tuple(strays), trouble=str(error))
     finally:
@@ -118,6 +140,13 @@ def _record_set(key: Key, found: Iterable[dns.rrset.RRset]) -> RecordSet | None:
         values = tuple(rdata.to_text() for rdata in rrset)
         return wire.canonical(RecordSet(name=key[0], type=key[1], ttl_seconds=rrset.ttl, values=values))
     return None
+
+
+def _is_part(found: RecordSet | None, wanted: RecordSet | None) -> bool:
+    """Whether an answer has some records of a set and no others."""
+    if found is None or wanted is None or found.ttl_seconds != wanted.ttl_seconds:
+        return False
+    return set(found.values) <= set(wanted.values)
 
 
 def _compared(wanted: RecordSet | None, found: RecordSet | None) -> str:

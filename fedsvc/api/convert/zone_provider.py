@@ -41,7 +41,7 @@ def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> 
         case "hidden_primary":
             return HiddenPrimary(
                 secondaries=tuple(
-                    Secondary(server=_read_endpoint(one.server), key=_read_key(one.key))
+                    Secondary(server=read_endpoint(one.server), key=_read_key(one.key))
                     for one in message.hidden_primary.secondaries
                 )
             )
@@ -51,13 +51,13 @@ def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> 
 
 def _read_rfc2136(message: zone_pb2.Rfc2136Provider, path: str, problems: Problems) -> Rfc2136:
     return Rfc2136(
-        server=_read_endpoint(message.server),
+        server=read_endpoint(message.server),
         key=_read_key(message.key),
         mode=read_enum(message.mode, _READ_MODES, f"{path}.mode", problems),
         ownership=read_enum(message.ownership, _READ_OWNERSHIPS, f"{path}.ownership", problems),
         owner=message.owner,
         take_over=tuple(message.take_over),
-        authorities=tuple(_read_endpoint(one) for one in message.authorities),
+        authorities=tuple(read_endpoint(one) for one in message.authorities),
         foreign_marks=ForeignMarks(txt_prefix=message.external_dns.prefix, txt_suffix=message.external_dns.suffix),
     )
 
@@ -79,7 +79,8 @@ def _key_messages(message: zone_pb2.ZoneSpec) -> Iterable[tuple[str, zone_pb2.Ts
         yield f"hidden_primary.secondaries[{index}].key", one.key
 
 
-def _read_endpoint(message: zone_pb2.NameServerEndpoint) -> Endpoint:
+def read_endpoint(message: zone_pb2.NameServerEndpoint) -> Endpoint:
+    """Where a name server is."""
     return Endpoint(host=message.host, port=message.port or DEFAULT_PORT)
 
 
@@ -96,7 +97,7 @@ def write_provider(provider: Rfc2136 | HiddenPrimary | None, message: zone_pb2.Z
             message.hidden_primary.CopyFrom(
                 zone_pb2.HiddenPrimaryProvider(
                     secondaries=[
-                        zone_pb2.ZoneSecondary(server=_endpoint_message(one.server), key=_key_message(one.key))
+                        zone_pb2.ZoneSecondary(server=endpoint_message(one.server), key=_key_message(one.key))
                         for one in provider.secondaries
                     ]
                 )
@@ -108,13 +109,13 @@ def write_provider(provider: Rfc2136 | HiddenPrimary | None, message: zone_pb2.Z
 def _rfc2136_message(provider: Rfc2136) -> zone_pb2.Rfc2136Provider:
     marks = provider.foreign_marks
     return zone_pb2.Rfc2136Provider(
-        server=_endpoint_message(provider.server),
+        server=endpoint_message(provider.server),
         key=_key_message(provider.key),
         mode=_MODES[provider.mode],
         ownership=_OWNERSHIPS[provider.ownership],
         owner=provider.owner,
         take_over=provider.take_over,
-        authorities=map(_endpoint_message, provider.authorities),
+        authorities=map(endpoint_message, provider.authorities),
         external_dns=zone_pb2.ExternalDnsMarks(prefix=marks.txt_prefix, suffix=marks.txt_suffix)
         if marks.txt_prefix or marks.txt_suffix
         else None,
@@ -133,7 +134,7 @@ def publication_message(stands: Publication) -> zone_pb2.ZonePublication:
         stranger_count=stands.stranger_count,
         servers=[
             zone_pb2.NameServerStanding(
-                server=_endpoint_message(one.server), serial=one.serial, is_current=one.is_current, trouble=one.trouble
+                server=endpoint_message(one.server), serial=one.serial, is_current=one.is_current, trouble=one.trouble
             )
             for one in stands.servers
         ],
@@ -141,7 +142,8 @@ def publication_message(stands: Publication) -> zone_pb2.ZonePublication:
     )
 
 
-def _endpoint_message(endpoint: Endpoint) -> zone_pb2.NameServerEndpoint:
+def endpoint_message(endpoint: Endpoint) -> zone_pb2.NameServerEndpoint:
+    """Where a name server is, as protobuf."""
     return zone_pb2.NameServerEndpoint(host=endpoint.host, port=endpoint.port)
 
 

@@ -40,7 +40,7 @@ def check_provider(
 
 
 def _check_rfc2136(provider: Rfc2136, path: str, problems: Problems) -> None:
-    _check_endpoint(provider.server, f"{path}.server", problems)
+    check_endpoint(provider.server, f"{path}.server", problems)
     owners = [(f"{path}.owner", provider.owner)] if provider.owner else []
     owners.extend((f"{path}.take_over[{index}]", one) for index, one in enumerate(provider.take_over))
     for where, owner in owners:
@@ -51,7 +51,7 @@ def _check_rfc2136(provider: Rfc2136, path: str, problems: Problems) -> None:
     _check_count(provider.take_over, f"{path}.take_over", problems)
     _check_count(provider.authorities, f"{path}.authorities", problems)
     for index, one in enumerate(provider.authorities[:MAX_SERVERS]):
-        _check_endpoint(one, f"{path}.authorities[{index}]", problems)
+        check_endpoint(one, f"{path}.authorities[{index}]", problems)
     for where, affix in (("prefix", provider.foreign_marks.txt_prefix), ("suffix", provider.foreign_marks.txt_suffix)):
         if len(affix) > 63 or not affix.isascii() or " " in affix:
             problems.add(f"{path}.external_dns.{where}", "is no part of a name: at most 63 ASCII characters")
@@ -63,7 +63,7 @@ def _check_secondaries(provider: HiddenPrimary, path: str, problems: Problems) -
     _check_count(provider.secondaries, path, problems)
     seen: set[Endpoint] = set()
     for index, one in enumerate(provider.secondaries[:MAX_SERVERS]):
-        _check_endpoint(one.server, f"{path}[{index}].server", problems)
+        check_endpoint(one.server, f"{path}[{index}].server", problems)
         if one.server in seen:
             problems.add(f"{path}[{index}].server", f"{one.server} stands here twice")
         seen.add(one.server)
@@ -74,7 +74,8 @@ def _check_count(listed: Sequence[object], path: str, problems: Problems) -> Non
         problems.add(path, f"has {len(listed)} entries; at most {MAX_SERVERS} are accepted")
 
 
-def _check_endpoint(endpoint: Endpoint, path: str, problems: Problems) -> None:
+def check_endpoint(endpoint: Endpoint, path: str, problems: Problems) -> None:
+    """Note what is wrong with where a name server is said to be."""
     if not endpoint.host:
         problems.add(f"{path}.host", "is missing: write an IP address or a host name")
     elif not _is_host(endpoint.host):

@@ -16,6 +16,7 @@ from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_zone
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
+from fedsvc.api.services import zone_asking
 from fedsvc.errors import NotFoundError
 from fedsvc.model.zone import Zone, ZoneSpec
 from fedsvc.model.zone_provider import HiddenPrimary, is_elsewhere, moving_warnings
@@ -86,6 +87,31 @@ class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
             record_sets=[record_set_message(one) for one in found.rows], next_page_token=found.next_page_token
         )
 
+    async def VerifyZone(self, request: pb.VerifyZoneRequest, context: Context) -> pb.VerifyZoneResponse:
+        """Ask the name servers of a zone."""
+        del context
+        return await zone_asking.verified(self._store, request)
+
+    async def PlanZone(self, request: pb.PlanZoneRequest, context: Context) -> pb.PlanZoneResponse:
+        """Tell what a zone would change."""
+        del context
+        problems = Problems()
+        if bool(request.name) == request.HasField("zone"):
+            problems.add("name", "is to be given, or zone: one of the two")
+        problems.refuse()
+        if not request.HasField("zone"):
+            return await zone_asking.planned(self._store, parse_zone(request.name, "name"), None)
+        name = parse_zone(request.zone.name, "zone.name")
+        async with self._store.reader() as tx:
+            stored = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES + 1)
+            spec, _ = _checked(name, request.zone, stored)
+            wanted = next((zone for zone in stored if zone.name == name), None)
+            now = tx.now
+        wanted = wanted or Zone(
+            name=name, uid="", labels={}, spec=spec, generation=0, unit_count=0, create_time=now, update_time=now
+        )
+        return await zone_asking.planned(self._store, name, replace(wanted, spec=spec))
+
     async def ExplainName(self, request: pb.ExplainNameRequest, context: Context) -> pb.ExplainNameResponse:
         """Tell why a name answers what it answers."""
         del context
@@ -112,15 +138,27 @@ async def _shown(tx: Transaction, zone: Zone) -> zone_pb2.Zone:
 async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneResponse:
     message = request.zone
     name = parse_zone(message.name, "zone.name")
+    # Whether a domain is taken is of all zones: none of them is written meanwhile.
+    await policies.lock_all(tx, ZONE)
+    stored = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES + 1)
+    before = next((zone for zone in stored if zone.name == name), None)
+    spec, secrets = _checked(name, message, stored)
+    spec = _with_secrets(tx, name, spec, secrets, stored=stored)
+    zone, outcome = await policies.apply(tx, ZONE, name=name, labels=dict(message.labels), spec=spec, etag=message.etag)
+    warnings = [] if before is None else moving_warnings(before.spec.provider, spec.provider)
+    if before is not None and is_elsewhere(before.spec.provider, spec.provider):
+        await publications.begin_anew(tx, zone.uid)
+    return pb.ApplyZoneResponse(zone=await _shown(tx, zone), outcome=outcome_value(outcome), warnings=warnings)
+
+
+def _checked(name: str, message: zone_pb2.Zone, stored: Sequence[Zone]) -> tuple[ZoneSpec, dict[str, str]]:
+    """The intent of a zone and the secrets given with it; refused with all paths that are wrong."""
     problems = Problems()
     if (problem := dns_label_problem(name)) is not None:
         problems.add("zone.name", problem)
     check_labels(message.labels, "zone.labels", problems)
     spec = read_zone_spec(message.spec, "zone.spec", problems)
     secrets = read_secrets(message.spec, "zone.spec", problems)
-    # Whether a domain is taken is of all zones: none of them is written meanwhile.
-    await policies.lock_all(tx, ZONE)
-    stored = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES + 1)
     before = next((zone for zone in stored if zone.name == name), None)
     if before is None and len(stored) >= policies.MAX_ZONES:
         problems.add("zone.name", f"there are {len(stored)} zones already, and no more are accepted")
@@ -133,12 +171,7 @@ async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneR
         )
     check_provider(spec.provider, secrets, "zone.spec", problems)
     problems.refuse()
-    spec = _with_secrets(tx, name, spec, secrets, stored=stored)
-    zone, outcome = await policies.apply(tx, ZONE, name=name, labels=dict(message.labels), spec=spec, etag=message.etag)
-    warnings = [] if before is None else moving_warnings(before.spec.provider, spec.provider)
-    if before is not None and is_elsewhere(before.spec.provider, spec.provider):
-        await publications.begin_anew(tx, zone.uid)
-    return pb.ApplyZoneResponse(zone=await _shown(tx, zone), outcome=outcome_value(outcome), warnings=warnings)
+    return spec, secrets
 
 
 def _with_secrets(
@@ -158,7 +191,7 @@ def _with_secrets(
             tx.sealer, name, provider, [zone for zone in stored if zone.name != name]
         ):
             message = (
-                f"or its algorithm is another one than of the key of this name of zones/{other}: name it otherwise"
+                f"or the algorithm differs from that of the key of this name of zones/{other}: name this one otherwise"
             )
             problems.add(f"zone.spec.{path}.secret", message)
         problems.refuse()

@@ -44,11 +44,8 @@ def confirm(context: Context, *, what: tuple[str, ...], namespace: str, is_sure:
         print_table(context.console(), views.removals(), held[:_MOST])
         if len(held) > _MOST:
             context.note(f"... and {len(held) - _MOST} more")
-        if not sys.stdin.isatty():
-            raise Failure("nothing was removed: say --yes to confirm without being asked")
         name = FLEET if subject == FLEET else last_part(subject)
-        if click.prompt(f"Type {name} to remove {words.count(len(held), 'object')}", err=True) != name:
-            raise Failure("that is another name; nothing was removed")
+        ask_for_name(name, f"remove {words.count(len(held), 'object')}", "removed")
     try:
         answer = client.removals.confirm(subject)
     except NotFoundError as error:
@@ -60,6 +57,18 @@ def confirm(context: Context, *, what: tuple[str, ...], namespace: str, is_sure:
     if not count:
         raise Failure(f"nothing of {shown} is held", code=Exit.NOT_FOUND)
     click.echo(f"{shown} confirmed: {words.count(count, 'object')} of {words.count(len(answer.removals), 'unit')}")
+
+
+def ask_for_name(name: str, what: str, done: str = "changed") -> None:
+    """Have a name typed by whoever is sure.
+
+    Raises:
+        Failure: Nobody is there to ask, or another name was typed.
+    """
+    if not sys.stdin.isatty():
+        raise Failure(f"nothing was {done}: say --yes to confirm without being asked")
+    if click.prompt(f"Type {name} to {what}", err=True) != name:
+        raise Failure(f"that is another name; nothing was {done}")
 
 
 def _held(context: Context, subject: str) -> list[resource_pb2.Work]:

@@ -3,6 +3,7 @@ import json
 import click
 
 from fedctl import kinds
+from fedctl.commands import dns_asking
 from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure
@@ -16,9 +17,12 @@ from fedsvc_client.names import last_part
 
 _EXAMPLES = """\b
 Examples:
-  fedctl get zones
+  fedctl dns zones
   fedctl dns records main                           what a zone holds
   fedctl dns explain web.shop.main.svc.example.org  why a name answers what it answers
+  fedctl dns verify                                 whether all name servers answer so
+  fedctl dns plan main                              what would change, and what waits
+  fedctl dns apply main                             let that be done
   fedctl dns freeze main                            nothing of it changes
   fedctl dns confirm main 1f3c5b7a90de2468          let names go that wait for it
 """
@@ -56,7 +60,11 @@ _zone = click.argument("zone", shell_complete=names(kinds.ZONE))
 
 @click.group(epilog=_EXAMPLES)
 def dns() -> None:
-    """Show what DNS zones hold and why, freeze them, confirm what waits."""
+    """Show what DNS zones hold and why; verify, plan, freeze them."""
+
+
+for command in (dns_asking.zones, dns_asking.verify, dns_asking.plan, dns_asking.apply):
+    dns.add_command(command)
 
 
 @dns.command(epilog=_RECORDS_EXAMPLES)

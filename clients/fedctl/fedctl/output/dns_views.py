@@ -1,9 +1,18 @@
 """Zones and what they hold as tables; pure."""
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import click
+from rich.console import Console
+
+from fedctl.files.convert import write_message
 from fedctl.output import words
+from fedctl.output.printing import to_yaml
 from fedctl.output.tables import Column, Table
 from fedctl.output.views import Now, utc_now
-from fedsvc.v1 import zone_pb2
+from fedsvc.v1 import zone_pb2, zone_service_pb2
 from fedsvc_client.names import last_part
 
 _DNS_PORT = 53
@@ -80,3 +89,76 @@ def record_sets() -> Table[zone_pb2.RecordSet]:
             Column(title="DATA", text=lambda row: ", ".join(row.values), is_long=True),
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What one name server answers for one zone."""
+
+    zone: str
+    server: zone_service_pb2.VerifiedServer
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        if self.server.trouble:
+            return "Unknown"
+        return "Ready" if self.server.agrees else "Differs"
+
+    @property
+    def different(self) -> Iterator[str]:
+        """Name and type of what is not as planned."""
+        return (" ".join(line.split(" ", 2)[:2]) for line in self.server.differences)
+
+
+def verified() -> Table[Verified]:
+    """Make the table of what name servers answer."""
+    return Table(
+        columns=(
+            Column(title="ZONE", text=lambda row: row.zone),
+            Column(title="SERVER", text=lambda row: endpoint_text(row.server.server)),
+            Column(title="SERIAL", text=lambda row: str(row.server.serial or words.NONE)),
+            Column(title="STATE", text=lambda row: row.state, style=words.style_of),
+            Column(title="DIFFERENT", text=lambda row: str(row.server.difference_count)),
+        )
+    )
+
+
+def print_by_zone(found: Mapping[str, zone_service_pb2.VerifyZoneResponse], output: str) -> None:
+    """Print what name servers answer for several zones, as a document."""
+    value = {"zones": [{"zone": name, **write_message(answer)} for name, answer in found.items()]}
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
+
+
+def print_plan(console: Console, answer: zone_service_pb2.PlanZoneResponse) -> None:
+    """Print what a zone would change, then what waits; `-` is what it holds, `+` what it would."""
+    for change in answer.changes:
+        _print_change(console, change)
+    _print_more(console, answer.change_count - len(answer.changes))
+    if answer.held_count:
+        console.print(f"Waits: {answer.held_reason}", style="bold")
+    for change in answer.held:
+        _print_change(console, change)
+    _print_more(console, answer.held_count - len(answer.held))
+
+
+def _print_change(console: Console, change: zone_service_pb2.RecordSetChange) -> None:
+    for mark, has, one, style in (
+        ("-", change.HasField("before"), change.before, "red"),
+        ("+", change.HasField("after"), change.after, "green"),
+    ):
+        if has:
+            line = f"{mark} {one.name} {one.ttl_seconds} {one.type} {', '.join(one.values)}"
+            console.print(line, style=style, overflow="ignore", crop=False, highlight=False)
+
+
+def _print_more(console: Console, count: int) -> None:
+    if count > 0:
+        console.print(f"  and {count} more", style=words.DIM)
+
+
+def changed_names(answer: zone_service_pb2.PlanZoneResponse) -> Iterator[str]:
+    """Name and type of what would change or waits."""
+    for change in (*answer.changes, *answer.held):
+        one = change.after if change.HasField("after") else change.before
+        yield f"{one.name} {one.type}"
