@@ -18,6 +18,7 @@ from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.services import zone_asking
 from fedsvc.errors import NotFoundError
+from fedsvc.model.policy import Policy
 from fedsvc.model.zone import Zone, ZoneSpec
 from fedsvc.model.zone_provider import HiddenPrimary, is_elsewhere, moving_warnings
 from fedsvc.rendering.names import dns_label_problem
@@ -107,7 +108,7 @@ class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
             spec, _ = _checked(name, request.zone, stored)
             wanted = next((zone for zone in stored if zone.name == name), None)
             now = tx.now
-        wanted = wanted or Zone(
+        wanted = wanted or Policy(
             name=name, uid="", labels={}, spec=spec, generation=0, unit_count=0, create_time=now, update_time=now
         )
         return await zone_asking.planned(self._store, name, replace(wanted, spec=spec))
