@@ -32,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kills", type=int, default=8, help="awaits of the propagator to kill it at; 0: every one of them"
     )
     parser.addoption("--seed", type=int, default=4, help="of what the fault suite and simulations do at random")
-    parser.addoption("--runs", type=int, default=60, help="runs of the simulation of failover, from --seed on")
+    parser.addoption("--storms", type=int, default=1, help="storms over real controllers, from --seed on")
+    parser.addoption("--runs", type=int, default=40, help="runs of the simulation of failover, from --seed on")
 
 
 REQUIRE = os.environ.get("FEDSVC_TEST_REQUIRE", "")

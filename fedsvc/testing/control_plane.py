@@ -303,7 +303,11 @@ class ControlPlane:
 
 @asynccontextmanager
 async def control_planes(
-    names: Sequence[str], *, directory: Path | None = None, controller_manager: bool = True
+    names: Sequence[str],
+    *,
+    directory: Path | None = None,
+    assets: Path | None = None,
+    controller_manager: bool = True,
 ) -> AsyncIterator[list[ControlPlane]]:
     """Start several control planes side by side; all are stopped whatever happens.
 
@@ -314,6 +318,7 @@ async def control_planes(
         ControlPlane(
             name=name,
             directory=None if directory is None else directory / name,
+            assets=assets,
             controller_manager=controller_manager,
         )
         for name in names

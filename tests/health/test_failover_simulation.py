@@ -23,7 +23,7 @@ from fedsvc_placement import Placement, decide
 def test_whatever_goes_wrong_nothing_is_harmed_and_all_is_well_in_the_end(request: pytest.FixtureRequest) -> None:
     first, count = request.config.getoption("--seed"), request.config.getoption("--runs")
     done = [run(seed) for seed in range(first, first + count)]
-    if count >= 50:  # what is judged did happen
+    if count >= 40:  # what is judged did happen
         assert sum(one.evictions for one in done) > count / 4
         assert sum(one.deletions for one in done) > count / 4
         assert sum(one.holds > 0 for one in done) > count / 4
