@@ -15,8 +15,12 @@ from fedsvc_dns.planner.memory import Policy
 from fedsvc_dns.planner.validate import Problem
 from fedsvc_dns.records import RecordSet, is_within
 
+Manifest = Mapping[str, Any]
+
 SERVICE: Final = "Service"
 INGRESS: Final = "Ingress"
+ROUTE: Final = "HTTPRoute"
+_KINDS: Final = {INGRESS: facts.Kind.INGRESS, ROUTE: facts.Kind.ROUTE}
 
 _REFRESH_SECONDS: Final = 3_600
 _RETRY_SECONDS: Final = 600
@@ -35,6 +39,7 @@ class Facts:
     observations: facts.Observations
     policy: Policy
     problems: tuple[Problem, ...]  # what is left out, and why
+    zones: Mapping[str, str]  # key of an object -> id of the zone that it wants names in
 
 
 def key_of(kind: str, namespace: str, name: str, unit: str) -> str:
@@ -50,32 +55,41 @@ def gather(
     clusters: Iterable[Cluster],
     holds: Iterable[Hold],
     known: Iterable[tuple[str, str]],
+    gateways: Iterable[HeldObject] = (),
 ) -> Facts:
     """Return what the planner wants to know.
 
     Args:
-        objects: Services and Ingresses that shall have names.
+        objects: Services, Ingresses and HTTPRoutes that shall have names.
         held: what clusters hold of their units.
         zones: that are kept.
         clusters: that are registered.
         holds: in force.
         known: (object, cluster) of all targets of the plan before: what is on a cluster no more is told as gone.
+        gateways: what clusters hold of Gateways.
     """
+    named = list(objects)
     of_unit: dict[str, list[HeldObject]] = {}
     for one in held:
         of_unit.setdefault(one.unit_uid, []).append(one)
     before = frozenset(known)
+    of_cluster = _by_cluster(gateways)
     services: list[facts.Service] = []
     instances: dict[tuple[str, str], facts.Instance] = {}
     problems: list[Problem] = []
-    for wanted in objects:
+    for wanted in named:
         key = key_of(wanted.kind, wanted.namespace, wanted.name, wanted.unit)
-        kind = facts.Kind.INGRESS if wanted.kind == INGRESS else manifests.kind_of_service(wanted.manifest)
+        kind = _KINDS.get(wanted.kind) or manifests.kind_of_service(wanted.manifest)
         if kind is facts.Kind.HEADLESS:
             message = "a headless Service has no address of its own, so it gets no names"
             problems.append(Problem(path=f"services[{key}]", message=message))
             continue
-        hosts = manifests.ingress_hosts(wanted.manifest) if kind is facts.Kind.INGRESS else ()
+        beside = of_unit.get(wanted.unit_uid, ())
+        same = [
+            one for one in beside if (one.kind, one.namespace, one.name) == (wanted.kind, wanted.namespace, wanted.name)
+        ]
+        if kind is facts.Kind.ROUTE:
+            problems.extend(_without_gateway(key, same, of_cluster))
         services.append(
             facts.Service(
                 key=key,
@@ -83,19 +97,18 @@ def gather(
                 namespace=wanted.namespace,
                 name=wanted.name,
                 settings=wanted.settings,
-                hosts=tuple(hosts),
+                hosts=_hosts(kind, wanted, same, of_cluster),
             )
         )
-        beside = of_unit.get(wanted.unit_uid, ())
-        for one in beside:
-            if (one.kind, one.namespace, one.name) == (wanted.kind, wanted.namespace, wanted.name):
-                found = _instance(key, one, beside, is_new=(key, one.cluster) not in before)
-                if found is not None:
-                    instances[key, one.cluster] = found
+        for one in same:
+            is_new = (key, one.cluster) not in before
+            found = _instance(key, one, beside, of_cluster.get(one.cluster, ()), is_new=is_new)
+            if found is not None:
+                instances[key, one.cluster] = found
     wanted_keys = {service.key for service in services}
     on_clusters = {
         (key_of(one.kind, one.namespace, one.name, unit), one.cluster)
-        for unit, uid in {(wanted.unit, wanted.unit_uid) for wanted in objects}
+        for unit, uid in {(wanted.unit, wanted.unit_uid) for wanted in named}
         for one in of_unit.get(uid, ())
     }
     for key, cluster in before:
@@ -111,7 +124,51 @@ def gather(
         observations=facts.Observations(instances=tuple(instances.values())),
         policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
         problems=tuple(problems),
+        zones={key_of(one.kind, one.namespace, one.name, one.unit): one.settings.zone for one in named},
     )
+
+
+def _by_cluster(gateways: Iterable[HeldObject]) -> dict[str, list[Manifest]]:
+    """Gateways as they are on their clusters."""
+    found: dict[str, list[Manifest]] = {}
+    for one in gateways:
+        if one.manifest is not None and one.is_observed and not one.is_going:
+            found.setdefault(one.cluster, []).append(_live(one))
+    return found
+
+
+def _hosts(
+    kind: facts.Kind, wanted: NamedObject, same: Iterable[HeldObject], gateways: Mapping[str, Sequence[Manifest]]
+) -> tuple[str, ...]:
+    """The hosts of an object; of a route those that Gateways have accepted, else those that it asks for."""
+    if kind is facts.Kind.INGRESS:
+        return manifests.ingress_hosts(wanted.manifest)
+    if kind is not facts.Kind.ROUTE:
+        return ()
+    found = {
+        host
+        for one in same
+        if one.manifest is not None and one.is_observed
+        for host in manifests.route_hosts(_live(one), gateways.get(one.cluster, ()))
+    }
+    return tuple(sorted(found or set(_part(wanted.manifest, "spec").get("hostnames") or ())))
+
+
+def _without_gateway(
+    key: str, same: Iterable[HeldObject], gateways: Mapping[str, Sequence[Manifest]]
+) -> Iterable[Problem]:
+    """Clusters where no Gateway that fedsvc knows has accepted a route: it has no address there."""
+    for one in same:
+        if one.manifest is None or not one.is_observed or one.is_going:
+            continue
+        if not manifests.is_accepted(_live(one), gateways.get(one.cluster, ())):
+            message = f"on {one.cluster} no Gateway of a unit has accepted it, so it has no address there"
+            yield Problem(path=f"services[{key}]", message=message)
+
+
+def _live(held: HeldObject) -> dict[str, Any]:
+    """An object as it is on its cluster, as far as it is known."""
+    return {**(held.manifest or {}), "status": held.status}
 
 
 def cluster_fact(cluster: Cluster) -> facts.Cluster:
@@ -148,7 +205,9 @@ def authority_of(spec: ZoneSpec, serial: int) -> tuple[RecordSet, ...]:
     return tuple(found)
 
 
-def _instance(key: str, held: HeldObject, beside: Sequence[HeldObject], *, is_new: bool) -> facts.Instance | None:
+def _instance(
+    key: str, held: HeldObject, beside: Sequence[HeldObject], gateways: Sequence[Manifest], *, is_new: bool
+) -> facts.Instance | None:
     """What is seen of an object on a cluster; None: nothing yet. What shall go from there is gone for names.
 
     What is new is nothing before its pods are ready: it would be down, and answer later than it could.
@@ -157,7 +216,9 @@ def _instance(key: str, held: HeldObject, beside: Sequence[HeldObject], *, is_ne
         return facts.Instance(service=key, cluster=held.cluster, presence=facts.Presence.ABSENT)
     if held.manifest is None or not held.is_observed:
         return None
-    live = {**held.manifest, "status": held.status}
+    live = _live(held)
+    if held.kind == ROUTE:
+        return manifests.route_instance(key, held.cluster, live, gateways)
     if held.kind == INGRESS:
         return manifests.ingress_instance(key, held.cluster, live)
     found = manifests.service_instance(key, held.cluster, live, None)
@@ -178,7 +239,7 @@ def _ready(service: HeldObject, beside: Iterable[HeldObject]) -> list[int | None
         for one in beside
         if one.cluster == service.cluster
         and one.namespace == service.namespace
-        and one.kind not in (SERVICE, INGRESS)
+        and one.kind not in (SERVICE, INGRESS, ROUTE)
         and not one.is_going
         and selector.items() <= _part(one.manifest, "spec", "template", "metadata", "labels").items()
     ]

@@ -65,10 +65,10 @@ def plan_names(before: Before, found: Facts, previous: Plan | None = None) -> tu
         now=before.now,
         previous=previous,
     )
-    problems = tuple(f"{one.path}: {one.message}" for one in (*made.problems, *found.problems))
     writes: list[ZoneWrite] = []
     published: set[str] = set()
     for zone in before.zones:
+        problems = problem_lines(zone.name, made, found)
         one, names = _zone(zone, before.held.get(zone.name), made, problems, before.now)
         published |= names
         if one is not None:
@@ -125,6 +125,18 @@ def _zone(
         step=step_to(zone, held, served, serial) if is_renumbered else None,
     )
     return done, names
+
+
+def problem_lines(zone: str, made: Plan, found: Facts) -> tuple[str, ...]:
+    """Return what could not be done in a zone: of its own objects, of itself, and of clusters."""
+    lines: list[str] = []
+    for one in (*made.problems, *found.problems):
+        part, _, rest = one.path.partition("[")
+        named = rest.partition("]")[0]
+        where = {"services": found.zones.get(named, zone), "zones": named}.get(part, zone)
+        if where == zone:
+            lines.append(f"{one.path}: {one.message}")
+    return tuple(lines)
 
 
 def change_of(zone: Zone, held: HeldZone | None, made: Plan, now: datetime) -> Change:

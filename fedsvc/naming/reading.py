@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fedsvc.model.hold import Hold
-from fedsvc.naming.gathering import Facts, gather
+from fedsvc.naming.gathering import ROUTE, Facts, gather
 from fedsvc.naming.planning import Before
 from fedsvc.store import clusters, named_objects, policies, zones
 from fedsvc.store.policies import ZONE
@@ -40,9 +40,12 @@ async def read_before(tx: Transaction) -> Before:
 
 async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> Facts:
     """What names rest on, as of the same moment."""
+    objects = await named_objects.templates(tx)
+    has_routes = any(one.kind == ROUTE for one in objects)
     return gather(
-        await named_objects.templates(tx),
+        objects,
         await named_objects.works(tx),
+        gateways=await named_objects.gateways(tx) if has_routes else (),
         zones=before.zones,
         clusters=await clusters.list_all(tx),
         holds=holds,

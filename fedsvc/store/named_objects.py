@@ -1,6 +1,6 @@
-"""What the names of units rest on: their Services and Ingresses, as written and as members hold them."""
+"""What the names of units rest on: Services, Ingresses and HTTPRoutes, as written and as members hold them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,24 +12,33 @@ from fedsvc.store.store import Transaction
 from fedsvc_dns.planner.zone import DnsSettings
 
 _WITH_NAMES: Final = "jsonb_typeof(u.spec -> 'dns') = 'object' AND u.delete_time IS NULL"
-_NAMED: Final = "((x.group_ = '' AND x.kind = 'Service') OR (x.group_ = 'networking.k8s.io' AND x.kind = 'Ingress'))"
+_NAMED: Final = (
+    "((x.group_ = '' AND x.kind = 'Service') OR (x.group_ = 'networking.k8s.io' AND x.kind = 'Ingress')"
+    " OR (x.group_ = 'gateway.networking.k8s.io' AND x.kind = 'HTTPRoute'))"
+)
+_COLUMNS: Final = (
+    "SELECT CAST(x.unit_uid AS text) AS unit_uid, x.cluster, x.kind, x.namespace, x.name, x.observed_status, x.ready_replicas,"
+    " x.observed_time IS NOT NULL AS is_observed, x.removal IS NOT NULL OR x.desired_digest IS NULL AS is_going, m.body"
+)
 _TEMPLATES: Final = text(
     "SELECT CAST(u.uid AS text) AS unit_uid, u.namespace AS unit_namespace, u.name AS unit_name, u.spec -> 'dns' AS dns,"
     " x.kind, x.namespace, x.name, m.body FROM unit u JOIN resource x ON x.unit_uid = u.uid"
     f" JOIN manifest m ON m.digest = x.digest WHERE {_WITH_NAMES} AND {_NAMED} AND m.key_id IS NULL"
 )
 _WORKS: Final = text(
-    "SELECT CAST(x.unit_uid AS text) AS unit_uid, x.cluster, x.kind, x.namespace, x.name, x.observed_status, x.ready_replicas,"
-    " x.observed_time IS NOT NULL AS is_observed, x.removal IS NOT NULL OR x.desired_digest IS NULL AS is_going, m.body"
-    " FROM unit u JOIN work x ON x.unit_uid = u.uid LEFT JOIN manifest m ON m.digest = x.desired_digest AND m.key_id IS NULL"
+    f"{_COLUMNS} FROM unit u JOIN work x ON x.unit_uid = u.uid LEFT JOIN manifest m ON m.digest = x.desired_digest AND m.key_id IS NULL"
     f" WHERE {_WITH_NAMES} AND ({_NAMED} OR (x.group_ = 'apps' AND x.kind IN"
     " ('Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet')))"
+)
+_GATEWAYS: Final = text(
+    f"{_COLUMNS} FROM work x JOIN manifest m ON m.digest = x.desired_digest AND m.key_id IS NULL"
+    " WHERE x.group_ = 'gateway.networking.k8s.io' AND x.kind = 'Gateway'"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedObject:
-    """A Service or an Ingress of a unit that wants names."""
+    """A Service, an Ingress or an HTTPRoute of a unit that wants names."""
 
     unit_uid: str
     unit: str  # "namespace/name"
@@ -42,7 +51,7 @@ class NamedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldObject:
-    """A Service, an Ingress or a workload of such a unit on a cluster."""
+    """One of these, a workload of such a unit, or a Gateway of any, on a cluster."""
 
     unit_uid: str
     cluster: str
@@ -57,7 +66,7 @@ class HeldObject:
 
 
 async def templates(tx: Transaction) -> Sequence[NamedObject]:
-    """The Services and Ingresses of all units that want names."""
+    """The Services, Ingresses and HTTPRoutes of all units that want names."""
     return [
         NamedObject(
             unit_uid=row.unit_uid,
@@ -73,7 +82,16 @@ async def templates(tx: Transaction) -> Sequence[NamedObject]:
 
 
 async def works(tx: Transaction) -> Sequence[HeldObject]:
-    """What clusters hold of these units: Services, Ingresses and workloads."""
+    """What clusters hold of these units: Services, Ingresses, HTTPRoutes and workloads."""
+    return _held(await tx.execute(_WORKS))
+
+
+async def gateways(tx: Transaction) -> Sequence[HeldObject]:
+    """The Gateways that clusters hold, of all units: routes of one unit may be on those of another."""
+    return _held(await tx.execute(_GATEWAYS))
+
+
+def _held(rows: Iterable[Any]) -> list[HeldObject]:
     return [
         HeldObject(
             unit_uid=row.unit_uid,
@@ -87,5 +105,5 @@ async def works(tx: Transaction) -> Sequence[HeldObject]:
             is_observed=row.is_observed,
             is_going=row.is_going,
         )
-        for row in await tx.execute(_WORKS)
+        for row in rows
     ]

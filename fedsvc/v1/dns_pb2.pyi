@@ -85,9 +85,9 @@ Global___OnAllDown: _TypeAlias = OnAllDown  # noqa: Y015
 
 @_typing.final
 class DnsSettings(_message.Message):
-    """DnsSettings is what a unit says of the names of its Services and Ingresses. A Service gets the names
+    """DnsSettings is what a unit says of the names of its Services, Ingresses and HTTPRoutes. A Service gets the names
     "SERVICE.NAMESPACE.ZONE.svc.DOMAIN" and "SERVICE.NAMESPACE.ZONE.svc[.PLACE].REGION.DOMAIN", an Ingress the hosts of its
-    rules.
+    rules, an HTTPRoute those of its host names that Gateways of units have accepted.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

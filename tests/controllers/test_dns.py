@@ -348,3 +348,59 @@ async def test_names_of_a_lost_cluster_go_when_its_unit_has_left_it_and_not_befo
         assert (await ask(answering, GLOBAL))[1] == both
         await world.apply("web", make_deployment(), service(), spec=replace(SPEC, placement=Placement(clusters=("b",))))
         await until_answer(world, answering, GLOBAL, {found["b"]})
+
+
+def gateway_kind(plural: str, kind: str) -> Manifest:
+    """The definition of a kind of the Gateway API, as far as it is needed here."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}, "schema": schema}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.gateway.networking.k8s.io"},
+        "spec": {
+            "group": "gateway.networking.k8s.io",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "versions": [version],
+        },
+    }
+
+
+def of_gateway_api(kind: str, **spec: Any) -> Manifest:
+    metadata = {"name": "web", "namespace": "shop"}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+async def test_routes_answer_with_the_addresses_of_gateways_that_accepted_them(
+    world: Any, answering: Answering
+) -> None:
+    await apply_zone(world)
+    listener = {"name": "http", "port": 80, "protocol": "HTTP", "hostname": "*.example.org"}
+    edge = of_gateway_api("Gateway", gatewayClassName="any", listeners=[listener])
+    route = of_gateway_api("HTTPRoute", hostnames=["www.example.org"], parentRefs=[{"name": "web"}])
+    both = Placement(clusters=("a", "b"))
+    kinds = gateway_kind("gateways", "Gateway"), gateway_kind("httproutes", "HTTPRoute")
+    await world.apply("edge", *kinds, edge, placement=both)
+    await world.apply("web", route, spec=UnitSpec(placement=both, dns=DnsSettings(zone="main")))
+    conditions = [{"type": "Accepted", "status": "True"}]
+    parents = [{"parentRef": {"name": "web"}, "conditions": conditions}]
+    for cluster, address in (("a", "192.0.2.1"), ("b", "192.0.2.2")):
+        await until_status(world, cluster, "gateways", addresses=[{"type": "IPAddress", "value": address}])
+        await until_status(world, cluster, "httproutes", parents=parents)
+    await until_answer(world, answering, "www.example.org.", {"192.0.2.1", "192.0.2.2"})
+    told = await lines_of(world, "www.example.org.")
+    assert any("HTTPRoute shop/web of unit shop/web" in line for line in told)
+
+
+async def until_status(world: Any, cluster: str, plural: str, **status: Any) -> None:
+    """Say of an object what its controller would, once it is there."""
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/shop/{plural}/web"
+
+    async def there() -> bool:
+        return await world.get(cluster, path) is not None
+
+    await world.until(there)
+    member = world.member(cluster)
+    stored = member.registry.read(member.kind(("gateway.networking.k8s.io", plural)), "shop", "web")
+    member.registry.write_status(stored, status, "gateway-controller")

@@ -1,15 +1,19 @@
 """What the planner of DNS is told of units, works and clusters: pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
-from fedsvc.model.zone import NameServer, ZoneSpec
+from fedsvc.model.policy import Policy
+from fedsvc.model.zone import NameServer, Zone, ZoneSpec
 from fedsvc.naming.gathering import Facts, authority_of, gather
+from fedsvc.naming.planning import Before, plan_names, problem_lines
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner.facts import Presence
+from fedsvc_dns.planner.memory import Memory
 from fedsvc_dns.planner.zone import DnsSettings
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -55,6 +59,66 @@ def held(manifest: dict[str, Any] = SERVICE, **fields: Any) -> HeldObject:
         "is_going": False,
     }
     return HeldObject(**{**base, **fields})
+
+
+ROUTE = {
+    "kind": "HTTPRoute",
+    "metadata": {"namespace": "shop", "name": "web"},
+    "spec": {"hostnames": ["shop.example.org", "other.example.com"], "parentRefs": [{"name": "edge"}]},
+}
+GATEWAY = {
+    "kind": "Gateway",
+    "metadata": {"namespace": "shop", "name": "edge"},
+    "spec": {"listeners": [{"name": "http", "port": 80, "hostname": "*.example.org"}]},
+}
+
+
+def accepted(status: str = "True") -> dict[str, Any]:
+    conditions = [{"type": "Accepted", "status": status}]
+    return {"parents": [{"parentRef": {"name": "edge"}, "conditions": conditions}]}
+
+
+def route_facts(status: dict[str, Any], *, is_there: bool = True) -> Facts:
+    wanted = replace(named(ROUTE), kind="HTTPRoute")
+    gateway = held(GATEWAY, unit_uid="edge", name="edge", status={"addresses": [{"value": "192.0.2.7"}]})
+    gateways = [gateway] if is_there else []
+    return facts(held(ROUTE, status=status), objects=(wanted,), gateways=gateways)
+
+
+def test_a_route_has_the_hosts_and_addresses_of_the_gateways_that_accepted_it() -> None:
+    found = route_facts(accepted())
+    assert found.services[0].hosts == ("shop.example.org",)
+    assert found.observations.instances[0].addresses == ("192.0.2.7",)
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "is_there"), [({}, True), (accepted("False"), True), (accepted(), False)], ids=["new", "no", "unknown"]
+)
+def test_a_route_that_no_known_gateway_accepted_keeps_its_hosts_and_is_told(
+    status: dict[str, Any], *, is_there: bool
+) -> None:
+    found = route_facts(status, is_there=is_there)
+    assert found.services[0].hosts == ("other.example.com", "shop.example.org")
+    assert found.observations.instances[0].addresses == ()
+    assert [one.message for one in found.problems] == [
+        "on a no Gateway of a unit has accepted it, so it has no address there"
+    ]
+
+
+def test_problems_are_told_in_the_zone_of_their_object() -> None:
+    of_zones = [a_zone("main", "example.org"), a_zone("other", "example.net")]
+    found = facts(objects=(named({**SERVICE, "spec": {"clusterIP": "None"}}),), zones=of_zones)
+    made, _ = plan_names(Before(zones=tuple(of_zones), held={}, names={}, memory=Memory(), now=NOW), found)
+    assert "headless" in problem_lines("main", made, found)[0]
+    assert problem_lines("other", made, found) == ()
+
+
+def a_zone(name: str, domain: str) -> Zone:
+    spec = ZoneSpec(domain=domain)
+    return Policy(
+        name=name, uid="z", labels={}, spec=spec, generation=1, unit_count=1, create_time=NOW, update_time=NOW
+    )
 
 
 def facts(*works: HeldObject, known: bool = False, objects: tuple[NamedObject, ...] = (), **rest: Any) -> Facts:

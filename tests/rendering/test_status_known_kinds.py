@@ -1,11 +1,12 @@
 """Health of kinds of well-known projects, which are judged by their conditions."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.rendering.status import health
+from fedsvc.rendering.status import aggregate, health, reflect
 
 
 def conditions_of(*given: str, **more: Any) -> dict[str, Any]:
@@ -73,3 +74,19 @@ def test_kinds_of_well_known_projects_are_judged_by_their_conditions(
     live = {"metadata": {"generation": 2}, "status": status}
     verdict = health(ObjectKey(group="example.com", version="v1", kind=kind, namespace="n", name="x"), live)
     assert (verdict.state.value, verdict.reason) == (state, reason)
+
+
+def test_gateways_keep_their_addresses_and_routes_what_gateways_say_of_them() -> None:
+    accepted = {"type": "Accepted", "status": "True", "observedGeneration": 3}
+    gateway = ObjectKey(group="gateway.networking.k8s.io", version="v1", kind="Gateway", namespace="shop", name="web")
+    seen = {"status": {"addresses": [{"type": "IPAddress", "value": "192.0.2.1"}], "conditions": [accepted]}}
+    status = reflect(gateway, seen)
+    assert status["addresses"] == [{"type": "IPAddress", "value": "192.0.2.1"}]
+    assert aggregate(gateway, {"a": status})["addresses"] == [
+        {"type": "IPAddress", "value": "192.0.2.1", "cluster": "a"}
+    ]
+    route = replace(gateway, kind="HTTPRoute")
+    parent = {"parentRef": {"name": "web"}, "controllerName": "x", "conditions": [accepted]}
+    told = {"parentRef": {"name": "web"}, "conditions": [{"type": "Accepted", "status": "True"}]}
+    assert reflect(route, {"status": {"parents": [parent]}}) == {"parents": [told]}
+    assert reflect(route, {}) == {}

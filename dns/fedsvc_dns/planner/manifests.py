@@ -78,6 +78,11 @@ def route_instance(
     return Instance(service=key, cluster=cluster, addresses=_each_once(addresses), probes=tuple(probes))
 
 
+def is_accepted(route: Manifest, gateways: Iterable[Manifest]) -> bool:
+    """Return whether any of the Gateways has accepted an HTTPRoute."""
+    return bool(_accepting(route, gateways))
+
+
 def route_hosts(route: Manifest, gateways: Iterable[Manifest]) -> tuple[str, ...]:
     """Return the hosts that an HTTPRoute answers for at the Gateways that have accepted it.
 

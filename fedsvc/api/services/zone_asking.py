@@ -13,7 +13,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
 from fedsvc.model.zone import Zone, ZoneSpec
 from fedsvc.model.zone_provider import Endpoint
-from fedsvc.naming.planning import change_of, plan_names
+from fedsvc.naming.planning import change_of, plan_names, problem_lines
 from fedsvc.naming.reading import read_before, read_facts
 from fedsvc.store import holds, policies, zones
 from fedsvc.store.policies import ZONE
@@ -144,7 +144,6 @@ async def planned(store: Store, name: str, wanted: Zone | None) -> pb.PlanZoneRe
         found = await read_facts(tx, before, await holds.on_automation(tx))
     made, _ = await asyncio.to_thread(plan_names, before, found)
     change = change_of(zone, before.held.get(name), made, before.now)
-    problems = [f"{one.path}: {one.message}" for one in (*made.problems, *found.problems)]
     return pb.PlanZoneResponse(
         changes=_changes(change.replacements),
         change_count=len(change.replacements),
@@ -152,7 +151,7 @@ async def planned(store: Store, name: str, wanted: Zone | None) -> pb.PlanZoneRe
         held_count=len(change.held),
         held_reason=change.why_held,
         approval=change.approval,
-        problems=problems[:_SHOWN],
+        problems=problem_lines(name, made, found)[:_SHOWN],
         warnings=made.warnings[:_SHOWN],
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from fedsvc.rendering.canonical import JsonObject
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.rendering.status import budgets, conditions, jobs, network, phases, pods, workloads
+from fedsvc.rendering.status import budgets, conditions, gateways, jobs, network, phases, pods, workloads
 from fedsvc.rendering.status.health import Health, HealthState, part, progressing, text
 from fedsvc.rendering.status.rules import CompiledRule
 
@@ -50,6 +50,10 @@ _RULES: Final[Mapping[tuple[str, str], _Rules]] = {
     ("", "Pod"): _Rules(pods.reflect, pods.aggregate, pods.health, pods.replica_counts),
     ("", "Service"): _Rules(network.reflect, network.aggregate, network.service_health),
     ("networking.k8s.io", "Ingress"): _Rules(network.reflect, network.aggregate, network.ingress_health),
+    ("gateway.networking.k8s.io", "Gateway"): _Rules(
+        gateways.reflect_gateway, gateways.aggregate_gateway, conditions.health
+    ),
+    ("gateway.networking.k8s.io", "HTTPRoute"): _Rules(gateways.reflect_route, conditions.aggregate, conditions.health),
     ("", "PersistentVolumeClaim"): _Rules(phases.reflect, phases.aggregate, phases.claim_health),
     ("", "PersistentVolume"): _Rules(phases.reflect, phases.aggregate, phases.volume_health),
     ("", "Namespace"): _Rules(phases.reflect, phases.aggregate, phases.namespace_health),
