@@ -32,7 +32,7 @@ _log = structlog.get_logger("fedsvc.api")
 _OPEN_SERVICES: Final = ("grpc.health.v1.Health",)
 # Reads are many and change nothing: they are logged only where they fail.
 _QUIET: Final = ("Get", "List", "Read", "Watch", "ServerReflectionInfo")
-_DECIDING: Final = ("SimulatePlacement", "RebalanceUnits")
+_DECIDING: Final = ("SimulatePlacement", "RebalanceUnits", "FailOver", "FailBack", "DrainClusters")
 _FAULTS: Final = (code_pb2.INTERNAL, code_pb2.UNKNOWN)
 
 

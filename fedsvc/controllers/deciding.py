@@ -12,6 +12,7 @@ from fedsvc.controllers.surroundings import Ground
 from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.copies import Copies
+from fedsvc.model.departure import stopped
 from fedsvc.model.unit import Resource, Unit, UnitSpec
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.overrides import Override
@@ -106,6 +107,10 @@ async def decide_batch(
         unit = stored.unit
         memory = learned(stored.memory, observations(stored.bindings, members), read.now)
         request = replace(stored, memory=memory)
+        # A return is over where the cluster fell again meanwhile.
+        kept_away = stopped(stored.departures, ground.prepared.clusters_by_name)
+        if kept_away is not None:
+            request = request.supposing(kept_away)
         placement = request.input.placement
         neighbours, fleet = beside.look(places.beside(placement, request.input.key))
         inputs = Inputs(
@@ -128,12 +133,13 @@ async def decide_batch(
             rollout=read.rollouts[unit.uid].state if unit.uid in read.rollouts else None,
             held=read.held.get(unit.uid, {}),
         )
+        plan = plan_unit(given)
         done = Decided(
-            given=given,
+            given=replace(given, request=plan.request),
             remembered=stored.memory,
             spoken_count=ground.prepared.spoken_count if counts_capacity(placement.replicas) else None,
-            plan=plan_unit(given),
-            inputs=inputs,
+            plan=plan,
+            inputs=replace(inputs, unit=plan.request.input),
             ground=ground,
             in_force=read.in_force.get(unit.uid),
             rollout_version=read.rollouts[unit.uid].version if unit.uid in read.rollouts else 0,

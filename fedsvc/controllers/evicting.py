@@ -1,26 +1,74 @@
-"""Pure: which units a decision takes away from lost clusters, and what is noted of it."""
+"""Pure: which units a decision takes away from clusters that are lost, or that somebody wants them to leave."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc.model.departure import Departure, DepartureCause, gained_by
+from fedsvc.store.departures import Leave
 from fedsvc.store.failovers import Left
-from fedsvc_placement import ClusterSnapshot, Decision
+from fedsvc_placement import ClusterSnapshot, Decision, Trigger
 from fedsvc_placement.model import ClusterVerdict
+from fedsvc_placement.rules.location import DATA_ANCHOR, JURISDICTION
+from fedsvc_placement.rules.selection import DEPARTURE, EXCLUSION, LEAVING, SELECTION
 from fedsvc_placement.rules.taints import NO_EXECUTE
+
+_FORBIDDING: Final = frozenset({SELECTION.name, EXCLUSION.name, LEAVING.name, JURISDICTION.name, DATA_ANCHOR.name})
+"""Rules by which a unit must not be on a cluster, whatever else it does there."""
 
 
 def evicted_from(given: Prepared) -> list[str]:
-    """The lost clusters that a unit leaves for no other reason than that they are lost."""
+    """The lost clusters that a unit leaves by automation: for no other reason than that they are lost."""
+    asked = _asked_of(given)
+    return [name for name in lost_by(given) if name not in asked]
+
+
+def lost_by(given: Prepared) -> list[str]:
+    """The lost clusters that a unit leaves since they are lost, or since somebody asked for it."""
     return [] if given.unit.delete_time is not None else lost_among(_driven_out(given))
 
 
 def emptied_for(given: Prepared) -> dict[str, list[str]]:
-    """The clusters that live and that a unit leaves since they are to be emptied, with where it is from then on."""
+    """The clusters that live and that a unit leaves by a move that could wait, with where it is from then on.
+
+    They are to be emptied, or somebody wants it elsewhere, or it goes back to where it was, or is placed anew.
+    """
     targets = [plan.binding.cluster for plan in given.plan.clusters]
     if given.unit.delete_time is not None or not targets:
         return {}
-    return dict.fromkeys(living_among(_driven_out(given)), targets)
+    could_wait = given.plan.ended or given.decided.inputs.trigger == Trigger.REBALANCE
+    return dict.fromkeys(living_among(_left_by(given) if could_wait else _driven_out(given)), targets)
+
+
+def _left_by(given: Prepared) -> list[ClusterSnapshot]:
+    clusters = given.decided.ground.prepared.clusters_by_name
+    bound = {binding.cluster for binding in given.decided.given.request.bindings}
+    return [clusters[name] for name in given.plan.gone if name in bound and name in clusters]
+
+
+def _asked_of(given: Prepared) -> dict[str, Departure]:
+    """The departures of this unit that somebody asked for, by cluster."""
+    now = given.decided.inputs.now
+    return {one.cluster: one for one in given.plan.request.departures if one.is_asked and one.keeps_away(now)}
+
+
+def leaving(given: Prepared) -> list[Leave]:
+    """What is noted of clusters that a unit leaves since they are lost, or since somebody asked for it."""
+    asked, lost = _asked_of(given), set(lost_by(given))
+    bound = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
+    gained = gained_by(bound, {plan.binding.cluster: plan.binding.replicas for plan in given.plan.clusters})
+    left = lost | {name for name in emptied_for(given) if name in asked}
+    return [
+        Leave(
+            uid=given.unit.uid,
+            cluster=name,
+            cause=DepartureCause.LOST if name in lost else asked[name].cause,
+            share=bound[name],
+            gained=gained,
+        )
+        for name in sorted(left)
+    ]
 
 
 def _driven_out(given: Prepared) -> list[ClusterSnapshot]:
@@ -35,7 +83,7 @@ def _driven_out(given: Prepared) -> list[ClusterSnapshot]:
 def driven_out(
     decision: Decision, *, left: Collection[str], clusters: Mapping[str, ClusterSnapshot]
 ) -> list[ClusterSnapshot]:
-    """Those of the clusters that a unit leaves, and was placed on, that it leaves for no other reason than a taint."""
+    """Those of the clusters that a unit leaves, and was placed on, for a taint or being taken away alone."""
     if not left:
         return []
     known = [one for one in decision.clusters if one.cluster in left and one.cluster in clusters]
@@ -53,11 +101,12 @@ def living_among(found: Iterable[ClusterSnapshot]) -> list[str]:
 
 
 def failing_over(given: Prepared) -> list[Left]:
-    """What is noted of a unit that leaves lost clusters."""
-    lost = evicted_from(given)
-    if not lost:
+    """What is kept in the history of failovers of a unit that leaves clusters which are lost, or as somebody asked."""
+    left = leaving(given)
+    if not left:
         return []
-    members = given.decided.ground.members
+    members, asked = given.decided.ground.members, _asked_of(given)
+    lost = set(lost_by(given))
     before = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
     targets = sorted(
         plan.binding.cluster
@@ -66,8 +115,9 @@ def failing_over(given: Prepared) -> list[Left]:
     )
     shortfall = "; ".join(entry.message for entry in given.plan.decision.shortfall)
     found = []
-    for name in lost:
+    for name in (one.cluster for one in left):
         health = members[name].health
+        why = health.message if name in lost else ""
         found.append(
             Left(
                 uid=given.unit.uid,
@@ -76,9 +126,12 @@ def failing_over(given: Prepared) -> list[Left]:
                 targets=targets,
                 is_elsewhere=bool(given.plan.clusters),
                 priority=given.unit.spec.failover.priority,
-                message="; ".join(part for part in (health.message, shortfall) if part),
-                trouble_time=health.trouble_time,
-                detect_time=health.since,
+                message="; ".join(part for part in (why, shortfall) if part),
+                trouble_time=health.trouble_time if name in lost else None,
+                detect_time=health.since if name in lost else None,
+                is_lost=name in lost,
+                cause=asked[name].cause if name in asked else DepartureCause.LOST,
+                author=asked[name].author if name in asked else "",
             )
         )
     return found
@@ -90,7 +143,7 @@ def _grows(before: Mapping[str, int] | None, after: Mapping[str, int]) -> bool:
 
 def _fits_otherwise(judged: ClusterVerdict) -> bool:
     failing = {verdict.rule for verdict in judged.verdicts if not verdict.passed}
-    return failing == {NO_EXECUTE.name}
+    return failing == {NO_EXECUTE.name} or (DEPARTURE.name in failing and not failing & _FORBIDDING)
 
 
 def _is_lost(cluster: ClusterSnapshot) -> bool:

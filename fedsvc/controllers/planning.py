@@ -12,6 +12,7 @@ from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.copies import Copies, CopyBinding
+from fedsvc.model.departure import ended_by, lacks_place, places_better, waivable
 from fedsvc.model.handling import handling_of, handling_text
 from fedsvc.model.unit import DeletionMode, ImmutableMode, Resource, Unit, UnitSpec
 from fedsvc.model.work import Binding
@@ -97,6 +98,8 @@ class UnitPlan:
     renderings: Mapping[int, "Renderings"]  # by revision
     copies: tuple[CopyPlan, ...]  # sorted by cluster; none of them is in `clusters`
     gone: tuple[str, ...]  # clusters it leaves, copies included, sorted
+    request: PlacementRequest  # as it was decided in the end
+    ended: tuple[str, ...] = ()  # clusters that it is let be on again
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -212,9 +215,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     """
     request = given.request
     unit = request.unit
-    decision = decide(
-        request.input, given.fleet, request.previous, given.now, memory=request.memory, trigger=given.trigger
-    )
+    request, decision = _decide(given)
     newest = Content(
         resources=given.resources,
         overrides=given.overrides,
@@ -256,7 +257,35 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     copies = () if deleting else tuple(_plan_copies(given, renderings[unit.revision], placed))
     stay = placed | {plan.copy.cluster for plan in copies}
     gone = tuple(sorted({*before, *given.copies.stored} - stay))
-    return UnitPlan(decision=decision, clusters=tuple(plans), renderings=renderings, copies=copies, gone=gone)
+    waived = set(given.request.input.placement.left).difference(request.input.placement.left)
+    return UnitPlan(
+        decision=decision,
+        clusters=tuple(plans),
+        renderings=renderings,
+        copies=copies,
+        gone=gone,
+        request=request,
+        ended=tuple(ended_by(request.departures, placed, waived)),
+    )
+
+
+def _decide(given: PlanInput) -> tuple[PlacementRequest, Decision]:
+    """Decide, on clusters that the unit was taken away from too, where these live and more of it finds a place so."""
+    request = given.request
+    decision = _decided(given, request)
+    if not request.input.placement.left or not lacks_place(decision):
+        return request, decision
+    waived = waivable(request.input.placement.left, given.fleet.clusters_by_name)
+    if waived:
+        other = request.without_leaving(waived)
+        found = _decided(given, other)
+        if places_better(found, decision):
+            return other, found
+    return request, decision
+
+
+def _decided(given: PlanInput, request: PlacementRequest) -> Decision:
+    return decide(request.input, given.fleet, request.previous, given.now, memory=request.memory, trigger=given.trigger)
 
 
 def _renderings(unit: Unit, content: Content) -> Renderings:

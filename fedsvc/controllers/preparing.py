@@ -192,7 +192,11 @@ def _outcome(one: Decided, plain: _PlainInputs) -> Outcome:
         news=news,
         moved=bool(plan.changed or plan.gone or plan.renumbered) or (deleting and undecided),
         undecided=undecided,
-        noted=timed or unit.rebalance or plan.decision.memory != one.remembered,
+        noted=timed
+        or plan.request.is_timed
+        or unit.rebalance
+        or any(departure.is_pending for departure in plan.request.departures)
+        or plan.decision.memory != one.remembered,
     )
 
 

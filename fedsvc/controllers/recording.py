@@ -8,11 +8,11 @@ from typing import Any, Final
 from fedsvc.controllers import planning
 from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
-from fedsvc.controllers.evicting import emptied_for, evicted_from, failing_over
+from fedsvc.controllers.evicting import emptied_for, evicted_from, failing_over, leaving
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import automation, decisions, failovers, manifests, rollouts, units, works
+from fedsvc.store import automation, decisions, departures, failovers, manifests, rollouts, units, works
 from fedsvc.store.store import Transaction, is_secret
 
 _SHOWN: Final = 5
@@ -50,14 +50,28 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     synced = await _sync(tx, moved, ids)
     left = [one for given in moved for one in failing_over(given)]
     await failovers.add(tx, left)
-    lost = {(one.uid, one.cluster) for one in left}
+    lost = {(one.uid, one.cluster) for one in left if one.is_lost}
     doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost]
     occupied, held = synced.occupied, await judge(tx, moved, doomed)
     emptied = {(given.unit.uid, cluster): targets for given in moved for cluster, targets in emptied_for(given).items()}
     await failovers.keep_until_replaced(tx, emptied)
+    await _note_departures(tx, writing)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
     return [_stored(given, occupied, held.get(given.unit.uid, ""), written) for given in prepared]
+
+
+async def _note_departures(tx: Transaction, writing: Sequence[Prepared]) -> None:
+    """Keep units away from what they leave, and let them be on what they return to."""
+    heard = [
+        (given.unit.uid, one.cluster)
+        for given in writing
+        for one in given.plan.request.departures
+        if one.is_pending and one.cluster not in given.plan.ended
+    ]
+    await departures.heard(tx, heard)
+    await departures.end(tx, [(given.unit.uid, name) for given in writing for name in given.plan.ended])
+    await departures.leave(tx, [one for given in writing for one in leaving(given)])
 
 
 async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:

@@ -1,4 +1,4 @@
-"""Follows failovers to their end, and lets go of what units left on clusters that are back.
+"""Follows failovers to their end, lets units go back, and lets go of what they left on clusters that are back.
 
 Nothing is removed from a cluster that is back before it is trusted again (it was well for a while, and does not flap),
 before the unit is ready elsewhere, while automation is held, or beyond the budget for removals.
@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.model.failback import due_back
 from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
 from fedsvc.model.unit import Unit
-from fedsvc.store import automation, failovers, fleet, removals, units
+from fedsvc.store import automation, departures, failovers, fleet, removals, units
 from fedsvc.store.failovers import Grave
 from fedsvc.store.store import Store, Transaction
 
@@ -56,6 +57,18 @@ class ReturnController:
         async with self._store.look() as look:
             is_moving = await failovers.any_open(look)
             has_found = bool(await failovers.graves(look))
+            is_due = await departures.any_due(look)
+            is_opened = await departures.any_opened(look)
+            is_stable = await departures.any_stable(look)
+        if is_due:
+            async with self._store.transaction() as tx:
+                await departures.begin_due(tx)
+        if is_opened:
+            async with self._store.transaction() as tx:
+                await departures.end_drains(tx)
+        if is_stable:
+            async with self._store.transaction() as tx:
+                await self._return(tx)
         if is_moving:
             async with self._store.transaction() as tx:
                 await failovers.follow(tx)
@@ -64,6 +77,19 @@ class ReturnController:
                 cleaned = [] if (await automation.gate(tx)).is_held else await self._clean(tx)
             for cluster in cleaned:
                 self._wake_member(cluster)
+
+    async def _return(self, tx: Transaction) -> None:
+        """Let units go back that are due, where automation may act."""
+        gate = await automation.shared_gate(tx)
+        if not gate.is_on:
+            return
+        away = [
+            one
+            for unit_name, one in await departures.away(tx)
+            if unit_name not in gate.held_units and one.cluster not in gate.held_clusters
+        ]
+        due = due_back(away, await departures.return_times(tx), tx.now)
+        await departures.begin_return(tx, [(one.uid, one.cluster) for one in due])
 
     async def _clean(self, tx: Transaction) -> list[str]:
         """Within the budget, which is counted here as it is for decisions."""

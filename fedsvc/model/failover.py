@@ -1,11 +1,13 @@
 """Pure: what becomes of a unit whose cluster is lost, and what is remembered of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc.model.departure import DepartureCause
+from fedsvc.model.failback import FailbackPolicy
 from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOperator
 
 DEFAULT_TOLERATION_SECONDS: Final = 30
@@ -19,12 +21,20 @@ MEMBER_LOST: Final = "MemberLost"
 AWAITING_REPLACEMENT: Final = "AwaitingReplacement"
 """Why works are held that a unit leaves on a cluster which is being emptied: what takes their place is not ready."""
 
+_ANY_TAINT: Final = Toleration(
+    # For a time, a century: without one it would bring the unit to clusters that others have to leave.
+    operator=TolerationOperator.EXISTS,
+    effect=Effect.NO_EXECUTE,
+    toleration_seconds=100 * 365 * 86_400,
+)
+
 
 class FailoverMode(StrEnum):
     """Whether a unit leaves a cluster that is lost."""
 
     AUTO = "auto"  # by itself, when its toleration is over
-    MANUAL = "manual"  # when somebody changes where it is to run
+    MANUAL = "manual"  # when somebody asks for it
+    NEVER = "never"  # neither by itself nor for any taint; only when somebody names the unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +44,12 @@ class FailoverPolicy:
     mode: FailoverMode = FailoverMode.AUTO
     toleration_seconds: int = DEFAULT_TOLERATION_SECONDS  # from the verdict that a cluster is lost
     priority: int = 0  # of several units that need a place the higher ones are decided first
+    failback: FailbackPolicy = field(default_factory=FailbackPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failover:
-    """One unit that left one lost cluster."""
+    """One unit that left one cluster, which was lost, or as somebody asked."""
 
     id: int
     unit_name: str  # in the API
@@ -52,6 +63,9 @@ class Failover:
     place_time: datetime | None  # all targets hold it
     ready_time: datetime | None  # and it is healthy there
     clean_time: datetime | None  # what was left on the lost cluster is gone, or is wanted again
+    return_time: datetime | None = None  # it was decided that it takes back what it left
+    cause: DepartureCause = DepartureCause.LOST
+    author: str = ""  # who asked for it
 
 
 def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -> Placement:
@@ -73,7 +87,10 @@ def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -
         effect=Effect.NO_EXECUTE,
         toleration_seconds=None if stays else max(LEAST_TOLERATION_SECONDS, policy.toleration_seconds),
     )
-    return replace(placement, tolerations=(toleration, *placement.tolerations))  # the first of several counts
+    own = placement.tolerations
+    if policy.mode is FailoverMode.NEVER:
+        own = (*(one for one in own if one.toleration_seconds is None), _ANY_TAINT)
+    return replace(placement, tolerations=(toleration, *own))  # the first of several counts
 
 
 def _is_for_lost(toleration: Toleration) -> bool:

@@ -94,6 +94,12 @@ async def gate(tx: Transaction) -> Gate:
     )
 
 
+async def shared_gate(tx: Transaction) -> Gate:
+    """What automation may act on until the transaction ends: who holds it meanwhile waits for that."""
+    await tx.execute(_SHARE)
+    return await gate(tx)
+
+
 async def still_acts(tx: Transaction, version: int, lost: list[str]) -> bool:
     """Whether automation may do what it might when `version` was read, and all of these clusters are lost still.
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from fedsvc.health import Verdict
+from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
 from fedsvc.model.removal import shown
 from fedsvc.store.gate_sql import REACHED
@@ -14,8 +15,8 @@ from fedsvc.store.store import Look, Transaction
 from fedsvc.store.work_rows import UNIT_NAME, record_rows
 
 _COLUMNS: Final = (
-    "id, unit_name, cluster, targets, priority, message, trouble_time, detect_time, create_time AS decide_time,"
-    " place_time, ready_time, clean_time"
+    "id, unit_name, cluster, targets, priority, message, cause, author, trouble_time, detect_time,"
+    " create_time AS decide_time, place_time, ready_time, clean_time, return_time"
 )
 _IS_READY: Final = REACHED.format(awaited="'ready'")
 _READY_OTHER: Final = _IS_READY.replace("work.", "other.")
@@ -26,8 +27,8 @@ _BURY = text(
     " AND work.removal IS NOT NULL AND work.state <> 'Held'"
 )
 _ADD = text(
-    "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, trouble_time, detect_time, place_time,"
-    " ready_time) VALUES (CAST(:uid AS uuid), :unit_name, :cluster, CAST(:targets AS text[]), :priority, :message,"
+    "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, cause, author, trouble_time, detect_time,"
+    " place_time, ready_time) VALUES (CAST(:uid AS uuid), :unit_name, :cluster, CAST(:targets AS text[]), :priority, :message, :cause, :author,"
     " CAST(:trouble_time AS timestamptz), CAST(:detect_time AS timestamptz),"
     " CASE WHEN :is_done THEN now() END, CASE WHEN :is_done THEN now() END)"
 )
@@ -90,7 +91,7 @@ _RELEASE = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A unit leaves a lost cluster, by a decision that is being stored."""
+    """A unit leaves a cluster that is lost or as somebody asked, by a decision that is being stored."""
 
     uid: str
     unit_name: str  # in the API
@@ -101,6 +102,9 @@ class Left:
     message: str  # for people
     trouble_time: Any  # datetime | None, as of the verdict
     detect_time: Any
+    is_lost: bool = True
+    cause: DepartureCause = DepartureCause.LOST
+    author: str = ""  # who asked for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,9 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
     if not left:
         return
     message = "{} was lost: it stays there until that is back and seen"
-    await _bury(tx, {(one.uid, one.cluster): (message.format(one.cluster), MEMBER_LOST) for one in left})
+    lost = [one for one in left if one.is_lost]
+    if lost:
+        await _bury(tx, {(one.uid, one.cluster): (message.format(one.cluster), MEMBER_LOST) for one in lost})
     rows: list[dict[str, Any]] = [
         {
             "uid": one.uid,
@@ -130,6 +136,8 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
             "trouble_time": one.trouble_time,
             "detect_time": one.detect_time,
             "is_done": one.is_elsewhere and not one.targets,
+            "cause": one.cause.value,
+            "author": one.author,
         }
         for one in left
     ]
@@ -196,4 +204,9 @@ async def clean(tx: Transaction, found: Sequence[Grave]) -> list[str]:
 async def list_page(tx: Transaction, *, before: int, limit: int, unit: str = "", cluster: str = "") -> list[Failover]:
     """The history, the newest first: those before an id."""
     rows = await tx.execute(_LIST, {"before": before, "limit": limit, "unit": unit, "cluster": cluster})
-    return [Failover(**{**row._mapping, "targets": tuple(row.targets)}) for row in rows]  # noqa: SLF001 - the documented way to a row's columns by name
+    return [_failover(row) for row in rows]
+
+
+def _failover(row: Any) -> Failover:
+    own = {"targets": tuple(row.targets), "cause": DepartureCause(row.cause)}
+    return Failover(**{**row._mapping, **own})  # noqa: SLF001 - the documented way to a row's columns by name

@@ -4,13 +4,15 @@ Reading is batched: a few statements whatever the number of units and clusters.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
 
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.departure import Departure, away_from, seen_at
 from fedsvc.model.failover import tolerating
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Binding
@@ -25,7 +27,7 @@ from fedsvc.rendering.workloads import (
     needed_kinds,
     workloads_of,
 )
-from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, works
+from fedsvc.store import automation, clusters, departures, fleet, manifests, policies, served_kinds, works
 from fedsvc.store.codec import from_json
 from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.store import Transaction
@@ -55,7 +57,10 @@ _RESOURCES = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, group_, version, kind, namespace, name, digest FROM resource"
     " WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, position"
 )
-_MEMORIES = text("SELECT CAST(uid AS text) AS uid, memory FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))")
+_MEMORIES = text(
+    f"SELECT CAST(uid AS text) AS uid, memory, reconsider_time IS NOT NULL AS is_timed, {departures.OF_UNIT} AS departures"
+    " FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +72,30 @@ class PlacementRequest:
     bindings: tuple[Binding, ...]  # where it is, sorted by cluster
     memory: Memory
     autoscaled: frozenset[str]  # keys of its workloads whose replicas an autoscaler owns
+    departures: tuple[Departure, ...] = ()
+    read_time: datetime
+    is_timed: bool = False  # a time is noted at which it is to be decided again
 
     @property
     def previous(self) -> tuple[PreviousBinding, ...]:
         """Where it is, as placement looks at it."""
-        return tuple(
+        found = tuple(
             PreviousBinding(cluster=binding.cluster, replicas=binding.replicas, since=binding.update_time)
             for binding in self.bindings
         )
+        return seen_at(found, self.departures, self.read_time) if self.departures else found
+
+    def supposing(self, found: Iterable[Departure]) -> "PlacementRequest":
+        """The same with other departures."""
+        listed = tuple(found)
+        placement = replace(self.input.placement, left=away_from(listed, self.read_time))
+        return replace(self, departures=listed, input=replace(self.input, placement=placement))
+
+    def without_leaving(self, clusters: Collection[str]) -> "PlacementRequest":
+        """The same, were it not taken away from these clusters."""
+        placement = self.input.placement
+        left = tuple(name for name in placement.left if name not in clusters)
+        return replace(self, input=replace(self.input, placement=replace(placement, left=left)))
 
 
 async def read_fleet(tx: Transaction, *, with_units: bool) -> Fleet:
@@ -135,7 +156,7 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
     uids = [unit.uid for unit in units]
     placements = await placements_of(tx, units)
     bindings = await works.bindings_of(tx, uids)
-    memories = {row.uid: row.memory for row in await tx.execute(_MEMORIES, {"uids": uids})}
+    kept = {row.uid: row for row in await tx.execute(_MEMORIES, {"uids": uids})}
     held = (await automation.gate(tx)).held_units
     resources: dict[str, list[tuple[ObjectKey, bytes]]] = {uid: [] for uid in uids}
     for row in await tx.execute(_RESOURCES, {"uids": uids}):
@@ -154,7 +175,8 @@ async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[Placemen
             resources=resources[unit.uid],
             bodies=bodies,
             bindings=bindings[unit.uid],
-            memory=memories.get(unit.uid),
+            kept=kept.get(unit.uid),
+            now=tx.now,
         )
         for unit in units
     ]
@@ -167,8 +189,13 @@ def _request(
     resources: Sequence[tuple[ObjectKey, bytes]],
     bodies: Mapping[bytes, bytes],
     bindings: Sequence[Binding],
-    memory: Any,
+    kept: Any,
+    now: datetime,
 ) -> PlacementRequest:
+    left = departures.from_plain(kept.departures) if kept is not None else ()
+    away = away_from(left, now)
+    if away:
+        placement = replace(placement, left=away)
     manifests_of = [(key, load_json(bodies[digest])) for key, digest in resources if digest in bodies]
     owned = autoscaled(manifests_of)
     return PlacementRequest(
@@ -181,7 +208,10 @@ def _request(
             kinds=needed_kinds(key for key, _ in resources),
         ),
         bindings=tuple(bindings),
-        memory=from_json(Memory, memory or {}),
+        memory=from_json(Memory, (kept.memory if kept is not None else None) or {}),
+        departures=left,
+        read_time=now,
+        is_timed=kept is not None and kept.is_timed,
         autoscaled=frozenset(str(key) for key, _ in resources if key.identity in owned),
     )
 

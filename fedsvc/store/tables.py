@@ -452,6 +452,28 @@ failover = Table(
     _time("place_time", nullable=True),  # all targets hold it
     _time("ready_time", nullable=True),  # and it is healthy there
     _time("clean_time", nullable=True),  # what was left on the lost cluster is gone, or is wanted again
+    Column("cause", Text, nullable=False, server_default=text("'Lost'")),  # DepartureCause
+    _text("author"),  # who asked for it
+    _time("return_time", nullable=True),  # it was decided to take back what was left
     Index("failover_unit_uid_idx", "unit_uid"),
     Index("failover_open_idx", "id", postgresql_where=text("ready_time IS NULL")),
+)
+
+departure = Table(
+    "departure",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("cause", Text, nullable=False),  # DepartureCause
+    _json("targets", "[]"),  # where it is to go, as somebody asked
+    _text("author"),
+    _text("reason"),
+    _time("due_time"),  # from when it is to be away
+    _time("leave_time", nullable=True),  # it was decided without the cluster
+    _time("free_time", nullable=True),  # since when no person keeps it away
+    _time("return_time", nullable=True),  # since when it is to take back what it had
+    Column("is_pending", Boolean, nullable=False, server_default=text("false")),  # no decision has heard of it yet
+    _json("share"),  # replicas that it had there, by workload
+    _json("gained"),  # what others got for it, by cluster and workload
+    Index("departure_cluster_idx", "cluster"),
 )

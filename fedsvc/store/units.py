@@ -23,7 +23,7 @@ from fedsvc.model.dependency import cycle_words
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.acts import NewRevision, begin
-from fedsvc.store import dependencies, handing, manifests, references, revisions, rollouts
+from fedsvc.store import departures, dependencies, handing, manifests, references, revisions, rollouts
 from fedsvc.store.codec import to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Look, Transaction, is_secret
@@ -251,6 +251,7 @@ async def apply(
     outcomes = _outcomes(stored, resources)
     if not same_spec:
         await dependencies.put(tx, uid, namespace, spec)
+        await _forget_departures(tx, before, spec)
     if not same_resources:
         await _store_resources(tx, uid, stored, resources)
     if before is None or revision != before.revision:
@@ -453,6 +454,13 @@ async def remove_finished(tx: Transaction) -> list[str]:
     for full_name in names:
         tx.record("unit", full_name, deleted=True)
     return names
+
+
+async def _forget_departures(tx: Transaction, before: Unit | None, spec: UnitSpec) -> None:
+    """Who says anew where a unit is to run means that, whatever it left."""
+    where = spec.placement, spec.placement_policy
+    if before is not None and (before.spec.placement, before.spec.placement_policy) != where:
+        await departures.forget(tx, before.uid)
 
 
 async def request_rebalance(tx: Transaction, uids: Sequence[str]) -> int:

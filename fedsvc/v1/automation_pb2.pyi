@@ -49,6 +49,58 @@ AUTOMATION_STATE_OFF: AutomationState.ValueType  # 3
 """They are not: the fleet is too small to tell a lost cluster from lost sight of it."""
 Global___AutomationState: _TypeAlias = AutomationState  # noqa: Y015
 
+class _DepartureCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DepartureCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DepartureCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPARTURE_CAUSE_UNSPECIFIED: _DepartureCause.ValueType  # 0
+    """Not known."""
+    DEPARTURE_CAUSE_LOST: _DepartureCause.ValueType  # 1
+    """The cluster was lost."""
+    DEPARTURE_CAUSE_ASKED: _DepartureCause.ValueType  # 2
+    """Somebody wants the unit elsewhere."""
+    DEPARTURE_CAUSE_DRAIN: _DepartureCause.ValueType  # 3
+    """Somebody wants the cluster empty."""
+
+class DepartureCause(_DepartureCause, metaclass=_DepartureCauseEnumTypeWrapper):
+    """DepartureCause is why a unit leaves a cluster."""
+
+DEPARTURE_CAUSE_UNSPECIFIED: DepartureCause.ValueType  # 0
+"""Not known."""
+DEPARTURE_CAUSE_LOST: DepartureCause.ValueType  # 1
+"""The cluster was lost."""
+DEPARTURE_CAUSE_ASKED: DepartureCause.ValueType  # 2
+"""Somebody wants the unit elsewhere."""
+DEPARTURE_CAUSE_DRAIN: DepartureCause.ValueType  # 3
+"""Somebody wants the cluster empty."""
+Global___DepartureCause: _TypeAlias = DepartureCause  # noqa: Y015
+
+class _MoveKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MoveKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MoveKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MOVE_KIND_UNSPECIFIED: _MoveKind.ValueType  # 0
+    """Not known."""
+    MOVE_KIND_AWAY: _MoveKind.ValueType  # 1
+    """Away from a cluster."""
+    MOVE_KIND_BACK: _MoveKind.ValueType  # 2
+    """Back to a cluster."""
+
+class MoveKind(_MoveKind, metaclass=_MoveKindEnumTypeWrapper):
+    """MoveKind is where a move goes."""
+
+MOVE_KIND_UNSPECIFIED: MoveKind.ValueType  # 0
+"""Not known."""
+MOVE_KIND_AWAY: MoveKind.ValueType  # 1
+"""Away from a cluster."""
+MOVE_KIND_BACK: MoveKind.ValueType  # 2
+"""Back to a cluster."""
+Global___MoveKind: _TypeAlias = MoveKind  # noqa: Y015
+
 @_typing.final
 class Automation(_message.Message):
     """Automation tells whether fedsvc moves units away from clusters that are lost."""
@@ -155,7 +207,7 @@ Global___ClusterTrouble: _TypeAlias = ClusterTrouble  # noqa: Y015
 
 @_typing.final
 class Failover(_message.Message):
-    """Failover is one unit that left one lost cluster. Its times are those of the phases, each unset until it is over."""
+    """Failover is one unit that left one cluster, which was lost, or as somebody asked. Its times are those of the phases, each unset until it is over."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,16 +223,23 @@ class Failover(_message.Message):
     PLACE_TIME_FIELD_NUMBER: _builtins.int
     READY_TIME_FIELD_NUMBER: _builtins.int
     CLEAN_TIME_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    RETURN_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"failovers/{failover}"."""
     unit: _builtins.str
     """The unit, "namespaces/{namespace}/units/{unit}"."""
     cluster: _builtins.str
-    """Id of the cluster that was lost."""
+    """Id of the cluster that it left."""
     priority: _builtins.int
     """Of the unit, as it was then."""
     message: _builtins.str
     """Why the cluster was lost, and what of the unit found no place."""
+    cause: Global___DepartureCause.ValueType
+    """Why it left."""
+    author: _builtins.str
+    """Who asked for it; empty where nobody did."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the clusters that hold more of it from then on, sorted; none where others held enough, or had no room."""
@@ -209,6 +268,10 @@ class Failover(_message.Message):
     def clean_time(self) -> _timestamp_pb2.Timestamp:
         """When what it had left was gone from there, after the cluster was back; or was wanted there again."""
 
+    @_builtins.property
+    def return_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided that it takes back what it left."""
+
     def __init__(
         self,
         *,
@@ -224,11 +287,64 @@ class Failover(_message.Message):
         place_time: _timestamp_pb2.Timestamp | None = ...,
         ready_time: _timestamp_pb2.Timestamp | None = ...,
         clean_time: _timestamp_pb2.Timestamp | None = ...,
+        cause: Global___DepartureCause.ValueType = ...,
+        author: _builtins.str = ...,
+        return_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_time", b"clean_time", "decide_time", b"decide_time", "detect_time", b"detect_time", "place_time", b"place_time", "ready_time", b"ready_time", "trouble_time", b"trouble_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_time", b"clean_time", "decide_time", b"decide_time", "detect_time", b"detect_time", "place_time", b"place_time", "ready_time", b"ready_time", "return_time", b"return_time", "trouble_time", b"trouble_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_time", b"clean_time", "cluster", b"cluster", "decide_time", b"decide_time", "detect_time", b"detect_time", "message", b"message", "name", b"name", "place_time", b"place_time", "priority", b"priority", "ready_time", b"ready_time", "targets", b"targets", "trouble_time", b"trouble_time", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "cause", b"cause", "clean_time", b"clean_time", "cluster", b"cluster", "decide_time", b"decide_time", "detect_time", b"detect_time", "message", b"message", "name", b"name", "place_time", b"place_time", "priority", b"priority", "ready_time", b"ready_time", "return_time", b"return_time", "targets", b"targets", "trouble_time", b"trouble_time", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Failover: _TypeAlias = Failover  # noqa: Y015
+
+@_typing.final
+class PendingMove(_message.Message):
+    """PendingMove is a move that is not made for now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """The unit, "namespaces/{namespace}/units/{unit}"."""
+    cluster: _builtins.str
+    """Id of the cluster that it would leave, or go back to."""
+    kind: Global___MoveKind.ValueType
+    """Whether it would leave or go back."""
+    reason: _builtins.str
+    """What it waits for, as a constant word: Manual, Never, Tolerated, Held, AutomationOff, Turn, Asked, NotHealthy, Stable
+    or Pace.
+    """
+    message: _builtins.str
+    """The same for people."""
+    command: _builtins.str
+    """What of fedctl lets it be made at once; empty where nothing does."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is made by itself; unset where that is not known."""
+
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        cluster: _builtins.str = ...,
+        kind: Global___MoveKind.ValueType = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        command: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "command", b"command", "due_time", b"due_time", "kind", b"kind", "message", b"message", "reason", b"reason", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingMove: _TypeAlias = PendingMove  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from fedsvc.v1 import automation_pb2 as _automation_pb2
 from fedsvc.v1 import hold_pb2 as _hold_pb2
+from fedsvc.v1 import placement_service_pb2 as _placement_service_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -182,3 +183,297 @@ class ListFailoversResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListFailoversResponse: _TypeAlias = ListFailoversResponse  # noqa: Y015
+
+@_typing.final
+class ListPendingMovesRequest(_message.Message):
+    """ListPendingMovesRequest selects moves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 50 by default, 1000 at most."""
+    page_token: _builtins.str
+    """From the answer before; all other fields must stay as they were."""
+    unit: _builtins.str
+    """Only of this unit, "namespaces/{namespace}/units/{unit}"."""
+    cluster: _builtins.str
+    """Only from or to this cluster, by its id."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        cluster: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "page_size", b"page_size", "page_token", b"page_token", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingMovesRequest: _TypeAlias = ListPendingMovesRequest  # noqa: Y015
+
+@_typing.final
+class ListPendingMovesResponse(_message.Message):
+    """ListPendingMovesResponse is a page of moves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty at the end."""
+    @_builtins.property
+    def moves(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
+        """By unit and cluster."""
+
+    def __init__(
+        self,
+        *,
+        moves: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingMovesResponse: _TypeAlias = ListPendingMovesResponse  # noqa: Y015
+
+@_typing.final
+class FailOverRequest(_message.Message):
+    """FailOverRequest says what is to leave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    TARGETS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Required. "namespaces/{namespace}/units/{unit}", "clusters/{cluster}" for all units on it, or "regions/{region}" for
+    all units on its clusters. Units with the failover mode "never" leave only where they are named themselves.
+    """
+    reason: _builtins.str
+    """Why, for people; at most 500 characters."""
+    validate_only: _builtins.bool
+    """Whether to tell only what would come of it."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a unit: ids of the clusters that it is to leave. None: those that are lost; where none is, the one that it is on."""
+
+    @_builtins.property
+    def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the clusters to go to. None: wherever is best."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+        targets: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "reason", b"reason", "request_id", b"request_id", "subject", b"subject", "targets", b"targets", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailOverRequest: _TypeAlias = FailOverRequest  # noqa: Y015
+
+@_typing.final
+class FailOverResponse(_message.Message):
+    """FailOverResponse tells what comes of it, as far as is known now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNIT_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    unit_count: _builtins.int
+    """How many units are to leave."""
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
+        """Units that change or come short."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
+        """What stays where it is, and why."""
+
+    def __init__(
+        self,
+        *,
+        units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
+        unit_count: _builtins.int = ...,
+        left_out: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailOverResponse: _TypeAlias = FailOverResponse  # noqa: Y015
+
+@_typing.final
+class FailBackRequest(_message.Message):
+    """FailBackRequest says what is to go back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Required. As in FailOverRequest. Units with the failback mode "never" go back only where they are named themselves."""
+    validate_only: _builtins.bool
+    """Whether to tell only what would come of it."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a unit: ids of the clusters to go back to. None: all that it left."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "request_id", b"request_id", "subject", b"subject", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailBackRequest: _TypeAlias = FailBackRequest  # noqa: Y015
+
+@_typing.final
+class FailBackResponse(_message.Message):
+    """FailBackResponse tells what comes of it, as far as is known now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNIT_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    unit_count: _builtins.int
+    """How many units go back, or stay where they were to leave."""
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
+        """Units that change or come short."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
+        """What stays away, and why."""
+
+    def __init__(
+        self,
+        *,
+        units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
+        unit_count: _builtins.int = ...,
+        left_out: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailBackResponse: _TypeAlias = FailBackResponse  # noqa: Y015
+
+@_typing.final
+class DrainClustersRequest(_message.Message):
+    """DrainClustersRequest says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PACE_PERCENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Required. "clusters/{cluster}" or "regions/{region}"."""
+    pace_percent: _builtins.int
+    """Of the units there so many percent leave in a minute, one at least; from 1 to 100. Unset: all at once."""
+    reason: _builtins.str
+    """Why, for people; at most 500 characters."""
+    validate_only: _builtins.bool
+    """Whether to tell only what would come of it."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        pace_percent: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent", "pace_percent", b"pace_percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent", "pace_percent", b"pace_percent", "reason", b"reason", "request_id", b"request_id", "subject", b"subject", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__pace_percent: _TypeAlias = _typing.Literal["pace_percent"]  # noqa: Y015
+    _WhichOneofArgType__pace_percent: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pace_percent) -> _WhichOneofReturnType__pace_percent | None: ...
+
+Global___DrainClustersRequest: _TypeAlias = DrainClustersRequest  # noqa: Y015
+
+@_typing.final
+class DrainClustersResponse(_message.Message):
+    """DrainClustersResponse tells what comes of it, as far as is known now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_FIELD_NUMBER: _builtins.int
+    UNIT_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    unit_count: _builtins.int
+    """How many units are to leave."""
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
+        """Units that change or come short."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
+        """What stays where it is, and why."""
+
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the clusters that are drained."""
+
+    def __init__(
+        self,
+        *,
+        units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
+        unit_count: _builtins.int = ...,
+        left_out: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "left_out", b"left_out", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainClustersResponse: _TypeAlias = DrainClustersResponse  # noqa: Y015

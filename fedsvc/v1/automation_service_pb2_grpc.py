@@ -50,6 +50,26 @@ class AutomationServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversResponse.FromString,
                 _registered_method=True)
+        self.ListPendingMoves = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/ListPendingMoves',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesResponse.FromString,
+                _registered_method=True)
+        self.FailOver = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/FailOver',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.FailOverRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.FailOverResponse.FromString,
+                _registered_method=True)
+        self.FailBack = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/FailBack',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.FailBackRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.FailBackResponse.FromString,
+                _registered_method=True)
+        self.DrainClusters = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/DrainClusters',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.FromString,
+                _registered_method=True)
 
 
 class AutomationServiceServicer:
@@ -78,6 +98,38 @@ class AutomationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPendingMoves(self, request, context):
+        """ListPendingMoves returns what does not leave lost clusters, or not go back, for now, and why; by unit and cluster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FailOver(self, request, context):
+        """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
+        lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FailBack(self, request, context):
+        """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+        are ready there. What was to leave later stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainClusters(self, request, context):
+        """DrainClusters empties clusters that live: nothing new goes there (they are cordoned), and the units on them leave, all
+        or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
+        leave stays then, and what left goes back by its own policy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AutomationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +147,26 @@ def add_AutomationServiceServicer_to_server(servicer, server):
                     servicer.ListFailovers,
                     request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversResponse.SerializeToString,
+            ),
+            'ListPendingMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPendingMoves,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesResponse.SerializeToString,
+            ),
+            'FailOver': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailOver,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.FailOverRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.FailOverResponse.SerializeToString,
+            ),
+            'FailBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailBack,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.FailBackRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.FailBackResponse.SerializeToString,
+            ),
+            'DrainClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainClusters,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +251,114 @@ class AutomationService:
             '/fedsvc.v1.AutomationService/ListFailovers',
             fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversRequest.SerializeToString,
             fedsvc_dot_v1_dot_automation__service__pb2.ListFailoversResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPendingMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/ListPendingMoves',
+            fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.ListPendingMovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailOver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/FailOver',
+            fedsvc_dot_v1_dot_automation__service__pb2.FailOverRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.FailOverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/FailBack',
+            fedsvc_dot_v1_dot_automation__service__pb2.FailBackRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.FailBackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/DrainClusters',
+            fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,21 @@ class AutomationServiceStub:
     """
     ListFailovers: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.ListFailoversRequest, _automation_service_pb2.ListFailoversResponse]
     """ListFailovers returns the history of failovers, the newest first; it is kept for 90 days."""
+    ListPendingMoves: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.ListPendingMovesRequest, _automation_service_pb2.ListPendingMovesResponse]
+    """ListPendingMoves returns what does not leave lost clusters, or not go back, for now, and why; by unit and cluster."""
+    FailOver: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.FailOverRequest, _automation_service_pb2.FailOverResponse]
+    """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
+    lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+    """
+    FailBack: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.FailBackRequest, _automation_service_pb2.FailBackResponse]
+    """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+    are ready there. What was to leave later stays.
+    """
+    DrainClusters: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.DrainClustersRequest, _automation_service_pb2.DrainClustersResponse]
+    """DrainClusters empties clusters that live: nothing new goes there (they are cordoned), and the units on them leave, all
+    or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
+    leave stays then, and what left goes back by its own policy.
+    """
 
 @_typing.type_check_only
 class AutomationServiceAsyncStub(AutomationServiceStub):
@@ -55,6 +70,21 @@ class AutomationServiceAsyncStub(AutomationServiceStub):
     """
     ListFailovers: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.ListFailoversRequest, _automation_service_pb2.ListFailoversResponse]  # type: ignore[assignment]
     """ListFailovers returns the history of failovers, the newest first; it is kept for 90 days."""
+    ListPendingMoves: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.ListPendingMovesRequest, _automation_service_pb2.ListPendingMovesResponse]  # type: ignore[assignment]
+    """ListPendingMoves returns what does not leave lost clusters, or not go back, for now, and why; by unit and cluster."""
+    FailOver: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.FailOverRequest, _automation_service_pb2.FailOverResponse]  # type: ignore[assignment]
+    """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
+    lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+    """
+    FailBack: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.FailBackRequest, _automation_service_pb2.FailBackResponse]  # type: ignore[assignment]
+    """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+    are ready there. What was to leave later stays.
+    """
+    DrainClusters: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.DrainClustersRequest, _automation_service_pb2.DrainClustersResponse]  # type: ignore[assignment]
+    """DrainClusters empties clusters that live: nothing new goes there (they are cordoned), and the units on them leave, all
+    or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
+    leave stays then, and what left goes back by its own policy.
+    """
 
 class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
     """AutomationService shows what is done about lost clusters, and lets it go on. It is held by HoldService.Pause."""
@@ -84,5 +114,44 @@ class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_automation_service_pb2.ListFailoversResponse, _abc.Awaitable[_automation_service_pb2.ListFailoversResponse]]:
         """ListFailovers returns the history of failovers, the newest first; it is kept for 90 days."""
+
+    @_abc_1.abstractmethod
+    def ListPendingMoves(
+        self,
+        request: _automation_service_pb2.ListPendingMovesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.ListPendingMovesResponse, _abc.Awaitable[_automation_service_pb2.ListPendingMovesResponse]]:
+        """ListPendingMoves returns what does not leave lost clusters, or not go back, for now, and why; by unit and cluster."""
+
+    @_abc_1.abstractmethod
+    def FailOver(
+        self,
+        request: _automation_service_pb2.FailOverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.FailOverResponse, _abc.Awaitable[_automation_service_pb2.FailOverResponse]]:
+        """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
+        lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+        """
+
+    @_abc_1.abstractmethod
+    def FailBack(
+        self,
+        request: _automation_service_pb2.FailBackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.FailBackResponse, _abc.Awaitable[_automation_service_pb2.FailBackResponse]]:
+        """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+        are ready there. What was to leave later stays.
+        """
+
+    @_abc_1.abstractmethod
+    def DrainClusters(
+        self,
+        request: _automation_service_pb2.DrainClustersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.DrainClustersResponse, _abc.Awaitable[_automation_service_pb2.DrainClustersResponse]]:
+        """DrainClusters empties clusters that live: nothing new goes there (they are cordoned), and the units on them leave, all
+        or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
+        leave stays then, and what left goes back by its own policy.
+        """
 
 def add_AutomationServiceServicer_to_server(servicer: AutomationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,6 +26,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _FailbackMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FailbackModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailbackMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAILBACK_MODE_UNSPECIFIED: _FailbackMode.ValueType  # 0
+    """After."""
+    FAILBACK_MODE_AFTER: _FailbackMode.ValueType  # 1
+    """By itself, when the cluster was healthy for some time."""
+    FAILBACK_MODE_MANUAL: _FailbackMode.ValueType  # 2
+    """When somebody asks for it: AutomationService.FailBack."""
+    FAILBACK_MODE_NEVER: _FailbackMode.ValueType  # 3
+    """Only when somebody asks FailBack for this unit by its name."""
+
+class FailbackMode(_FailbackMode, metaclass=_FailbackModeEnumTypeWrapper):
+    """FailbackMode is whether a unit goes back to a cluster that it left."""
+
+FAILBACK_MODE_UNSPECIFIED: FailbackMode.ValueType  # 0
+"""After."""
+FAILBACK_MODE_AFTER: FailbackMode.ValueType  # 1
+"""By itself, when the cluster was healthy for some time."""
+FAILBACK_MODE_MANUAL: FailbackMode.ValueType  # 2
+"""When somebody asks for it: AutomationService.FailBack."""
+FAILBACK_MODE_NEVER: FailbackMode.ValueType  # 3
+"""Only when somebody asks FailBack for this unit by its name."""
+Global___FailbackMode: _TypeAlias = FailbackMode  # noqa: Y015
+
 class _FailoverMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -37,7 +65,9 @@ class _FailoverModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Failover
     FAILOVER_MODE_AUTO: _FailoverMode.ValueType  # 1
     """By itself, when its toleration is over."""
     FAILOVER_MODE_MANUAL: _FailoverMode.ValueType  # 2
-    """When somebody changes where it is to run."""
+    """When somebody asks for it: AutomationService.FailOver. Until then it stays."""
+    FAILOVER_MODE_NEVER: _FailoverMode.ValueType  # 3
+    """Neither by itself nor for any taint; only when somebody asks FailOver for this unit by its name."""
 
 class FailoverMode(_FailoverMode, metaclass=_FailoverModeEnumTypeWrapper):
     """FailoverMode is whether a unit leaves a cluster that is lost."""
@@ -47,7 +77,9 @@ FAILOVER_MODE_UNSPECIFIED: FailoverMode.ValueType  # 0
 FAILOVER_MODE_AUTO: FailoverMode.ValueType  # 1
 """By itself, when its toleration is over."""
 FAILOVER_MODE_MANUAL: FailoverMode.ValueType  # 2
-"""When somebody changes where it is to run."""
+"""When somebody asks for it: AutomationService.FailOver. Until then it stays."""
+FAILOVER_MODE_NEVER: FailoverMode.ValueType  # 3
+"""Neither by itself nor for any taint; only when somebody asks FailOver for this unit by its name."""
 Global___FailoverMode: _TypeAlias = FailoverMode  # noqa: Y015
 
 class _DependencyScope:
@@ -579,6 +611,7 @@ class FailoverPolicy(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     TOLERATION_SECONDS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    FAILBACK_FIELD_NUMBER: _builtins.int
     mode: Global___FailoverMode.ValueType
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
@@ -588,22 +621,68 @@ class FailoverPolicy(_message.Message):
     """
     priority: _builtins.int
     """Of several units that have to be placed those of a higher priority are placed first; from -1000 to 1000."""
+    @_builtins.property
+    def failback(self) -> Global___FailbackPolicy:
+        """Whether and when it goes back to a cluster that it left, once that is well again."""
+
     def __init__(
         self,
         *,
         mode: Global___FailoverMode.ValueType = ...,
         toleration_seconds: _builtins.int | None = ...,
         priority: _builtins.int = ...,
+        failback: Global___FailbackPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__toleration_seconds: _TypeAlias = _typing.Literal["toleration_seconds"]  # noqa: Y015
     _WhichOneofArgType__toleration_seconds: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__toleration_seconds) -> _WhichOneofReturnType__toleration_seconds | None: ...
 
 Global___FailoverPolicy: _TypeAlias = FailoverPolicy  # noqa: Y015
+
+@_typing.final
+class FailbackPolicy(_message.Message):
+    """FailbackPolicy is when a unit goes back to a cluster that it left. It goes in steps, and what runs elsewhere is removed
+    when it is ready there. A cluster that is lost again stops it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    STABLE_SECONDS_FIELD_NUMBER: _builtins.int
+    PACE_PERCENT_FIELD_NUMBER: _builtins.int
+    mode: Global___FailbackMode.ValueType
+    """Whether it goes back. Unset: after."""
+    stable_seconds: _builtins.int
+    """How long the cluster is healthy before; from 0 to 604800. Unset: 600."""
+    pace_percent: _builtins.int
+    """Of the units that left a cluster at most so many percent go back within a minute, one at least; from 1 to 100.
+    Unset: 10.
+    """
+    def __init__(
+        self,
+        *,
+        mode: Global___FailbackMode.ValueType = ...,
+        stable_seconds: _builtins.int | None = ...,
+        pace_percent: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent", "_stable_seconds", b"_stable_seconds", "pace_percent", b"pace_percent", "stable_seconds", b"stable_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent", "_stable_seconds", b"_stable_seconds", "mode", b"mode", "pace_percent", b"pace_percent", "stable_seconds", b"stable_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__pace_percent: _TypeAlias = _typing.Literal["pace_percent"]  # noqa: Y015
+    _WhichOneofArgType__pace_percent: _TypeAlias = _typing.Literal["_pace_percent", b"_pace_percent"]  # noqa: Y015
+    _WhichOneofReturnType__stable_seconds: _TypeAlias = _typing.Literal["stable_seconds"]  # noqa: Y015
+    _WhichOneofArgType__stable_seconds: _TypeAlias = _typing.Literal["_stable_seconds", b"_stable_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pace_percent) -> _WhichOneofReturnType__pace_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stable_seconds) -> _WhichOneofReturnType__stable_seconds | None: ...
+
+Global___FailbackPolicy: _TypeAlias = FailbackPolicy  # noqa: Y015
 
 @_typing.final
 class UnitDependency(_message.Message):

@@ -23,7 +23,9 @@ from fedsvc_placement.rules.platform import condition_status
 ENGINE_VERSION = 4
 
 # Lists of names in which order means nothing, by the name of their field.
-_SETS = frozenset({"clusters", "names", "jurisdictions", "follows", "near_regions", "replace_on", "match_labels"})
+_SETS = frozenset(
+    {"clusters", "names", "jurisdictions", "follows", "near_regions", "replace_on", "match_labels", "left"}
+)
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FORGOTTEN = Memory()
 
@@ -199,7 +201,12 @@ def _each(fleet: PreparedFleet, part: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return [_field(part.name, getattr(value, part.name)) for part in fields(value)]
+        return [
+            _field(part.name, found)
+            for part in fields(value)
+            # Younger than other fields: digests of units that left nothing are as they were.
+            if (found := getattr(value, part.name)) or part.name != "left"
+        ]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

@@ -305,9 +305,9 @@ async def test_other_calls_are_answered_while_a_fleet_is_decided_on_and_it_ends_
         finally:
             left.set()
 
-    decide = simulating._decide
+    decide = simulating.decide_asks
     monkeypatch.setattr(simulating, "decide_all", endless)
-    monkeypatch.setattr(simulating, "_decide", decided)
+    monkeypatch.setattr(simulating, "decide_asks", decided)
     call = api.placement.SimulatePlacement(pb.SimulatePlacementRequest(), timeout=2.0)
     await asyncio.to_thread(begun.wait, 20)
 

@@ -109,6 +109,7 @@ def given_input(**changes: Any) -> PlanInput:
         kinds=needed_kinds(key for key, _ in found),
     )
     request = PlacementRequest(
+        read_time=NOW,
         unit=world.unit,
         input=asked,
         bindings=tuple(world.previous),

@@ -239,7 +239,7 @@ def test_whoever_is_sure_is_not_asked(fedctl: Run, world: FakeServer) -> None:
 def test_a_person_is_asked_and_nothing_moves_without_a_yes(
     fedctl: Run, world: FakeServer, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, calls: int, output: str
 ) -> None:
-    monkeypatch.setattr("fedctl.commands.rebalance._can_answer", lambda: True)
+    monkeypatch.setattr("fedctl.commands.rebalance.can_answer", lambda: True)
     result = fedctl("rebalance", "shop", "-o", output, stdin=answer)
 
     assert result.exit_code == code

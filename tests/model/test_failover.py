@@ -34,3 +34,22 @@ def test_the_first_toleration_of_a_lost_cluster(
     found = toleration_for(LOST, tolerating(Placement(tolerations=own), policy, is_held=is_held).tolerations)
     assert found is not None
     assert found.toleration_seconds == seconds
+
+
+MAINTENANCE = Taint(key="fedsvc.io/maintenance", value="", effect="NoExecute")
+
+
+def test_a_unit_that_never_moves_bears_every_taint_and_is_drawn_to_none() -> None:
+    never = FailoverPolicy(mode=FailoverMode.NEVER)
+    own = Toleration(key="gpu", operator="Exists")
+    short = Toleration(key="fedsvc.io/maintenance", operator="Exists", toleration_seconds=60)
+    found = tolerating(Placement(tolerations=(own, short)), never, is_held=False).tolerations
+    lost = toleration_for(LOST, found)
+    assert lost is not None
+    assert lost.toleration_seconds is None
+    emptied = toleration_for(MAINTENANCE, found)
+    assert emptied is not None
+    assert emptied.toleration_seconds == 100 * 365 * 86_400  # what is borne for a time brings nothing new
+    gpu = toleration_for(Taint(key="gpu", value="", effect="NoExecute"), found)
+    assert gpu is not None
+    assert gpu.toleration_seconds is None

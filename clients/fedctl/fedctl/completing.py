@@ -107,5 +107,11 @@ def _names(ctx: click.Context, kind: Kind) -> list[str]:
     return in_time(read)
 
 
+def region_names(ctx: click.Context) -> list[str]:
+    """Return the regions that clusters are in."""
+    context = ctx.ensure_object(Context)
+    return in_time(lambda: sorted({row.region for row in context.client().clusters.list() if row.region}))
+
+
 def _starting(found: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in found if name.startswith(incomplete)]

@@ -1,7 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from fedsvc.v1 import automation_pb2, automation_service_pb2, automation_service_pb2_grpc
 from fedsvc_client._calls import DEADLINE_SECONDS, Caller, new_request_id, pages
+
+MOVE_SECONDS = 120.0
+"""The server decides on all units that move before it answers."""
 
 
 class AsyncAutomation:
@@ -50,3 +53,79 @@ class AsyncAutomation:
             ),
             lambda page: page.failovers,
         )
+
+    def pending_moves(
+        self, *, unit: str = "", cluster: str = "", page_size: int = 0, timeout_seconds: float = DEADLINE_SECONDS
+    ) -> AsyncIterator[automation_pb2.PendingMove]:
+        """Yield what does not leave lost clusters, or not go back, for now, and why, by unit and cluster."""
+
+        async def page(token: str) -> automation_service_pb2.ListPendingMovesResponse:
+            request = automation_service_pb2.ListPendingMovesRequest(
+                page_size=page_size, page_token=token, unit=unit, cluster=cluster
+            )
+            return await self._caller.call(self._stub.ListPendingMoves, request, timeout_seconds=timeout_seconds)
+
+        return pages(page, lambda found: found.moves)
+
+    async def fail_over(
+        self,
+        subject: str,
+        *,
+        clusters: Sequence[str] = (),
+        targets: Sequence[str] = (),
+        reason: str = "",
+        validate_only: bool = False,
+        timeout_seconds: float = MOVE_SECONDS,
+    ) -> automation_service_pb2.FailOverResponse:
+        """Have units leave clusters, lost or not.
+
+        Args:
+            subject: A unit, "clusters/{cluster}" or "regions/{region}".
+            clusters: Of a unit, ids of those to leave; none: those that are lost, else the one that it is on.
+            targets: Ids of the clusters to go to; none: wherever is best.
+            reason: Why, for people.
+            validate_only: Only tell what would come of it.
+            timeout_seconds: Deadline of the call.
+        """
+        request = automation_service_pb2.FailOverRequest(
+            subject=subject,
+            clusters=clusters,
+            targets=targets,
+            reason=reason,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        return await self._caller.call(self._stub.FailOver, request, timeout_seconds=timeout_seconds)
+
+    async def fail_back(
+        self,
+        subject: str,
+        *,
+        clusters: Sequence[str] = (),
+        validate_only: bool = False,
+        timeout_seconds: float = MOVE_SECONDS,
+    ) -> automation_service_pb2.FailBackResponse:
+        """Let units take back what left clusters that are healthy, at once; of a unit to these clusters, or to all."""
+        request = automation_service_pb2.FailBackRequest(
+            subject=subject, clusters=clusters, validate_only=validate_only, request_id=new_request_id()
+        )
+        return await self._caller.call(self._stub.FailBack, request, timeout_seconds=timeout_seconds)
+
+    async def drain(
+        self,
+        subject: str,
+        *,
+        pace_percent: int | None = None,
+        reason: str = "",
+        validate_only: bool = False,
+        timeout_seconds: float = MOVE_SECONDS,
+    ) -> automation_service_pb2.DrainClustersResponse:
+        """Empty "clusters/{cluster}" or "regions/{region}": all at once, or some percent of the units a minute."""
+        request = automation_service_pb2.DrainClustersRequest(
+            subject=subject,
+            pace_percent=pace_percent,
+            reason=reason,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        return await self._caller.call(self._stub.DrainClusters, request, timeout_seconds=timeout_seconds)

@@ -221,6 +221,10 @@ class Automation(_Facade):
     release = wait(AsyncAutomation.release)
     list_page = wait(AsyncAutomation.list_page)
     failovers = each(AsyncAutomation.failovers)
+    pending_moves = each(AsyncAutomation.pending_moves)
+    fail_over = wait(AsyncAutomation.fail_over)
+    fail_back = wait(AsyncAutomation.fail_back)
+    drain = wait(AsyncAutomation.drain)
 
 
 class Zones(_Facade):

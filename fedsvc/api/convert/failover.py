@@ -8,17 +8,38 @@ from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.problems import Problems
 from fedsvc.health import Automation
 from fedsvc.model.cluster import Cluster
+from fedsvc.model.departure import DepartureCause
+from fedsvc.model.failback import DEFAULT_PACE_PERCENT, DEFAULT_STABLE_SECONDS, FailbackMode, FailbackPolicy
 from fedsvc.model.failover import DEFAULT_TOLERATION_SECONDS, Failover, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import Hold
+from fedsvc.model.pending import MoveKind, PendingMove
 from fedsvc.store.automation import Stored
 from fedsvc.v1 import automation_pb2, unit_pb2
 
 MAX_TOLERATION_SECONDS: Final = 86_400
 MAX_PRIORITY: Final = 1_000
+MAX_STABLE_SECONDS: Final = 604_800
+MAX_PERCENT: Final = 100
 
 _MODES: Final = {
     FailoverMode.AUTO: unit_pb2.FAILOVER_MODE_AUTO,
     FailoverMode.MANUAL: unit_pb2.FAILOVER_MODE_MANUAL,
+    FailoverMode.NEVER: unit_pb2.FAILOVER_MODE_NEVER,
+}
+_RETURNS: Final = {
+    FailbackMode.AFTER: unit_pb2.FAILBACK_MODE_AFTER,
+    FailbackMode.MANUAL: unit_pb2.FAILBACK_MODE_MANUAL,
+    FailbackMode.NEVER: unit_pb2.FAILBACK_MODE_NEVER,
+}
+_READ_RETURNS: Final = {unit_pb2.FAILBACK_MODE_UNSPECIFIED: FailbackMode.AFTER, **inverted(_RETURNS)}
+_CAUSES: Final = {
+    DepartureCause.LOST: automation_pb2.DEPARTURE_CAUSE_LOST,
+    DepartureCause.ASKED: automation_pb2.DEPARTURE_CAUSE_ASKED,
+    DepartureCause.DRAIN: automation_pb2.DEPARTURE_CAUSE_DRAIN,
+}
+_KINDS: Final = {
+    MoveKind.AWAY: automation_pb2.MOVE_KIND_AWAY,
+    MoveKind.BACK: automation_pb2.MOVE_KIND_BACK,
 }
 _READ_MODES: Final = {unit_pb2.FAILOVER_MODE_UNSPECIFIED: FailoverMode.AUTO, **inverted(_MODES)}
 _STATES: Final = {
@@ -39,15 +60,47 @@ def read_failover(message: unit_pb2.FailoverPolicy, path: str, problems: Problem
         mode=read_enum(message.mode, _READ_MODES, f"{path}.mode", problems),
         toleration_seconds=seconds,
         priority=message.priority,
+        failback=_read_failback(message.failback, f"{path}.failback", problems),
     )
+
+
+def _read_failback(message: unit_pb2.FailbackPolicy, path: str, problems: Problems) -> FailbackPolicy:
+    stable = message.stable_seconds if message.HasField("stable_seconds") else DEFAULT_STABLE_SECONDS
+    pace = message.pace_percent if message.HasField("pace_percent") else DEFAULT_PACE_PERCENT
+    if not 0 <= stable <= MAX_STABLE_SECONDS:
+        problems.add(f"{path}.stable_seconds", f"is {stable}; it must be from 0 to {MAX_STABLE_SECONDS}")
+    if not 1 <= pace <= MAX_PERCENT:
+        problems.add(f"{path}.pace_percent", f"is {pace}; it must be from 1 to {MAX_PERCENT}")
+    mode = read_enum(message.mode, _READ_RETURNS, f"{path}.mode", problems)
+    return FailbackPolicy(mode=mode, stable_seconds=stable, pace_percent=pace)
 
 
 def failover_message(policy: FailoverPolicy) -> unit_pb2.FailoverPolicy | None:
     """What becomes of a unit whose cluster is lost, as protobuf; None where all is as by default."""
     if policy == FailoverPolicy():
         return None
+    back = policy.failback
+    returns = unit_pb2.FailbackPolicy(
+        mode=_RETURNS[back.mode], stable_seconds=back.stable_seconds, pace_percent=back.pace_percent
+    )
     return unit_pb2.FailoverPolicy(
-        mode=_MODES[policy.mode], toleration_seconds=policy.toleration_seconds, priority=policy.priority
+        mode=_MODES[policy.mode],
+        toleration_seconds=policy.toleration_seconds,
+        priority=policy.priority,
+        failback=None if back == FailbackPolicy() else returns,
+    )
+
+
+def pending_message(move: PendingMove) -> automation_pb2.PendingMove:
+    """A move that is not made for now, as protobuf."""
+    return automation_pb2.PendingMove(
+        unit=move.unit_name,
+        cluster=move.cluster,
+        kind=_KINDS[move.kind],
+        reason=move.reason,
+        message=move.message,
+        command=move.command,
+        due_time=timestamp(move.due_time),
     )
 
 
@@ -66,6 +119,9 @@ def history_message(entry: Failover) -> automation_pb2.Failover:
         place_time=timestamp(entry.place_time),
         ready_time=timestamp(entry.ready_time),
         clean_time=timestamp(entry.clean_time),
+        return_time=timestamp(entry.return_time),
+        cause=_CAUSES[entry.cause],
+        author=entry.author,
     )
 
 

@@ -5,14 +5,16 @@ from typing import Any, Final
 from grpc import aio
 
 from fedsvc.api.caller import caller
-from fedsvc.api.convert.failover import automation_message, history_message
+from fedsvc.api.convert.failover import automation_message, history_message, pending_message
 from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_cluster, parse_hold_subject, parse_unit
 from fedsvc.api.paging import cut, parse_page
+from fedsvc.api.services import moving
 from fedsvc.health import Automation, Verdict
 from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope, words_of
-from fedsvc.store import automation, clusters, events, failovers, holds, units
+from fedsvc.model.pending import pending_move
+from fedsvc.store import automation, clusters, events, failovers, holds, pending, units
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import automation_pb2, automation_service_pb2_grpc
 from fedsvc.v1 import automation_service_pb2 as pb
@@ -64,6 +66,45 @@ class AutomationServicer(automation_service_pb2_grpc.AutomationServiceServicer):
         return pb.ListFailoversResponse(
             failovers=map(history_message, found.rows), next_page_token=found.next_page_token
         )
+
+    async def ListPendingMoves(
+        self, request: pb.ListPendingMovesRequest, context: Context
+    ) -> pb.ListPendingMovesResponse:
+        """Return the moves that are not made for now."""
+        del context
+        if request.unit:
+            parse_unit(request.unit, "unit")
+        if request.cluster:
+            parse_cluster(f"clusters/{request.cluster}", "cluster")
+        page = parse_page(
+            request.page_size, request.page_token, filter=("moves", request.unit, request.cluster), key=(str, str)
+        )
+        async with self._store.reader() as tx:
+            after = ("", "") if page.after is None else (str(page.after[0]), str(page.after[1]))
+            rows = await pending.list_page(
+                tx, after=after, limit=page.size + 1, unit=request.unit, cluster=request.cluster
+            )
+            stop = await pending.stop(tx)
+        found = cut(page, rows, [(row.unit_name, row.cluster) for row in rows])
+        moves = [pending_move(row, stop, tx.now) for row in found.rows]
+        return pb.ListPendingMovesResponse(
+            moves=[pending_message(move) for move in moves if move is not None], next_page_token=found.next_page_token
+        )
+
+    async def FailOver(self, request: pb.FailOverRequest, context: Context) -> pb.FailOverResponse:
+        """Have units leave clusters."""
+        del context
+        return await mutate(self._store, request, pb.FailOverResponse, moving.fail_over)
+
+    async def FailBack(self, request: pb.FailBackRequest, context: Context) -> pb.FailBackResponse:
+        """Let units take back what left clusters."""
+        del context
+        return await mutate(self._store, request, pb.FailBackResponse, moving.fail_back)
+
+    async def DrainClusters(self, request: pb.DrainClustersRequest, context: Context) -> pb.DrainClustersResponse:
+        """Empty clusters that live."""
+        del context
+        return await mutate(self._store, request, pb.DrainClustersResponse, moving.drain)
 
 
 async def _read(tx: Transaction) -> automation_pb2.Automation:

@@ -44,7 +44,7 @@ async def simulate(store: Store, request: pb.SimulatePlacementRequest) -> pb.Sim
         supposition = await read_supposition(tx, request, fleet)
         requests = await _requests(tx, request.units)
         now = tx.now
-    return await _aside(lambda ended: _simulated(requests, fleet, supposition, now, ended))
+    return await aside(lambda ended: _simulated(requests, fleet, supposition, now, ended))
 
 
 async def rebalance(tx: Transaction, request: pb.RebalanceUnitsRequest) -> pb.RebalanceUnitsResponse:
@@ -60,12 +60,12 @@ async def rebalance(tx: Transaction, request: pb.RebalanceUnitsRequest) -> pb.Re
     problems.refuse()
     requests = await _requests(tx, request.units)
     fleet = await placing.read_fleet(tx, with_units=any(looks_around(asked.input.placement) for asked in requests))
-    response = await _aside(lambda ended: _rebalanced(requests, fleet, tx.now, ended))
+    response = await aside(lambda ended: _rebalanced(requests, fleet, tx.now, ended))
     await units.request_rebalance(tx, [asked.unit.uid for asked in requests])
     return response
 
 
-async def _aside(work: Callable[[threading.Event], T]) -> T:
+async def aside(work: Callable[[threading.Event], T]) -> T:
     """Run what takes whole seconds in a thread, so that other calls are answered meanwhile; it ends with its call."""
     ended = threading.Event()
     try:
@@ -92,9 +92,9 @@ def _simulated(
         for asked in requests
     ]
     prepared = prepare_fleet(supposed_fleet(fleet, supposition))
-    found = _decide(asks, prepared, now, ended)
+    found = decide_asks(asks, prepared, now, ended)
     lost = frozenset(cluster.name for cluster in fleet.clusters if is_lost(supposition, cluster))
-    changes = _changes(requests, found, lost=lost)
+    changes = changes_of(requests, found, lost=lost)
     return pb.SimulatePlacementResponse(units=changes, unit_count=len(requests), room=_room(prepared))
 
 
@@ -105,11 +105,14 @@ def _rebalanced(
         Ask(unit=asked.input, previous=asked.previous, memory=asked.memory, trigger=Trigger.REBALANCE)
         for asked in requests
     ]
-    found = _decide(asks, prepare_fleet(fleet), now, ended)
-    return pb.RebalanceUnitsResponse(units=_changes(requests, found), unit_count=len(requests))
+    found = decide_asks(asks, prepare_fleet(fleet), now, ended)
+    return pb.RebalanceUnitsResponse(units=changes_of(requests, found), unit_count=len(requests))
 
 
-def _decide(asks: Sequence[Ask], fleet: PreparedFleet, now: datetime, ended: threading.Event) -> dict[str, Decision]:
+def decide_asks(
+    asks: Sequence[Ask], fleet: PreparedFleet, now: datetime, ended: threading.Event
+) -> dict[str, Decision]:
+    """Decide on units, by their keys; a call that is over ends it."""
     found: dict[str, Decision] = {}
     for decision in decide_all(asks, fleet, now):
         if ended.is_set():  # nobody waits for the answer any more
@@ -138,7 +141,7 @@ async def _requests(tx: Transaction, names: Sequence[str]) -> list[PlacementRequ
     for name in single:
         if (name.namespace, name.name) not in known:
             raise NotFoundError(str(name))
-    found.update((asked.unit.uid, asked) for asked in await placing.read_requests(tx, _living(listed)))
+    found.update((asked.unit.uid, asked) for asked in await placing.read_requests(tx, living(listed)))
     return sorted(found.values(), key=lambda asked: asked.input.key)
 
 
@@ -147,7 +150,7 @@ async def _all_requests(tx: Transaction, namespace: str) -> list[PlacementReques
     after = ("", "")
     while True:
         page: list[Unit] = await units.list_page(tx, namespace=namespace, after=after, limit=_BATCH_UNITS)
-        found.extend(await placing.read_requests(tx, _living(page)))
+        found.extend(await placing.read_requests(tx, living(page)))
         if len(page) < _BATCH_UNITS:
             return found
         after = (page[-1].namespace, page[-1].name)
@@ -157,11 +160,12 @@ def _is_any(name: str) -> bool:
     return name.endswith(f"/units/{ANY}")
 
 
-def _living(listed: Sequence[Unit]) -> list[Unit]:
+def living(listed: Sequence[Unit]) -> list[Unit]:
+    """Those of the units that are not being deleted."""
     return [unit for unit in listed if unit.delete_time is None]
 
 
-def _changes(
+def changes_of(
     requests: Sequence[PlacementRequest], found: dict[str, Decision], *, lost: AbstractSet[str] = frozenset()
 ) -> list[pb.UnitSimulation]:
     """Units that would change or come short, by name."""

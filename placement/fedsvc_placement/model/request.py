@@ -288,6 +288,8 @@ class Placement:
     fields: tuple[FieldRequirement, ...] = ()
     # Clusters that are never used, whatever selects them. None excludes none.
     exclude: ClusterMatcher | None = None
+    # Names of clusters that it was taken away from and is not let back to yet: said by who asks, never by a document.
+    left: tuple[str, ...] = ()
     # Sets of clusters in order of preference; empty: all that are selected are one set.
     groups: tuple[AffinityGroup, ...] = ()
     # Whether it returns to an earlier group.

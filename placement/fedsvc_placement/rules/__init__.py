@@ -12,6 +12,7 @@ RULES: tuple[Rule, ...] = (
     selection.SELECTION,
     selection.EXCLUSION,
     selection.LEAVING,
+    selection.DEPARTURE,
     location.JURISDICTION,
     location.DATA_ANCHOR,
     neighbours.FOLLOWS,

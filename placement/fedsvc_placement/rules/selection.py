@@ -7,6 +7,7 @@ from fedsvc_placement.selectors import excluded, field_mismatches, follows_only,
 _SELECTION = "Selection"
 _EXCLUSION = "Exclusion"
 _LEAVING = "Leaving"
+_DEPARTURE = "Departure"
 
 # Verdicts without words of their own are shared: a fleet's decision holds thousands of them.
 _NAMED = Verdict(rule=_SELECTION, passed=True, reason="Named", message="placement.clusters names it")
@@ -29,6 +30,8 @@ _EMPTY_LIST = Verdict(
 )
 _NOT_EXCLUDED = Verdict(rule=_EXCLUSION, passed=True, reason="NotExcluded")
 _EXCLUDED = Verdict(rule=_EXCLUSION, passed=False, reason="Excluded", message="placement.exclude matches it")
+_NOT_LEFT = Verdict(rule=_DEPARTURE, passed=True, reason="NotLeft")
+_LEFT = Verdict(rule=_DEPARTURE, passed=False, reason="Left", message="it left this cluster, and is not let back yet")
 _STAYING = Verdict(rule=_LEAVING, passed=True, reason="NotLeaving")
 _IS_LEAVING = Verdict(rule=_LEAVING, passed=False, reason="ClusterLeaving", message="the cluster is being unregistered")
 
@@ -52,6 +55,11 @@ def exclusion(candidate: Candidate) -> Verdict:
 def leaving(candidate: Candidate) -> Verdict:
     """Require that the cluster is not being unregistered."""
     return _IS_LEAVING if candidate.cluster.deleting else _STAYING
+
+
+def departure(candidate: Candidate) -> Verdict:
+    """Require that the unit was not taken away from the cluster."""
+    return _LEFT if candidate.cluster.name in candidate.placement.left else _NOT_LEFT
 
 
 def _pointed_at(candidate: Candidate) -> Verdict:
@@ -84,3 +92,4 @@ EXCLUSION = Rule(
     by_name=lambda unit: unit.placement.exclude is not None and unit.placement.exclude.names is not None,
 )
 LEAVING = Rule(name=_LEAVING, applies=always, judge=leaving)
+DEPARTURE = Rule(name=_DEPARTURE, applies=lambda unit: bool(unit.placement.left), judge=departure, by_name=always)

@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+from itertools import islice
 
 import click
 
@@ -36,7 +37,7 @@ fedctl release fleet | cluster/NAME, or fedctl resume unit/NAME.
 """
 _FAILOVERS_EXAMPLES = """\b
 Examples:
-  fedctl failovers                     what left lost clusters, the newest first
+  fedctl failovers                     what left clusters, the newest first, and what waits to leave or to go back
   fedctl failovers shop -o wide        of one unit
   fedctl failovers --cluster eu-1 --limit 500
 
@@ -104,22 +105,27 @@ def hold(context: Context, *, what: tuple[str, ...], namespace: str, why: str, s
 @_output
 @pass_context
 def failovers(context: Context, *, unit: str | None, namespace: str, cluster: str, limit: int, output: str) -> None:
-    """Show what left lost clusters, and how long each phase took."""
+    """Show what left clusters, how long each phase took, and what does not leave or go back for now."""
     name = unit_name(unit.removeprefix("unit/").removeprefix("units/"), namespace) if unit else ""
     rows: list[automation_pb2.Failover] = []
     for row in context.client().automation.failovers(unit=name, cluster=cluster, page_size=min(limit, 1000)):
         rows.append(row)
         if len(rows) == limit:
             break
+    waiting = list(islice(context.client().automation.pending_moves(unit=name, cluster=cluster), limit))
     if output in ("table", "wide"):
         if not rows:
-            context.note("no unit has left a lost cluster")
+            context.note("no unit has left a cluster")
         print_table(context.console(), failover_views.failovers(), rows, wide=output == "wide")
+        if waiting:
+            context.console().print()
+            print_table(context.console(), failover_views.pending_moves(), waiting, wide=output == "wide")
     elif output == "name":
         for row in rows:
             click.echo(row.name)
     else:
-        _print_document({"failovers": [write_message(row) for row in rows]}, output)
+        document = {"failovers": [write_message(row) for row in rows]}
+        _print_document(document | {"pendingMoves": [write_message(row) for row in waiting]}, output)
 
 
 def release_automation(context: Context, subject: str) -> None:

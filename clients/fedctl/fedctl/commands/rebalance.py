@@ -59,7 +59,7 @@ def rebalance(
     if dry_run or nothing_moves:
         return
     if not is_sure:
-        if not _can_answer():
+        if not can_answer():
             raise Failure("nothing was moved: say --yes to move without being asked")
         click.confirm("Move them?", abort=True, err=True)
     with context.progress("Moving"):
@@ -71,7 +71,8 @@ def rebalance(
         print_document(done, output)
 
 
-def _can_answer() -> bool:
+def can_answer() -> bool:
+    """Tell whether somebody is there to be asked."""
     return sys.stdin.isatty()
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import click
@@ -10,12 +11,12 @@ from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import namespace_option, output_option
-from fedctl.output import views, words
+from fedctl.output import failover_views, views, words
 from fedctl.output.printing import print_names, to_yaml
 from fedctl.resource_status import print_resource_status, resource_document
 from fedctl.watching import Trouble
 from fedsvc.v1 import common_pb2, resource_pb2, unit_pb2, unit_service_pb2, watch_service_pb2
-from fedsvc_client import Client, Kind, NotFoundError, Resynced, Synced, split_unit_name, unit_name
+from fedsvc_client import Client, Kind, NotFoundError, Resynced, Synced, UnsupportedError, split_unit_name, unit_name
 from fedsvc_client.names import last_part
 
 _EXAMPLES = """\b
@@ -102,10 +103,18 @@ def _names_of(row: resource_pb2.FederatedResource) -> set[str]:
 def _print(context: Context, answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:
     if output in ("table", "wide"):  # a line a cluster has no column that is left out
         print_status(context, answer)
+        _print_pending(context, answer.unit.name)
     elif output == "name":
         print_names([(kinds.UNIT, answer.unit)])
     else:
         _print_document(answer, output)
+
+
+def _print_pending(context: Context, unit: str) -> None:
+    """Say what of a unit does not leave a lost cluster, or not go back, for now, and what lets it."""
+    with contextlib.suppress(UnsupportedError):  # an older server knows of none
+        for move in context.client().automation.pending_moves(unit=unit):
+            click.echo(failover_views.pending_text(move, views.utc_now()))
 
 
 def _follow(context: Context, answer: unit_service_pb2.GetUnitStatusResponse, output: str) -> None:

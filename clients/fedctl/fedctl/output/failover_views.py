@@ -11,6 +11,7 @@ from fedctl.output.views import Now, hold_text, unit_text, utc_now
 from fedsvc.v1 import automation_pb2
 
 _STATES = automation_pb2.AutomationState.DESCRIPTOR
+_CAUSES = automation_pb2.DepartureCause.DESCRIPTOR
 
 
 def automation_lines(found: automation_pb2.Automation, now: dt.datetime) -> Iterator[str]:
@@ -50,16 +51,58 @@ def failovers(now: Now = utc_now) -> Table[automation_pb2.Failover]:
             Column(title="UNIT", text=lambda row: unit_text(row.unit)),
             Column(title="FROM", text=lambda row: row.cluster),
             Column(title="TO", text=lambda row: ",".join(row.targets) or words.NONE),
+            Column(title="CAUSE", text=_cause),
             Column(title="AGE", text=lambda row: words.age(row.decide_time, now())),
             Column(title="DETECT", text=lambda row: _between(row, "trouble_time", "detect_time")),
             Column(title="DECIDE", text=lambda row: _between(row, "detect_time", "decide_time")),
             Column(title="PLACE", text=lambda row: _between(row, "decide_time", "place_time")),
             Column(title="READY", text=lambda row: _between(row, "place_time", "ready_time")),
             Column(title="OVER", text=lambda row: _ago(row, now()), is_wide=True),
+            Column(title="BACK", text=lambda row: _back(row, now()), is_wide=True),
             Column(title="PRIORITY", text=lambda row: str(row.priority), is_wide=True),
             Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True, gives_way=True),
         )
     )
+
+
+def pending_moves(now: Now = utc_now) -> Table[automation_pb2.PendingMove]:
+    """Make the table of moves that are not made for now."""
+    return Table(
+        columns=(
+            Column(title="UNIT", text=lambda row: unit_text(row.unit)),
+            Column(title="MOVE", text=_way),
+            Column(title="WAITS FOR", text=lambda row: row.reason),
+            Column(title="IN", text=lambda row: _until(row, now())),
+            Column(title="MESSAGE", text=lambda row: words.one_line(row.message), is_long=True, gives_way=True),
+            Column(title="AT ONCE BY", text=lambda row: row.command or words.NONE, is_long=True),
+        )
+    )
+
+
+def pending_text(move: automation_pb2.PendingMove, now: dt.datetime) -> str:
+    """Write in a line why a move is not made for now, and what makes it."""
+    due = f" in {_until(move, now)}" if move.HasField("due_time") else ""
+    command = f": {move.command}" if move.command else ""
+    return f"{_way(move)}: {words.one_line(move.message)}{due}{command}"
+
+
+def _way(move: automation_pb2.PendingMove) -> str:
+    return f"{'back to' if move.kind == automation_pb2.MOVE_KIND_BACK else 'away from'} {move.cluster}"
+
+
+def _until(move: automation_pb2.PendingMove, now: dt.datetime) -> str:
+    if not move.HasField("due_time"):
+        return words.NONE
+    return words.span(max(0.0, _seconds(move.due_time) - now.timestamp()))
+
+
+def _cause(row: automation_pb2.Failover) -> str:
+    word = words.enum_word(_CAUSES, row.cause)
+    return f"{word} by {row.author}" if row.author else word
+
+
+def _back(row: automation_pb2.Failover, now: dt.datetime) -> str:
+    return words.age(row.return_time, now) if row.HasField("return_time") else words.NONE
 
 
 def _between(row: automation_pb2.Failover, begin: str, end: str) -> str:

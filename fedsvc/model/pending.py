@@ -1,0 +1,138 @@
+"""Pure: why a unit does not leave a lost cluster for now, or not go back to one, and what lets it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from fedsvc.health import Health, Verdict
+from fedsvc.model.departure import Departure, DepartureCause
+from fedsvc.model.failback import FailbackMode
+from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.model.hold import FLEET_SUBJECT
+
+
+class MoveKind(StrEnum):
+    """Where a move goes."""
+
+    AWAY = "Away"
+    BACK = "Back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A unit and a cluster that it is on though that is lost, or that it was taken away from."""
+
+    unit_name: str  # in the API
+    cluster: str
+    policy: FailoverPolicy
+    health: Health  # of the cluster
+    is_bound: bool
+    reconsider_time: datetime | None  # when the unit is decided again by itself
+    departure: Departure | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What automation may not act on."""
+
+    held: frozenset[str] = frozenset()  # subjects, FLEET_SUBJECT among them also where the breaker is open
+    off_message: str = ""  # why it is off; empty: it is not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingMove:
+    """A move that is not made for now."""
+
+    unit_name: str
+    cluster: str
+    kind: MoveKind
+    reason: str  # CamelCase constant
+    message: str  # for people
+    command: str = ""  # of fedctl, which lets it be made; empty: nothing does
+    due_time: datetime | None = None  # when it is made by itself, where that is known
+
+
+_TURN: Final = "Turn"
+
+
+def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None:
+    """Why a move is not made for now; None: it is being made, or there is none to make."""
+    departure = one.departure
+    if departure is not None and departure.return_time is None:
+        if departure.due_time > now:
+            who = f" by {departure.author}" if departure.author else ""
+            message = f"asked for{who}; it is its turn later"
+            return _move(one, MoveKind.AWAY, _TURN, message, due_time=departure.due_time)
+        return None if departure.is_pending or one.is_bound else _back(one, departure, now)
+    if one.is_bound and one.health.verdict is Verdict.UNREACHABLE:
+        return _away(one, stop)
+    return None
+
+
+def _away(one: Standing, stop: Stop) -> PendingMove | None:
+    leave = f"fedctl failover unit/{_short(one.unit_name)} --from {one.cluster}"
+    match one.policy.mode:
+        case FailoverMode.MANUAL:
+            return _move(one, MoveKind.AWAY, "Manual", "its failover.mode is manual: it waits for a person", leave)
+        case FailoverMode.NEVER:
+            return _move(one, MoveKind.AWAY, "Never", "its failover.mode is never: it stays", leave)
+    for subject, release in (
+        (FLEET_SUBJECT, "fedctl release fleet"),
+        (f"clusters/{one.cluster}", f"fedctl release cluster/{one.cluster}"),
+        (one.unit_name, f"fedctl release unit/{_short(one.unit_name)}"),
+    ):
+        if subject in stop.held:
+            return _move(one, MoveKind.AWAY, "Held", f"automation is held for {_shown(subject)}", release)
+    if stop.off_message:
+        return _move(one, MoveKind.AWAY, "AutomationOff", stop.off_message, leave)
+    due = one.reconsider_time
+    return _move(one, MoveKind.AWAY, "Tolerated", "it bears the loss of a cluster for a time", leave, due_time=due)
+
+
+def _back(one: Standing, departure: Departure, now: datetime) -> PendingMove:
+    command = f"fedctl failback unit/{_short(one.unit_name)} --to {one.cluster}"
+    if one.health.verdict is not Verdict.HEALTHY or one.health.since is None:
+        why = f"{one.cluster} is {one.health.verdict}"
+        return _move(one, MoveKind.BACK, "NotHealthy", f"{why}: it goes back when that is healthy")
+    if departure.free_time is None:
+        who = f" by {departure.author}" if departure.author else ""
+        words = "the cluster was drained" if departure.cause is DepartureCause.DRAIN else "it was taken away"
+        return _move(one, MoveKind.BACK, "Asked", f"{words}{who}", command)
+    policy = one.policy.failback
+    match policy.mode:
+        case FailbackMode.MANUAL:
+            words = "its failback.mode is manual: it waits for a person"
+            return _move(one, MoveKind.BACK, "Manual", words, command)
+        case FailbackMode.NEVER:
+            return _move(one, MoveKind.BACK, "Never", "its failback.mode is never: it stays away", command)
+    due = max(one.health.since, departure.free_time) + timedelta(seconds=policy.stable_seconds)
+    if due > now:
+        words = f"it goes back when {one.cluster} was well for {policy.stable_seconds} s"
+        return _move(one, MoveKind.BACK, "Stable", words, command, due_time=due)
+    return _move(one, MoveKind.BACK, "Pace", f"{policy.pace_percent} % of what left go back in a minute", command)
+
+
+def _move(
+    one: Standing, kind: MoveKind, reason: str, message: str, command: str = "", *, due_time: datetime | None = None
+) -> PendingMove:
+    return PendingMove(
+        unit_name=one.unit_name,
+        cluster=one.cluster,
+        kind=kind,
+        reason=reason,
+        message=message,
+        command=command,
+        due_time=due_time,
+    )
+
+
+def _short(unit_name: str) -> str:
+    _, namespace, _, name = unit_name.split("/")
+    return f"{namespace}/{name}"
+
+
+def _shown(subject: str) -> str:
+    if "/units/" in subject:
+        return f"unit/{_short(subject)}"
+    return subject.replace("clusters/", "cluster/")

@@ -1,0 +1,64 @@
+"""Reads moves that are not made for now: units on lost clusters, and units that are away from clusters they left."""
+
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from fedsvc.health import Automation, Health, Verdict
+from fedsvc.model.failover import FailoverPolicy
+from fedsvc.model.hold import FLEET_SUBJECT
+from fedsvc.model.pending import Standing, Stop
+from fedsvc.store import automation, departures, holds
+from fedsvc.store.codec import from_json
+from fedsvc.store.store import Transaction
+
+_LIST: Final = text(
+    "SELECT 'namespaces/' || u.namespace || '/units/' || u.name AS unit_name, c.name AS cluster, u.spec -> 'failover' AS policy,"
+    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time,"
+    f" CASE WHEN d.cluster IS NOT NULL THEN (SELECT to_jsonb(x) FROM (SELECT {departures.COLUMNS}) x) END AS departure"
+    " FROM (SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster"
+    "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure) AS p"
+    " JOIN unit u ON u.uid = p.unit_uid JOIN cluster c ON c.name = p.cluster"
+    " LEFT JOIN binding b ON b.unit_uid = p.unit_uid AND b.cluster = p.cluster"
+    " LEFT JOIN departure d ON d.unit_uid = p.unit_uid AND d.cluster = p.cluster"
+    " WHERE u.delete_time IS NULL AND c.delete_time IS NULL AND (:unit = '' OR 'namespaces/' || u.namespace || '/units/' || u.name = :unit)"
+    " AND (:cluster = '' OR c.name = :cluster)"
+    " AND ('namespaces/' || u.namespace || '/units/' || u.name, c.name) > (:after_unit, :after_cluster)"
+    " ORDER BY 1, 2 LIMIT :limit"
+)
+
+
+async def list_page(
+    tx: Transaction, *, after: tuple[str, str], limit: int, unit: str = "", cluster: str = ""
+) -> list[Standing]:
+    """Where moves may be pending, by unit and cluster: those after a pair of these."""
+    values = {
+        "lost": Verdict.UNREACHABLE.value,
+        "unit": unit,
+        "cluster": cluster,
+        "after_unit": after[0],
+        "after_cluster": after[1],
+        "limit": limit,
+    }
+    return [_standing(row) for row in await tx.execute(_LIST, values)]
+
+
+async def stop(tx: Transaction) -> Stop:
+    """What automation may not act on now."""
+    state = (await automation.get(tx)).state
+    held = {hold.subject for hold in await holds.on_automation(tx)}
+    if state.automation is Automation.HOLDING:
+        held.add(FLEET_SUBJECT)
+    return Stop(held=frozenset(held), off_message=state.message if state.automation is Automation.OFF else "")
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(
+        unit_name=row.unit_name,
+        cluster=row.cluster,
+        policy=from_json(FailoverPolicy, row.policy or {}),
+        health=from_json(Health, row.health or {}),
+        is_bound=row.is_bound,
+        reconsider_time=row.reconsider_time,
+        departure=departures.from_plain([row.departure])[0] if row.departure is not None else None,
+    )
