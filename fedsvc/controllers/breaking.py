@@ -11,7 +11,7 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.health import Automation
+from fedsvc.health import Automation, BreakerState
 from fedsvc.store import automation
 from fedsvc.store.automation import Sight
 from fedsvc.store.store import Store
@@ -46,14 +46,19 @@ class Breaking:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
-        while True:
-            if self._settings.witness:
-                await self._ask()
-            async with self._store.transaction() as tx:
-                state = await automation.look(tx, sight=self.sight)
-            for each in Automation:
-                metrics.AUTOMATION.labels(each).set(each is state.automation)
-            await asyncio.sleep(self._settings.breaker_seconds)
+        try:
+            while True:
+                if self._settings.witness:
+                    await self._ask()
+                async with self._store.transaction() as tx:
+                    state = await automation.look(tx, sight=self.sight)
+                show(state)
+                metrics.WITNESS_SILENT.set(bool(self.sight.error))
+                await asyncio.sleep(self._settings.breaker_seconds)
+        finally:
+            # Another replica may lead from now on, and know better.
+            metrics.AUTOMATION.clear()
+            metrics.WITNESS_SILENT.set(0)
 
     async def _ask(self) -> None:
         host, _, port = self._settings.witness.rpartition(":")
@@ -67,3 +72,9 @@ class Breaking:
         self._silent = 0
         self._was_reached = True
         writer.close()
+
+
+def show(state: BreakerState) -> None:
+    """Have the metrics tell whether automation acts."""
+    for each in Automation:
+        metrics.AUTOMATION.labels(each).set(each is state.automation)

@@ -5,6 +5,7 @@ where it differs. The parts: `probing` judges, `surveying` looks at what changes
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from fedsvc.controllers import metrics, probing
+from fedsvc.controllers import breaking, metrics, probing
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.evidence import evidence_of, expected_of
 from fedsvc.controllers.hub import Hub
@@ -31,7 +32,7 @@ from fedsvc.controllers.surveying import (
     surveyed,
 )
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.health import Health, Limits, Streak, Verdict, judge
+from fedsvc.health import BreakerState, Health, Limits, Streak, Verdict, judge
 from fedsvc.members import discovery, inspect
 from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberError
@@ -128,6 +129,12 @@ class HealthController:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
         self._running.clear()
+        try:
+            await self._follow_fleet()
+        finally:
+            metrics.MEMBER_VERDICT.clear()  # another replica may lead from now on, and know better
+
+    async def _follow_fleet(self) -> None:
         fleet: dict[str, clusters.Followed] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -136,6 +143,7 @@ class HealthController:
                 uids = {name: followed.cluster.uid for name, followed in fleet.items()}
                 for name in [name for name, each in self._running.items() if each.state.cluster.uid != uids.get(name)]:
                     self._running.pop(name).task.cancel()
+                    _forget_metrics(name)
                 for followed in fleet.values():
                     self._follow(group, followed.cluster)
                 await self._signal.wait()
@@ -159,6 +167,7 @@ class HealthController:
             run = supervise(f"health {cluster.name}", lambda: self._keep(state), settings=self._settings)
             task = group.create_task(run, name=f"health-{cluster.name}")
             self._running[cluster.name] = _Running(state=state, task=task)
+            metrics.FAILOVERS.labels(cluster.name)  # there from 0 on, else the first one is no increase
             return
         state = running.state
         before, state.cluster = state.cluster, cluster
@@ -285,10 +294,14 @@ class HealthController:
             observation, written, connection = state.observation, state.written, state.cluster.connection
             if written is not None and not self._differs(observation, written):
                 return
+            found: BreakerState | None = None
             async with self._store.transaction() as tx:
                 stored = await clusters.observe(tx, state.cluster.name, observation, connection=connection)
                 if stored and (written is None or observation.health != written.health):
-                    await automation.look(tx)  # nobody finds a member lost before the breaker has judged that
+                    # Nobody finds a member lost before the breaker has judged that.
+                    found = await automation.look(tx)
+            if found is not None:
+                breaking.show(found)
             state.written = observation
 
     def _differs(self, observation: ClusterObservation, written: ClusterObservation) -> bool:
@@ -392,3 +405,10 @@ class HealthController:
 def spread(name: str) -> float:
     """A number from 0 to 1, by the name: members are not asked all at the same moment, and always at their own."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+
+
+def _forget_metrics(name: str) -> None:
+    """Nobody is to be told of a member that left."""
+    for verdict in Verdict:
+        with contextlib.suppress(KeyError):
+            metrics.MEMBER_VERDICT.remove(name, verdict)

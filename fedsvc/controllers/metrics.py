@@ -43,7 +43,18 @@ MEMBER_VERDICT: Final = Gauge(
 )  # verdict: Healthy, Suspect, Unreachable, Degraded, Maintenance, Hibernated
 AUTOMATION: Final = Gauge("fedsvc_automation", "1 at whether lost clusters are acted on, 0 at all else.", ["state"])
 # state: On, Holding, Off
+WITNESS_SILENT: Final = Gauge("fedsvc_witness_silent", "1 while the witness does not answer; 0 also without one.")
 FAILOVERS: Final = Counter("fedsvc_failovers", "Units that left a lost cluster.", ["cluster"])
+FAILOVER_SECONDS: Final = Histogram(
+    "fedsvc_failover_phase_seconds",
+    "What the phases of failovers took, one of a unit from one cluster each.",
+    ["phase"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120, 300, 900),
+)  # phase: detect (first bad finding to verdict), decide (toleration included), place (applied), ready
+UNREADY_FAILOVERS: Final = Gauge(
+    "fedsvc_failovers_unready", "Units that left a lost cluster and are not ready elsewhere."
+)
+LEFT_OBJECTS: Final = Gauge("fedsvc_left_objects", "Objects left on lost clusters and not let go yet.")
 STATUS_WRITES: Final = Counter("fedsvc_status_writes", "Unit summaries written.")
 EVENTS_DROPPED: Final = Counter("fedsvc_events_dropped", "Events dropped since too many waited to be written.")
 LEADING: Final = Gauge("fedsvc_controllers_leading", "1 while this process runs the controllers.")

@@ -23,7 +23,7 @@ from fedsvc.controllers.aside import Aside, Large, is_large
 from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.deciding import Decided, Observed, decide_batch, observe
 from fedsvc.controllers.events import EventRecorder
-from fedsvc.controllers.evicting import evicted_from
+from fedsvc.controllers.evicting import failing_over
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notes import UnitNotes
 from fedsvc.controllers.places import Places
@@ -48,8 +48,16 @@ _log = structlog.get_logger(__name__)
 _FLEET_PAUSE: Final = 20
 """After a change of the fleet was looked into, the next one waits for so many times as long as that took."""
 
+_LATE_SECONDS: Final = 0.02
+"""What is due at a time is looked at so long after, since two clocks never agree."""
+
 _FLEET_PAUSE_MAX_SECONDS: Final = 1.0
 """At most so long: the loss of a region waits for nobody's arithmetic."""
+
+
+def _wait_seconds(ahead: float) -> float:
+    """How long to wait for a moment so far ahead: one that is past belongs to what cannot be decided just now."""
+    return ahead + _LATE_SECONDS if ahead > 0 else 1.0
 
 
 class PlacementController:
@@ -198,7 +206,7 @@ class PlacementController:
                     self._triggers.pop(uid, None)  # it is gone
             if not batch:
                 at = await units.next_reconsider_time(tx)
-                self._reconsider = math.inf if at is None else now + max(1.0, (at - tx.now).total_seconds())
+                self._reconsider = math.inf if at is None else now + _wait_seconds((at - tx.now).total_seconds())
             observed = await observe(tx, batch) if batch else None
         if observed is not None:
             await self._read_fleet()
@@ -398,8 +406,14 @@ class PlacementController:
                 self._decided(given.unit.resource_name)
 
     def _tell(self, given: Prepared, result: Stored) -> None:
-        for cluster in evicted_from(given):
-            metrics.FAILOVERS.labels(cluster).inc()
+        for left in failing_over(given):
+            metrics.FAILOVERS.labels(left.cluster).inc()
+            if left.detect_time is not None:
+                waited = given.decided.inputs.now - left.detect_time
+                metrics.FAILOVER_SECONDS.labels("decide").observe(waited.total_seconds())
+            if left.detect_time is not None and left.trouble_time is not None:
+                doubted = left.detect_time - left.trouble_time
+                metrics.FAILOVER_SECONDS.labels("detect").observe(doubted.total_seconds())
         if result.held:
             self._events.warning(given.unit.resource_name, "RemovalsHeld", f"removals are held: {result.held}")
         if result.event is not None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.model.failback import due_back
 from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
@@ -49,9 +50,23 @@ class ReturnController:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer; start anew, nothing is lost.
         """
-        while True:
-            await self._look()
-            await asyncio.sleep(self._settings.return_seconds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._count(), name="failovers-counted")
+            while True:
+                await self._look()
+                await asyncio.sleep(self._settings.return_seconds)
+
+    async def _count(self) -> None:
+        """Keep the metrics of what is under way and what is left."""
+        try:
+            while True:
+                async with self._store.look() as look:
+                    metrics.UNREADY_FAILOVERS.set(await failovers.unready(look))
+                    metrics.LEFT_OBJECTS.set(await failovers.left_objects(look))
+                await asyncio.sleep(self._settings.count_seconds)
+        finally:
+            metrics.UNREADY_FAILOVERS.set(0)
+            metrics.LEFT_OBJECTS.set(0)
 
     async def _look(self) -> None:
         async with self._store.look() as look:
@@ -71,7 +86,9 @@ class ReturnController:
                 await self._return(tx)
         if is_moving:
             async with self._store.transaction() as tx:
-                await failovers.follow(tx)
+                over = await failovers.follow(tx)
+            for phase, seconds in over:
+                metrics.FAILOVER_SECONDS.labels(phase).observe(seconds)
         if has_found:
             async with self._store.transaction() as tx:
                 cleaned = [] if (await automation.gate(tx)).is_held else await self._clean(tx)

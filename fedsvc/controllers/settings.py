@@ -68,6 +68,8 @@ class ControllerSettings:
     witness: str = ""
     # How often failovers under way, and what is left on clusters that are back, are looked at.
     return_seconds: float = 1.0
+    # How often both are counted for metrics: seldom, since that looks at all works that are held.
+    count_seconds: float = 15.0
 
     # How often old rows are removed.
     retention_seconds: float = 3_600.0

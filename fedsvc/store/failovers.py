@@ -43,11 +43,13 @@ _PLACED = text(
     f"UPDATE failover f SET place_time = (SELECT greatest(f.create_time, max(work.applied_time)) {_ON_TARGETS})"
     " WHERE f.place_time IS NULL AND f.ready_time IS NULL AND f.unit_uid IS NOT NULL AND cardinality(f.targets) > 0"
     f" AND EXISTS (SELECT 1 {_ON_TARGETS})"
-    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND (work.state <> 'Applied' OR work.dirty)) RETURNING f.id"
+    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND (work.state <> 'Applied' OR work.dirty))"
+    " RETURNING EXTRACT(EPOCH FROM f.place_time - f.create_time) AS seconds"
 )
 _READY = text(
     "UPDATE failover f SET ready_time = now() WHERE f.place_time IS NOT NULL AND f.ready_time IS NULL"
-    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY}) RETURNING f.id"
+    f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY})"
+    " RETURNING EXTRACT(EPOCH FROM f.ready_time - f.place_time) AS seconds"
 )
 _GONE: Final = (
     "f.clean_time IS NULL AND f.unit_uid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM work w WHERE w.unit_uid = f.unit_uid"
@@ -62,6 +64,9 @@ _OPEN = text(
 _TAKEN_BACK = text(
     "UPDATE failover f SET clean_time = b.update_time FROM binding b WHERE b.unit_uid = f.unit_uid AND b.cluster = f.cluster"
     " AND f.clean_time IS NULL RETURNING f.id"
+)
+_UNREADY = text(
+    "SELECT count(*) FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND clean_time IS NULL"
 )
 _LEFT = text(
     "SELECT count(*) FROM work WHERE state = 'Held' AND reason = :reason AND removal IS NOT NULL AND member_uid <> ''"
@@ -167,13 +172,17 @@ async def _bury(tx: Transaction, found: Mapping[tuple[str, str], tuple[str, str]
     await tx.execute(_BURY, values)
 
 
-async def follow(tx: Transaction) -> int:
-    """Note which failovers have come to their end, or were undone by the unit's return; gives how many moved on."""
-    placed = (await tx.execute(_PLACED)).all()
-    ready = (await tx.execute(_READY)).all()
-    back = (await tx.execute(_TAKEN_BACK)).all()
-    gone = (await tx.execute(_CLEANED)).all()
-    return len(placed) + len(ready) + len(back) + len(gone)
+async def follow(tx: Transaction) -> list[tuple[str, float]]:
+    """Note which failovers have come to their end, or were undone by the unit's return.
+
+    Returns:
+        The phases that are over, `place` and `ready`, each with its seconds.
+    """
+    placed = [("place", float(row.seconds)) for row in await tx.execute(_PLACED)]
+    ready = [("ready", float(row.seconds)) for row in await tx.execute(_READY)]
+    await tx.execute(_TAKEN_BACK)
+    await tx.execute(_CLEANED)
+    return [*placed, *ready]
 
 
 async def any_open(look: Look) -> bool:
@@ -187,7 +196,12 @@ async def graves(look: Look) -> list[Grave]:
     return [Grave(id=row.id, unit_uid=row.uid, cluster=row.cluster, is_counted=row.is_counted) for row in rows]
 
 
-async def left_objects(tx: Transaction) -> int:
+async def unready(look: Look) -> int:
+    """How many units left a lost cluster and are not ready elsewhere."""
+    return int((await look.execute(_UNREADY)).scalar_one())
+
+
+async def left_objects(tx: Look) -> int:
     """How many objects were left on lost clusters and not let go yet."""
     return int((await tx.execute(_LEFT, {"reason": MEMBER_LOST})).scalar_one())
 

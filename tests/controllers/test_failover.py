@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from fedsvc.controllers import health
 from fedsvc.health import Automation, Limits, Verdict
@@ -25,7 +26,13 @@ from fedsvc_placement.model import Effect
 SETTINGS = "/api/v1/namespaces/shop/configmaps/settings"
 AT_ONCE = FailoverPolicy(toleration_seconds=0)
 LOST = Faults(outage=Outage.REFUSED)
+PHASES = ("detect", "decide", "place", "ready")
 LIMITS = Limits(unreachable_seconds=0.2, stable_seconds=0.5)
+
+
+def value(name: str, **labels: str) -> float:
+    """A metric as Prometheus would get it; 0 where it is not there yet."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture
@@ -123,6 +130,8 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
     fleet: Any, make_config_map: Callable[..., Any], outage: Outage
 ) -> None:
     lost = await place(fleet, make_config_map)
+    failed_over = value("fedsvc_failovers_total", cluster=lost)
+    counts = {phase: value("fedsvc_failover_phase_seconds_count", phase=phase) for phase in PHASES}
     lose(fleet, lost, faults=Faults(outage=outage))
     target = await until_elsewhere(fleet, lost)
     assert await fleet.get(target, SETTINGS) is not None
@@ -135,6 +144,12 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
 
     await fleet.until(is_ready)
     await fleet.until_state("web", "Ready")  # whatever it left where nobody hears of it
+    assert value("fedsvc_member_verdict", cluster=lost, verdict="Unreachable") == 1
+    assert value("fedsvc_member_verdict", cluster=target, verdict="Unreachable") == 0
+    assert value("fedsvc_failovers_total", cluster=lost) == failed_over + 1
+    assert {
+        phase: value("fedsvc_failover_phase_seconds_count", phase=phase) - count for phase, count in counts.items()
+    } == dict.fromkeys(PHASES, 1)
     (entry,) = await history(fleet)
     assert (entry.unit_name, entry.cluster, entry.targets) == ("namespaces/shop/units/web", lost, (target,))
     times = [entry.trouble_time, entry.detect_time, entry.decide_time, entry.place_time, entry.ready_time]
@@ -202,6 +217,7 @@ async def test_two_lost_at_once_are_held_and_a_release_lets_go(fleet: Any, make_
     other, third = others(place_of)
     lose(fleet, place_of, other)
     await until_automation(fleet, Automation.HOLDING)
+    assert value("fedsvc_automation", state="Holding") == 1
     await until_verdict(fleet, place_of, Verdict.UNREACHABLE)
     await until_verdict(fleet, other, Verdict.UNREACHABLE)
     # New intent is stored and goes to who can take it; nothing is evicted, and nothing removed where all is well.
