@@ -11,14 +11,17 @@ from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.resolving import HostNames
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.controllers.vantage import Vantage
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.naming.planning import Outcome, plan_names
+from fedsvc.naming.reachable import probe_targets, with_probes
 from fedsvc.naming.reading import read_before, read_facts
 from fedsvc.store import zones
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc_dns.planner.addresses import host_names
 from fedsvc_dns.planner.changes import StaleChangeError
+from fedsvc_dns.planner.memory import HealthPolicy
 from fedsvc_dns.planner.plan import Plan
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +40,7 @@ class DnsController:
         self._holds = holds
         self._signal = Signal()
         self._host_names = HostNames(self._signal.set)
+        self._vantage = Vantage(self._signal.set, policy=HealthPolicy())
         self._has_zones = True  # until it is known that there are none
         self._previous: Plan | None = None
 
@@ -52,6 +56,7 @@ class DnsController:
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._host_names.run(), name="host-names")
+            group.create_task(self._vantage.run(), name="dns-vantage")
             while True:
                 began = time.monotonic()
                 wait = await self._turn()
@@ -72,11 +77,15 @@ class DnsController:
             self._has_zones = bool(before.zones)
             if not before.zones:
                 self._previous = None
+                self._vantage.of({}, before.now)
                 return None
             found = await read_facts(tx, before, holds)
         named = (host for one in found.observations.instances for host in host_names(one.addresses))
         resolved = dict(self._host_names.of(named))
         found = replace(found, observations=replace(found.observations, resolved=resolved))
+        targets, unprobed = probe_targets(found, before.memory.resolved)
+        found = with_probes(found, self._vantage.of(targets, before.now))
+        found = replace(found, problems=(*found.problems, *unprobed))
         made, done = await asyncio.to_thread(plan_names, before, found, self._previous)
         self._previous = made
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from fedsvc import health
@@ -20,6 +21,9 @@ Manifest = Mapping[str, Any]
 SERVICE: Final = "Service"
 INGRESS: Final = "Ingress"
 ROUTE: Final = "HTTPRoute"
+VANTAGE: Final = "fedsvc"
+"""Who probes targets from here."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _KINDS: Final = {INGRESS: facts.Kind.INGRESS, ROUTE: facts.Kind.ROUTE}
 
 _REFRESH_SECONDS: Final = 3_600
@@ -40,6 +44,11 @@ class Facts:
     policy: Policy
     problems: tuple[Problem, ...]  # what is left out, and why
     zones: Mapping[str, str]  # key of an object -> id of the zone that it wants names in
+
+
+def not_probed_yet() -> facts.Probe:
+    """Return what is known of a target that is to be probed before it was: what was known before still holds."""
+    return facts.Probe(vantage=VANTAGE, outcome=facts.Outcome.UNKNOWN, streak=0, at=_NEVER)
 
 
 def key_of(kind: str, namespace: str, name: str, unit: str) -> str:
@@ -104,7 +113,8 @@ def gather(
             is_new = (key, one.cluster) not in before
             found = _instance(key, one, beside, of_cluster.get(one.cluster, ()), is_new=is_new)
             if found is not None:
-                instances[key, one.cluster] = found
+                is_probed = wanted.settings.probe is not None
+                instances[key, one.cluster] = replace(found, probes=(not_probed_yet(),)) if is_probed else found
     wanted_keys = {service.key for service in services}
     on_clusters = {
         (key_of(one.kind, one.namespace, one.name, unit), one.cluster)

@@ -19,6 +19,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DnsProbeProtocol:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DnsProbeProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DnsProbeProtocol.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DNS_PROBE_PROTOCOL_UNSPECIFIED: _DnsProbeProtocol.ValueType  # 0
+    """TCP."""
+    DNS_PROBE_PROTOCOL_TCP: _DnsProbeProtocol.ValueType  # 1
+    """A connection is opened."""
+    DNS_PROBE_PROTOCOL_HTTP: _DnsProbeProtocol.ValueType  # 2
+    """GET."""
+    DNS_PROBE_PROTOCOL_HTTPS: _DnsProbeProtocol.ValueType  # 3
+    """GET by TLS; the certificate is not checked."""
+
+class DnsProbeProtocol(_DnsProbeProtocol, metaclass=_DnsProbeProtocolEnumTypeWrapper):
+    """DnsProbeProtocol is how it is asked."""
+
+DNS_PROBE_PROTOCOL_UNSPECIFIED: DnsProbeProtocol.ValueType  # 0
+"""TCP."""
+DNS_PROBE_PROTOCOL_TCP: DnsProbeProtocol.ValueType  # 1
+"""A connection is opened."""
+DNS_PROBE_PROTOCOL_HTTP: DnsProbeProtocol.ValueType  # 2
+"""GET."""
+DNS_PROBE_PROTOCOL_HTTPS: DnsProbeProtocol.ValueType  # 3
+"""GET by TLS; the certificate is not checked."""
+Global___DnsProbeProtocol: _TypeAlias = DnsProbeProtocol  # noqa: Y015
+
 class _DnsStrategy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -124,6 +152,7 @@ class DnsSettings(_message.Message):
     PREFIX_FIELD_NUMBER: _builtins.int
     EXTERNAL_NAME_FIELD_NUMBER: _builtins.int
     SORRY_FIELD_NUMBER: _builtins.int
+    PROBE_FIELD_NUMBER: _builtins.int
     zone: _builtins.str
     """Required. Id of the zone."""
     strategy: Global___DnsStrategy.ValueType
@@ -158,6 +187,10 @@ class DnsSettings(_message.Message):
     def sorry(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Addresses that say sorry, with on_all_down sorry. At most 20."""
 
+    @_builtins.property
+    def probe(self) -> Global___DnsProbe:
+        """How the leading fedsvc itself finds out whether clusters can be reached; unset: what the clusters say is enough."""
+
     def __init__(
         self,
         *,
@@ -173,21 +206,81 @@ class DnsSettings(_message.Message):
         prefix: _builtins.str = ...,
         external_name: _builtins.str = ...,
         sorry: _abc.Iterable[_builtins.str] | None = ...,
+        probe: Global___DnsProbe | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy", "_ttl_seconds", b"_ttl_seconds", "min_healthy", b"min_healthy", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy", "_probe", b"_probe", "_ttl_seconds", b"_ttl_seconds", "min_healthy", b"min_healthy", "probe", b"probe", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy", "_ttl_seconds", b"_ttl_seconds", "external_name", b"external_name", "hosts", b"hosts", "min_healthy", b"min_healthy", "on_all_down", b"on_all_down", "prefix", b"prefix", "sorry", b"sorry", "spill", b"spill", "strategy", b"strategy", "tiers", b"tiers", "ttl_seconds", b"ttl_seconds", "weights", b"weights", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy", "_probe", b"_probe", "_ttl_seconds", b"_ttl_seconds", "external_name", b"external_name", "hosts", b"hosts", "min_healthy", b"min_healthy", "on_all_down", b"on_all_down", "prefix", b"prefix", "probe", b"probe", "sorry", b"sorry", "spill", b"spill", "strategy", b"strategy", "tiers", b"tiers", "ttl_seconds", b"ttl_seconds", "weights", b"weights", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_healthy: _TypeAlias = _typing.Literal["min_healthy"]  # noqa: Y015
     _WhichOneofArgType__min_healthy: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy"]  # noqa: Y015
+    _WhichOneofReturnType__probe: _TypeAlias = _typing.Literal["probe"]  # noqa: Y015
+    _WhichOneofArgType__probe: _TypeAlias = _typing.Literal["_probe", b"_probe"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
     _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_healthy) -> _WhichOneofReturnType__min_healthy | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probe) -> _WhichOneofReturnType__probe | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ttl_seconds) -> _WhichOneofReturnType__ttl_seconds | None: ...
 
 Global___DnsSettings: _TypeAlias = DnsSettings  # noqa: Y015
+
+@_typing.final
+class DnsProbe(_message.Message):
+    """DnsProbe is asked of the addresses of each cluster. After three failures in a row a cluster is taken out of answers,
+    after three successes it is back; what changes is asked again each second. A cluster is reached if one address is.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROTOCOL_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    protocol: Global___DnsProbeProtocol.ValueType
+    """Unset: TCP."""
+    port: _builtins.int
+    """From 1 to 65535. Unset: the first TCP port of a Service; of Ingresses and HTTPRoutes 80, or 443 with HTTPS."""
+    path: _builtins.str
+    """For HTTP and HTTPS: what is asked for by GET; an answer of 200 to 399 is a success. Unset: "/"."""
+    host: _builtins.str
+    """For HTTP and HTTPS: whom it is asked of. Unset: the first host of the object that is no wildcard, else the address."""
+    interval_seconds: _builtins.int
+    """From 1 to 20. Unset: 5."""
+    timeout_seconds: _builtins.int
+    """From 1 to 10, and not more than the interval. Unset: 2."""
+    def __init__(
+        self,
+        *,
+        protocol: Global___DnsProbeProtocol.ValueType = ...,
+        port: _builtins.int | None = ...,
+        path: _builtins.str = ...,
+        host: _builtins.str = ...,
+        interval_seconds: _builtins.int | None = ...,
+        timeout_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds", "_port", b"_port", "_timeout_seconds", b"_timeout_seconds", "interval_seconds", b"interval_seconds", "port", b"port", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds", "_port", b"_port", "_timeout_seconds", b"_timeout_seconds", "host", b"host", "interval_seconds", b"interval_seconds", "path", b"path", "port", b"port", "protocol", b"protocol", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__interval_seconds: _TypeAlias = _typing.Literal["interval_seconds"]  # noqa: Y015
+    _WhichOneofArgType__interval_seconds: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__port: _TypeAlias = _typing.Literal["port"]  # noqa: Y015
+    _WhichOneofArgType__port: _TypeAlias = _typing.Literal["_port", b"_port"]  # noqa: Y015
+    _WhichOneofReturnType__timeout_seconds: _TypeAlias = _typing.Literal["timeout_seconds"]  # noqa: Y015
+    _WhichOneofArgType__timeout_seconds: _TypeAlias = _typing.Literal["_timeout_seconds", b"_timeout_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interval_seconds) -> _WhichOneofReturnType__interval_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__port) -> _WhichOneofReturnType__port | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_seconds) -> _WhichOneofReturnType__timeout_seconds | None: ...
+
+Global___DnsProbe: _TypeAlias = DnsProbe  # noqa: Y015
 
 @_typing.final
 class DnsMinHealthy(_message.Message):

@@ -186,6 +186,14 @@ async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers
         "spill": True,
         "prefix": "www",
         "external_name": "store",
+        "probe": dns_pb2.DnsProbe(
+            protocol=dns_pb2.DNS_PROBE_PROTOCOL_HTTP,
+            port=8080,
+            path="/health",
+            host="shop.example.org",
+            interval_seconds=3,
+            timeout_seconds=1,
+        ),
     }
     answer = await api.units.ApplyUnit(unit(**given))
     assert answer.unit.spec.dns == unit(**given).unit.spec.dns
@@ -197,6 +205,15 @@ async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers
 @pytest.mark.parametrize(
     ("settings", "path"),
     [
+        ({"probe": dns_pb2.DnsProbe(port=0)}, "unit.spec.dns.probe.port"),
+        ({"probe": dns_pb2.DnsProbe(path="/x")}, "unit.spec.dns.probe.protocol"),
+        ({"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_HTTP, path="x")}, "unit.spec.dns.probe.path"),
+        (
+            {"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_HTTP, host="a..b")},
+            "unit.spec.dns.probe.host",
+        ),
+        ({"probe": dns_pb2.DnsProbe(interval_seconds=21)}, "unit.spec.dns.probe.interval_seconds"),
+        ({"probe": dns_pb2.DnsProbe(interval_seconds=2, timeout_seconds=3)}, "unit.spec.dns.probe.timeout_seconds"),
         ({"zone": ""}, "unit.spec.dns.zone"),
         ({"zone": "nothing"}, "unit.spec.dns.zone"),
         ({"hosts": ["shop.example.net"]}, "unit.spec.dns.hosts[0]"),

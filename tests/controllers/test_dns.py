@@ -26,7 +26,7 @@ from fedsvc.rendering.patch import PatchOp, PatchOperation
 from fedsvc.simulator.faults import Faults, Outage
 from fedsvc.store import holds, policies, zones
 from fedsvc.store.policies import ZONE
-from fedsvc_dns.planner.zone import DnsSettings
+from fedsvc_dns.planner.zone import DnsSettings, ProbeSettings
 from fedsvc_placement import ClusterMatcher, Placement
 
 GLOBAL = "web.shop.main.svc.example.org."
@@ -404,3 +404,31 @@ async def until_status(world: Any, cluster: str, plural: str, **status: Any) -> 
     member = world.member(cluster)
     stored = member.registry.read(member.kind(("gateway.networking.k8s.io", plural)), "shop", "web")
     member.registry.write_status(stored, status, "gateway-controller")
+
+
+async def test_a_cluster_that_cannot_be_reached_from_here_is_taken_out_of_answers(
+    world: Any, answering: Answering
+) -> None:
+    await apply_zone(world)
+    manifest = service()
+    manifest["spec"] = {"externalIPs": ["127.0.0.2"], "ports": [{"name": "http", "port": 80}]}
+    elsewhere = Override(
+        clusters=ClusterMatcher(names=("b",)),
+        patch=(PatchOperation(op=PatchOp.REPLACE, path="/spec/externalIPs/0", value="127.0.0.3"),),
+    )
+    first = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.2", 0)
+    port = first.sockets[0].getsockname()[1]
+    second = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.3", port)
+    probe = ProbeSettings(port=port, interval_seconds=1, timeout_seconds=1)
+    placement = Placement(clusters=("a", "b"))
+    spec = UnitSpec(placement=placement, dns=DnsSettings(zone="main", probe=probe), overrides=(elsewhere,))
+    await world.apply("web", manifest, spec=spec)
+    await until_answer(world, answering, GLOBAL, {"127.0.0.2", "127.0.0.3"})
+
+    first.close()
+    await first.wait_closed()
+    await until_answer(world, answering, GLOBAL, {"127.0.0.3"})
+    told = await lines_of(world, GLOBAL)
+    assert any(line.startswith("out a ") and f"TCP 127.0.0.2 port {port}" in line for line in told), told
+    second.close()
+    await second.wait_closed()

@@ -9,11 +9,22 @@ from fedsvc_dns.planner.addresses import parsed
 from fedsvc_dns.planner.facts import Cluster
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.memory import HealthPolicy
-from fedsvc_dns.planner.zone import Budget, DnsSettings, MinHealthy, OnAllDown, ServiceBinding, Strategy, Zone
+from fedsvc_dns.planner.zone import (
+    Budget,
+    DnsSettings,
+    MinHealthy,
+    OnAllDown,
+    ProbeProtocol,
+    ProbeSettings,
+    ServiceBinding,
+    Strategy,
+    Zone,
+)
 from fedsvc_dns.records import MAX_TTL_SECONDS, is_within
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SCHEME = re.compile(r"[a-z][a-z0-9-]{0,13}[a-z0-9]")
+_PATH = re.compile(r"/[!-~]{0,999}")
 _ALPN = re.compile(r'[^\s",\\]{1,255}')
 MAX_WEIGHT = 65535
 """An SRV record has 16 bits for it (RFC 2782)."""
@@ -73,6 +84,8 @@ def validate_settings(settings: DnsSettings, zones: Iterable[Zone], path: str = 
         problems.extend(_prefix(settings.prefix, f"{path}.prefix"))
     if settings.external_name:
         problems.extend(_label(settings.external_name, f"{path}.externalName"))
+    if settings.probe is not None:
+        problems.extend(_probe(settings.probe, f"{path}.probe"))
     for index, binding in enumerate(settings.bindings):
         problems.extend(_binding(binding, f"{path}.bindings[{index}]"))
     return problems
@@ -195,6 +208,22 @@ def _prefix(prefix: str, path: str) -> Iterator[Problem]:
         if label.isascii():
             yield from _label(label, path)
     yield from _name(prefix, path)
+
+
+def _probe(probe: ProbeSettings, path: str) -> Iterator[Problem]:
+    if probe.port is not None:
+        yield from _between(probe.port, f"{path}.port", 1, MAX_PORT, "")
+    # Older results than a minute say nothing (`HealthPolicy.probe_fresh`): three of them have to be younger.
+    yield from _between(probe.interval_seconds, f"{path}.intervalSeconds", 1, 20, "seconds")
+    yield from _between(probe.timeout_seconds, f"{path}.timeoutSeconds", 1, min(10, probe.interval_seconds), "seconds")
+    if _PATH.fullmatch(probe.path) is None:
+        yield Problem(
+            path=f"{path}.path", message=f"{probe.path[:100]!r} is no path: it begins with / and has no blanks"
+        )
+    if probe.host:
+        yield from _host(probe.host, None, f"{path}.host")
+    if probe.protocol is ProbeProtocol.TCP and (probe.host or probe.path != "/"):
+        yield Problem(path=f"{path}.protocol", message="path and host are only used with protocol HTTP and HTTPS")
 
 
 def _binding(binding: ServiceBinding, path: str) -> Iterator[Problem]:

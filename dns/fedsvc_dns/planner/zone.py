@@ -114,6 +114,35 @@ class ServiceBinding:
     alpn: tuple[str, ...] = ("h2", "http/1.1")
 
 
+class ProbeProtocol(StrEnum):
+    """How a target is probed: by a connection, by GET, or by GET within TLS."""
+
+    TCP = "tcp"
+    HTTP = "http"
+    HTTPS = "https"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSettings:
+    """How whoever probes finds out whether a target can be reached; the planner judges by what is found.
+
+    Attributes:
+        protocol: see there.
+        port: None: the first TCP port of a Service; of what has hosts 80, or 443 with HTTPS.
+        path: that is asked for.
+        host: whom it is asked of; empty: the first host of the object, else the address.
+        interval_seconds: between two probes.
+        timeout_seconds: of one probe.
+    """
+
+    protocol: ProbeProtocol = ProbeProtocol.TCP
+    port: int | None = None
+    path: str = "/"
+    host: str = ""
+    interval_seconds: int = 5
+    timeout_seconds: int = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsSettings:
     """What a unit says of the names of its objects.
@@ -135,6 +164,7 @@ class DnsSettings:
         srv: whether named ports get SRV records.
         bindings: HTTPS and SVCB records.
         require_endpoints: whether a cluster without ready endpoints is taken to be down.
+        probe: how targets are probed; None: they are not.
     """
 
     zone: str
@@ -152,6 +182,7 @@ class DnsSettings:
     srv: bool = True
     bindings: tuple[ServiceBinding, ...] = ()
     require_endpoints: bool = True
+    probe: ProbeSettings | None = None
 
     @property
     def needed(self) -> MinHealthy:

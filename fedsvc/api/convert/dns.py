@@ -5,7 +5,7 @@ from typing import Final
 from fedsvc.api.convert.common import inverted, read_enum
 from fedsvc.api.problems import Problems
 from fedsvc.v1 import dns_pb2
-from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown, Strategy, Tier
+from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown, ProbeProtocol, ProbeSettings, Strategy, Tier
 
 MAX_HOSTS: Final = 100
 MAX_TIERS: Final = 20
@@ -24,6 +24,12 @@ _ALL_DOWN: Final = {
     OnAllDown.SORRY: dns_pb2.ON_ALL_DOWN_SORRY,
     OnAllDown.NXDOMAIN: dns_pb2.ON_ALL_DOWN_NXDOMAIN,
 }
+_PROTOCOLS: Final = {
+    ProbeProtocol.TCP: dns_pb2.DNS_PROBE_PROTOCOL_TCP,
+    ProbeProtocol.HTTP: dns_pb2.DNS_PROBE_PROTOCOL_HTTP,
+    ProbeProtocol.HTTPS: dns_pb2.DNS_PROBE_PROTOCOL_HTTPS,
+}
+_READ_PROTOCOLS: Final = {dns_pb2.DNS_PROBE_PROTOCOL_UNSPECIFIED: ProbeProtocol.TCP, **inverted(_PROTOCOLS)}
 _READ_ALL_DOWN: Final = {dns_pb2.ON_ALL_DOWN_UNSPECIFIED: OnAllDown.ALL, **inverted(_ALL_DOWN)}
 
 
@@ -57,6 +63,19 @@ def read_dns(message: dns_pb2.DnsSettings, path: str, problems: Problems) -> Dns
         prefix=message.prefix,
         external_name=message.external_name,
         sorry=tuple(message.sorry),
+        probe=_read_probe(message.probe, f"{path}.probe", problems) if message.HasField("probe") else None,
+    )
+
+
+def _read_probe(message: dns_pb2.DnsProbe, path: str, problems: Problems) -> ProbeSettings:
+    usual = ProbeSettings()
+    return ProbeSettings(
+        protocol=read_enum(message.protocol, _READ_PROTOCOLS, f"{path}.protocol", problems),
+        port=message.port if message.HasField("port") else None,
+        path=message.path or usual.path,
+        host=message.host,
+        interval_seconds=message.interval_seconds if message.HasField("interval_seconds") else usual.interval_seconds,
+        timeout_seconds=message.timeout_seconds if message.HasField("timeout_seconds") else usual.timeout_seconds,
     )
 
 
@@ -89,4 +108,16 @@ def dns_message(settings: DnsSettings | None) -> dns_pb2.DnsSettings | None:
         prefix=settings.prefix,
         external_name=settings.external_name,
         sorry=settings.sorry,
+        probe=None if settings.probe is None else _probe_message(settings.probe),
+    )
+
+
+def _probe_message(probe: ProbeSettings) -> dns_pb2.DnsProbe:
+    return dns_pb2.DnsProbe(
+        protocol=_PROTOCOLS[probe.protocol],
+        port=probe.port,
+        path="" if probe.protocol is ProbeProtocol.TCP else probe.path,
+        host=probe.host,
+        interval_seconds=probe.interval_seconds,
+        timeout_seconds=probe.timeout_seconds,
     )

@@ -19,9 +19,11 @@ _SPELLED: Final = {
     "budget": "removals",
     "share": "percent",
     "namesAMinute": "names_a_minute",
+    "intervalSeconds": "interval_seconds",
+    "timeoutSeconds": "timeout_seconds",
 }
 _CLUSTER: Final = re.compile(r"(?<=\.weights)\[(.*)\]$")
-_WORD: Final = re.compile(r"(?<=\.)(ttl|budget|share|namesAMinute)(?=$|[.\[])")
+_WORD: Final = re.compile(r"(?<=\.)(ttl|budget|share|namesAMinute|intervalSeconds|timeoutSeconds)(?=$|[.\[])")
 
 
 def check_zone(name: str, spec: ZoneSpec, path: str, problems: Problems, *, others: Sequence[Zone]) -> None:
