@@ -14,7 +14,7 @@ from fedsvc.controllers.updating import Updating
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.model.zone import Zone
 from fedsvc.model.zone_provider import Rfc2136
-from fedsvc.store import policies
+from fedsvc.store import policies, publications
 from fedsvc.store.changes import Change
 from fedsvc.store.policies import ZONE, resource_name
 from fedsvc.store.store import Store
@@ -64,18 +64,22 @@ class PublishingController:
             self._wakeups.add(change.name)
 
     async def _look(self, group: asyncio.TaskGroup, names: tuple[str, ...]) -> None:
-        async with self._store.reader() as tx:
-            found = await policies.list_page(tx, ZONE, after="", limit=policies.MAX_ZONES)
-        wanted = {resource_name(ZONE, zone.name): zone for zone in found if zone.spec.provider is not None}
+        async with self._store.look() as look:
+            wanted = await publications.kept(look)
         for name, kept in list(self._kept.items()):
-            if name not in wanted or wanted[name].etag != kept.zone.etag:
+            if wanted.get(name) != (kept.zone.uid, kept.zone.generation):
                 kept.task.cancel()
                 await asyncio.wait([kept.task])  # two that write to one zone would take turns
                 del self._kept[name]
-            elif name in names:
+            elif resource_name(ZONE, name) in names:
                 kept.signal.set()
-        for name, zone in wanted.items():
-            if name not in self._kept:
+        new = wanted.keys() - self._kept.keys()
+        if not new:
+            return
+        async with self._store.reader() as tx:
+            found = await policies.get_many(tx, ZONE, sorted(new))
+        for name, zone in found.items():
+            if zone.spec.provider is not None:
                 signal = Signal()
                 run = partial(_keep, self._store, zone, signal)
                 task = group.create_task(supervise(f"zone {zone.name}", run, settings=self._settings), name=name)

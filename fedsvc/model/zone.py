@@ -6,7 +6,7 @@ from typing import Final
 
 from fedsvc.model.policy import Policy
 from fedsvc.model.zone_provider import HiddenPrimary, Publication, Rfc2136
-from fedsvc_dns.planner.zone import Budget, Layout
+from fedsvc_dns.planner.zone import Budget, Layout, MinHealthy, OnAllDown
 from fedsvc_dns.planner.zone import Zone as PlannedZone
 from fedsvc_dns.records import RecordSet
 
@@ -33,6 +33,8 @@ class ZoneSpec:
     frozen: bool = False
     name_servers: tuple[NameServer, ...] = ()  # none: "ns" within it
     budget: Budget = field(default_factory=Budget)
+    min_healthy: MinHealthy | None = None  # for units that say nothing of it, as the next
+    on_all_down: OnAllDown | None = None
     provider: Rfc2136 | HiddenPrimary | None = None  # None: the name server in fedsvc alone
 
 

@@ -14,6 +14,7 @@ from fedsvc_dns.planner import facts, manifests
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.memory import Policy
 from fedsvc_dns.planner.validate import Problem
+from fedsvc_dns.planner.zone import DnsSettings
 from fedsvc_dns.records import RecordSet, is_within
 
 Manifest = Mapping[str, Any]
@@ -82,6 +83,8 @@ def gather(
     for one in held:
         of_unit.setdefault(one.unit_uid, []).append(one)
     before = frozenset(known)
+    kept = tuple(zones)
+    specs = {zone.name: zone.spec for zone in kept}
     of_cluster = _by_cluster(gateways)
     services: list[facts.Service] = []
     instances: dict[tuple[str, str], facts.Instance] = {}
@@ -105,7 +108,7 @@ def gather(
                 kind=kind,
                 namespace=wanted.namespace,
                 name=wanted.name,
-                settings=wanted.settings,
+                settings=_with_defaults(wanted.settings, specs.get(wanted.settings.zone)),
                 hosts=_hosts(kind, wanted, same, of_cluster),
             )
         )
@@ -128,13 +131,24 @@ def gather(
     return Facts(
         services=tuple(services),
         topology=facts.Topology(
-            zones=tuple(planned_zone(zone.name, zone.spec) for zone in zones),
+            zones=tuple(planned_zone(zone.name, zone.spec) for zone in kept),
             clusters=tuple(cluster_fact(cluster) for cluster in clusters),
         ),
         observations=facts.Observations(instances=tuple(instances.values())),
         policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
         problems=tuple(problems),
         zones={key_of(one.kind, one.namespace, one.name, one.unit): one.settings.zone for one in named},
+    )
+
+
+def _with_defaults(settings: DnsSettings, spec: ZoneSpec | None) -> DnsSettings:
+    """What a unit says of its names, and where it says nothing its zone."""
+    if spec is None:
+        return settings
+    return replace(
+        settings,
+        min_healthy=settings.min_healthy or spec.min_healthy,
+        on_all_down=settings.on_all_down or spec.on_all_down,
     )
 
 

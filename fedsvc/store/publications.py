@@ -15,6 +15,10 @@ from fedsvc_dns.records import RecordSet
 Key = tuple[str, str]
 """Name and type of a record set."""
 
+_KEPT: Final = text(
+    "SELECT name, CAST(uid AS text) AS uid, generation FROM policy WHERE type = 'zone'"
+    " AND jsonb_typeof(spec -> 'provider') = 'object'"
+)
 _SERIAL: Final = text("SELECT serial FROM dns_zone WHERE zone_uid = CAST(:uid AS uuid)")
 _SETS: Final = text("SELECT name, type, ttl_seconds, data FROM dns_record_set WHERE zone_uid = CAST(:uid AS uuid)")
 _NOTED: Final = text("SELECT name, type FROM dns_published_set WHERE zone_uid = CAST(:uid AS uuid)")
@@ -37,6 +41,11 @@ _PUT: Final = text(
 _AHEAD: Final = text(
     "UPDATE dns_zone SET seen_serial = :serial WHERE zone_uid = CAST(:uid AS uuid) AND seen_serial <> :serial"
 )
+
+
+async def kept(look: Look) -> dict[str, tuple[str, int]]:
+    """The zones that have a provider: id to (uid, generation of the intent)."""
+    return {row.name: (row.uid, row.generation) for row in await look.execute(_KEPT)}
 
 
 async def planned_serial(look: Look, uid: str) -> int:

@@ -160,7 +160,7 @@ class DnsSettings(_message.Message):
     ttl_seconds: _builtins.int
     """How long resolvers may keep answers; from 1. Unset: as the zone has it."""
     on_all_down: Global___OnAllDown.ValueType
-    """What names hold when fewer are. Unset: all."""
+    """What names hold when fewer are. Unset: as the zone has it."""
     spill: _builtins.bool
     """With failover: whether a tier that has too few is helped by the next, instead of replaced by it."""
     prefix: _builtins.str
@@ -173,7 +173,7 @@ class DnsSettings(_message.Message):
 
     @_builtins.property
     def min_healthy(self) -> Global___DnsMinHealthy:
-        """How many clusters have to be fit for them to answer alone. Unset: one with failover, 30 percent with the others."""
+        """How many clusters have to be fit for them to answer alone. Unset: as the zone has it."""
 
     @_builtins.property
     def weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:

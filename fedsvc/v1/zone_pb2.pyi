@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fedsvc.v1 import dns_pb2 as _dns_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -197,6 +198,8 @@ class ZoneSpec(_message.Message):
     REMOVALS_FIELD_NUMBER: _builtins.int
     RFC2136_FIELD_NUMBER: _builtins.int
     HIDDEN_PRIMARY_FIELD_NUMBER: _builtins.int
+    MIN_HEALTHY_FIELD_NUMBER: _builtins.int
+    ON_ALL_DOWN_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     """Required. Its apex, such as "example.com"; no two zones have the same."""
     ttl_seconds: _builtins.int
@@ -207,6 +210,8 @@ class ZoneSpec(_message.Message):
     """At most so many clusters answer for a name; from 1 to 100. Unset: 8."""
     frozen: _builtins.bool
     """Whether nothing of it changes, whatever becomes of its units."""
+    on_all_down: _dns_pb2.OnAllDown.ValueType
+    """For units that say nothing of it; not sorry, whose addresses are a unit's own. Unset: all."""
     @_builtins.property
     def name_servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameServer]:
         """Its name servers, as the zone above delegates to them. None: "ns.DOMAIN", without addresses. At most 13."""
@@ -223,6 +228,10 @@ class ZoneSpec(_message.Message):
     def hidden_primary(self) -> Global___HiddenPrimaryProvider:
         """Those that transfer it from fedsvc."""
 
+    @_builtins.property
+    def min_healthy(self) -> _dns_pb2.DnsMinHealthy:
+        """For units that say nothing of it. Unset: one cluster with failover, 30 percent with the others."""
+
     def __init__(
         self,
         *,
@@ -235,13 +244,17 @@ class ZoneSpec(_message.Message):
         removals: Global___NameBudget | None = ...,
         rfc2136: Global___Rfc2136Provider | None = ...,
         hidden_primary: Global___HiddenPrimaryProvider | None = ...,
+        min_healthy: _dns_pb2.DnsMinHealthy | None = ...,
+        on_all_down: _dns_pb2.OnAllDown.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "name_servers", b"name_servers", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_answers: _TypeAlias = _typing.Literal["max_answers"]  # noqa: Y015
     _WhichOneofArgType__max_answers: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers"]  # noqa: Y015
+    _WhichOneofReturnType__min_healthy: _TypeAlias = _typing.Literal["min_healthy"]  # noqa: Y015
+    _WhichOneofArgType__min_healthy: _TypeAlias = _typing.Literal["_min_healthy", b"_min_healthy"]  # noqa: Y015
     _WhichOneofReturnType__removals: _TypeAlias = _typing.Literal["removals"]  # noqa: Y015
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
@@ -250,6 +263,8 @@ class ZoneSpec(_message.Message):
     _WhichOneofArgType_provider: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_answers) -> _WhichOneofReturnType__max_answers | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_healthy) -> _WhichOneofReturnType__min_healthy | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__removals) -> _WhichOneofReturnType__removals | None: ...
     @_typing.overload

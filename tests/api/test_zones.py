@@ -39,6 +39,8 @@ async def test_a_zone_is_stored_with_its_defaults_and_guarded_by_its_etag(api: A
     assert made.spec.layout == zone_pb2.ZONE_LAYOUT_FLAT
     assert (made.spec.removals.names, made.spec.removals.percent, made.spec.removals.names_a_minute) == (10, 20, 50)
     assert made.status == zone_pb2.ZoneStatus()
+    assert not made.spec.HasField("min_healthy")
+    assert made.spec.on_all_down == dns_pb2.ON_ALL_DOWN_UNSPECIFIED
     assert (await apply(api.zones, made)).zone == made
     assert list((await api.zones.ListZones(pb.ListZonesRequest())).zones) == [made]
     assert (await api.zones.GetZone(pb.GetZoneRequest(name="zones/main"))).zone == made
@@ -66,6 +68,9 @@ async def test_a_zone_is_stored_with_its_defaults_and_guarded_by_its_etag(api: A
         ({"ttl_seconds": 0}, "zone.spec.ttl_seconds"),
         ({"max_answers": 101}, "zone.spec.max_answers"),
         ({"layout": 9}, "zone.spec.layout"),
+        ({"on_all_down": dns_pb2.ON_ALL_DOWN_SORRY}, "zone.spec.on_all_down"),
+        ({"min_healthy": dns_pb2.DnsMinHealthy(percent=101)}, "zone.spec.min_healthy.percent"),
+        ({"min_healthy": dns_pb2.DnsMinHealthy(count=1001)}, "zone.spec.min_healthy.count"),
         ({"removals": zone_pb2.NameBudget(percent=101)}, "zone.spec.removals.percent"),
         ({"removals": zone_pb2.NameBudget(names_a_minute=0)}, "zone.spec.removals.names_a_minute"),
         ({"name_servers": [zone_pb2.NameServer(host="example.org")]}, "zone.spec.name_servers[0].host"),

@@ -14,7 +14,7 @@ from fedsvc.naming.planning import Before, plan_names, problem_lines
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner.facts import Presence
 from fedsvc_dns.planner.memory import Memory
-from fedsvc_dns.planner.zone import DnsSettings
+from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KEY = "Service shop/web of unit shop/front"
@@ -104,6 +104,22 @@ def test_a_route_that_no_known_gateway_accepted_keeps_its_hosts_and_is_told(
     assert [one.message for one in found.problems] == [
         "on a no Gateway of a unit has accepted it, so it has no address there"
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        pytest.param({}, (MinHealthy(count=2), OnAllDown.LAST), id="nothing"),
+        pytest.param({"min_healthy": MinHealthy(share=0.5)}, (MinHealthy(share=0.5), OnAllDown.LAST), id="one"),
+        pytest.param({"on_all_down": OnAllDown.ALL}, (MinHealthy(count=2), OnAllDown.ALL), id="the other"),
+    ],
+)
+def test_what_a_unit_does_not_say_of_its_names_its_zone_says(said: dict[str, Any], wanted: tuple[Any, Any]) -> None:
+    zone = a_zone("main", "example.org")
+    zone = replace(zone, spec=replace(zone.spec, min_healthy=MinHealthy(count=2), on_all_down=OnAllDown.LAST))
+    unit = replace(named(), settings=DnsSettings(zone="main", **said))
+    settings = facts(objects=(unit,), zones=(zone,)).services[0].settings
+    assert (settings.min_healthy, settings.on_all_down) == wanted
 
 
 def test_problems_are_told_in_the_zone_of_their_object() -> None:

@@ -153,7 +153,7 @@ class DnsSettings:
         strategy: see there.
         ttl_seconds: of all of its record sets; None: the zone's.
         min_healthy: None: one target with failover, 30 % with the others.
-        on_all_down: see there.
+        on_all_down: see there; None: all.
         weights: cluster -> share of the queries, 100 where none is given. Of weight 0 is a standby: it answers when
             nothing else can.
         tiers: for failover, the first is preferred; clusters in none of them come last.
@@ -172,7 +172,7 @@ class DnsSettings:
     strategy: Strategy = Strategy.ROUND_ROBIN
     ttl_seconds: int | None = None
     min_healthy: MinHealthy | None = None
-    on_all_down: OnAllDown = OnAllDown.ALL
+    on_all_down: OnAllDown | None = None
     weights: Mapping[str, int] = field(default_factory=dict)
     tiers: tuple[Tier, ...] = ()
     spill: bool = False

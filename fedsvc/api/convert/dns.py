@@ -4,7 +4,7 @@ from typing import Final
 
 from fedsvc.api.convert.common import inverted, read_enum
 from fedsvc.api.problems import Problems
-from fedsvc.v1 import dns_pb2
+from fedsvc.v1 import dns_pb2, zone_pb2
 from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown, ProbeProtocol, ProbeSettings, Strategy, Tier
 
 MAX_HOSTS: Final = 100
@@ -30,7 +30,7 @@ _PROTOCOLS: Final = {
     ProbeProtocol.HTTPS: dns_pb2.DNS_PROBE_PROTOCOL_HTTPS,
 }
 _READ_PROTOCOLS: Final = {dns_pb2.DNS_PROBE_PROTOCOL_UNSPECIFIED: ProbeProtocol.TCP, **inverted(_PROTOCOLS)}
-_READ_ALL_DOWN: Final = {dns_pb2.ON_ALL_DOWN_UNSPECIFIED: OnAllDown.ALL, **inverted(_ALL_DOWN)}
+_READ_ALL_DOWN: Final = inverted(_ALL_DOWN)
 
 
 def read_dns(message: dns_pb2.DnsSettings, path: str, problems: Problems) -> DnsSettings:
@@ -46,10 +46,8 @@ def read_dns(message: dns_pb2.DnsSettings, path: str, problems: Problems) -> Dns
         hosts=tuple(message.hosts),
         strategy=read_enum(message.strategy, _READ_STRATEGIES, f"{path}.strategy", problems),
         ttl_seconds=message.ttl_seconds if message.HasField("ttl_seconds") else None,
-        min_healthy=_min_healthy(message.min_healthy, f"{path}.min_healthy", problems)
-        if message.HasField("min_healthy")
-        else None,
-        on_all_down=read_enum(message.on_all_down, _READ_ALL_DOWN, f"{path}.on_all_down", problems),
+        min_healthy=read_min_healthy(message, path, problems),
+        on_all_down=read_all_down(message.on_all_down, path, problems),
         weights=dict(message.weights),
         tiers=tuple(
             Tier(
@@ -79,26 +77,48 @@ def _read_probe(message: dns_pb2.DnsProbe, path: str, problems: Problems) -> Pro
     )
 
 
-def _min_healthy(message: dns_pb2.DnsMinHealthy, path: str, problems: Problems) -> MinHealthy:
-    if not 0 <= message.percent <= 100:
-        problems.add(f"{path}.percent", f"is {message.percent}; it must be from 0 to 100")
-    return MinHealthy(count=message.count if message.HasField("count") else 1, share=message.percent / 100)
+def read_min_healthy(
+    message: dns_pb2.DnsSettings | zone_pb2.ZoneSpec, path: str, problems: Problems
+) -> MinHealthy | None:
+    """How many clusters have to be fit; None: nothing is said of it."""
+    if not message.HasField("min_healthy"):
+        return None
+    said = message.min_healthy
+    if not 0 <= said.percent <= 100:
+        problems.add(f"{path}.min_healthy.percent", f"is {said.percent}; it must be from 0 to 100")
+    return MinHealthy(count=said.count if said.HasField("count") else 1, share=said.percent / 100)
+
+
+def read_all_down(value: dns_pb2.OnAllDown.ValueType, path: str, problems: Problems) -> OnAllDown | None:
+    """What names hold when too few are fit; None: nothing is said of it."""
+    if value == dns_pb2.ON_ALL_DOWN_UNSPECIFIED:
+        return None
+    return read_enum(value, _READ_ALL_DOWN, f"{path}.on_all_down", problems)
+
+
+def min_healthy_message(needed: MinHealthy | None) -> dns_pb2.DnsMinHealthy | None:
+    """How many clusters have to be fit, as protobuf."""
+    if needed is None:
+        return None
+    return dns_pb2.DnsMinHealthy(count=needed.count, percent=round(needed.share * 100))
+
+
+def all_down_value(on_all_down: OnAllDown | None) -> dns_pb2.OnAllDown.ValueType:
+    """What names hold when too few are fit, as protobuf."""
+    return dns_pb2.ON_ALL_DOWN_UNSPECIFIED if on_all_down is None else _ALL_DOWN[on_all_down]
 
 
 def dns_message(settings: DnsSettings | None) -> dns_pb2.DnsSettings | None:
     """The settings as protobuf."""
     if settings is None:
         return None
-    needed = settings.min_healthy
     return dns_pb2.DnsSettings(
         zone=settings.zone,
         hosts=settings.hosts,
         strategy=_STRATEGIES[settings.strategy],
         ttl_seconds=settings.ttl_seconds,
-        min_healthy=None
-        if needed is None
-        else dns_pb2.DnsMinHealthy(count=needed.count, percent=round(needed.share * 100)),
-        on_all_down=_ALL_DOWN[settings.on_all_down],
+        min_healthy=min_healthy_message(settings.min_healthy),
+        on_all_down=all_down_value(settings.on_all_down),
         weights=settings.weights,
         tiers=[
             dns_pb2.DnsTier(clusters=tier.clusters, regions=tier.regions, labels=dict(tier.labels))

@@ -3,6 +3,7 @@
 from typing import Final
 
 from fedsvc.api.convert.common import inverted, read_enum, timestamp
+from fedsvc.api.convert.dns import all_down_value, min_healthy_message, read_all_down, read_min_healthy
 from fedsvc.api.convert.zone_provider import publication_message, read_provider, write_provider
 from fedsvc.api.problems import Problems
 from fedsvc.model.zone import DEFAULT_MAX_ANSWERS, DEFAULT_TTL_SECONDS, NameServer, Zone, ZoneSpec, ZoneState
@@ -35,6 +36,8 @@ def read_zone_spec(message: zone_pb2.ZoneSpec, path: str, problems: Problems) ->
             share=budget.percent / 100 if budget.HasField("percent") else _DEFAULT_BUDGET.share,
             names_a_minute=minute,
         ),
+        min_healthy=read_min_healthy(message, path, problems),
+        on_all_down=read_all_down(message.on_all_down, path, problems),
         provider=read_provider(message, path, problems),
     )
 
@@ -60,6 +63,8 @@ def zone_message(zone: Zone, state: ZoneState | None) -> zone_pb2.Zone:
                 percent=round(spec.budget.share * 100),
                 names_a_minute=spec.budget.names_a_minute,
             ),
+            min_healthy=min_healthy_message(spec.min_healthy),
+            on_all_down=all_down_value(spec.on_all_down),
         ),
         status=zone_pb2.ZoneStatus() if state is None else _status_message(state),
         unit_count=zone.unit_count,

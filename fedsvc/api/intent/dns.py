@@ -9,11 +9,12 @@ from fedsvc.api.problems import Problems
 from fedsvc.model.zone import Zone, ZoneSpec, planned_zone
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.validate import Problem, validate_settings, validate_zone
-from fedsvc_dns.planner.zone import DnsSettings
+from fedsvc_dns.planner.zone import DnsSettings, OnAllDown
 from fedsvc_dns.records import is_within
 
 MAX_NAME_SERVERS: Final = 13
 """So many fit into a small message."""
+MAX_MIN_HEALTHY: Final = 1_000
 _SPELLED: Final = {
     "ttl": "ttl_seconds",
     "budget": "removals",
@@ -39,6 +40,12 @@ def check_zone(name: str, spec: ZoneSpec, path: str, problems: Problems, *, othe
     if not spec.domain:
         problems.add(f"{path}.domain", "is missing: write the apex of the zone, such as example.com")
         return
+    if spec.on_all_down is OnAllDown.SORRY:
+        problems.add(f"{path}.on_all_down", "is not for zones: the addresses that say sorry are a unit's own")
+    if spec.min_healthy is not None and not 0 <= spec.min_healthy.count <= MAX_MIN_HEALTHY:
+        problems.add(
+            f"{path}.min_healthy.count", f"is {spec.min_healthy.count}; it must be from 0 to {MAX_MIN_HEALTHY}"
+        )
     found = validate_zone(planned_zone(name, spec), path)
     problems.extend(_spelled(found))
     if any(problem.path == f"{path}.domain" for problem in found):
