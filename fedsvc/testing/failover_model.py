@@ -7,33 +7,27 @@ with holds asked directly before. Time is virtual, chance comes from a seed, pro
 
 import heapq
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from fedsvc.controllers.evicting import driven_out, living_among, lost_among
 from fedsvc.health import (
-    Automation,
-    BreakerState,
     Evidence,
     EvidenceKind,
     FleetMember,
     Limits,
     Streak,
     Verdict,
-    taints_of,
 )
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST
-from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope, Write
-from fedsvc.model.removal import CHANGE_SECONDS, DEFAULT, HOUR_SECONDS, OVER_BUDGET, RemovalBudget, limits
-from fedsvc.store.automation import Gate
-from fedsvc.testing.failover_parts import REAL, Decided, Member, Process, Rules, Unit, Watcher, Work
-from fedsvc.testing.weather import Weather
-from fedsvc_placement import ClusterSnapshot, Fleet, PreparedFleet, Taint, prepare_fleet
-from fedsvc_placement.model import MAINTENANCE_TAINT, Effect, PreviousBinding, UnitInput
-
-START: Final = datetime(2026, 11, 27, tzinfo=UTC)
+from fedsvc.model.hold import HoldScope, Write
+from fedsvc.model.removal import OVER_BUDGET
+from fedsvc.testing.failover_deciding import away, decided
+from fedsvc.testing.failover_parts import Decided, Member, Process, Unit, Work
+from fedsvc.testing.failover_rows import Rows
+from fedsvc_placement import Taint
+from fedsvc_placement.model import MAINTENANCE_TAINT, Effect
 
 PROBE_SECONDS: Final = 5.0
 PROBE_AGAIN_SECONDS: Final = 2.0
@@ -45,51 +39,15 @@ RETURN_SECONDS: Final = 1.0
 _SETTLED: Final = frozenset({Verdict.UNREACHABLE, Verdict.DEGRADED, Verdict.MAINTENANCE, Verdict.HIBERNATED})
 
 
-class Model:
-    """One run."""
+class Model(Rows):
+    """One run. What it is made of is given to `Rows`."""
 
-    def __init__(
-        self,
-        *,
-        seed: int,
-        members: Sequence[Member],
-        units: Sequence[Unit],
-        weather: Weather,
-        watcher: Watcher,
-        rules: Rules = REAL,
-        budget: RemovalBudget = DEFAULT,
-        has_witness: bool = False,
-    ) -> None:
-        self.seed = seed
-        self.members = {one.name: one for one in members}
-        self.units = {one.name: one for one in units}
-        self.weather = weather
-        self.rules = rules
-        self.budget = budget
-        self.seconds = 0.0
-        self.breaker = BreakerState()
-        self.version = 0
-        self.pauses: dict[str, HoldScope] = {}  # of people, by subject
-        self.leader: Process | None = None
-        self.removed: list[tuple[float, int, bool]] = []  # (when, how many, by a decision), unconfirmed
-        self._has_witness = has_witness
-        self._sight: tuple[str, bool] = ("", False)
-        self._watcher = watcher
+    def __init__(self, *, seed: int, **given: Any) -> None:
+        super().__init__(seed=seed, **given)
         self._picks = random.Random(f"model/{seed}")  # noqa: S311 - a choice of examples
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._is_begun = False
-        self._prepared: tuple[object, PreparedFleet] | None = None
-
-    @property
-    def now(self) -> datetime:
-        """The clock."""
-        return START + timedelta(seconds=self.seconds)
-
-    @property
-    def is_held(self) -> bool:
-        """Whether automation is held for the fleet, by the breaker or by somebody."""
-        return self.breaker.automation is Automation.HOLDING or self.pauses.get(FLEET_SUBJECT) is HoldScope.AUTOMATION
 
     def at(self, seconds: float, act: Callable[[], None]) -> None:
         """Have something happen at a time."""
@@ -110,14 +68,13 @@ class Model:
             self.seconds, _, act = heapq.heappop(self._queue)
             act()
 
-    # --- what people and accidents do ---
-
     def take_over(self) -> None:
         """Another process leads from now on; the one before goes on with what it began, not knowing it."""
         process = self.leader = Process(dirty=set(self.units))
         for member in self.members.values():
             self._later(process, member.phase * PROBE_SECONDS, partial(self._probe, process, member))
         self._recurring(process, BREAKER_SECONDS, lambda: self._look_around(process))
+        self._recurring(process, RETURN_SECONDS, lambda: self._bring_back(process))
         self._recurring(process, RETURN_SECONDS, lambda: self._clean(process))
         self._recurring(process, 1.0, lambda: self._propagate_all(process))
         self._wake(process)
@@ -166,36 +123,6 @@ class Model:
             for work in unit.works.values():
                 if work.state == "Held" and work.reason == OVER_BUDGET:
                     work.state, work.reason = "Removing", ""
-
-    # --- verdicts and the breaker ---
-
-    def holds(self) -> list[Hold]:
-        """What is held, as it is asked before each write."""
-        found = [
-            Hold(subject=subject, kind=HoldKind.PAUSE, scope=scope, reason="", create_time=START)
-            for subject, scope in self.pauses.items()
-        ]
-        if self.breaker.automation is Automation.HOLDING:
-            breaker = HoldKind.BREAKER
-            found.append(
-                Hold(subject=FLEET_SUBJECT, kind=breaker, scope=HoldScope.AUTOMATION, reason="", create_time=START)
-            )
-        for member in self.members.values():
-            if not self.rules.may_be_removed_from(member.health):
-                subject, kind = f"clusters/{member.name}", HoldKind.HEALTH
-                found.append(Hold(subject=subject, kind=kind, scope=HoldScope.REMOVALS, reason="", create_time=START))
-        return found
-
-    def gate(self) -> Gate:
-        """What automation may act on."""
-        subjects = {subject for subject, scope in self.pauses.items() if scope is HoldScope.AUTOMATION}
-        return Gate(
-            version=self.version,
-            is_on=self.breaker.automation is Automation.ON and FLEET_SUBJECT not in subjects,
-            held_clusters=frozenset(one.removeprefix("clusters/") for one in subjects if one.startswith("clusters/")),
-            held_units=frozenset(one for one in subjects if "/units/" in one),
-            is_held=self.is_held,
-        )
 
     def _probe(self, process: Process, member: Member) -> None:
         kind = self.weather.found(member.name, self.seconds)
@@ -251,8 +178,6 @@ class Model:
             self.version += 1
         self._changed()
 
-    # --- placement ---
-
     def _changed(self) -> None:
         """Whoever decides looks at the fleet."""
         if self.leader is not None and self.leader.seen is not None:
@@ -270,65 +195,25 @@ class Model:
             process.is_waiting = True
             self._later(process, self._picks.uniform(0.0, 0.5), lambda: self._decide(process))
 
-    def _snapshots(self) -> tuple[ClusterSnapshot, ...]:
-        gate = self.gate()
-        return tuple(
-            gate.seen(
-                ClusterSnapshot(
-                    name=one.name,
-                    region=one.region,
-                    jurisdiction=one.jurisdiction,
-                    labels={"region": one.region},
-                    taints=(*one.taints, *taints_of(one.health)),
-                )
-            )
-            for _, one in sorted(self.members.items())
-        )
-
-    def _fleet_key(self) -> object:
-        return (self._snapshots_key(), tuple(sorted(self.gate().held_units)))
-
-    def _snapshots_key(self) -> object:
-        return tuple((one.name, one.taints) for one in self._snapshots())
-
-    def _fleet(self) -> PreparedFleet:
-        key = self._snapshots_key()
-        if self._prepared is None or self._prepared[0] != key:
-            self._prepared = (key, prepare_fleet(Fleet(clusters=self._snapshots())))
-        return self._prepared[1]
-
     def _decide(self, process: Process) -> None:
         """Decide all units that are to be looked at, on what is now; stored a little later."""
         process.is_waiting, process.is_deciding = False, True
         process.seen = self._fleet_key()
         names, process.dirty = sorted(process.dirty), set()
         fleet, held = self._fleet(), self.gate().held_units
-        done = [self._decided(self.units[name], fleet, held) for name in names if name in self.units]
+        done = [
+            decided(
+                self.units[name],
+                fleet,
+                rules=self.rules,
+                version=self.version,
+                is_held=f"namespaces/shop/units/{name}" in held,
+                now=self.now,
+            )
+            for name in names
+            if name in self.units
+        ]
         self._later(process, self._picks.choice([0.01, 0.05, 2.0]), lambda: self._store(process, done))
-
-    def _decided(self, unit: Unit, fleet: PreparedFleet, held: Collection[str]) -> Decided:
-        is_held = f"namespaces/shop/units/{unit.name}" in held
-        decision = self.rules.place(
-            UnitInput(
-                key=f"shop/{unit.name}",
-                placement=self.rules.tolerating(unit.placement, unit.policy, is_held=is_held),
-            ),
-            fleet,
-            [PreviousBinding(cluster=name, replicas={}, since=since) for name, since in unit.bindings.items()],
-            self.now,
-            memory=unit.memory,
-        )
-        targets = {target.cluster for target in decision.targets}
-        left = set() if unit.is_deleting else unit.bindings.keys() - targets
-        out = driven_out(decision, left=left, clusters=fleet.clusters_by_name)
-        return Decided(
-            unit=unit.name,
-            generation=unit.generation,
-            version=self.version,
-            decision=decision,
-            lost=lost_among(out),
-            emptied=living_among(out) if targets else [],
-        )
 
     def _store(self, process: Process, done: Sequence[Decided]) -> None:
         process.is_deciding = False
@@ -346,18 +231,12 @@ class Model:
         self._judge(doomed)
         self._wake(process)
 
-    def _still_acts(self, one: Decided) -> bool:
-        if not one.lost or not self.rules.is_checked:
-            return True
-        return self.version == one.version and all(
-            self.members[name].health.verdict is Verdict.UNREACHABLE for name in one.lost
-        )
-
     def _sync(self, unit: Unit, one: Decided) -> list[Work]:
         """Make bindings and works what was decided; gives the works that are to go and that nobody has judged yet."""
         targets = set() if unit.is_deleting else {target.cluster for target in one.decision.targets}
         for cluster in one.lost:
             self._watcher.evicted(self, unit, cluster)
+        self._note_departures(unit, one)
         gone = unit.bindings.keys() - targets
         unit.bindings = {name: unit.bindings.get(name, self.now) for name in sorted(targets)}
         unit.decided, unit.memory = one.generation, one.decision.memory
@@ -391,39 +270,24 @@ class Model:
         self._watcher.moved(self, unit)
         return doomed
 
-    def _judge(self, doomed: Sequence[tuple[Unit, list[Work]]]) -> None:
-        """Count what goes by decisions, or hold it; a unit that only moves loses nothing."""
-        asked = [(unit, works) for unit, works in doomed if works and not unit.bindings]
-        count = sum(max(0, len(works) - unit.granted) for unit, works in asked)
-        for unit, works in asked:
-            unit.granted = max(0, unit.granted - len(works))
-        if not count:
+    def _bring_back(self, process: Process) -> None:
+        """Let units go back to clusters that are well for long enough."""
+        if self.leader is not process or not self.gate().is_on:
             return
-        if self._refused(count) is None:
-            self._authorise("decisions", count)
-            return
-        for _, works in asked:
-            for work in works:
-                work.state, work.reason = "Held", OVER_BUDGET
-
-    # --- removal ---
-
-    def _spent(self) -> tuple[int, int]:
-        of_change = sum(n for at, n, made in self.removed if made and at > self.seconds - CHANGE_SECONDS)
-        return of_change, sum(n for at, n, _ in self.removed if at > self.seconds - HOUR_SECONDS)
-
-    def fleet_objects(self) -> int:
-        """Objects that members hold, as far as is known."""
-        return sum(work.is_there for unit in self.units.values() for work in unit.works.values())
-
-    def _refused(self, count: int) -> tuple[str, str] | None:
-        change, hour = self._spent()
-        within = limits(self.budget, None, fleet_objects=self.fleet_objects(), unit_objects=0)
-        return self.rules.refusal(count, change_objects=change, hour_objects=hour, is_emptied=False, within=within)
-
-    def _authorise(self, what: str, count: int) -> None:
-        self.removed.append((self.seconds, count, True))
-        self._watcher.authorised(self, what, count)
+        gate = self.gate()
+        found = [
+            away(unit, one, self.members[one.cluster], self.now)
+            for unit in self.units.values()
+            for one in unit.departures.values()
+            if one.return_time is None
+            and not unit.is_deleting
+            and f"namespaces/shop/units/{unit.name}" not in gate.held_units
+            and one.cluster not in gate.held_clusters
+        ]
+        for due in self.rules.due_back(found, self._return_times(), self.now) if found else ():
+            unit = self.units[due.uid]
+            unit.departures[due.cluster] = replace(unit.departures[due.cluster], return_time=self.now, is_pending=True)
+            self._dirty({unit.name})
 
     def _clean(self, process: Process) -> None:
         """Let go of what units left on clusters that are back."""
@@ -442,23 +306,6 @@ class Model:
                 self._authorise(unit.name, count)
             for work in found:
                 work.state, work.reason, work.is_counted = "Removing", "", False
-
-    def _is_grave(self, unit: Unit, name: str, work: Work) -> bool:
-        if work.state != "Held" or work.reason not in (MEMBER_LOST, AWAITING_REPLACEMENT):
-            return False
-        return self.rules.may_go(
-            work.reason,
-            self.members[name].health,
-            is_going=unit.is_deleting,
-            bound=[self.members[cluster].health for cluster in unit.bindings],
-            works=[
-                (self.members[cluster].health, other.is_ready and other.state == "Applied")
-                for cluster, other in unit.works.items()
-                if not other.is_removal
-            ],
-        )
-
-    # --- propagation ---
 
     def _propagate_all(self, process: Process) -> None:
         for unit in list(self.units.values()):
@@ -494,12 +341,6 @@ class Model:
         unit.works.pop(name, None)
         self._finish(unit)
 
-    def _finish(self, unit: Unit) -> None:
-        if unit.is_deleting and not unit.works and unit.decided == unit.generation:
-            self.units.pop(unit.name, None)
-
-    # --- time ---
-
     def _later(self, process: Process, seconds: float, act: Callable[[], None]) -> None:
         def go() -> None:
             if not process.is_over:
@@ -521,12 +362,3 @@ class Model:
             self.after(seconds, go)
 
         self.after(seconds, go)
-
-
-def with_objects(model: Model) -> Mapping[str, set[str]]:
-    """The clusters that hold each unit in truth."""
-    found: dict[str, set[str]] = {}
-    for member in model.members.values():
-        for unit in member.objects:
-            found.setdefault(unit, set()).add(member.name)
-    return found

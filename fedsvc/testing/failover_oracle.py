@@ -1,14 +1,16 @@
 """Judges a run of `failover_model`: what failover may never do, whatever goes wrong, and what it must do in time."""
 
 from collections.abc import Collection, Hashable, Iterator
+from datetime import timedelta
 from typing import Final
 
 from fedsvc.health import Automation, EvidenceKind, Health, Verdict
+from fedsvc.model.failback import FailbackMode
 from fedsvc.model.failover import MEMBER_LOST, FailoverMode
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.removal import CHANGE_SECONDS, HOUR_SECONDS, OVER_BUDGET, limits
-from fedsvc.testing.failover_model import START, Model, with_objects
 from fedsvc.testing.failover_parts import Member, Unit, Watcher
+from fedsvc.testing.failover_rows import START, Rows, with_objects
 
 PROMPT_SECONDS: Final = 15.0
 """What is due is done within so long: decided, stored, written and looked at again, with answers that get lost."""
@@ -31,13 +33,14 @@ class Oracle(Watcher):
         self._bound: dict[str, set[str]] = {}
         self.evictions = 0
         self.deletions = 0
+        self.returns = 0
         self.holds = 0
 
-    def released(self, model: Model) -> None:
+    def released(self, model: Rows) -> None:
         """Somebody takes what is lost as lost, so it may be acted on."""
         self._released_at = model.now
 
-    def deleted(self, model: Model, member: Member, unit: str) -> None:
+    def deleted(self, model: Rows, member: Member, unit: str) -> None:
         """Nothing is deleted from a member that is not Healthy, or while automation is held."""
         self.deletions += 1
         if not _is_trusted(member.health):
@@ -45,7 +48,7 @@ class Oracle(Watcher):
         if model.is_held:
             self._fail(model, f"{unit} is deleted from {member.name} while automation is held")
 
-    def evicted(self, model: Model, unit: Unit, cluster: str) -> None:
+    def evicted(self, model: Rows, unit: Unit, cluster: str) -> None:
         """A unit leaves a lost cluster only when it may: nothing is held, its toleration is over, we see the others."""
         self.evictions += 1
         if model.is_held or model.breaker.automation is not Automation.ON:
@@ -67,7 +70,7 @@ class Oracle(Watcher):
         if model.weather.is_cut_off(used, begin, model.seconds) and self._released_at < since:
             self._fail(model, f"{unit.name} leaves {cluster} while not one member is reached")
 
-    def authorised(self, model: Model, unit: str, count: int) -> None:
+    def authorised(self, model: Rows, unit: str, count: int) -> None:
         """Budgets let go what they may, and no more."""
         self._let.append((model.seconds, count))
         within = limits(model.budget, None, fleet_objects=model.fleet_objects(), unit_objects=0)
@@ -76,7 +79,7 @@ class Oracle(Watcher):
             if found > most:
                 self._fail(model, f"{found} objects are let go in {span} s, the last of {unit}: {most} may be")
 
-    def moved(self, model: Model, unit: Unit) -> None:
+    def moved(self, model: Rows, unit: Unit) -> None:
         """A unit is where it may be, and on no more clusters than it says."""
         before, after = self._bound.get(unit.name, set()), set(unit.bindings)
         self._bound[unit.name] = after
@@ -93,7 +96,21 @@ class Oracle(Watcher):
         if most is not None and len(after) > most:
             self._fail(model, f"{unit.name} is on {sorted(after)}: {most} may be")
 
-    def passed(self, model: Model) -> None:
+    def returned(self, model: Rows, unit: Unit, cluster: str) -> None:
+        """A unit goes back only to a cluster that is well for as long as it asks for, or where nothing else is left."""
+        self.returns += 1
+        departure, health = unit.departures[cluster], model.members[cluster].health
+        if departure.return_time is None:
+            return  # no other place had room: what it left is better than none
+        if unit.policy.failback.mode is not FailbackMode.AFTER:
+            self._fail(model, f"{unit.name} goes back to {cluster}, and is not to by itself")
+        if health.verdict in (Verdict.UNREACHABLE, Verdict.SUSPECT):
+            self._fail(model, f"{unit.name} goes back to {cluster}, which is {health.verdict}")
+        stable = timedelta(seconds=unit.policy.failback.stable_seconds)
+        if health.verdict is Verdict.HEALTHY and model.now - (health.since or model.now) < stable:
+            self._fail(model, f"{unit.name} goes back to {cluster} before that is well for {stable}")
+
+    def passed(self, model: Rows) -> None:
         """What is due is done in time."""
         self.holds += model.breaker.automation is Automation.HOLDING
         due = dict(self._due(model))
@@ -102,13 +119,13 @@ class Oracle(Watcher):
             if model.seconds - since > (DETECT_SECONDS if "detect" in key else PROMPT_SECONDS):
                 self._fail(model, due[key])
 
-    def ended(self, model: Model) -> None:
+    def ended(self, model: Rows) -> None:
         """When the faults have ended the fleet converges."""
         why = self.why_not_settled(model)
         if why:
             self._fail(model, why)
 
-    def why_not_settled(self, model: Model) -> str:
+    def why_not_settled(self, model: Rows) -> str:
         """What is not as it shall be in the end; empty: nothing."""
         if model.breaker.automation is not Automation.ON:
             return f"automation is {model.breaker.automation}: {model.breaker.message}"
@@ -122,7 +139,7 @@ class Oracle(Watcher):
                 return f"{name} {why}"
         return ""
 
-    def _due(self, model: Model) -> Iterator[tuple[tuple[Hashable, ...], str]]:
+    def _due(self, model: Rows) -> Iterator[tuple[tuple[Hashable, ...], str]]:
         if model.leader is None:
             return
         process = id(model.leader)  # one that takes over has its own time
@@ -140,7 +157,7 @@ class Oracle(Watcher):
                 if work.is_removal and self._must_go(model, unit, name):
                     yield (process, "go", unit.name, name), f"{unit.name} runs twice, on {name} too ({work})"
 
-    def _must_leave(self, model: Model, unit: Unit, cluster: str) -> bool:
+    def _must_leave(self, model: Rows, unit: Unit, cluster: str) -> bool:
         member = model.members[cluster]
         if model.is_held or model.breaker.automation is not Automation.ON or unit.is_deleting:
             return False
@@ -151,7 +168,7 @@ class Oracle(Watcher):
         since = member.health.since or model.now
         return (model.now - since).total_seconds() >= unit.policy.toleration_seconds
 
-    def _must_go(self, model: Model, unit: Unit, cluster: str) -> bool:
+    def _must_go(self, model: Rows, unit: Unit, cluster: str) -> bool:
         member, work = model.members[cluster], unit.works[cluster]
         places = (FLEET_SUBJECT, f"clusters/{cluster}", f"namespaces/shop/units/{unit.name}")
         if model.is_held or work.reason == OVER_BUDGET or any(place in model.pauses for place in places):
@@ -172,7 +189,7 @@ class Oracle(Watcher):
             for name in unit.bindings
         )
 
-    def _fail(self, model: Model, what: str) -> None:
+    def _fail(self, model: Rows, what: str) -> None:
         raise ViolationError(f"after {model.seconds:.1f} s: {what} (seed {model.seed})")
 
 
@@ -191,11 +208,13 @@ def _why_not_right(unit: Unit | None, there: Collection[str]) -> str:
         return "is placed nowhere"
     if set(there) != set(unit.bindings):
         return f"is placed on {sorted(unit.bindings)}, and on {sorted(there)}"
+    if unit.departures and unit.policy.failback.mode is FailbackMode.AFTER:
+        return f"is away from {sorted(unit.departures)}, and may go back"
     states = {cluster: work.state for cluster, work in unit.works.items()}
     return "" if set(states.values()) == {"Applied"} else f"has works that are {states}"
 
 
-def _is_paused(model: Model, unit: Unit, cluster: str) -> bool:
+def _is_paused(model: Rows, unit: Unit, cluster: str) -> bool:
     """Whether somebody keeps automation from moving a unit from a cluster."""
     subjects = (f"clusters/{cluster}", f"namespaces/shop/units/{unit.name}")
     return any(model.pauses.get(subject) is HoldScope.AUTOMATION for subject in subjects)

@@ -1,11 +1,13 @@
 """What a run of `failover_model` is made of: members, units and processes as plain data, and each rule."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from fedsvc.health import BreakerState, Health, Streak, Verdict, decide, judge
+from fedsvc.model.departure import Departure
+from fedsvc.model.failback import Away, due_back
 from fedsvc.model.failover import MEMBER_LOST, FailoverPolicy, tolerating
 from fedsvc.model.hold import Hold, Write, hold_of
 from fedsvc.model.removal import refusal
@@ -14,7 +16,7 @@ from fedsvc_placement import decide as place
 from fedsvc_placement.model import Memory
 
 if TYPE_CHECKING:
-    from fedsvc.testing.failover_model import Model
+    from fedsvc.testing.failover_rows import Rows
 
 
 def may_go(
@@ -50,6 +52,7 @@ class Rules:
     hold_of: Callable[[Iterable[Hold], Write], Hold | None] = hold_of
     may_be_removed_from: Callable[[Health], bool] = lambda health: health.may_be_removed_from
     may_go: Callable[..., bool] = may_go
+    due_back: Callable[..., list[Away]] = due_back
     refusal: Callable[..., tuple[str, str] | None] = refusal
     is_checked: bool = True  # what automation may do is checked by who evicts
 
@@ -99,6 +102,7 @@ class Unit:
     memory: Memory = field(default_factory=Memory)
     reconsider_at: datetime | None = None
     works: dict[str, Work] = field(default_factory=dict)
+    departures: dict[str, Departure] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -125,22 +129,28 @@ class Decided:
     decision: Decision
     lost: list[str]
     emptied: list[str]
+    heard: list[str]  # departures that it was decided by for the first time
+    ended: list[str]  # and those that are over
+    gained: Mapping[str, Mapping[str, int]]
 
 
 class Watcher:
     """Told of everything that happens in the model; an oracle looks at it so."""
 
-    def deleted(self, model: "Model", member: Member, unit: str) -> None:
+    def deleted(self, model: "Rows", member: Member, unit: str) -> None:
         """An object is about to be deleted in a member."""
 
-    def evicted(self, model: "Model", unit: Unit, cluster: str) -> None:
+    def evicted(self, model: "Rows", unit: Unit, cluster: str) -> None:
         """A unit leaves a lost cluster, by what is being stored."""
 
-    def authorised(self, model: "Model", unit: str, count: int) -> None:
+    def authorised(self, model: "Rows", unit: str, count: int) -> None:
         """So many objects are let go by a budget."""
 
-    def moved(self, model: "Model", unit: Unit) -> None:
+    def moved(self, model: "Rows", unit: Unit) -> None:
         """A decision on a unit was stored."""
 
-    def passed(self, model: "Model") -> None:
+    def returned(self, model: "Rows", unit: Unit, cluster: str) -> None:
+        """It is decided that a unit takes back what it left on a cluster."""
+
+    def passed(self, model: "Rows") -> None:
         """A second has passed."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from fedsvc.model.failback import FailbackMode, FailbackPolicy
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.removal import RemovalBudget
@@ -81,8 +82,12 @@ def _unit(name: str, picks: random.Random, members: list[str]) -> Unit:
         ]
     )
     policy = FailoverPolicy(
-        mode=picks.choice([FailoverMode.AUTO, FailoverMode.AUTO, FailoverMode.AUTO, FailoverMode.MANUAL]),
+        mode=picks.choice([*[FailoverMode.AUTO] * 4, FailoverMode.MANUAL, FailoverMode.NEVER]),
         toleration_seconds=picks.choice([0, 5, 30, 30, 120]),
+        failback=FailbackPolicy(
+            mode=picks.choice([FailbackMode.AFTER, FailbackMode.AFTER, FailbackMode.MANUAL, FailbackMode.NEVER]),
+            stable_seconds=picks.choice([0, 30, 90]),
+        ),
     )
     return Unit(name=name, placement=placement, policy=policy)
 

@@ -29,7 +29,7 @@ apiVersion: fedsvc.io/v1
 kind: Unit
 metadata: {namespace: shop, name: shop, labels: {team: web}}
 spec:
-  failover: {tolerationSeconds: 600}
+  failover: {failback: {stableSeconds: 0}}
   placement:
     clusterSelector: {matchLabels: {tier: prod}}
     replicas:
@@ -264,6 +264,8 @@ async def test_a_member_that_is_down_delays_no_other_and_catches_up(
     await eventually(lambda: _unheard(service, []), seconds=10, what="the unit is known on every cluster")
     # It has to be well for a while: until then nothing new goes there, and nothing is removed.
     await eventually(lambda: _healthy(service, "beta"), seconds=120, what="beta is trusted again")
+    # Where all this took so long that the unit has left beta, it goes back now.
+    await eventually(lambda: _replicas(members["beta"], 2), seconds=60, what="beta has its part")
 
 
 async def _unheard(service: Service, names: list[str]) -> bool:

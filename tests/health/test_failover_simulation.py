@@ -3,6 +3,7 @@
 A run that fails names its seed: `pytest tests/health/test_failover_simulation.py --seed SEED --runs 1`.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from fedsvc import health
 from fedsvc.health import Automation, BreakerState, Health, Limits, Verdict
+from fedsvc.model.failback import Away
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.testing.failover_model import Model
 from fedsvc.testing.failover_oracle import Oracle, ViolationError
@@ -26,6 +28,7 @@ def test_whatever_goes_wrong_nothing_is_harmed_and_all_is_well_in_the_end(reques
     if count >= 40:  # what is judged did happen
         assert sum(one.evictions for one in done) > count / 4
         assert sum(one.deletions for one in done) > count / 4
+        assert sum(one.returns for one in done) > count / 10
         assert sum(one.holds > 0 for one in done) > count / 4
 
 
@@ -53,6 +56,11 @@ def deaf(known: Health, *arguments: Any, limits: Limits, **more: Any) -> Any:
     return health.judge(known, *arguments, **more, limits=replace(limits, unreachable_findings=10**6))
 
 
+def hasty(away: Iterable[Away], *_: Any) -> list[Away]:
+    """Every unit goes back as soon as its cluster is well."""
+    return [one for one in away if one.well_since is not None]
+
+
 def impatient(placement: Any, policy: Any, *, is_held: bool) -> Any:
     return REAL.tolerating(placement, replace(policy, toleration_seconds=0), is_held=is_held)
 
@@ -73,17 +81,19 @@ def run_many(first: int, rules: Rules) -> None:
 @pytest.mark.parametrize(
     ("rules", "first", "complaint"),
     [
-        pytest.param(Rules(may_be_removed_from=lambda _: True), 0, "is deleted from .*, which is", id="health"),
-        pytest.param(Rules(hold_of=never_refused), 7, "is deleted from", id="holds"),
-        pytest.param(Rules(refusal=never_refused), 73, "objects are let go in", id="budget"),
+        pytest.param(Rules(may_be_removed_from=lambda _: True), 9, "is deleted from .*, which is", id="health"),
+        pytest.param(Rules(hold_of=never_refused), 9, "is deleted from", id="holds"),
+        pytest.param(Rules(refusal=never_refused), 24, "objects are let go in", id="budget"),
         pytest.param(Rules(place=without_law), 2, "bound to", id="law"),
         pytest.param(Rules(breaker=blind), 8, "while not one member is reached", id="breaker"),
         pytest.param(Rules(breaker=stuck), 1, "automation is Holding", id="re-arming"),
         pytest.param(Rules(judge=deaf), 0, "is gone, and", id="detection"),
         pytest.param(Rules(tolerating=impatient), 0, "before its toleration is over", id="toleration"),
-        pytest.param(Rules(tolerating=moving_all), 20, "not to be moved by itself", id="mode"),
-        pytest.param(Rules(tolerating=moving_none), 0, "stays on .* beyond", id="moving"),
-        pytest.param(Rules(may_go=lambda *_, **__: False), 0, "runs twice", id="leftovers"),
+        pytest.param(Rules(tolerating=moving_all), 9, "not to be moved by itself", id="mode"),
+        pytest.param(Rules(tolerating=moving_none), 5, "stays on .* beyond", id="moving"),
+        pytest.param(Rules(may_go=lambda *_, **__: False), 3, "runs twice", id="leftovers"),
+        pytest.param(Rules(due_back=hasty), 9, "goes back to .* (by itself|before)", id="return"),
+        pytest.param(Rules(due_back=lambda *_: []), 5, "may go back", id="returning"),
         pytest.param(
             Rules(is_checked=False), 431, "leaves .* while automation|, which is Suspect|somebody holds", id="check"
         ),
