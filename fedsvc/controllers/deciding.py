@@ -13,12 +13,12 @@ from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.copies import Copies
 from fedsvc.model.departure import stopped
-from fedsvc.model.unit import Resource, Unit, UnitSpec
+from fedsvc.model.unit import Unit, UnitSpec
 from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.workloads import AUTOSCALER, autoscaled
 from fedsvc.rollout.holding import is_settled
-from fedsvc.store import decisions, manifests, placing, policies, references, revisions, rollouts, units
+from fedsvc.store import manifests, placing, policies, references, revisions
 from fedsvc.store.decisions import InForce
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.revisions import StoredRevision
@@ -75,8 +75,6 @@ class Observed:
 
     requests: tuple[PlacementRequest, ...]
     overrides: Mapping[str, tuple[Override, ...]]  # of policies, by name
-    in_force: Mapping[str, InForce]  # by uid
-    resources: Mapping[str, Sequence[Resource]]  # by uid
     copies: Mapping[str, Copies]  # by uid
     now: datetime
     rollouts: Mapping[str, StoredRollout] = field(default_factory=dict)  # by uid
@@ -106,7 +104,7 @@ async def decide_batch(
         await asyncio.sleep(0)
         unit = stored.unit
         memory = learned(stored.memory, observations(stored.bindings, members), read.now)
-        request = replace(stored, memory=memory)
+        request = replace(stored, facts=replace(stored.facts, memory=memory))
         # A return is over where the cluster fell again meanwhile.
         kept_away = stopped(stored.departures, ground.prepared.clusters_by_name)
         if kept_away is not None:
@@ -123,7 +121,7 @@ async def decide_batch(
         )
         given = PlanInput(
             request=request,
-            resources=read.resources[unit.uid],
+            resources=stored.resources,
             overrides=overrides_of(unit.spec, read.overrides),
             override_places=override_places(unit.spec, read.overrides),
             fleet=fleet,
@@ -141,7 +139,7 @@ async def decide_batch(
             plan=plan,
             inputs=replace(inputs, unit=plan.request.input),
             ground=ground,
-            in_force=read.in_force.get(unit.uid),
+            in_force=stored.facts.in_force,
             rollout_version=read.rollouts[unit.uid].version if unit.uid in read.rollouts else 0,
         )
         found.append(done)
@@ -180,23 +178,20 @@ def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
 
 async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
     """Read what a batch of units is decided from, but for the fleet."""
-    requests = tuple(await placing.read_requests(tx, batch))
-    uids = [unit.uid for unit in batch]
-    running = await rollouts.of_units(tx, uids)
+    # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
+    undecided = [unit.uid for unit in batch if unit.decided_generation < unit.generation]
+    requests = tuple(await placing.read_requests(tx, batch, opened=undecided))
+    running = {one.unit.uid: one.facts.rollout for one in requests if one.facts.rollout is not None}
     earlier = await revisions.get_many(tx, _held(requests, running))
     specs = [*(unit.spec for unit in batch), *(stored.spec for stored in earlier.values())]
     found = await policies.get_many(
         tx, policies.OVERRIDE, sorted({name for spec in specs for name in spec.override_policies})
     )
     overrides = {name: policy.spec for name, policy in found.items()}
-    # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
-    undecided = [unit.uid for unit in batch if unit.decided_generation < unit.generation]
     return Observed(
         requests=requests,
         overrides=overrides,
-        in_force=await decisions.in_force(tx, uids),
-        resources=await units.resources_by_unit(tx, uids, opened=undecided),
-        copies=await references.copies_of(tx, uids),
+        copies=await references.copies_of(tx, [unit.uid for unit in batch]),
         now=tx.now,
         rollouts=running,
         held=await _contents(tx, earlier, overrides) if earlier else {},

@@ -6,7 +6,7 @@ most of the processor on transactions. So whatever has gathered by the next beat
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -146,13 +146,20 @@ class GroupWriter:
                 reporter.stored(report)
 
     async def _write_rows(self, reports: Sequence[Report]) -> None:
-        """Observations, then results, which are often of the same works and which somebody waits for.
+        """Observations, then results, which somebody waits for; what an apply answered is written with its result.
 
         In a transaction each: of a row that was written by the same one PostgreSQL checks every foreign key once more.
         """
-        results = [result for report in reports for result in report.results]
-        observations = [observation for report in reports for observation in report.observations]
+        observations = {one.id: one for report in reports for one in report.observations}
+        results = [_with_observation(result, observations) for report in reports for result in report.results]
         if observations:
-            await write(self._store, partial(works.write_observations, observations=observations))
+            await write(self._store, partial(works.write_observations, observations=list(observations.values())))
         if results:
             await write(self._store, partial(works.write_results, results=results))
+
+
+def _with_observation(result: WorkResult, observations: dict[int, WorkObservation]) -> WorkResult:
+    """The result with what was seen of its object, which is then no longer among the others."""
+    if result.applied_digest is None or (observation := observations.pop(result.id, None)) is None:
+        return result
+    return replace(result, observation=observation)

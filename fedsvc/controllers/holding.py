@@ -103,10 +103,10 @@ class Holds:
 
     async def _read(self) -> None:
         asked, begin = self._asked, time.monotonic()
-        async with self._store.reader() as tx:
-            standing = await holds.standing(tx)
-            change = standing.next_change_time
-            self._change_seconds = None if change is None else (change - tx.now).total_seconds()
+        async with self._store.look() as look:
+            standing = await holds.standing(look)
+        change = standing.next_change_time
+        self._change_seconds = None if change is None else (change - standing.now).total_seconds()
         self._answered, self._read_at = asked, begin
         before, self._found = self._found, standing.holds
         if before != self._found:

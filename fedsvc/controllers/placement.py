@@ -144,8 +144,10 @@ class PlacementController:
             group.create_task(self._aside.run(self._carry_out_aside, self._carried_out_aside), name="placement-aside")
             while True:
                 await self._signal.wait(timeout_seconds=self._sleep_seconds())
-                while await self._round():
-                    pass
+                busy = True
+                while busy:
+                    decided = await self._round()
+                    busy = await self._is_anything_waiting() and decided
 
     def _rescan(self) -> None:
         self._fleet_changed = self._policies_changed = True
@@ -183,6 +185,14 @@ class PlacementController:
             times.append(self._fleet_not_before)
         return max(0.01, min(self._settings.rescan_seconds, *(at - now for at in times)))
 
+    async def _is_anything_waiting(self) -> bool:
+        """Whether there is something to decide; when there may be by itself is known then, too."""
+        async with self._store.look() as look:
+            is_any, seconds = await units.waiting(look, exclude=sorted({*self._not_before, *self._aside.uids}))
+        now = asyncio.get_running_loop().time()
+        self._reconsider = math.inf if seconds is None else now + _wait_seconds(seconds)
+        return is_any or bool(self._dirty) or self._policies_changed or self._fleet_unfollowed
+
     async def _round(self) -> bool:
         """Decide one batch; tells whether there may be more to do."""
         await self._follow_fleet()
@@ -204,9 +214,6 @@ class PlacementController:
                 batch = await units.get_many(tx, again) if again else []
                 for uid in {*again} - {unit.uid for unit in batch}:
                     self._triggers.pop(uid, None)  # it is gone
-            if not batch:
-                at = await units.next_reconsider_time(tx)
-                self._reconsider = math.inf if at is None else now + _wait_seconds((at - tx.now).total_seconds())
             observed = await observe(tx, batch) if batch else None
         if observed is not None:
             await self._read_fleet()

@@ -42,7 +42,7 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     current = await units.lock_generations(tx, [given.unit.uid for given in writing])
     writing = [given for given in writing if current.get(given.unit.uid) == given.unit.generation]
     # A rollout that moved on since then may hold other revisions on other clusters.
-    versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing])
+    versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing if _may_roll_out(given)])
     writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.rollout_version]
     writing = await _allowed(tx, writing)
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
@@ -72,6 +72,11 @@ async def _note_departures(tx: Transaction, writing: Sequence[Prepared]) -> None
     await departures.heard(tx, heard)
     await departures.end(tx, [(given.unit.uid, name) for given in writing for name in given.plan.ended])
     await departures.leave(tx, [one for given in writing for one in leaving(given)])
+
+
+def _may_roll_out(given: Prepared) -> bool:
+    """Whether the unit may have a rollout: one begins with a new generation alone."""
+    return given.decided.rollout_version != 0 or given.unit.spec.rollout is not None
 
 
 async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:

@@ -213,7 +213,7 @@ class MemberSession:
             KindNotServedError: it does not serve it.
             MemberError: it cannot be asked.
         """
-        found = self.definitions.resource(gvk)
+        found = self.definitions.resource(gvk) or self.member.discovery.known(*gvk)
         if found is not None:
             return found
         async with self.deadline("discovery"):

@@ -202,11 +202,10 @@ class StatusController:
             async with self._store.transaction() as tx:
                 # A large unit is held for seconds while its works are written: the others do not wait for it.
                 free = await units.lock_free(tx, [unit.uid for unit, _ in changed])
-                for unit, status in changed:
-                    if unit.uid not in free:
-                        loop.call_later(_BUSY_SECONDS, self._names.add, unit.resource_name)
-                    elif await units.set_status(tx, unit, status):
-                        metrics.STATUS_WRITES.inc()
+                for unit in (unit for unit, _ in changed if unit.uid not in free):
+                    loop.call_later(_BUSY_SECONDS, self._names.add, unit.resource_name)
+                written = await units.set_statuses(tx, [one for one in changed if one[0].uid in free])
+            metrics.STATUS_WRITES.inc(written)
 
 
 def _having(state: WorkState, sums: Mapping[str, Sequence[ClusterWorks]]) -> list[str]:

@@ -132,6 +132,13 @@ class Discovery:
                 raise self._failure.with_traceback(None)
         return found if found is not None else table.resource(group, version, kind)
 
+    def known(self, group: str, version: str, kind: str) -> ApiResource | None:
+        """How the kind is served, where that was read not long ago; None: ask `resource`."""
+        table = self._table
+        if table is None or self._stale or self._clock() - self._read_at >= MAX_AGE_SECONDS:
+            return None
+        return _served(table, group, version, kind)
+
     async def path(self, key: ObjectKey, *, default_namespace: str = "default") -> str:
         """The path of an object; see `resource`.
 

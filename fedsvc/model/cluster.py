@@ -107,6 +107,7 @@ class Cluster:
     connection: Connection
     room: Room | None = None  # as last read; None while unknown
     observation: ClusterObservation = field(default_factory=ClusterObservation)
+    api_digest: str = ""  # of the kinds it serves, as they were last read
     work_count: int = 0
     pending_work_count: int = 0
     generation: int = 1  # bumped by every change of intent

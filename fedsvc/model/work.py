@@ -63,22 +63,6 @@ class DirtyWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkResult:
-    """What came of acting on a work."""
-
-    id: int
-    generation: int  # that it answers
-    state: WorkState
-    reason: str = ""
-    message: str = ""
-    applied_digest: bytes | None = None  # set on success
-    member_uid: str = ""
-    ownership_digest: bytes | None = None  # of our managed fields after the apply; drift is a difference from it
-    retry_after_seconds: float | None = None  # None: nothing more to do
-    gone: bool = False  # the object is not in the member (any more): the row goes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkObservation:
     """What a member says of the object of a work."""
 
@@ -92,6 +76,23 @@ class WorkObservation:
     desired_replicas: int | None
     ready_replicas: int | None
     drift: tuple[dict[str, Any], ...] = ()  # {path, desired, live, manager}; reported drift only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkResult:
+    """What came of acting on a work."""
+
+    id: int
+    generation: int  # that it answers
+    state: WorkState
+    reason: str = ""
+    message: str = ""
+    applied_digest: bytes | None = None  # set on success
+    member_uid: str = ""
+    ownership_digest: bytes | None = None  # of our managed fields after the apply; drift is a difference from it
+    retry_after_seconds: float | None = None  # None: nothing more to do
+    gone: bool = False  # the object is not in the member (any more): the row goes
+    observation: WorkObservation | None = None  # what the object was when it was applied, to be written with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

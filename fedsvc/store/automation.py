@@ -23,6 +23,10 @@ FATE_LABEL: Final = "fedsvc.io/shared-fate"
 """Label of clusters that go together for a reason that nothing else tells, such as a seed or a network."""
 
 _GET = text("SELECT version, state, sight FROM automation")
+_GATE = text(
+    "SELECT version, state, ARRAY(SELECT subject FROM hold WHERE scope = 'Automation'"
+    " AND (end_time IS NULL OR end_time > now())) AS subjects FROM automation"
+)
 _LOCK = text("SELECT version, state, sight FROM automation FOR UPDATE")
 _SHARE = text("SELECT version FROM automation FOR SHARE")
 _PUT = text(
@@ -83,11 +87,12 @@ async def get(tx: Transaction) -> Stored:
 
 async def gate(tx: Transaction) -> Gate:
     """What automation may act on now."""
-    stored = await get(tx)
-    subjects = {hold.subject for hold in await holds.on_automation(tx)}
+    row = (await tx.execute(_GATE)).one()
+    subjects = frozenset(row.subjects)
+    is_on = from_json(BreakerState, row.state).automation is Automation.ON
     return Gate(
-        version=stored.version,
-        is_on=stored.state.automation is Automation.ON and FLEET_SUBJECT not in subjects,
+        version=row.version,
+        is_on=is_on and FLEET_SUBJECT not in subjects,
         held_clusters=frozenset(one.removeprefix("clusters/") for one in subjects if one.startswith("clusters/")),
         is_held=FLEET_SUBJECT in subjects,
         held_units=frozenset(one for one in subjects if "/units/" in one),

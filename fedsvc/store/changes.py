@@ -99,14 +99,16 @@ _CURRENT = text(
     " UNION ALL SELECT xid, id, create_time FROM change_horizon) AS place ORDER BY xid DESC, id DESC LIMIT 1"
 )
 _PLACE: Final = f"xid = CAST(CAST(:xid AS text) AS xid8) AND id = CAST(:id AS bigint) AND {_MICROS} = :micros"
-_IS_KNOWN = text(
-    f"SELECT {_EPOCH} = CAST(:epoch AS text) AND (EXISTS (SELECT 1 FROM change WHERE {_PLACE} AND {_SETTLED})"
+_IS_KNOWN: Final = (
+    f"{_EPOCH} = CAST(:epoch AS text) AND (EXISTS (SELECT 1 FROM change WHERE {_PLACE} AND {_SETTLED})"
     f" OR EXISTS (SELECT 1 FROM change_horizon WHERE {_PLACE}))"
 )
+# One statement, so that both are asked of one snapshot; where there is nothing new it gives one row without a change.
 _READ = text(
-    f"SELECT {_XID}, id, {_MICROS} AS micros, kind, name, subject, deleted FROM change"
+    f"SELECT place.is_known, c.* FROM (SELECT {_IS_KNOWN} AS is_known) AS place LEFT JOIN"
+    f" (SELECT {_XID}, id, {_MICROS} AS micros, kind, name, subject, deleted FROM change"
     " WHERE (xid, id) > (CAST(CAST(:xid AS text) AS xid8), CAST(:id AS bigint))"
-    f" AND {_SETTLED} ORDER BY change.xid, id LIMIT :limit"
+    f" AND {_SETTLED} ORDER BY change.xid, id LIMIT :limit) AS c ON TRUE ORDER BY c.xid, c.id"
 )
 _FOREIGN: Final = "WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()) AND xid <> pg_current_xact_id()"
 _IS_FOREIGN = text(
@@ -141,13 +143,15 @@ async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit
     Raises:
         ResumeTokenExpiredError: changes between the place and now are no longer kept, or it is a place in another log.
     """
-    place = {"xid": str(after.xid), "id": after.id}
-    if not (await connection.execute(_IS_KNOWN, place | {"micros": after.micros, "epoch": after.epoch})).scalar_one():
+    place = {"xid": str(after.xid), "id": after.id, "micros": after.micros, "epoch": after.epoch}
+    rows = (await connection.execute(_READ, place | {"limit": limit})).all()
+    if not rows[0].is_known:
         raise ResumeTokenExpiredError(
             "changes since that resume_token are no longer kept, or the database was restored or replaced since:"
             " list again, then watch"
         )
-    rows = (await connection.execute(_READ, place | {"limit": limit})).all()
+    if rows[0].id is None:
+        rows = []
     changes = tuple(Change(kind=row.kind, name=row.name, subject=row.subject, deleted=row.deleted) for row in rows)
     token = ResumeToken(rows[-1].xid, rows[-1].id, rows[-1].micros, after.epoch) if rows else after
     return Batch(changes=changes, token=token, seen_at=time.monotonic())

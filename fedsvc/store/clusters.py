@@ -22,7 +22,7 @@ SEEN_EVERY: Final = timedelta(seconds=60)
 
 _COLUMNS: Final = (
     "name, CAST(uid AS text) AS uid, labels, annotations, provider, region, zones, taints, jurisdiction, cost,"
-    " scores, room, connection, credential, observation, generation, create_time, update_time, delete_time, object_deletion"
+    " scores, room, connection, credential, observation, api_digest, generation, create_time, update_time, delete_time, object_deletion"
 )
 _COUNTS: Final = (
     ", coalesce(w.total, 0) AS work_count, coalesce(w.pending, 0) AS pending_work_count FROM cluster LEFT JOIN"
@@ -110,7 +110,7 @@ def _context(name: str) -> str:
     return f"cluster/{name}"
 
 
-def _from_row(tx: Transaction, row: Any) -> Cluster:
+def _from_row(tx: Look, row: Any) -> Cluster:
     plain = from_json(Connection, row.connection)
     credential = _open_credential(tx, row.name, row.credential)
     return Cluster(
@@ -128,6 +128,7 @@ def _from_row(tx: Transaction, row: Any) -> Cluster:
         room=None if row.room is None else from_json(Room, row.room),
         connection=replace(plain, credential=credential),
         observation=from_json(ClusterObservation, row.observation),
+        api_digest=row.api_digest,
         work_count=row.work_count,
         pending_work_count=row.pending_work_count,
         generation=row.generation,
@@ -138,7 +139,7 @@ def _from_row(tx: Transaction, row: Any) -> Cluster:
     )
 
 
-def _open_credential(tx: Transaction, name: str, sealed: bytes) -> Credential:
+def _open_credential(tx: Look, name: str, sealed: bytes) -> Credential:
     import orjson  # noqa: PLC0415 - as above
 
     value = orjson.loads(tx.sealer.open(sealed, _context(name)))
@@ -198,9 +199,9 @@ async def list_page(tx: Transaction, *, after: str, limit: int) -> list[Cluster]
     return [_from_row(tx, row) for row in await tx.execute(_LIST, {"after": after, "limit": limit})]
 
 
-async def list_all(tx: Transaction) -> list[Cluster]:
+async def list_all(look: Look) -> list[Cluster]:
     """The whole fleet by name, without counts of works."""
-    return [_from_row(tx, row) for row in await tx.execute(_ALL)]
+    return [_from_row(look, row) for row in await look.execute(_ALL)]
 
 
 async def list_named(tx: Transaction, names: Iterable[str]) -> list[Cluster]:

@@ -23,8 +23,9 @@ STATEMENT_SECONDS: Final = 30
 CONNECT_SECONDS: Final = 5
 MIN_VERSION: Final = 140000
 
-_SURE_SECONDS: Final = 0.5
-"""A pooled connection that was used so shortly before is not asked whether it lives."""
+_SURE_SECONDS: Final = 20.0
+"""A pooled connection that was used so shortly before is not asked whether it lives: one that PostgreSQL ended has said
+so, and what lies between the two forgets connections after minutes."""
 _IDLE_SINCE: Final = "fedsvc idle since"
 
 # SQLSTATE classes and codes that mean "not now" (PostgreSQL, Appendix A).
@@ -63,6 +64,7 @@ class Database:
             max_overflow=10,
             pool_timeout=10,
             pool_recycle=1800,
+            pool_use_lifo=True,  # few connections are used often, rather than all of them now and then
             json_serializer=storable_json,
             json_deserializer=lambda value: load_json(value.encode()),  # keeps integers beyond 64 bit
         )
@@ -200,7 +202,7 @@ def _note_idle(_: Any, record: Any) -> None:
 def _refuse_broken(connection: Any, record: Any, *_: Any) -> None:
     """Have a connection that does not live any more replaced, before anything is said on it.
 
-    One that was used a moment ago, and was not closed since, is taken for alive: asking would cost as much as a
+    One that was used not long ago, and was not closed since, is taken for alive: asking would cost as much as a
     statement, and where it is not, the transaction fails as one does that PostgreSQL leaves in the middle.
 
     The dialect's own check (`pool_pre_ping`) begins a transaction, prepares an empty statement and rolls back before each

@@ -57,9 +57,10 @@ _PAGE = text(
     " OR (d.create_time, d.id) < (CAST(:after_time AS timestamptz), CAST(:after_id AS uuid)))"
     " ORDER BY d.create_time DESC, d.id DESC LIMIT :limit"
 )
+WORDS: Final = "record - CAST('{clusters,divisions,moves}' AS text[])"
+"""SQL: of a record what `InForce` keeps as its words."""
 _IN_FORCE = text(
-    "SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.answer_digest,"
-    " d.record - CAST('{clusters,divisions,moves}' AS text[]) AS words"
+    f"SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.answer_digest, d.{WORDS} AS words"
     " FROM unit u JOIN decision d ON d.id = u.decision_id WHERE u.uid = ANY(CAST(:uids AS uuid[]))"
 )
 _NEWEST = text(

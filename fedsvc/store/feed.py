@@ -134,7 +134,7 @@ class ChangeFeed:
             self._subscriptions.discard(subscription)
 
     async def _read_after(self, place: ResumeToken, *, limit: int = BATCH) -> Batch:
-        async with self._database.begin(read_only=True) as connection:
+        async with self._database.look() as connection:
             with talking(self._database.shown):
                 return await read_changes(connection, place, limit=limit)
 
@@ -190,7 +190,7 @@ class ChangeFeed:
     async def _read(self) -> None:
         assert self._position is not None
         while True:
-            async with self._database.begin(read_only=True) as connection:
+            async with self._database.look() as connection:
                 try:
                     batch = await read_changes(connection, self._position)
                 except ResumeTokenExpiredError:

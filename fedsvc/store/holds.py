@@ -3,23 +3,33 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
 from fedsvc.health import Health, Verdict
+from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.freeze import FreezeWindow, next_change, span_at
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
-from fedsvc.store import clusters, fleet
+from fedsvc.store import clusters
 from fedsvc.store.codec import from_json
 from fedsvc.store.storable import storable_text
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc_placement import matches_cluster
 
-_READ: Final = text(
-    "SELECT subject, scope, origin, reason, author, create_time, end_time FROM hold"
-    " WHERE end_time IS NULL OR end_time > now() ORDER BY subject, scope, origin"
+_COLUMNS: Final = "subject, scope, origin, reason, author, create_time, end_time"
+_IN_FORCE: Final = "(end_time IS NULL OR end_time > now())"
+_ON_AUTOMATION: Final = text(
+    f"SELECT {_COLUMNS} FROM hold WHERE scope = 'Automation' AND {_IN_FORCE} ORDER BY subject, scope, origin"
+)
+# One statement: it is asked before the writes to members, and again as long as there are some.
+_STANDING: Final = text(
+    "SELECT 'Settings' AS part, now() AS now, '' AS subject, '' AS scope, '' AS origin, '' AS reason, '' AS author,"
+    " now() AS create_time, CAST(NULL AS timestamptz) AS end_time, (SELECT spec FROM fleet) AS value"
+    f" UNION ALL SELECT 'Hold', now(), {_COLUMNS}, NULL FROM hold WHERE {_IN_FORCE}"
+    " UNION ALL SELECT 'Trouble', now(), name, '', '', '', '', now(), NULL, observation -> 'health' FROM cluster"
+    " WHERE observation -> 'health' ->> 'verdict' = ANY(CAST(:verdicts AS text[])) ORDER BY subject, scope, origin"
 )
 _OWNERS: Final = (
     "(SELECT uid FROM unit WHERE 'namespaces/' || namespace || '/units/' || name = :subject),"
@@ -42,21 +52,19 @@ _THAWS: Final = text("SELECT subject, window_name FROM thaw WHERE end_time > now
 _NEXT_THAW_END: Final = text("SELECT min(end_time) FROM thaw WHERE end_time > now()")
 _END: Final = text(
     "DELETE FROM hold WHERE subject = :subject AND (:scope = '' OR scope = :scope) AND origin = :origin"
-    " RETURNING subject, scope, origin, reason, author, create_time, end_time"
+    f" RETURNING {_COLUMNS}"
 )
 _AUTOMATION_CHANGED: Final = text("UPDATE automation SET version = version + 1, update_time = now()")
 _KINDS: Final = {"Person": HoldKind.PAUSE, "Breaker": HoldKind.BREAKER}
 _ORIGINS: Final = {kind: origin for origin, kind in _KINDS.items()}
-_IN_TROUBLE: Final = text(
-    "SELECT name, observation -> 'health' AS health FROM cluster"
-    " WHERE observation -> 'health' ->> 'verdict' = ANY(CAST(:verdicts AS text[])) ORDER BY name"
-)
+_TROUBLED: Final = tuple(verdict.value for verdict in Verdict if verdict not in (Verdict.HEALTHY, Verdict.UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The holds that are in force, and when that changes by itself."""
 
+    now: datetime  # the database's
     holds: tuple[Hold, ...] = ()
     next_change_time: datetime | None = None
 
@@ -108,9 +116,9 @@ async def end(tx: Transaction, *, subject: str, scope: HoldScope | None, kind: H
     return ended
 
 
-async def on_automation(tx: Transaction) -> list[Hold]:
+async def on_automation(look: Look) -> list[Hold]:
     """The holds that keep automation from acting."""
-    return [hold for hold in map(_from_row, await tx.execute(_READ)) if hold.scope is HoldScope.AUTOMATION]
+    return [_from_row(row) for row in await look.execute(_ON_AUTOMATION)]
 
 
 async def thaw(tx: Transaction, *, subject: str, window: str, reason: str, end_time: datetime, author: str) -> None:
@@ -120,51 +128,51 @@ async def thaw(tx: Transaction, *, subject: str, window: str, reason: str, end_t
     _record(tx, subject)
 
 
-async def standing(tx: Transaction) -> Standing:
-    """What is held at the time of the transaction, the clock being the database's."""
-    pauses = [_from_row(row) for row in await tx.execute(_READ)]
-    windows = (await fleet.get(tx)).spec.freezes
-    freezes = await _resolved(tx, [window for window in windows if span_at(window, tx.now) is not None])
+async def standing(look: Look) -> Standing:
+    """What is held now, the clock being the database's."""
+    rows = (await look.execute(_STANDING, {"verdicts": list(_TROUBLED)})).all()
+    pauses = [_from_row(row) for row in rows if row.part == "Hold"]
+    troubles = [hold for row in rows if row.part == "Trouble" and (hold := _trouble(row)) is not None]
+    (settings,) = (row for row in rows if row.part == "Settings")
+    windows = () if settings.value is None else from_json(FleetSpec, settings.value).freezes
+    now: datetime = settings.now
+    freezes = await _resolved(look, [window for window in windows if span_at(window, now) is not None], now)
     ends = [pause.end_time for pause in pauses if pause.end_time is not None]
     if freezes:
-        ends += [time for (time,) in await tx.execute(_NEXT_THAW_END) if time is not None]
-    change = next_change(windows, tx.now)
+        ends += [time for (time,) in await look.execute(_NEXT_THAW_END) if time is not None]
+    change = next_change(windows, now)
     return Standing(
-        holds=(*pauses, *freezes, *await _in_trouble(tx)),
+        now=now,
+        holds=(*pauses, *freezes, *troubles),
         next_change_time=min([*ends, *([change] if change is not None else [])], default=None),
     )
 
 
-async def _in_trouble(tx: Transaction) -> list[Hold]:
+def _trouble(row: Any) -> Hold | None:
     """Nothing is removed from a member of which nobody knows how it is."""
-    verdicts = [verdict.value for verdict in Verdict if verdict not in (Verdict.HEALTHY, Verdict.UNKNOWN)]
-    found = []
-    for row in await tx.execute(_IN_TROUBLE, {"verdicts": verdicts}):
-        health = from_json(Health, row.health)
-        if health.may_be_removed_from:
-            continue
-        hold = Hold(
-            subject=f"clusters/{row.name}",
-            kind=HoldKind.HEALTH,
-            scope=HoldScope.REMOVALS,
-            reason=f"it is {health.verdict}{f' ({health.message})' if health.message else ''}",
-            create_time=health.since or tx.now,
-        )
-        found.append(hold)
-    return found
+    health = from_json(Health, row.value)
+    if health.may_be_removed_from:
+        return None
+    return Hold(
+        subject=f"clusters/{row.subject}",
+        kind=HoldKind.HEALTH,
+        scope=HoldScope.REMOVALS,
+        reason=f"it is {health.verdict}{f' ({health.message})' if health.message else ''}",
+        create_time=health.since or row.now,
+    )
 
 
-async def _resolved(tx: Transaction, windows: Sequence[FreezeWindow]) -> list[Hold]:
+async def _resolved(look: Look, windows: Sequence[FreezeWindow], now: datetime) -> list[Hold]:
     """The windows that are on, as holds."""
     if not windows:
         return []
     thaws: dict[str, set[str]] = {}
-    for row in await tx.execute(_THAWS):
+    for row in await look.execute(_THAWS):
         thaws.setdefault(row.window_name, set()).add(row.subject)
-    members = [one.snapshot() for one in await clusters.list_all(tx)] if any(one.clusters for one in windows) else []
+    members = [one.snapshot() for one in await clusters.list_all(look)] if any(one.clusters for one in windows) else []
     found = []
     for window in windows:
-        span = span_at(window, tx.now)
+        span = span_at(window, now)
         assert span is not None, "only windows that are on are given"
         hold = Hold(
             subject=FLEET_SUBJECT,
@@ -183,9 +191,16 @@ async def _resolved(tx: Transaction, windows: Sequence[FreezeWindow]) -> list[Ho
     return found
 
 
-def _from_row(row: object) -> Hold:
-    values = dict(row._mapping)  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way to a row's columns by name
-    return Hold(kind=_KINDS[values.pop("origin")], **{**values, "scope": HoldScope(values["scope"])})
+def _from_row(row: Any) -> Hold:
+    return Hold(
+        subject=row.subject,
+        kind=_KINDS[row.origin],
+        scope=HoldScope(row.scope),
+        reason=row.reason,
+        author=row.author,
+        create_time=row.create_time,
+        end_time=row.end_time,
+    )
 
 
 async def _changed(tx: Transaction, subject: str, scopes: Collection[HoldScope]) -> None:

@@ -34,12 +34,8 @@ _TAKE = (
     "INSERT INTO lease (name, holder, epoch) VALUES ($1, $2, 1) ON CONFLICT (name) DO UPDATE"
     " SET holder = EXCLUDED.holder, epoch = lease.epoch + 1, acquire_time = now() RETURNING epoch"
 )
-_SHARE_FENCE = text(
-    "SELECT pg_try_advisory_xact_lock_shared(hashtextextended('fedsvc fence ' || CAST(:name AS text), 0)),"
-    f" set_config('idle_in_transaction_session_timeout', '{MAX_SILENCE_SECONDS}s', TRUE)"
-)
-# In a statement of its own, after the lock: that of the lock may see what was before a change of holder.
-_IS_HELD = text("SELECT now() FROM lease WHERE name = :name AND epoch = :epoch AND holder = :holder")
+# Gives the time, or nothing where the lock is not to be had or the row is not ours.
+_ENTER_FENCE = text("SELECT enter_fence(:name, :holder, CAST(:epoch AS bigint), :silence)")
 
 
 class LeaseLostError(StoreUnavailableError):
@@ -62,10 +58,9 @@ async def enter_fence(connection: AsyncConnection, lease: Lease) -> datetime:
     Raises:
         LeaseLostError: somebody else has it, or is about to; `lost` is set.
     """
-    named = {"name": lease.name}
-    if not lease.lost.is_set() and (await connection.execute(_SHARE_FENCE, named)).one()[0]:
-        ours = {"epoch": lease.epoch, "holder": lease.holder}
-        now: datetime | None = (await connection.execute(_IS_HELD, named | ours)).scalar_one_or_none()
+    if not lease.lost.is_set():
+        ours = {"name": lease.name, "holder": lease.holder, "epoch": lease.epoch, "silence": f"{MAX_SILENCE_SECONDS}s"}
+        now: datetime | None = (await connection.execute(_ENTER_FENCE, ours)).scalar_one()
         if now is not None:
             return now
     lease.lost.set()

@@ -7,17 +7,16 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.departure import Departure, away_from, seen_at
 from fedsvc.model.failover import tolerating
-from fedsvc.model.unit import Unit
+from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import load_json
-from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.workloads import (
     AUTOSCALER,
     autoscaled,
@@ -27,11 +26,11 @@ from fedsvc.rendering.workloads import (
     needed_kinds,
     workloads_of,
 )
-from fedsvc.store import automation, clusters, departures, fleet, manifests, policies, served_kinds, works
-from fedsvc.store.codec import from_json
+from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, unit_facts, works
 from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.store import Transaction
-from fedsvc.store.unit_rows import key_from_row
+from fedsvc.store.unit_facts import UnitFacts
+from fedsvc.store.unit_rows import resources_by_unit
 from fedsvc_placement.model import (
     ApiKind,
     ClusterSnapshot,
@@ -53,14 +52,6 @@ _PLACED = text(
     " FILTER (WHERE b.cluster IS NOT NULL), '{}') AS clusters"
     " FROM unit u LEFT JOIN binding b ON b.unit_uid = u.uid WHERE u.delete_time IS NULL GROUP BY u.uid"
 )
-_RESOURCES = text(
-    "SELECT CAST(unit_uid AS text) AS unit_uid, group_, version, kind, namespace, name, digest FROM resource"
-    " WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, position"
-)
-_MEMORIES = text(
-    f"SELECT CAST(uid AS text) AS uid, memory, reconsider_time IS NOT NULL AS is_timed, {departures.OF_UNIT} AS departures"
-    " FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +61,25 @@ class PlacementRequest:
     unit: Unit
     input: UnitInput
     bindings: tuple[Binding, ...]  # where it is, sorted by cluster
-    memory: Memory
+    facts: UnitFacts
     autoscaled: frozenset[str]  # keys of its workloads whose replicas an autoscaler owns
-    departures: tuple[Departure, ...] = ()
     read_time: datetime
-    is_timed: bool = False  # a time is noted at which it is to be decided again
+    resources: tuple[Resource, ...] = ()  # in the order of the unit; without bodies, unless these were asked for
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of it."""
+        return self.facts.memory
+
+    @property
+    def departures(self) -> tuple[Departure, ...]:
+        """The clusters that it left, or is to leave."""
+        return self.facts.departures
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a time is noted at which it is to be decided again."""
+        return self.facts.is_timed
 
     @property
     def previous(self) -> tuple[PreviousBinding, ...]:
@@ -89,7 +94,8 @@ class PlacementRequest:
         """The same with other departures."""
         listed = tuple(found)
         placement = replace(self.input.placement, left=away_from(listed, self.read_time))
-        return replace(self, departures=listed, input=replace(self.input, placement=placement))
+        facts = replace(self.facts, departures=listed)
+        return replace(self, facts=facts, input=replace(self.input, placement=placement))
 
     def without_leaving(self, clusters: Collection[str]) -> "PlacementRequest":
         """The same, were it not taken away from these clusters."""
@@ -123,11 +129,11 @@ async def read_fleet_of(tx: Transaction, snapshots: Sequence[ClusterSnapshot]) -
 
 async def snapshots_of(tx: Transaction, members: Sequence[Cluster]) -> list[ClusterSnapshot]:
     """The members as placement looks at them, in their order: lost ones only as far as automation may act on that."""
-    served = await served_kinds.api_resources(tx, [member.name for member in members])
+    served = await served_kinds.of_digests(tx, {member.api_digest for member in members})
     gate = await automation.gate(tx)
     found: list[ClusterSnapshot] = []
     for member in members:
-        rows = served.get(member.name, ())
+        rows = served.get(member.api_digest, ())
         found.append(replace(gate.seen(member.snapshot()), kinds=_kinds(rows) if rows else None))
     return found
 
@@ -151,31 +157,40 @@ async def placed_units(tx: Transaction) -> tuple[PlacedUnit, ...]:
     )
 
 
-async def read_requests(tx: Transaction, units: Sequence[Unit]) -> list[PlacementRequest]:
-    """What the units ask for, in their order, policies resolved."""
+async def read_requests(
+    tx: Transaction, units: Sequence[Unit], *, opened: Collection[str] = ()
+) -> list[PlacementRequest]:
+    """What the units ask for, in their order, policies resolved.
+
+    Args:
+        tx: the transaction.
+        units: those that ask.
+        opened: uids of those whose resources are to have their bodies.
+    """
     uids = [unit.uid for unit in units]
     placements = await placements_of(tx, units)
     bindings = await works.bindings_of(tx, uids)
-    kept = {row.uid: row for row in await tx.execute(_MEMORIES, {"uids": uids})}
+    facts = await unit_facts.read(tx, uids)
     held = (await automation.gate(tx)).held_units
-    resources: dict[str, list[tuple[ObjectKey, bytes]]] = {uid: [] for uid in uids}
-    for row in await tx.execute(_RESOURCES, {"uids": uids}):
-        resources[row.unit_uid].append((key_from_row(row), row.digest))
+    resources = await resources_by_unit(tx, uids, opened=opened)
+    bodies = {one.digest: one.body for uid in opened for one in resources[uid] if one.body is not None}
     wanted = {
-        digest
+        one.digest
         for unit in units
-        for key, digest in resources[unit.uid]
-        if key.group_kind == AUTOSCALER or (looks_into(placements[unit.uid]) and is_of_interest(*key.group_kind))
+        for one in resources[unit.uid]
+        if one.key.group_kind == AUTOSCALER
+        or (looks_into(placements[unit.uid]) and is_of_interest(*one.key.group_kind))
     }
-    bodies = await manifests.open_many(tx, wanted)
+    bodies |= await manifests.open_many(tx, wanted - bodies.keys())
     return [
         _request(
             unit,
             placement=tolerating(placements[unit.uid], unit.spec.failover, is_held=unit.resource_name in held),
             resources=resources[unit.uid],
             bodies=bodies,
+            wanted=wanted,
             bindings=bindings[unit.uid],
-            kept=kept.get(unit.uid),
+            facts=facts[unit.uid],
             now=tx.now,
         )
         for unit in units
@@ -186,17 +201,19 @@ def _request(
     unit: Unit,
     *,
     placement: Placement,
-    resources: Sequence[tuple[ObjectKey, bytes]],
+    resources: Sequence[Resource],
     bodies: Mapping[bytes, bytes],
+    wanted: Collection[bytes],
     bindings: Sequence[Binding],
-    kept: Any,
+    facts: UnitFacts,
     now: datetime,
 ) -> PlacementRequest:
-    left = departures.from_plain(kept.departures) if kept is not None else ()
-    away = away_from(left, now)
+    away = away_from(facts.departures, now)
     if away:
         placement = replace(placement, left=away)
-    manifests_of = [(key, load_json(bodies[digest])) for key, digest in resources if digest in bodies]
+    manifests_of = [
+        (one.key, load_json(bodies[one.digest])) for one in resources if one.digest in wanted and one.digest in bodies
+    ]
     owned = autoscaled(manifests_of)
     return PlacementRequest(
         unit=unit,
@@ -205,21 +222,14 @@ def _request(
             placement=placement,
             labels=unit.labels,
             workloads=workloads_of(manifests_of) if looks_into(placement) else (),
-            kinds=needed_kinds(key for key, _ in resources),
+            kinds=needed_kinds(one.key for one in resources),
         ),
         bindings=tuple(bindings),
-        memory=from_json(Memory, (kept.memory if kept is not None else None) or {}),
-        departures=left,
+        facts=facts,
         read_time=now,
-        is_timed=kept is not None and kept.is_timed,
-        autoscaled=frozenset(str(key) for key, _ in resources if key.identity in owned),
+        autoscaled=frozenset(str(one.key) for one in resources if one.key.identity in owned),
+        resources=tuple(resources),
     )
-
-
-async def memory_of(tx: Transaction, uid: str) -> Memory:
-    """What placement remembers of a unit."""
-    row = (await tx.execute(_MEMORIES, {"uids": [uid]})).one_or_none()
-    return Memory() if row is None else from_json(Memory, row.memory)
 
 
 async def placements_of(tx: Transaction, units: Iterable[Unit]) -> dict[str, Placement]:

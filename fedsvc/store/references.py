@@ -8,6 +8,7 @@ A unit's objects follow units of its own namespace alone.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -16,7 +17,7 @@ from fedsvc.model.copies import Copies, CopyBinding
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.references import Reference
 from fedsvc.rendering.workloads import Identity
-from fedsvc.store.gate_sql import NAMES_SOMETHING, same_object
+from fedsvc.store.gate_sql import GIVEN_UNITS, NAMES_SOMETHING, same_object
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name, unit_pair
 
@@ -35,9 +36,12 @@ _KEYS: Final = (
     " AS i (group_, kind, namespace, name)"
 )
 
-_WANTED = text(
-    f"SELECT DISTINCT CAST(r.unit_uid AS text) AS unit_uid, f.cluster, f.group_, f.kind, f.namespace, f.name FROM {_NAMED}"
-    f" WHERE r.unit_uid = ANY(CAST(:uids AS uuid[])) AND {_IN_USE}"
+_WANTED_OR_STORED = text(
+    "SELECT DISTINCT CAST(r.unit_uid AS text) AS unit_uid, f.cluster, f.group_, f.kind, f.namespace, f.name,"
+    f" CAST(NULL AS bytea) AS render_key, '' AS withheld FROM {_NAMED}"
+    f" WHERE r.unit_uid IN {GIVEN_UNITS} AND {_IN_USE}"
+    " UNION ALL SELECT CAST(unit_uid AS text), cluster, '', '', '', '', render_key, withheld FROM copy_binding"
+    f" WHERE unit_uid IN {GIVEN_UNITS}"
 )
 _STORED = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, render_key, withheld FROM copy_binding"
@@ -76,18 +80,10 @@ _UNHELD = text(
     " WHERE f.unit_uid = ANY(CAST(:uids AS uuid[])) AND NOT f.optional AND NOT EXISTS (SELECT 1 FROM resource r"
     f"   JOIN unit s ON s.uid = r.unit_uid AND s.namespace = u.namespace WHERE {same_object('r', 'f')}) ORDER BY 1, 2, 3, 4"
 )
-_CHANGED: Final = "unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])) AS i (unit_uid, cluster)"
-_DROP_REFERENCES = text(
-    f"DELETE FROM object_reference f USING {_CHANGED} WHERE f.unit_uid = i.unit_uid AND f.cluster = i.cluster"
-)
 _PUT_REFERENCES = text(
     "INSERT INTO object_reference (unit_uid, cluster, group_, kind, namespace, name, optional) SELECT * FROM"
     " unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:groups AS text[]), CAST(:kinds AS text[]),"
     " CAST(:namespaces AS text[]), CAST(:names AS text[]), CAST(:optional AS boolean[]))"
-)
-_DROP_COPIES = text(
-    "DELETE FROM copy_binding c WHERE c.unit_uid = ANY(CAST(:units AS uuid[])) AND NOT EXISTS (SELECT 1"
-    f" FROM {_CHANGED} WHERE i.unit_uid = c.unit_uid AND i.cluster = c.cluster)"
 )
 _PUT_COPIES = text(
     "INSERT INTO copy_binding (unit_uid, cluster, render_key, withheld) SELECT * FROM unnest(CAST(:uids AS uuid[]),"
@@ -99,10 +95,11 @@ _PUT_COPIES = text(
 async def copies_of(tx: Transaction, uids: Sequence[str]) -> dict[str, Copies]:
     """What of units others name, and what was copied of it, by uid."""
     wanted: dict[str, dict[str, set[Identity]]] = {uid: {} for uid in uids}
-    for row in await tx.execute(_WANTED, {"uids": list(uids)}):
-        wanted[row.unit_uid].setdefault(row.cluster, set()).add(_identity(row))
     stored: dict[str, dict[str, CopyBinding]] = {uid: {} for uid in uids}
-    for row in await tx.execute(_STORED, {"uids": list(uids)}):
+    for row in await tx.execute(_WANTED_OR_STORED, {"units": orjson.dumps(list(uids)).decode()}):
+        if row.render_key is None:
+            wanted[row.unit_uid].setdefault(row.cluster, set()).add(_identity(row))
+            continue
         stored[row.unit_uid][row.cluster] = CopyBinding(
             unit_uid=row.unit_uid, cluster=row.cluster, render_key=row.render_key, withheld=row.withheld
         )
@@ -123,35 +120,29 @@ async def copied_to(tx: Transaction, uids: Sequence[str]) -> dict[str, list[str]
     return found
 
 
-async def put_copies(tx: Transaction, copies: Mapping[str, Sequence[CopyBinding]]) -> set[tuple[str, str]]:
-    """Make the copies of units, by uid, these and no others; gives where there were some before, as (uid, cluster).
+async def put_copies(tx: Transaction, copies: Sequence[CopyBinding]) -> None:
+    """Note copies of units, or note them anew.
 
     Raises:
         ClusterGoneError: a cluster of them is registered no more.
     """
-    before = {(row.unit_uid, row.cluster) for row in await tx.execute(_STORED, {"uids": list(copies)})}
-    listed = [copy for found in copies.values() for copy in found]
-    parameters = {"uids": [copy.unit_uid for copy in listed], "clusters": [copy.cluster for copy in listed]}
-    await tx.execute(_DROP_COPIES, parameters | {"units": list(copies)})
-    if not listed:
-        return before
-    values = {"keys": [copy.render_key for copy in listed], "withheld": [copy.withheld for copy in listed]}
+    if not copies:
+        return
+    values = {
+        "uids": [copy.unit_uid for copy in copies],
+        "clusters": [copy.cluster for copy in copies],
+        "keys": [copy.render_key for copy in copies],
+        "withheld": [copy.withheld for copy in copies],
+    }
     try:
-        await tx.execute(_PUT_COPIES, parameters | values)
+        await tx.execute(_PUT_COPIES, values)
     except IntegrityError as error:  # the units are locked
         raise ClusterGoneError("a cluster that an object is copied to is registered no more") from error
-    return before
 
 
 async def put_references(tx: Transaction, named: Mapping[tuple[str, str], Iterable[Reference]]) -> None:
-    """What the works of units name, by (uid, cluster), is this and nothing else."""
-    places = sorted(named)
-    if not places:
-        return
-    await tx.execute(
-        _DROP_REFERENCES, {"uids": [uid for uid, _ in places], "clusters": [cluster for _, cluster in places]}
-    )
-    rows = [(uid, cluster, reference) for uid, cluster in places for reference in sorted(named[uid, cluster])]
+    """Note what the works of units name, by (uid, cluster), of which nothing is noted."""
+    rows = [(uid, cluster, reference) for uid, cluster in sorted(named) for reference in sorted(named[uid, cluster])]
     if not rows:
         return
     await tx.execute(

@@ -31,10 +31,11 @@ _DROP = text("DELETE FROM rollout WHERE unit_uid = CAST(:uid AS uuid)")
 _HELD = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, revision FROM binding WHERE unit_uid = ANY(CAST(:uids AS uuid[]))"
 )
-# An object that was applied a moment ago may not have been seen since: what is known of its health is from before.
+# An object that was applied a moment ago may not have been seen since: what is known of its health is from before, or is
+# what the apply itself answered, which is written with it.
 _UNSEEN = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster FROM work WHERE unit_uid = ANY(CAST(:uids AS uuid[]))"
-    " AND removal IS NULL AND applied_time > coalesce(observed_time, '-infinity')"
+    " AND removal IS NULL AND applied_time >= coalesce(observed_time, '-infinity')"
     " AND applied_time > now() - make_interval(secs => :settle) GROUP BY unit_uid, cluster"
 )
 
@@ -50,17 +51,19 @@ class StoredRollout:
 
 async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, StoredRollout]:
     """The rollouts of those units that have one, by uid."""
-    return {row.unit_uid: _from_row(row) for row in await tx.execute(_OF_UNITS, {"uids": list(uids)})}
+    return {row.unit_uid: rollout_from_row(row) for row in await tx.execute(_OF_UNITS, {"uids": list(uids)})}
 
 
 async def lock(tx: Transaction, uid: str) -> StoredRollout | None:
     """The rollout of a unit, nobody else changing it until the transaction ends; None where it has none."""
     row = (await tx.execute(_LOCK, {"uids": [uid]})).one_or_none()
-    return None if row is None else _from_row(row)
+    return None if row is None else rollout_from_row(row)
 
 
 async def lock_versions(tx: Transaction, uids: Sequence[str]) -> dict[str, int]:
     """The versions of the rollouts of units, by uid, nobody else changing them until the transaction ends."""
+    if not uids:
+        return {}
     return {row.unit_uid: row.version for row in await tx.execute(_LOCK, {"uids": list(uids)})}
 
 
@@ -101,5 +104,6 @@ async def unseen(tx: Transaction, uids: Sequence[str], *, settle_seconds: float)
     return {(row.unit_uid, row.cluster) for row in rows}
 
 
-def _from_row(row: Any) -> StoredRollout:
+def rollout_from_row(row: Any) -> StoredRollout:
+    """The rollout in a row with the columns of `rollout`."""
     return StoredRollout(unit_uid=row.unit_uid, version=row.version, state=from_json(Rollout, row.state))

@@ -1,6 +1,7 @@
 """What members serve: read by content, since most of a fleet serves the same, and it hardly ever changes."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import orjson
@@ -42,7 +43,12 @@ async def api_resources(look: Look, names: Iterable[str] | None = None) -> dict[
     """
     parameters = {"names": None if names is None else list(names)}
     digests = {row.name: row.api_digest for row in await look.execute(_DIGESTS, parameters)}
-    needed = set(digests.values())
+    found = await of_digests(look, set(digests.values()))
+    return {name: found.get(digest, ()) for name, digest in digests.items()}
+
+
+async def of_digests(look: Look, needed: AbstractSet[str]) -> dict[str, tuple[ServedKind, ...]]:
+    """What is served by those members whose `api_digest` is one of these, by it."""
     found = {digest: _known[digest] for digest in needed & _known.keys()}
     if missing := sorted(needed - found.keys()):
         for row in await look.execute(_SETS, {"digests": missing}):
@@ -52,5 +58,5 @@ async def api_resources(look: Look, names: Iterable[str] | None = None) -> dict[
         while len(_known) >= _MAX_KNOWN:
             del _known[next(iter(_known))]
         _known.update(found)
-    # What a member serves may have changed between the two reads: the next one tells.
-    return {name: found.get(digest, ()) for name, digest in digests.items()}
+    # What a member serves may have changed since its digest was read: the next reading tells.
+    return found

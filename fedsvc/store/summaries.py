@@ -1,35 +1,34 @@
 """Works summed by unit and cluster, in the database: thousands of works cost a status no more than a few."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import text
 
 from fedsvc.model.summary import SEVERITY, ClusterWorks, WorstHealth, WorstWork
 from fedsvc.model.unit import WorkState
+from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.store import Transaction
-from fedsvc.store.units import key_from_row
 
-_OF_UNITS: Final = "work.unit_uid = ANY(CAST(:uids AS uuid[]))"
-_KEY: Final = "CAST(unit_uid AS text) AS unit_uid, cluster"
-_OBJECT: Final = "group_, version, kind, namespace, name"
-
+# The smallest of such arrays is the worst, and of equals the first by name: found in passing, where an order would sort.
+# Neither list has ten entries, so that as texts, too, their places are in order.
+_WORST: Final = (
+    "min(ARRAY[CAST(array_position(CAST(:severity AS text[]), state) AS text), namespace, kind, name, group_, version,"
+    " state, reason, message])"
+)
+_UNHEALTHY: Final = (
+    "min(ARRAY[CAST(array_position(ARRAY['Degraded', 'Unknown', 'Progressing', ''], health) AS text), namespace, kind,"
+    " name, group_, version, health, health_reason, health_message])"
+    " FILTER (WHERE removal IS NULL AND health <> 'Healthy')"
+)
 _SUMS = text(
-    f"SELECT {_KEY}, count(*) FILTER (WHERE state <> 'Held') AS works, count(*) FILTER (WHERE state = 'Held') AS held,"
+    "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, count(*) FILTER (WHERE state <> 'Held') AS works, count(*) FILTER (WHERE state = 'Held') AS held,"
     " min(message) FILTER (WHERE state = 'Held') AS held_message, count(*) FILTER (WHERE state = 'Applied') AS applied,"
     " count(*) FILTER (WHERE state = 'Applied' AND health = 'Healthy') AS healthy,"
     " coalesce(sum(desired_replicas) FILTER (WHERE removal IS NULL), 0) AS desired,"
-    " coalesce(sum(ready_replicas) FILTER (WHERE removal IS NULL), 0) AS ready"
-    f" FROM work WHERE {_OF_UNITS} GROUP BY work.unit_uid, cluster"
-)
-_WORST = text(
-    f"SELECT DISTINCT ON (work.unit_uid, cluster) {_KEY}, {_OBJECT}, state, reason, message FROM work WHERE {_OF_UNITS}"
-    " ORDER BY work.unit_uid, cluster, array_position(CAST(:severity AS text[]), state), namespace, kind, name"
-)
-_UNHEALTHY = text(
-    f"SELECT DISTINCT ON (work.unit_uid, cluster) {_KEY}, {_OBJECT}, health, health_reason, health_message FROM work"
-    f" WHERE {_OF_UNITS} AND removal IS NULL AND health <> 'Healthy' ORDER BY work.unit_uid, cluster,"
-    " array_position(ARRAY['Degraded', 'Unknown', 'Progressing', ''], health), namespace, kind, name"
+    f" coalesce(sum(ready_replicas) FILTER (WHERE removal IS NULL), 0) AS ready, {_WORST} AS worst, {_UNHEALTHY} AS ill"
+    " FROM work WHERE work.unit_uid = ANY(CAST(:uids AS uuid[])) GROUP BY work.unit_uid, cluster"
+    " ORDER BY work.unit_uid, cluster"
 )
 _UIDS = text(
     "SELECT CAST(u.uid AS text) AS uid FROM unnest(CAST(:namespaces AS text[]), CAST(:names AS text[])) AS i (namespace, name)"
@@ -56,15 +55,8 @@ async def uids_of(tx: Transaction, names: Sequence[tuple[str, str]]) -> list[str
 async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, list[ClusterWorks]]:
     """The works of each unit, one entry for each cluster that holds some, sorted by cluster."""
     found: dict[str, list[ClusterWorks]] = {uid: [] for uid in uids}
-    parameters = {"uids": list(uids)}
-    sums = (await tx.execute(_SUMS, parameters)).all()
-    if not sums:
-        return found
-    severity = {"severity": [state.value for state in SEVERITY]}
-    worst = {(row.unit_uid, row.cluster): _worst(row) for row in await tx.execute(_WORST, parameters | severity)}
-    ill = {(row.unit_uid, row.cluster): _health(row) for row in await tx.execute(_UNHEALTHY, parameters)}
-    for row in sorted(sums, key=lambda row: (row.unit_uid, row.cluster)):
-        place = (row.unit_uid, row.cluster)
+    parameters = {"uids": list(uids), "severity": [state.value for state in SEVERITY]}
+    for row in await tx.execute(_SUMS, parameters):
         found[row.unit_uid].append(
             ClusterWorks(
                 cluster=row.cluster,
@@ -73,8 +65,8 @@ async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Clust
                 healthy_count=row.healthy,
                 desired_replicas=row.desired,
                 ready_replicas=row.ready,
-                worst=worst[place],
-                worst_health=ill.get(place),
+                worst=_worst(row.worst),
+                worst_health=None if row.ill is None else _health(row.ill),
                 held_count=row.held,
                 held_message=row.held_message or "",
             )
@@ -82,11 +74,13 @@ async def of_units(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Clust
     return found
 
 
-def _worst(row: Any) -> WorstWork:
-    return WorstWork(object=str(key_from_row(row)), state=WorkState(row.state), reason=row.reason, message=row.message)
+def _worst(found: Sequence[str]) -> WorstWork:
+    _, namespace, kind, name, group, version, state, reason, message = found
+    key = ObjectKey(group=group, version=version, kind=kind, namespace=namespace, name=name)
+    return WorstWork(object=str(key), state=WorkState(state), reason=reason, message=message)
 
 
-def _health(row: Any) -> WorstHealth:
-    return WorstHealth(
-        object=str(key_from_row(row)), health=row.health, reason=row.health_reason, message=row.health_message
-    )
+def _health(found: Sequence[str]) -> WorstHealth:
+    _, namespace, kind, name, group, version, health, reason, message = found
+    key = ObjectKey(group=group, version=version, kind=kind, namespace=namespace, name=name)
+    return WorstHealth(object=str(key), health=health, reason=reason, message=message)

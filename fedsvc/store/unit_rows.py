@@ -12,25 +12,31 @@ from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store import manifests
 from fedsvc.store.codec import from_json
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "CAST(uid AS text) AS uid, namespace, name, labels, annotations, spec, revision, generation, decided_generation,"
     " rebalance, granted_removals, status, resource_count, create_time, update_time, delete_time, cascade"
 )
-_GET = text(f"SELECT {_COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
-_GET_UIDS = text(f"SELECT {_COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
+_GET = text(f"SELECT {COLUMNS} FROM unit WHERE namespace = :namespace AND name = :name")
+_GET_UIDS = text(f"SELECT {COLUMNS} FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY namespace, name")
 _LIST = text(
-    f"SELECT {_COLUMNS} FROM unit WHERE (namespace, name) > (:after_namespace, :after_name)"
+    f"SELECT {COLUMNS} FROM unit WHERE (namespace, name) > (:after_namespace, :after_name)"
     " AND (:namespace = '' OR namespace = :namespace) ORDER BY namespace, name LIMIT :limit"
 )
+_IS_UNDECIDED: Final = (
+    "(decided_generation < generation OR rebalance OR reconsider_time <= now())"
+    " AND NOT uid = ANY(CAST(:exclude AS uuid[]))"
+)
 _UNDECIDED = text(
-    f"SELECT {_COLUMNS} FROM unit WHERE (decided_generation < generation OR rebalance OR reconsider_time <= now())"
-    " AND NOT uid = ANY(CAST(:exclude AS uuid[])) "
+    f"SELECT {COLUMNS} FROM unit WHERE {_IS_UNDECIDED}"
     " ORDER BY coalesce(CAST(spec #>> '{failover,priority}' AS int), 0) DESC, update_time LIMIT :limit"
 )
 _ALL_UIDS = text("SELECT CAST(uid AS text) AS uid FROM unit")
-_NEXT_RECONSIDER = text("SELECT min(reconsider_time) FROM unit WHERE reconsider_time IS NOT NULL")
+_WAITING = text(
+    f"SELECT EXISTS (SELECT 1 FROM unit WHERE {_IS_UNDECIDED}) AS is_any, (SELECT CAST(extract(epoch FROM"
+    " min(reconsider_time) - now()) AS float8) FROM unit WHERE reconsider_time IS NOT NULL) AS reconsider_seconds"
+)
 RESOURCES = text(
     "SELECT CAST(r.unit_uid AS text) AS unit_uid, r.id, r.group_, r.version, r.kind, r.namespace, r.name, r.labels, r.digest"
     " FROM resource r WHERE r.unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY r.unit_uid, r.position"
@@ -48,7 +54,8 @@ def unit_pair(name: str) -> tuple[str, str]:
     return namespace, unit
 
 
-def _from_row(row: Any) -> Unit:
+def unit_from_row(row: Any) -> Unit:
+    """The unit in a row with `COLUMNS`."""
     return Unit(
         namespace=row.namespace,
         name=row.name,
@@ -78,7 +85,7 @@ def key_from_row(row: Any) -> ObjectKey:
 async def find(tx: Transaction, namespace: str, name: str) -> Unit | None:
     """One unit, or None."""
     row = (await tx.execute(_GET, {"namespace": namespace, "name": name})).one_or_none()
-    return None if row is None else _from_row(row)
+    return None if row is None else unit_from_row(row)
 
 
 async def get(tx: Transaction, namespace: str, name: str) -> Unit:
@@ -95,19 +102,19 @@ async def get(tx: Transaction, namespace: str, name: str) -> Unit:
 
 async def get_many(tx: Transaction, uids: Sequence[str]) -> list[Unit]:
     """Those of the uids that exist, by name."""
-    return [_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
+    return [unit_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
 
 
 async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], limit: int) -> list[Unit]:
     """Units by (namespace, name), those after a pair; an empty namespace means all."""
     parameters = {"namespace": namespace, "after_namespace": after[0], "after_name": after[1], "limit": limit}
-    return [_from_row(row) for row in await tx.execute(_LIST, parameters)]
+    return [unit_from_row(row) for row in await tx.execute(_LIST, parameters)]
 
 
 async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
     """Units that need a decision: those of higher priority first, among equals the longest waiting."""
     rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
-    return [_from_row(row) for row in rows]
+    return [unit_from_row(row) for row in rows]
 
 
 async def list_uids(tx: Transaction) -> list[str]:
@@ -115,9 +122,10 @@ async def list_uids(tx: Transaction) -> list[str]:
     return [row.uid for row in await tx.execute(_ALL_UIDS)]
 
 
-async def next_reconsider_time(tx: Transaction) -> Any:
-    """When the next decision may change by itself, or None."""
-    return (await tx.execute(_NEXT_RECONSIDER)).scalar_one()
+async def waiting(look: Look, *, exclude: Sequence[str] = ()) -> tuple[bool, float | None]:
+    """Whether `list_undecided` would give any, and in how many seconds a decision may change by itself; None: in none."""
+    row = (await look.execute(_WAITING, {"exclude": list(exclude)})).one()
+    return row.is_any, row.reconsider_seconds
 
 
 async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> list[Resource]:

@@ -24,10 +24,11 @@ from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.acts import NewRevision, begin
 from fedsvc.store import departures, dependencies, handing, manifests, references, revisions, rollouts
-from fedsvc.store.codec import to_json
+from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Look, Transaction, is_secret
 from fedsvc.store.unit_rows import (
+    COLUMNS,
     RESOURCES,
     find,
     get,
@@ -36,10 +37,11 @@ from fedsvc.store.unit_rows import (
     list_page,
     list_uids,
     list_undecided,
-    next_reconsider_time,
     resource_name,
     resources_by_unit,
     resources_of,
+    unit_from_row,
+    waiting,
     with_bodies,
 )
 from fedsvc_placement.model import Memory
@@ -47,10 +49,12 @@ from fedsvc_placement.model import Memory
 __all__ = [
     "AppliedUnit",
     "DecidedUnit",
+    "Held",
     "apply",
     "find",
     "get",
     "get_many",
+    "hold",
     "key_from_row",
     "list_page",
     "list_uids",
@@ -59,16 +63,20 @@ __all__ = [
     "lock_free",
     "lock_generations",
     "mark_deleted",
-    "next_reconsider_time",
     "remove_finished",
     "resource_name",
     "resources_by_unit",
     "resources_of",
     "set_decided",
-    "set_status",
+    "set_statuses",
+    "waiting",
     "with_bodies",
 ]
 
+_FIND_LOCKED = text(
+    f"SELECT {COLUMNS}, memory, EXISTS (SELECT 1 FROM rollout o WHERE o.unit_uid = unit.uid) AS has_rollout FROM unit"
+    " WHERE namespace = :namespace AND name = :name FOR NO KEY UPDATE"
+)
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 # Not FOR UPDATE: whoever writes a work twice in a transaction has PostgreSQL check that the unit is there, which would
 # wait for that lock, while its holder may wait for the work.
@@ -84,13 +92,13 @@ _INSERT = text(
     "INSERT INTO unit (uid, namespace, name, labels, annotations, spec, placement_policy, override_policies, revision,"
     " resource_count, status) VALUES (CAST(:uid AS uuid), :namespace, :name, CAST(:labels AS jsonb),"
     " CAST(:annotations AS jsonb), CAST(:spec AS jsonb), :placement_policy, CAST(:override_policies AS text[]), 1, :count,"
-    " CAST(:status AS jsonb))"
+    f" CAST(:status AS jsonb)) RETURNING {COLUMNS}"
 )
 _UPDATE = text(
     "UPDATE unit SET labels = CAST(:labels AS jsonb), annotations = CAST(:annotations AS jsonb),"
     " spec = CAST(:spec AS jsonb), placement_policy = :placement_policy,"
     " override_policies = CAST(:override_policies AS text[]), revision = :revision, resource_count = :count,"
-    " generation = generation + 1, update_time = now() WHERE uid = CAST(:uid AS uuid)"
+    f" generation = generation + 1, update_time = now() WHERE uid = CAST(:uid AS uuid) RETURNING {COLUMNS}"
 )
 _CLASHES = text(
     "SELECT i.position, r.group_, r.version, r.kind, r.namespace, r.name, u.namespace AS unit_namespace, u.name AS unit_name"
@@ -129,7 +137,8 @@ _REBALANCE = text(
     " RETURNING namespace, name"
 )
 _STATUS = text(
-    "UPDATE unit SET status = CAST(:status AS jsonb) WHERE uid = CAST(:uid AS uuid) AND status <> CAST(:status AS jsonb)"
+    "UPDATE unit SET status = i.status FROM unnest(CAST(:uids AS uuid[]), CAST(:statuses AS jsonb[])) AS i (uid, status)"
+    " WHERE unit.uid = i.uid AND unit.status <> i.status RETURNING namespace, name"
 )
 _DECIDED = text(
     "UPDATE unit SET decided_generation = i.generation, decision_id = coalesce(i.decision, decision_id),"
@@ -153,6 +162,15 @@ class DecidedUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A unit that nobody else applies or changes until the transaction ends; it may not be there yet."""
+
+    unit: Unit | None
+    memory: Memory = field(default_factory=Memory)  # what its next decision remembers
+    has_rollout: bool = False  # one is stored, running or over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedUnit:
     """What an apply did."""
 
@@ -164,6 +182,17 @@ class AppliedUnit:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+async def hold(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> Held:
+    """The unit as it is, for an apply of this spec; nobody else applies one of that name until the transaction ends."""
+    if spec.depends_on:
+        await dependencies.lock_graph(tx)
+    await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
+    row = (await tx.execute(_FIND_LOCKED, {"namespace": namespace, "name": name})).one_or_none()
+    if row is None:
+        return Held(unit=None)
+    return Held(unit=unit_from_row(row), memory=from_json(Memory, row.memory or {}), has_rollout=row.has_rollout)
 
 
 async def apply(
@@ -179,6 +208,7 @@ async def apply(
     author: str = "",
     restores: int | None = None,
     at_once: bool = False,
+    held: Held | None = None,
 ) -> AppliedUnit:
     """Create a unit, or replace its intent; one that is the same is not written.
 
@@ -196,6 +226,7 @@ async def apply(
         author: who makes it.
         restores: the earlier revision whose content this is.
         at_once: whether it goes to all clusters at once, whatever the rollout policy says.
+        held: what `hold` gave in this transaction; None: it is held from now on.
 
     Raises:
         EtagMismatchError: an etag is given and is not that of the stored unit.
@@ -206,11 +237,11 @@ async def apply(
         RolloutStateError: it adopts objects and goes over the clusters in waves.
     """
     full_name = resource_name(namespace, name)
-    before = await _lock(tx, namespace, name, spec)
+    held = held or await hold(tx, namespace, name, spec)
+    before = held.unit
     if etag and before is None:
         raise NotFoundError(full_name)
     if before is not None:
-        await tx.execute(_LOCK_ROWS, {"uids": [before.uid]})
         if before.delete_time is not None:
             raise DeletingError(full_name)
         if etag and etag != before.etag:
@@ -229,7 +260,8 @@ async def apply(
     uid = before.uid if before is not None else str(uuid4())
     keys = [resource.key for resource in resources]
     adopted = await handing.adoptable(tx, uid, spec.propagation.adopts, keys)
-    await _check_owners(tx, uid, resources, adopted=adopted)
+    if any(outcome is ApplyOutcome.CREATED for _, outcome in outcomes):  # the others are its own already
+        await _check_owners(tx, uid, resources, adopted=adopted)
     await _check_cycle(tx, namespace, name, spec)
     revision = 1 if before is None else before.revision + (0 if same_spec and same_resources else 1)
     values = {
@@ -241,11 +273,7 @@ async def apply(
         "override_policies": list(spec.override_policies),
         "count": len(resources),
     }
-    if before is None:
-        status = _json(to_json(UnitStatus, UnitStatus()))
-        await tx.execute(_INSERT, values | {"namespace": namespace, "name": name, "status": status})
-    else:
-        await tx.execute(_UPDATE, values | {"revision": revision})
+    unit = await _put(tx, values, None if before is None else revision, namespace=namespace, name=name)
     _check_at_once(full_name, before, spec, adopted)
     stored = await _with_adopted(tx, adopted, uid, stored, keys, author=author)
     outcomes = _outcomes(stored, resources)
@@ -258,10 +286,10 @@ async def apply(
         await revisions.add(
             tx, uid=uid, revision=revision, spec=spec, resources=resources, author=author, restores=restores
         )
-    unit = await get(tx, namespace, name)
     in_waves = (
         before is not None
         and revision != before.revision
+        and (held.has_rollout or spec.rollout is not None)
         and await _begin_rollout(tx, before, unit, stored=stored, resources=resources, at_once=at_once)
     )
     tx.record("unit", full_name)
@@ -269,13 +297,20 @@ async def apply(
     return AppliedUnit(unit=unit, outcome=outcome, resources=outcomes, in_waves=in_waves)
 
 
+async def _put(tx: Transaction, values: dict[str, Any], revision: int | None, *, namespace: str, name: str) -> Unit:
+    """Write the unit's own row, a new one where there is no revision of it yet; gives it as it is then."""
+    if revision is not None:
+        return unit_from_row((await tx.execute(_UPDATE, values | {"revision": revision})).one())
+    status = _json(to_json(UnitStatus, UnitStatus()))
+    named = {"namespace": namespace, "name": name, "status": status}
+    return unit_from_row((await tx.execute(_INSERT, values | named)).one())
+
+
 async def _begin_rollout(
     tx: Transaction, before: Unit, unit: Unit, *, stored: Sequence[Any], resources: Sequence[Resource], at_once: bool
 ) -> bool:
     """Begin the rollout of a new revision, or end the one before where it goes everywhere; whether it goes in waves."""
     running = await rollouts.lock(tx, unit.uid)
-    if running is None and unit.spec.rollout is None:
-        return False
     same_resources = [(key_from_row(row), row.digest) for row in stored] == [(r.key, r.digest) for r in resources]
     stable = None if running is None else await _revision(tx, unit.uid, running.state.stable)
     new = NewRevision(
@@ -299,14 +334,6 @@ async def _revision(tx: Transaction, uid: str, revision: int) -> revisions.Store
 
 def _in_waves(spec: UnitSpec) -> tuple[Any, ...]:
     return spec.overrides, spec.override_policies
-
-
-async def _lock(tx: Transaction, namespace: str, name: str, spec: UnitSpec) -> Unit | None:
-    """The unit as it is, nobody else applying one of that name until the transaction ends."""
-    if spec.depends_on:
-        await dependencies.lock_graph(tx)
-    await tx.execute(_LOCK_NAME, {"key": resource_name(namespace, name)})
-    return await find(tx, namespace, name)
 
 
 def _check_at_once(name: str, before: Unit | None, spec: UnitSpec, adopted: Sequence[str]) -> None:
@@ -494,9 +521,15 @@ async def set_decided(tx: Transaction, decided: Sequence[DecidedUnit]) -> None:
     await tx.execute(_DECIDED, parameters)
 
 
-async def set_status(tx: Transaction, unit: Unit, status: UnitStatus) -> bool:
-    """Store the summary; whether it differed."""
-    written = await tx.execute(_STATUS, {"uid": unit.uid, "status": _json(to_json(UnitStatus, status))})
-    if written.rowcount:
-        tx.record("unit", unit.resource_name)
-    return bool(written.rowcount)
+async def set_statuses(tx: Transaction, summaries: Sequence[tuple[Unit, UnitStatus]]) -> int:
+    """Store the summaries of units whose row locks the transaction holds; gives how many differed."""
+    if not summaries:
+        return 0
+    values = {
+        "uids": [unit.uid for unit, _ in summaries],
+        "statuses": [_json(to_json(UnitStatus, status)) for _, status in summaries],
+    }
+    rows = (await tx.execute(_STATUS, values)).all()
+    for row in rows:
+        tx.record("unit", resource_name(row.namespace, row.name))
+    return len(rows)

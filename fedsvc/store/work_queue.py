@@ -11,12 +11,13 @@ from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.handling import read_handling
 from fedsvc.model.hold import Hold, holds_of_cluster
 from fedsvc.model.unit import ConflictMode, DriftMode
-from fedsvc.model.work import DirtyWork, WorkResult
-from fedsvc.store.gate_sql import GATES, JOIN_GATES, MAY_APPLY, MAY_BE_GATED, MAY_REMOVE
+from fedsvc.model.work import DirtyWork, WorkObservation, WorkResult
+from fedsvc.store.gate_sql import GATES, GIVEN_UNITS, JOIN_GATES, MAY_APPLY, MAY_BE_GATED, MAY_REMOVE
 from fedsvc.store.manifests import opened
-from fedsvc.store.storable import storable_text
+from fedsvc.store.storable import storable_json, storable_text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row
+from fedsvc.store.work_observations import write_observations
 from fedsvc.store.work_rows import LOCK, LOCK_IDS, UNIT_NAME, record_rows
 
 # States in which a work holds back later waves of its unit; a kind that is not served may never be, so it does not.
@@ -44,6 +45,7 @@ _UNITS = text(
     "   FROM min(next_attempt_time) - now()) AS float8) AS seconds FROM work WHERE cluster = :cluster AND dirty"
     "   AND next_attempt_time > now()) soon LEFT JOIN (SELECT uid FROM due WHERE uid IS NOT NULL) u ON TRUE ORDER BY u.uid"
 )
+_EXCLUDED: Final = "(SELECT CAST(id AS bigint) FROM jsonb_array_elements_text(CAST(:exclude AS jsonb)) AS id)"
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
 
 
@@ -57,11 +59,11 @@ def _claim(*, gated: bool, held: bool) -> TextClause:
     holding = f"(SELECT work.wave FROM work WHERE {_OF_UNIT} AND work.{_TRANSIENT}{left_out}"
     return text(
         f"{gates}SELECT c.*, CAST(c.unit_uid AS text) AS unit, {UNIT_NAME.replace('work.', 'c.')}, m.body, m.key_id"
-        f" FROM unnest(CAST(:units AS uuid[])) AS u (uid) {join} CROSS JOIN LATERAL (SELECT"
+        f" FROM {GIVEN_UNITS} AS u {join} CROSS JOIN LATERAL (SELECT"
         f" {holding} AND work.removal IS NULL ORDER BY work.wave LIMIT 1) AS low,"
         f" {holding} AND work.removal IS NOT NULL ORDER BY work.wave DESC LIMIT 1) AS high) h"
         " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
-        f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND NOT work.id = ANY(CAST(:exclude AS bigint[]))"
+        f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND work.id NOT IN {_EXCLUDED}"
         f"   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave){apply}"
         f"  ELSE work.wave >= coalesce(h.high, work.wave){remove} END{left_out}"
         "   ORDER BY work.wave, work.id LIMIT :share) c"
@@ -80,7 +82,10 @@ _LOCK_RESULTS = text(LOCK_IDS.text.replace("SELECT id", "SELECT id, generation",
 _RESULT_INPUT: Final = (
     "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
     " CAST(:messages AS text[]), CAST(:digests AS bytea[]), CAST(:uids AS text[]), CAST(:ownerships AS bytea[]),"
-    " CAST(:retries AS float8[])) AS r (id, generation, state, reason, message, digest, uid, ownership, retry)"
+    " CAST(:retries AS float8[]), CAST(:seen AS boolean[]), CAST(:healths AS text[]), CAST(:health_reasons AS text[]),"
+    " CAST(:health_messages AS text[]), CAST(:statuses AS jsonb[]), CAST(:desired AS int[]), CAST(:ready AS int[]),"
+    " CAST(:observed AS bytea[])) AS r (id, generation, state, reason, message, digest, uid, ownership, retry,"
+    " seen, health, health_reason, health_message, status, desired, ready, observed)"
 )
 _RESULTS = text(
     "UPDATE work SET state = r.state, reason = r.reason, message = r.message, dirty = r.retry IS NOT NULL,"
@@ -92,7 +97,15 @@ _RESULTS = text(
     " former_unit_uid = CASE WHEN r.digest IS NULL THEN work.former_unit_uid END,"
     " drift_report = CASE WHEN r.digest IS NULL THEN work.drift_report ELSE '[]'::jsonb END,"
     " attempts = CASE WHEN r.digest IS NULL THEN work.attempts + 1 ELSE 0 END,"
-    " next_attempt_time = now() + make_interval(secs => coalesce(r.retry, 0)), update_time = now()"
+    " next_attempt_time = now() + make_interval(secs => coalesce(r.retry, 0)), update_time = now(),"
+    " health = CASE WHEN r.seen THEN r.health ELSE work.health END,"
+    " health_reason = CASE WHEN r.seen THEN r.health_reason ELSE work.health_reason END,"
+    " health_message = CASE WHEN r.seen THEN r.health_message ELSE work.health_message END,"
+    " observed_status = CASE WHEN r.seen THEN r.status ELSE work.observed_status END,"
+    " observed_digest = CASE WHEN r.seen THEN r.observed ELSE work.observed_digest END,"
+    " observed_time = CASE WHEN r.seen THEN now() ELSE work.observed_time END,"
+    " desired_replicas = CASE WHEN r.seen THEN r.desired ELSE work.desired_replicas END,"
+    " ready_replicas = CASE WHEN r.seen THEN r.ready ELSE work.ready_replicas END"
     f" FROM {_RESULT_INPUT} WHERE work.id = r.id AND work.generation = r.generation RETURNING work.id, {UNIT_NAME}"
 )
 _LATE_RESULTS = text(
@@ -179,10 +192,10 @@ async def claim_dirty(
     share = limit if len(units) == 1 else -(-limit // 2)
     parameters: dict[str, Any] = {
         "cluster": cluster,
-        "units": list(units),
+        "units": orjson.dumps(list(units)).decode(),
         "limit": limit,
         "share": share,
-        "exclude": list(exclude),
+        "exclude": orjson.dumps(list(exclude)).decode(),
     }
     held = _held_input(cluster, holds)
     if held:
@@ -251,16 +264,36 @@ async def write_results(tx: Transaction, results: Sequence[WorkResult]) -> int:
             "uids": [result.member_uid for result in rest],
             "ownerships": [result.ownership_digest for result in rest],
             "retries": [result.retry_after_seconds for result in rest],
-        }
+        } | _observed([result.observation for result in rest])
         if any(generations.get(result.id, result.generation) != result.generation for result in rest):
             # Late ones first: afterwards their rows would look as if they had been answered.
             await tx.execute(_LATE_RESULTS, parameters)
-        news += record_rows(tx, (await tx.execute(_RESULTS, parameters)).all())
+        written = (await tx.execute(_RESULTS, parameters)).all()
+        news += record_rows(tx, written)
+        if len(written) < len(rest):
+            # What was seen of an object holds for whatever its work is to be by now.
+            answered = {row.id for row in written}
+            late = [one.observation for one in rest if one.observation is not None and one.id not in answered]
+            await write_observations(tx, late)
     if gone:
         parameters = {"ids": [result.id for result in gone], "generations": [result.generation for result in gone]}
         await tx.execute(_GONE_WANTED, parameters)
         news += record_rows(tx, (await tx.execute(_GONE, parameters)).all(), deleted=True)
     return news
+
+
+def _observed(observations: Sequence[WorkObservation | None]) -> dict[str, list[Any]]:
+    """Parameters of the observations that are written with results."""
+    return {
+        "seen": [one is not None for one in observations],
+        "healths": ["" if one is None else one.health for one in observations],
+        "health_reasons": ["" if one is None else storable_text(one.health_reason) for one in observations],
+        "health_messages": ["" if one is None else storable_text(one.health_message) for one in observations],
+        "statuses": ["null" if one is None else storable_json(one.status) for one in observations],
+        "desired": [None if one is None else one.desired_replicas for one in observations],
+        "ready": [None if one is None else one.ready_replicas for one in observations],
+        "observed": [None if one is None else one.applied_digest for one in observations],
+    }
 
 
 async def mark_unreachable(tx: Transaction, cluster: str, *, reason: str, message: str) -> int:

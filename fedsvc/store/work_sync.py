@@ -43,10 +43,18 @@ _STAY: Final = (
     "unnest(CAST(:stay_uids AS uuid[]), CAST(:stay_clusters AS text[]), CAST(:stay_changed AS boolean[]))"
     " AS s (unit_uid, cluster, changed)"
 )
-_DROP_BINDINGS = text(
-    f"DELETE FROM binding b USING (SELECT o.unit_uid, o.cluster FROM binding o LEFT JOIN {_STAY} USING (unit_uid, cluster)"
-    " WHERE o.unit_uid = ANY(CAST(:uids AS uuid[])) AND s.changed IS NULL) AS gone"
-    " WHERE b.unit_uid = gone.unit_uid AND b.cluster = gone.cluster"
+# Bindings and copies where units stay no more, and what works name that are made anew; gives the copies of before. One
+# statement, since a decision mostly has nothing to clear; all of its parts see what was there when it began.
+_CLEAR = text(
+    f"WITH unbound AS (DELETE FROM binding b USING (SELECT o.unit_uid, o.cluster FROM binding o LEFT JOIN {_STAY}"
+    "   USING (unit_uid, cluster) WHERE o.unit_uid = ANY(CAST(:uids AS uuid[])) AND s.changed IS NULL) AS gone"
+    "   WHERE b.unit_uid = gone.unit_uid AND b.cluster = gone.cluster),"
+    " unnamed AS (DELETE FROM object_reference f USING unnest(CAST(:new_uids AS uuid[]), CAST(:new_clusters AS text[]))"
+    "   AS n (unit_uid, cluster) WHERE f.unit_uid = n.unit_uid AND f.cluster = n.cluster),"
+    " uncopied AS (DELETE FROM copy_binding c WHERE c.unit_uid = ANY(CAST(:uids AS uuid[])) AND NOT EXISTS (SELECT 1"
+    "   FROM unnest(CAST(:copy_uids AS uuid[]), CAST(:copy_clusters AS text[])) AS i (unit_uid, cluster)"
+    "   WHERE i.unit_uid = c.unit_uid AND i.cluster = c.cluster))"
+    " SELECT CAST(unit_uid AS text) AS unit_uid, cluster FROM copy_binding WHERE unit_uid = ANY(CAST(:uids AS uuid[]))"
 )
 _INPUT: Final = (
     "unnest(CAST(:work_uids AS uuid[]), CAST(:clusters AS text[]), CAST(:groups AS text[]), CAST(:versions AS text[]),"
@@ -179,8 +187,16 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
         return Synced()
     names = {plan.unit.uid: plan.unit.resource_name for plan in plans}
     await _put_bindings(tx, plans)
-    await tx.execute(_DROP_BINDINGS, _staying(plans, copies=False))
-    copied = await references.put_copies(tx, {plan.unit.uid: plan.copies for plan in plans})
+    copies = [copy for plan in plans for copy in plan.copies]
+    anew = [(plan.unit.uid, cluster) for plan in plans for cluster in plan.desired]
+    cleared = _staying(plans, copies=False) | {
+        "new_uids": [uid for uid, _ in anew],
+        "new_clusters": [cluster for _, cluster in anew],
+        "copy_uids": [copy.unit_uid for copy in copies],
+        "copy_clusters": [copy.cluster for copy in copies],
+    }
+    copied = {(row.unit_uid, row.cluster) for row in await tx.execute(_CLEAR, cleared)}
+    await references.put_copies(tx, copies)
     await references.put_references(
         tx, {(plan.unit.uid, cluster): plan.references.get(cluster, ()) for plan in plans for cluster in plan.desired}
     )
@@ -197,7 +213,10 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
     occupied: dict[str, list[tuple[str, ObjectKey]]] = {}
     for start in range(0, len(works["work_uids"]), _MAX_ROWS):
         part = {name: values[start : start + _MAX_ROWS] for name, values in works.items()}
-        _record(tx, await tx.execute(_PUT_WORKS, part), names)
+        put = (await tx.execute(_PUT_WORKS, part)).all()
+        _record(tx, put, names)
+        if len(put) == len(part["work_uids"]):
+            continue  # all were written, so none is another unit's
         for row in await tx.execute(_OCCUPIED, part):
             occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
     doomed = (

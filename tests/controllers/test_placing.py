@@ -15,7 +15,7 @@ from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.model.unit import UnitSpec, UnitState
-from fedsvc.store import clusters, decisions, fleet, placing, policies, units
+from fedsvc.store import clusters, decisions, fleet, policies, unit_facts, units
 from fedsvc_placement import (
     AffinityMode,
     ClusterMatcher,
@@ -140,7 +140,7 @@ async def test_what_fits_stays_where_it_is_until_somebody_asks(world: Any, make_
     await until_on(world, "web", "c")
     async with world.store.reader() as tx:
         assert not (await units.get(tx, "shop", "web")).rebalance
-        assert (await placing.memory_of(tx, unit.uid)).moved_at is not None
+        assert ((await unit_facts.read(tx, [unit.uid]))[unit.uid].memory).moved_at is not None
     assert await replayed(world, "web")
 
 
@@ -304,7 +304,7 @@ async def test_replicas_that_find_no_node_go_elsewhere_and_are_remembered(
     await until_on(world, "web", "a", "b")
     async with world.store.reader() as tx:
         (newest,) = (await decisions.newest(tx, [unit.uid])).values()
-        memory = await placing.memory_of(tx, unit.uid)
+        memory = (await unit_facts.read(tx, [unit.uid]))[unit.uid].memory
     shares = {target["cluster"]: list(target["replicas"].values()) for target in newest.record["targets"]}
     assert shares == {"a": [1], "b": [3]}
     assert [(entry.cluster, entry.wanted, entry.running) for entry in memory.learned] == [("a", 4, 1)]

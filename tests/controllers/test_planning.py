@@ -24,11 +24,11 @@ from fedsvc.rendering.identity import key_of
 from fedsvc.rendering.overrides import Override, PatchOp, PatchOperation
 from fedsvc.rendering.workloads import autoscaled, looks_into, needed_kinds, workloads_of
 from fedsvc.store.placing import PlacementRequest
+from fedsvc.store.unit_facts import UnitFacts
 from fedsvc_placement import (
     ClusterMatcher,
     Fleet,
     LabelSelector,
-    Memory,
     Mode,
     Placement,
     ReplicaPolicy,
@@ -113,7 +113,7 @@ def given_input(**changes: Any) -> PlanInput:
         unit=world.unit,
         input=asked,
         bindings=tuple(world.previous),
-        memory=Memory(),
+        facts=UnitFacts(),
         autoscaled=frozenset(str(key) for key, _ in found if key.identity in owned),
     )
     return PlanInput(

@@ -13,7 +13,7 @@ from fedsvc.model.fleet import FleetSpec, RegionDistance
 from fedsvc.model.room import Room
 from fedsvc.model.unit import Unit, UnitSpec
 from fedsvc.model.work import Binding
-from fedsvc.store import clusters, fleet, placing, policies, served_kinds, units, works
+from fedsvc.store import clusters, fleet, placing, policies, served_kinds, unit_facts, units, works
 from fedsvc.store.placing import NO_PLACEMENT
 from fedsvc_placement import (
     ApiKind,
@@ -167,7 +167,7 @@ async def test_a_request_holds_workloads_kinds_bindings_and_memory(world: Any, m
     assert was.since is not None
     assert found.memory == memory
     async with world.store.reader() as tx:
-        assert await placing.memory_of(tx, unit.uid) == memory
+        assert (await unit_facts.read(tx, [unit.uid]))[unit.uid].memory == memory
 
 
 async def test_manifests_are_not_opened_for_a_placement_that_does_not_look_into_them(world: Any) -> None:

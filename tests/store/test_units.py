@@ -149,8 +149,8 @@ async def test_pages_are_by_name_and_complete(world: Any, manifest: Manifest) ->
 async def test_a_status_is_written_where_it_differs(world: Any, manifest: Manifest) -> None:
     unit = await world.unit(manifest("a"))
     status = UnitStatus(state=UnitState.READY, observed_revision=1)
-    assert await world.run(units.set_status, unit, status)
-    assert not await world.run(units.set_status, unit, status)
+    assert await world.run(units.set_statuses, [(unit, status)]) == 1
+    assert await world.run(units.set_statuses, [(unit, status)]) == 0
     [read] = await world.run(units.get_many, [unit.uid])
     assert read.status == status
     assert read.generation == unit.generation

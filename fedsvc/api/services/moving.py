@@ -229,7 +229,7 @@ def _preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, 
 
 def _as_it_is(one: PlacementRequest) -> PlacementRequest:
     """The unit where it is, for what is told of it."""
-    return replace(one, departures=())
+    return replace(one, facts=replace(one.facts, departures=()))
 
 
 def _no_place(one: PlacementRequest, cluster: str, decision: Decision) -> PendingMove:

@@ -38,7 +38,7 @@ from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Look, Store, Transaction
 from fedsvc.v1 import unit_service_pb2 as pb
 from fedsvc.v1 import unit_service_pb2_grpc
-from fedsvc_placement import Memory, PreviousBinding, from_dict
+from fedsvc_placement import PreviousBinding, from_dict
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -141,12 +141,13 @@ async def apply_intent(
     problems = Problems()
     is_confirmed = check_confirmed(confirmed, str(intent.name), problems)
     problems.refuse()
-    before = await units.find(tx, intent.name.namespace, intent.name.name)
+    held = await units.hold(tx, intent.name.namespace, intent.name.name, intent.spec)
+    before = held.unit
     if intent.spec.dns is not None:
         zones = await policies.list_page(tx, policies.ZONE, after="", limit=policies.MAX_ZONES)
         check_dns(intent.spec.dns, zones, "unit.spec.dns", problems)
         problems.refuse()
-    around = await _surroundings(tx, intent, before)
+    around = await _surroundings(tx, intent, held)
     many = len(intent.templates.templates) > _THREAD_RESOURCES
     shown = await asyncio.to_thread(preview, intent, around) if many else preview(intent, around)
     resources = [
@@ -170,6 +171,7 @@ async def apply_intent(
         author=caller(),
         restores=restores,
         at_once=at_once,
+        held=held,
     )
     if before is not None:
         change = UnitChange(
@@ -237,7 +239,8 @@ async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUn
     return pb.DeleteUnitResponse(unit=unit_message(unit))
 
 
-async def _surroundings(tx: Transaction, intent: UnitIntent, stored: Unit | None) -> Surroundings:
+async def _surroundings(tx: Transaction, intent: UnitIntent, held: units.Held) -> Surroundings:
+    stored = held.unit
     bindings = [] if stored is None else (await works.bindings_of(tx, [stored.uid]))[stored.uid]
     spec = intent.spec
     names = [spec.placement_policy] if spec.placement_policy else []
@@ -246,7 +249,7 @@ async def _surroundings(tx: Transaction, intent: UnitIntent, stored: Unit | None
     return Surroundings(
         fleet=await placing.read_fleet(tx, with_units=any(looks_around(placement) for placement in asked)),
         previous=[PreviousBinding(cluster=binding.cluster, replicas=binding.replicas) for binding in bindings],
-        memory=Memory() if stored is None else await placing.memory_of(tx, stored.uid),
+        memory=held.memory,
         placement_policies=shared,
         override_policies=await policies.get_many(tx, policies.OVERRIDE, spec.override_policies),
         now=tx.now,
