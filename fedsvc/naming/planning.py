@@ -17,6 +17,7 @@ from fedsvc_dns.planner.explaining import explain, explain_lines
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.memory import HealthPolicy, Memory
 from fedsvc_dns.planner.plan import Plan, plan
+from fedsvc_dns.planner.zone import Strategy
 from fedsvc_dns.providers.contract import Fence
 from fedsvc_dns.providers.primary.versions import Delta, ZoneVersion, step, version_of
 from fedsvc_dns.providers.serials import after_restore, is_newer
@@ -102,7 +103,7 @@ def _zone(
         held_reason=change.why_held,
         approval=change.approval,
         problems=problems[:_SHOWN],
-        warnings=made.warnings[:_SHOWN],
+        warnings=warning_lines(zone, made)[:_SHOWN],
     )
     serial = 0 if held is None else held.serial
     served = _served(zone, made, holds, serial)
@@ -137,6 +138,23 @@ def problem_lines(zone: str, made: Plan, found: Facts) -> tuple[str, ...]:
         if where == zone:
             lines.append(f"{one.path}: {one.message}")
     return tuple(lines)
+
+
+def warning_lines(zone: Zone, made: Plan) -> tuple[str, ...]:
+    """Return what will surprise in a zone."""
+    if zone.spec.provider is None:
+        return made.warnings
+    weighted = [
+        key
+        for key, one in made.made.items()
+        if one.service.settings.zone == zone.name and one.service.settings.strategy is Strategy.WEIGHTED
+    ]
+    if not weighted:
+        return made.warnings
+    others = f" and {len(weighted) - 1} more" if len(weighted) > 1 else ""
+    whose = f"{weighted[0]}{others}"
+    told = f"the weights of {whose} are in SRV records alone: name servers of others answer with all addresses"
+    return (told, *made.warnings)
 
 
 def change_of(zone: Zone, held: HeldZone | None, made: Plan, now: datetime) -> Change:

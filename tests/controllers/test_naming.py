@@ -9,12 +9,13 @@ import pytest
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.model.policy import Policy
 from fedsvc.model.zone import NameServer, Zone, ZoneSpec
+from fedsvc.model.zone_provider import Endpoint, Rfc2136, ZoneKey
 from fedsvc.naming.gathering import Facts, authority_of, gather
-from fedsvc.naming.planning import Before, plan_names, problem_lines
+from fedsvc.naming.planning import Before, plan_names, problem_lines, warning_lines
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner.facts import Presence
 from fedsvc_dns.planner.memory import Memory
-from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown
+from fedsvc_dns.planner.zone import DnsSettings, MinHealthy, OnAllDown, Strategy
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KEY = "Service shop/web of unit shop/front"
@@ -128,6 +129,17 @@ def test_problems_are_told_in_the_zone_of_their_object() -> None:
     made, _ = plan_names(Before(zones=tuple(of_zones), held={}, names={}, memory=Memory(), now=NOW), found)
     assert "headless" in problem_lines("main", made, found)[0]
     assert problem_lines("other", made, found) == ()
+
+
+def test_that_weights_are_lost_on_name_servers_of_others_is_told() -> None:
+    unit = replace(named(), settings=DnsSettings(zone="main", strategy=Strategy.WEIGHTED, weights={"a": 10}))
+    zone = a_zone("main", "example.org")
+    provider = Rfc2136(server=Endpoint(host="192.0.2.1"), key=ZoneKey(name="k"))
+    elsewhere = replace(zone, spec=replace(zone.spec, provider=provider))
+    found = facts(objects=(unit,), zones=(zone,))
+    made, _ = plan_names(Before(zones=(zone,), held={}, names={}, memory=Memory(), now=NOW), found)
+    assert warning_lines(zone, made) == ()
+    assert "the weights of Service shop/web of unit shop/front are in SRV records" in warning_lines(elsewhere, made)[0]
 
 
 def a_zone(name: str, domain: str) -> Zone:

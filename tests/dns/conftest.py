@@ -15,6 +15,7 @@ import pytest
 from fedsvc.errors import ConfigurationError
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, NameServer, start_name_server
 from fedsvc.testing.processes import free_ports
+from fedsvc.testing.relay import Relay
 from fedsvc_dns.providers.connection import ServerAddress
 from fedsvc_dns.providers.contract import Provider
 from fedsvc_dns.providers.keys import TsigKey
@@ -137,6 +138,13 @@ async def updated(updated_kind: Kind, primaries: Primaries) -> AsyncIterator[Pla
     """A fresh zone on each server that takes updates."""
     async with updated_place(updated_kind, primaries) as found:
         yield found
+
+
+@pytest.fixture
+async def relay(updated: Any) -> AsyncIterator[Relay]:
+    """What stands between a writer and its server."""
+    async with Relay(updated.port).running() as running:
+        yield running
 
 
 SECONDARY_POOL = 40

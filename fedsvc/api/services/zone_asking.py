@@ -13,7 +13,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
 from fedsvc.model.zone import Zone, ZoneSpec
 from fedsvc.model.zone_provider import Endpoint
-from fedsvc.naming.planning import change_of, plan_names, problem_lines
+from fedsvc.naming.planning import change_of, plan_names, problem_lines, warning_lines
 from fedsvc.naming.reading import read_before, read_facts
 from fedsvc.store import holds, policies, zones
 from fedsvc.store.policies import ZONE
@@ -152,7 +152,7 @@ async def planned(store: Store, name: str, wanted: Zone | None) -> pb.PlanZoneRe
         held_reason=change.why_held,
         approval=change.approval,
         problems=problem_lines(name, made, found)[:_SHOWN],
-        warnings=made.warnings[:_SHOWN],
+        warnings=warning_lines(zone, made)[:_SHOWN],
     )
 
 

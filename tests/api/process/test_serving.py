@@ -1,6 +1,7 @@
 """`fedsvc serve` from its start to its end, and what outlives it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -13,10 +14,13 @@ from typing import Any
 
 import dns.asyncquery
 import dns.message
+import dns.rcode
+import dns.tsig
 import grpc
 import pytest
 from grpc import aio
 
+from fedsvc.testing.name_servers import KEY
 from fedsvc.testing.processes import free_ports
 from fedsvc.v1 import (
     cluster_service_pb2,
@@ -161,3 +165,27 @@ async def test_it_answers_names_again_after_a_restart_from_what_was_planned(fold
                         await asyncio.sleep(0.02)
             reply = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=10)
             assert [str(record) for record in reply.answer[0]] == ["ns.example.org."]
+
+
+async def test_it_lets_secondaries_transfer_zones_signed_by_their_keys(folder: Path, serving: Any) -> None:
+    secret = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="
+    key = zone_pb2.TsigKey(name="fedsvc-test", secret=secret)
+    away = zone_pb2.NameServerEndpoint(host="127.0.0.1", port=free_ports(1)[0])
+    provider = zone_pb2.HiddenPrimaryProvider(secondaries=[zone_pb2.ZoneSecondary(server=away, key=key)])
+    spec = zone_pb2.ZoneSpec(domain="example.org", hidden_primary=provider)
+    (port,) = free_ports(1)
+    async with serving(folder, "--transfer-listen", f"127.0.0.1:{port}") as server:
+        async with aio.insecure_channel(server.address) as channel:
+            zones = zone_service_pb2_grpc.ZoneServiceStub(channel)
+            request = zone_service_pb2.ApplyZoneRequest(zone=zone_pb2.Zone(name="zones/main", spec=spec))
+            await zones.ApplyZone(request, metadata=server.metadata)
+        signed = dns.message.make_query("example.org.", "SOA")
+        signed.use_tsig({KEY.name: KEY}, keyname=KEY.name)
+        code = None
+        async with asyncio.timeout(SECONDS):
+            while code != dns.rcode.NOERROR:
+                with contextlib.suppress(dns.tsig.PeerBadKey):  # it does not know the zone yet
+                    code = (await dns.asyncquery.tcp(signed, "127.0.0.1", port=port, timeout=10)).rcode()
+                await asyncio.sleep(0.02)
+        unsigned = dns.message.make_query("example.org.", "AXFR")
+        assert (await dns.asyncquery.tcp(unsigned, "127.0.0.1", port=port, timeout=10)).rcode() == dns.rcode.REFUSED
