@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fedsvc.controllers.learning import learned, observations
 from fedsvc.controllers.places import Places
-from fedsvc.controllers.planning import Content, PlanInput, UnitPlan, plan_unit
+from fedsvc.controllers.planning import Content, PlanInput, UnitPlan, floor_of, plan_unit
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.controllers.touching import foremost
 from fedsvc.model.cluster import Cluster
@@ -18,8 +18,9 @@ from fedsvc.rendering.canonical import load_json
 from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.workloads import AUTOSCALER, autoscaled
 from fedsvc.rollout.holding import is_settled
-from fedsvc.store import manifests, placing, policies, references, revisions
+from fedsvc.store import floors, manifests, placing, policies, references, revisions
 from fedsvc.store.decisions import InForce
+from fedsvc.store.floors import Readiness
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.revisions import StoredRevision
 from fedsvc.store.rollouts import StoredRollout
@@ -79,6 +80,7 @@ class Observed:
     now: datetime
     rollouts: Mapping[str, StoredRollout] = field(default_factory=dict)  # by uid
     held: Mapping[str, Mapping[int, Content]] = field(default_factory=dict)  # by uid and revision
+    ready: Mapping[str, Readiness] = field(default_factory=dict)  # by uid, of units of which it is to be kept up
 
 
 async def decide_batch(
@@ -130,6 +132,7 @@ async def decide_batch(
             now=read.now,
             rollout=read.rollouts[unit.uid].state if unit.uid in read.rollouts else None,
             held=read.held.get(unit.uid, {}),
+            ready=read.ready[unit.uid].ready if unit.uid in read.ready else {},
         )
         plan = plan_unit(given)
         done = Decided(
@@ -195,6 +198,9 @@ async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
         now=tx.now,
         rollouts=running,
         held=await _contents(tx, earlier, overrides) if earlier else {},
+        ready=await floors.readiness_of(
+            tx, [one.unit.uid for one in requests if floor_of(one) is not None and one.bindings]
+        ),
     )
 
 

@@ -32,12 +32,13 @@ def lost_by(given: Prepared) -> list[str]:
 def emptied_for(given: Prepared) -> dict[str, list[str]]:
     """The clusters that live and that a unit leaves by a move that could wait, with where it is from then on.
 
-    They are to be emptied, or somebody wants it elsewhere, or it goes back to where it was, or is placed anew.
+    They are to be emptied, or somebody wants it elsewhere, or it goes back to where it was, is placed anew, or has a
+    floor.
     """
     targets = [plan.binding.cluster for plan in given.plan.clusters]
     if given.unit.delete_time is not None or not targets:
         return {}
-    could_wait = given.plan.ended or given.decided.inputs.trigger == Trigger.REBALANCE
+    could_wait = given.plan.floor is not None or given.decided.inputs.trigger == Trigger.REBALANCE
     return dict.fromkeys(living_among(_left_by(given) if could_wait else _driven_out(given)), targets)
 
 

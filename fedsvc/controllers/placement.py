@@ -423,6 +423,8 @@ class PlacementController:
                 metrics.FAILOVER_SECONDS.labels("detect").observe(doubted.total_seconds())
         if result.held:
             self._events.warning(given.unit.resource_name, "RemovalsHeld", f"removals are held: {result.held}")
+        if result.kept:
+            self._events.warning(given.unit.resource_name, "KeptUp", f"until enough is ready elsewhere: {result.kept}")
         if result.event is not None:
             reason, message, warning = result.event
             (self._events.warning if warning else self._events.normal)(given.unit.resource_name, reason, message)

@@ -13,6 +13,7 @@ from typing import Any
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.copies import Copies, CopyBinding
 from fedsvc.model.departure import ended_by, lacks_place, places_better, waivable
+from fedsvc.model.floor import Floor, KeptUp, Shares, eased
 from fedsvc.model.handling import handling_of, handling_text
 from fedsvc.model.unit import DeletionMode, ImmutableMode, Resource, Unit, UnitSpec
 from fedsvc.model.work import Binding
@@ -57,6 +58,7 @@ class PlanInput:
     now: datetime
     rollout: Rollout | None = None  # of the newest revision
     held: Mapping[int, Content] = field(default_factory=dict)  # earlier revisions that clusters may hold, by number
+    ready: Shares = field(default_factory=dict)  # what is ready of it, where that is to be kept up
 
     @property
     def all_overrides(self) -> tuple[Override, ...]:
@@ -100,6 +102,8 @@ class UnitPlan:
     gone: tuple[str, ...]  # clusters it leaves, copies included, sorted
     request: PlacementRequest  # as it was decided in the end
     ended: tuple[str, ...] = ()  # clusters that it is let be on again
+    kept: tuple[KeptUp, ...] = ()  # replicas that are wanted no more, and stay until enough is ready elsewhere
+    floor: Floor | None = None  # by which this was found; None: nothing is kept up
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -227,6 +231,8 @@ def plan_unit(given: PlanInput) -> UnitPlan:
     before = {binding.cluster: binding for binding in request.bindings}
     known = {str(resource.key) for resource in given.resources}
     divided = frozenset(key for binding in request.bindings for key in binding.replicas)
+    floor = floor_of(request)
+    shares, kept = _eased(given, decision, floor)
     plans = []
     for target in [] if unit.delete_time is not None else decision.targets:
         cluster = given.fleet.clusters_by_name[target.cluster]
@@ -240,7 +246,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
             unit_uid=unit.uid,
             cluster=target.cluster,
             revision=revision,
-            replicas=dict(target.replicas),
+            replicas=shares[target.cluster],
             completions=dict(target.completions),
             render_key=b"",
             decision=old.decision if old is not None else "",
@@ -265,8 +271,34 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         copies=copies,
         gone=gone,
         request=request,
-        ended=tuple(ended_by(request.departures, placed, waived)),
+        ended=tuple(ended_by(request.departures, placed, waived, is_over=not kept)),
+        kept=kept,
+        floor=floor,
     )
+
+
+def floor_of(request: PlacementRequest) -> Floor | None:
+    """What must be ready of a unit while it is decided otherwise; None: that is not looked at.
+
+    While it takes back what it left, all that is wanted must be, where it does not say itself what must.
+    """
+    is_returning = any(one.return_time is not None for one in request.departures)
+    return request.unit.spec.failover.floor or (Floor(percent=100) if is_returning else None)
+
+
+def _eased(
+    given: PlanInput, decision: Decision, floor: Floor | None
+) -> tuple[dict[str, dict[str, int]], tuple[KeptUp, ...]]:
+    wanted = {target.cluster: dict(target.replicas) for target in decision.targets}
+    if floor is None:
+        return wanted, ()
+    before = {binding.cluster: binding.replicas for binding in given.request.bindings}
+    return eased(wanted, before, given.ready, floor, asked=asked_of(decision))
+
+
+def asked_of(decision: Decision) -> dict[str, int]:
+    """How many replicas of each workload that is divided somebody wants, placed or not."""
+    return {division.workload: division.wanted for division in decision.divisions}
 
 
 def _decide(given: PlanInput) -> tuple[PlacementRequest, Decision]:

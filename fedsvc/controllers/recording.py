@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fedsvc.controllers import planning
@@ -11,11 +12,15 @@ from fedsvc.controllers.deciding import Decided
 from fedsvc.controllers.evicting import emptied_for, evicted_from, failing_over, leaving
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
+from fedsvc.model.floor import allows, kept_words
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import automation, decisions, departures, failovers, manifests, rollouts, units, works
+from fedsvc.store import automation, decisions, departures, failovers, floors, manifests, rollouts, units, works
+from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Transaction, is_secret
 
 _SHOWN: Final = 5
+_EASE: Final = timedelta(seconds=3)
+"""What is kept up until enough is ready elsewhere is looked at again after so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class Stored:
     clusters: tuple[str, ...] = ()  # whose works changed
     blocked: str = ""  # why some works have to wait; empty: none has
     held: str = ""  # why removals are held; empty: none is
+    kept: str = ""  # what stays until enough is ready elsewhere; empty: nothing, or nothing new
     event: tuple[str, str, bool] | None = None  # reason, message, whether it is a warning
 
 
@@ -44,7 +50,7 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     # A rollout that moved on since then may hold other revisions on other clusters.
     versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing if _may_roll_out(given)])
     writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.rollout_version]
-    writing = await _allowed(tx, writing)
+    writing = await _above_floor(tx, await _allowed(tx, writing))
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
     moved = [given for given in writing if given.outcome.moved]
     synced = await _sync(tx, moved, ids)
@@ -63,13 +69,20 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
 
 async def _note_departures(tx: Transaction, writing: Sequence[Prepared]) -> None:
     """Keep units away from what they leave, and let them be on what they return to."""
+    taking = [
+        (given.unit.uid, one.cluster)
+        for given in writing
+        for one in given.plan.request.departures
+        if one.is_pending and one.return_time is not None and one.cluster not in given.plan.ended
+    ]
     heard = [
         (given.unit.uid, one.cluster)
         for given in writing
         for one in given.plan.request.departures
         if one.is_pending and one.cluster not in given.plan.ended
     ]
-    await departures.heard(tx, heard)
+    await departures.heard(tx, [pair for pair in heard if pair not in taking])
+    await departures.taking(tx, taking)
     await departures.end(tx, [(given.unit.uid, name) for given in writing for name in given.plan.ended])
     await departures.leave(tx, [one for given in writing for one in leaving(given)])
 
@@ -89,6 +102,26 @@ async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepar
     if len(versions) == 1 and await automation.still_acts(tx, versions.pop(), lost):
         return list(prepared)
     return [given for given, clusters in leaving if not clusters]
+
+
+async def _above_floor(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:
+    """Without those of which less is ready by now than their floor bears."""
+    shrinking = [given for given in prepared if given.plan.floor is not None and given.plan.changed]
+    ready = await floors.readiness_of(tx, [given.unit.uid for given in shrinking])
+    broken = {given.unit.uid for given in shrinking if not _is_above(given, ready[given.unit.uid])}
+    return [given for given in prepared if given.unit.uid not in broken]
+
+
+def _is_above(given: Prepared, found: Readiness) -> bool:
+    assert given.plan.floor is not None, "only units with a floor are looked at"
+    return allows(
+        {plan.binding.cluster: plan.binding.replicas for plan in given.plan.clusters},
+        {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings},
+        {target.cluster: target.replicas for target in given.plan.decision.targets},
+        found.ready,
+        given.plan.floor,
+        asked=planning.asked_of(given.plan.decision),
+    )
 
 
 async def keep_spoken(tx: Transaction, decided: Sequence[Decided]) -> list[tuple[Ground, int]]:
@@ -141,9 +174,14 @@ def _decided(given: Prepared, ids: Mapping[str, str], occupied: Mapping[str, Any
     return units.DecidedUnit(
         unit=covered,
         decision=ids.get(unit.uid),
-        reconsider_at=given.plan.decision.reconsider_at,
+        reconsider_at=_reconsider_at(given),
         memory=given.plan.decision.memory,
     )
+
+
+def _reconsider_at(given: Prepared) -> datetime | None:
+    times = [given.plan.decision.reconsider_at, given.decided.inputs.now + _EASE if given.plan.kept else None]
+    return min((time for time in times if time is not None), default=None)
 
 
 def _stored(
@@ -158,6 +196,7 @@ def _stored(
         wrote=outcome.news or outcome.undecided or outcome.moved,
         clusters=tuple(sorted({*given.plan.changed, *given.plan.gone, *left})),
         held=held,
+        kept=kept_words(given.plan.kept) if outcome.news or outcome.moved else "",
         blocked=_blocked_text(occupied.get(unit.uid, ())),
         event=_event(given) if outcome.news else None,
     )

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.model.failback import due_back
+from fedsvc.model.floor import shortage
 from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
 from fedsvc.model.unit import Unit
-from fedsvc.store import automation, departures, failovers, fleet, removals, units
+from fedsvc.store import automation, departures, failovers, fleet, floors, removals, units
 from fedsvc.store.failovers import Grave
+from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Store, Transaction
 
 
@@ -131,6 +133,11 @@ class ReturnController:
             )
             for uid, graves in by_unit.items()
         ]
+        waiting = await self._below_floor(tx, asking)
+        await failovers.tell(
+            tx, {grave.id: waiting[one.unit.uid] for one in asking if one.unit.uid in waiting for grave in one.graves}
+        )
+        asking = [one for one in asking if one.unit.uid not in waiting]
         held = kept_back(asking, change_objects=change, hour_objects=hour)
         for one in asking:
             if one.unit.uid in held:
@@ -138,6 +145,20 @@ class ReturnController:
         let = [one for one in asking if one.unit.uid not in held]
         await removals.add(tx, {one.unit.resource_name: one.count for one in let if one.count}, is_decision=True)
         return await failovers.clean(tx, [grave for one in let for grave in one.graves])
+
+    async def _below_floor(self, tx: Transaction, asking: Sequence[Leftover]) -> dict[str, str]:
+        """Why units do without their leftovers only later, by uid; nobody decides on these units meanwhile."""
+        minding = [one for one in asking if one.unit.spec.failover.floor is not None and one.unit.delete_time is None]
+        uids = sorted(one.unit.uid for one in minding)
+        await units.lock_generations(tx, uids)
+        found = await floors.readiness_of(tx, uids)
+        return {uid: why for uid, why in ((one.unit.uid, _lack(one, found[one.unit.uid])) for one in minding) if why}
+
+
+def _lack(one: Leftover, found: Readiness) -> str:
+    assert one.unit.spec.failover.floor is not None, "only units with a floor are looked at"
+    left = {grave.cluster for grave in one.graves}
+    return shortage(left, found.wanted, found.ready, one.unit.spec.failover.floor)
 
 
 def kept_back(asking: Iterable[Leftover], *, change_objects: int, hour_objects: int) -> dict[str, tuple[str, str]]:

@@ -118,11 +118,9 @@ def waivable(left: Iterable[str], clusters: Mapping[str, ClusterSnapshot]) -> fr
 
 def stopped(departures: Sequence[Departure], clusters: Mapping[str, ClusterSnapshot]) -> tuple[Departure, ...] | None:
     """The departures, none of them over whose cluster is in trouble again; None: they are as they were."""
+    alive = waivable([one.cluster for one in departures], clusters)
     found = tuple(
-        replace(one, return_time=None)
-        if one.return_time is not None and not (one.cluster in clusters and _lives(clusters[one.cluster]))
-        else one
-        for one in departures
+        replace(one, return_time=None) if one.is_pending and one.cluster not in alive else one for one in departures
     )
     return found if found != tuple(departures) else None
 
@@ -145,10 +143,19 @@ def _placed(decision: Decision) -> tuple[bool, int]:
     return bool(decision.targets), -sum(division.unplaced for division in decision.divisions)
 
 
-def ended_by(departures: Iterable[Departure], targets: Collection[str], waived: Collection[str]) -> list[str]:
-    """The clusters whose departures a decision ends: what was to return was heard of, or nothing else would do."""
+def ended_by(
+    departures: Iterable[Departure], targets: Collection[str], waived: Collection[str], *, is_over: bool
+) -> list[str]:
+    """The clusters whose departures a decision ends: the unit took back what it left, or nothing else would do.
+
+    Args:
+        departures: of the unit.
+        targets: where it is from now on.
+        waived: clusters that it was let be on for lack of others.
+        is_over: whether what had gone elsewhere instead is given up; else that is to be looked at again.
+    """
     return sorted(
         one.cluster
         for one in departures
-        if (one.is_pending and one.return_time is not None) or (one.cluster in waived and one.cluster in targets)
+        if (is_over and one.return_time is not None) or (one.cluster in waived and one.cluster in targets)
     )

@@ -8,6 +8,7 @@ from typing import Final
 from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import FailbackPolicy
+from fedsvc.model.floor import Floor
 from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOperator
 
 DEFAULT_TOLERATION_SECONDS: Final = 30
@@ -45,6 +46,7 @@ class FailoverPolicy:
     toleration_seconds: int = DEFAULT_TOLERATION_SECONDS  # from the verdict that a cluster is lost
     priority: int = 0  # of several units that need a place the higher ones are decided first
     failback: FailbackPolicy = field(default_factory=FailbackPolicy)
+    floor: Floor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,10 @@ _HEARD = text(
     "UPDATE departure d SET is_pending = FALSE, return_time = NULL, leave_time = coalesce(d.leave_time, now()) FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]))"
     " AS i (unit_uid, cluster) WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster"
 )
+_TAKING = text(
+    "UPDATE departure d SET is_pending = FALSE FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]))"
+    " AS i (unit_uid, cluster) WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster"
+)
 _END = text(
     "DELETE FROM departure d USING unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])) AS i (unit_uid, cluster)"
     " WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster"
@@ -165,6 +169,13 @@ async def heard(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Decisions of this transaction keep units away, each by uid and cluster."""
     if pairs:
         await tx.execute(_HEARD, _pairs(pairs))
+
+
+async def taking(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
+    """Units were let be on clusters again, and give up later what they had elsewhere instead."""
+    if pairs:
+        await tx.execute(_RETURNED, _pairs(pairs))
+        await tx.execute(_TAKING, _pairs(pairs))
 
 
 async def end(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:

@@ -93,6 +93,11 @@ _RELEASE = text(
     f" RETURNING work.id, work.cluster, {UNIT_NAME}"
 )
 
+_TELL = text(
+    "UPDATE work SET message = i.message, update_time = now() FROM unnest(CAST(:ids AS bigint[]), CAST(:messages AS text[]))"
+    " AS i (id, message) WHERE work.id = i.id AND work.state = 'Held' AND work.message <> i.message"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
@@ -194,6 +199,12 @@ async def graves(look: Look) -> list[Grave]:
     """What was left, of units that are ready elsewhere: on clusters that are trusted again, or live; and of what goes."""
     rows = await look.execute(_GRAVES, {**_REASONS, "healthy": Verdict.HEALTHY.value})
     return [Grave(id=row.id, unit_uid=row.uid, cluster=row.cluster, is_counted=row.is_counted) for row in rows]
+
+
+async def tell(tx: Transaction, why: Mapping[int, str]) -> None:
+    """Say of works that were left why they stay there for now, by id."""
+    if why:
+        await tx.execute(_TELL, {"ids": list(why), "messages": [f"it stays there: {words}" for words in why.values()]})
 
 
 async def unready(look: Look) -> int:

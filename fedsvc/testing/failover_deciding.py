@@ -49,7 +49,7 @@ def decided(unit: Unit, fleet: PreparedFleet, *, rules: Rules, version: int, is_
     targets = {target.cluster for target in decision.targets}
     left = set() if unit.is_deleting else unit.bindings.keys() - targets
     out = driven_out(decision, left=left, clusters=clusters)
-    ended = ended_by(departures, targets, waived)
+    ended = ended_by(departures, targets, waived, is_over=True)
     leaving = [clusters[name] for name in sorted(left)] if ended else out
     return Decided(
         unit=unit.name,

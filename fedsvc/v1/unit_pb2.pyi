@@ -612,6 +612,7 @@ class FailoverPolicy(_message.Message):
     TOLERATION_SECONDS_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     FAILBACK_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
     mode: Global___FailoverMode.ValueType
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
@@ -625,6 +626,12 @@ class FailoverPolicy(_message.Message):
     def failback(self) -> Global___FailbackPolicy:
         """Whether and when it goes back to a cluster that it left, once that is well again."""
 
+    @_builtins.property
+    def floor(self) -> Global___FailoverFloor:
+        """How much of it must be ready over all clusters before anything of it is taken away from one that lives: by a move, by
+        its return, or by a new division of its replicas. Unset: a move waits until the unit is ready elsewhere.
+        """
+
     def __init__(
         self,
         *,
@@ -632,16 +639,52 @@ class FailoverPolicy(_message.Message):
         toleration_seconds: _builtins.int | None = ...,
         priority: _builtins.int = ...,
         failback: Global___FailbackPolicy | None = ...,
+        floor: Global___FailoverFloor | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "floor", b"floor", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "floor", b"floor", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__toleration_seconds: _TypeAlias = _typing.Literal["toleration_seconds"]  # noqa: Y015
     _WhichOneofArgType__toleration_seconds: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__toleration_seconds) -> _WhichOneofReturnType__toleration_seconds | None: ...
 
 Global___FailoverPolicy: _TypeAlias = FailoverPolicy  # noqa: Y015
+
+@_typing.final
+class FailoverFloor(_message.Message):
+    """FailoverFloor is how much of a unit must be ready over all clusters; one of the two. It is counted by workload, in
+    replicas; of a unit without workloads in clusters. What somebody confirms or deletes does not ask for it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    replicas: _builtins.int
+    """So many replicas, or all that are wanted where these are fewer; 1 or more."""
+    percent: _builtins.int
+    """So many percent of the replicas that are wanted, rounded up; from 1 to 100."""
+    def __init__(
+        self,
+        *,
+        replicas: _builtins.int | None = ...,
+        percent: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "_replicas", b"_replicas", "percent", b"percent", "replicas", b"replicas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_percent", b"_percent", "_replicas", b"_replicas", "percent", b"percent", "replicas", b"replicas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
+    _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    _WhichOneofReturnType__replicas: _TypeAlias = _typing.Literal["replicas"]  # noqa: Y015
+    _WhichOneofArgType__replicas: _TypeAlias = _typing.Literal["_replicas", b"_replicas"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replicas) -> _WhichOneofReturnType__replicas | None: ...
+
+Global___FailoverFloor: _TypeAlias = FailoverFloor  # noqa: Y015
 
 @_typing.final
 class FailbackPolicy(_message.Message):

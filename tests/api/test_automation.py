@@ -132,7 +132,13 @@ async def test_the_history_comes_in_pages_the_newest_first(api: Any, store: Any,
 
 
 async def test_the_policy_of_a_unit_is_kept_and_its_default_is_not_written_out(api: Any, helpers: Any) -> None:
-    policy = unit_pb2.FailoverPolicy(mode=unit_pb2.FAILOVER_MODE_MANUAL, toleration_seconds=0, priority=5)
+    policy = unit_pb2.FailoverPolicy(
+        mode=unit_pb2.FAILOVER_MODE_MANUAL,
+        toleration_seconds=0,
+        priority=5,
+        failback=unit_pb2.FailbackPolicy(mode=unit_pb2.FAILBACK_MODE_NEVER, stable_seconds=0, pace_percent=100),
+        floor=unit_pb2.FailoverFloor(percent=50),
+    )
     unit = (await api.apply("web", helpers.config_map(), placement=helpers.everywhere(), failover=policy)).unit
     assert unit.spec.failover == policy
     unit = (await api.apply("web", helpers.config_map(), placement=helpers.everywhere())).unit
@@ -146,6 +152,14 @@ async def test_the_policy_of_a_unit_is_kept_and_its_default_is_not_written_out(a
         (unit_pb2.FailoverPolicy(toleration_seconds=86_401), "toleration_seconds"),
         (unit_pb2.FailoverPolicy(priority=1_001), "priority"),
         (unit_pb2.FailoverPolicy(mode=77), "mode"),  # type: ignore[arg-type]
+        (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(stable_seconds=-1)), "failback.stable_seconds"),
+        (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(pace_percent=0)), "failback.pace_percent"),
+        (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(pace_percent=101)), "failback.pace_percent"),
+        (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(mode=9)), "failback.mode"),  # type: ignore[arg-type]
+        (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor()), "floor"),
+        (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor(replicas=1, percent=1)), "floor"),
+        (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor(replicas=0)), "floor.replicas"),
+        (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor(percent=101)), "floor.percent"),
     ],
 )
 async def test_a_policy_that_makes_no_sense_is_refused_by_its_field(

@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from fedsvc.v1 import (
+    automation_service_pb2,
     cluster_service_pb2,
     event_service_pb2,
     member_service_pb2,
@@ -34,6 +35,7 @@ from fedsvc.v1 import (
 Reply: TypeAlias = Callable[[Any], Any]  # from the request to the answer, or to the answers of a stream
 
 _FILES = (
+    automation_service_pb2,
     cluster_service_pb2,
     event_service_pb2,
     ownership_service_pb2,

@@ -11,6 +11,7 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import DEFAULT_PACE_PERCENT, DEFAULT_STABLE_SECONDS, FailbackMode, FailbackPolicy
 from fedsvc.model.failover import DEFAULT_TOLERATION_SECONDS, Failover, FailoverMode, FailoverPolicy
+from fedsvc.model.floor import Floor
 from fedsvc.model.hold import Hold
 from fedsvc.model.pending import MoveKind, PendingMove
 from fedsvc.store.automation import Stored
@@ -61,7 +62,20 @@ def read_failover(message: unit_pb2.FailoverPolicy, path: str, problems: Problem
         toleration_seconds=seconds,
         priority=message.priority,
         failback=_read_failback(message.failback, f"{path}.failback", problems),
+        floor=_read_floor(message.floor, f"{path}.floor", problems) if message.HasField("floor") else None,
     )
+
+
+def _read_floor(message: unit_pb2.FailoverFloor, path: str, problems: Problems) -> Floor:
+    replicas = message.replicas if message.HasField("replicas") else None
+    percent = message.percent if message.HasField("percent") else None
+    if (replicas is None) == (percent is None):
+        problems.add(path, "takes one of replicas and percent")
+    if replicas is not None and replicas < 1:
+        problems.add(f"{path}.replicas", f"is {replicas}; it must be 1 or more")
+    if percent is not None and not 1 <= percent <= MAX_PERCENT:
+        problems.add(f"{path}.percent", f"is {percent}; it must be from 1 to {MAX_PERCENT}")
+    return Floor(replicas=replicas, percent=percent)
 
 
 def _read_failback(message: unit_pb2.FailbackPolicy, path: str, problems: Problems) -> FailbackPolicy:
@@ -88,6 +102,9 @@ def failover_message(policy: FailoverPolicy) -> unit_pb2.FailoverPolicy | None:
         toleration_seconds=policy.toleration_seconds,
         priority=policy.priority,
         failback=None if back == FailbackPolicy() else returns,
+        floor=None
+        if policy.floor is None
+        else unit_pb2.FailoverFloor(replicas=policy.floor.replicas, percent=policy.floor.percent),
     )
 
 
