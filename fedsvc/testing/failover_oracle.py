@@ -144,7 +144,7 @@ class Oracle(Watcher):
             return
         process = id(model.leader)  # one that takes over has its own time
         for name, member in model.members.items():
-            is_gone = model.weather.found(name, model.seconds) in (EvidenceKind.REFUSED, EvidenceKind.TIMED_OUT)
+            is_gone = model.weather.is_cut_off([name], model.seconds - 1.0, model.seconds)
             if is_gone and member.health.verdict is not Verdict.UNREACHABLE and not member.taints:
                 yield (process, "detect", name), f"{name} is gone, and {member.health.verdict}"
         for unit in model.units.values():

@@ -71,16 +71,22 @@ class Weather:
 
     def is_cut_off(self, members: Sequence[str], begin_seconds: float, end_seconds: float) -> bool:
         """Whether not one of the members could be reached at any time between the two."""
-        return all(
-            any(
-                spell.trouble in (Trouble.REFUSED, Trouble.BLACK_HOLE)
-                and member in spell.members
-                and spell.begin_seconds <= begin_seconds
-                and end_seconds <= spell.end_seconds
-                for spell in self.spells
-            )
-            for member in members
-        )
+        return all(self._is_gone(member, begin_seconds, end_seconds) for member in members)
+
+    def _is_gone(self, member: str, begin_seconds: float, end_seconds: float) -> bool:
+        met = [
+            spell
+            for spell in self.spells
+            if member in spell.members and spell.begin_seconds <= end_seconds and begin_seconds < spell.end_seconds
+        ]
+        if any(spell.trouble not in (Trouble.REFUSED, Trouble.BLACK_HOLE) for spell in met):
+            return False  # which of two troubles a probe meets is not asked here
+        at = begin_seconds
+        for spell in sorted(met, key=lambda one: one.begin_seconds):
+            if spell.begin_seconds > at:
+                return False
+            at = max(at, spell.end_seconds)
+        return at > end_seconds
 
     def _found(self, spell: Spell, member: str, seconds: float) -> EvidenceKind:
         if spell.trouble in _FOUND:
