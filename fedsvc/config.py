@@ -77,6 +77,7 @@ class ServerSettings:
     metrics_listen: Address | None = None
     dns_listen: Address | None = None  # the name server; None: there is none
     transfer_listen: Address | None = None  # for secondaries of zones; None: they transfer nothing here
+    transfer_tls_port: int | None = None  # there by TLS as well; None: not
     ready_file: Path | None = None
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0
@@ -141,6 +142,22 @@ def check_tls(tls: TlsFiles | None, listen: Address, metrics_listen: Address | N
             )
     if tls is not None:
         _check_pair(tls)
+
+
+def check_transfers(settings: ServerSettings) -> None:
+    """Refuse transfers by TLS where there is nowhere to listen, or nothing to show.
+
+    Raises:
+        ConfigurationError: with what is missing.
+    """
+    if settings.transfer_tls_port is None:
+        return
+    if settings.transfer_listen is None:
+        raise ConfigurationError("--transfer-tls-port needs --transfer-listen: it is a port of the same address")
+    if settings.tls is None:
+        raise ConfigurationError(
+            "--transfer-tls-port needs --tls-cert and --tls-key: secondaries check the certificate"
+        )
 
 
 def tls_files(certificate: Path | None, key: Path | None) -> TlsFiles | None:

@@ -131,6 +131,11 @@ def cli() -> None:
     "--transfer-listen",
     help="IP address and port that secondaries transfer zones from, UDP and TCP, signed; without: none.",
 )
+@_option(
+    "--transfer-tls-port",
+    type=click.IntRange(0, 65535),
+    help="Port of --transfer-listen for transfers by TLS, usually 853; needs --tls-cert; without: none.",
+)
 @_option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) once calls are answered.")
 @_option("--controllers/--no-controllers", default=True, show_default=True, help="Whether this replica may lead.")
 @_option("--drain-seconds", type=click.FloatRange(min=0), default=10.0, show_default=True)
@@ -154,6 +159,7 @@ def serve(
     metrics_listen: str | None,
     dns_listen: str | None,
     transfer_listen: str | None,
+    transfer_tls_port: int | None,
     ready_file: Path | None,
     controllers: bool,
     drain_seconds: float,
@@ -169,6 +175,7 @@ def serve(
         metrics_listen=config.parse_address(metrics_listen, "--metrics-listen") if metrics_listen else None,
         dns_listen=config.parse_dns_address(dns_listen) if dns_listen else None,
         transfer_listen=config.parse_dns_address(transfer_listen, "--transfer-listen") if transfer_listen else None,
+        transfer_tls_port=transfer_tls_port,
         ready_file=ready_file,
         controllers=controllers,
         drain_seconds=drain_seconds,
@@ -177,6 +184,7 @@ def serve(
         witness=config.parse_address(witness, "--witness") if witness else None,
     )
     config.check_tls(settings.tls, settings.listen, settings.metrics_listen)
+    config.check_transfers(settings)
     from fedsvc import server  # noqa: PLC0415 - a second of imports that wrong settings need not wait for
 
     _run(server.serve(settings))

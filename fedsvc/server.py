@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from fedsvc.store.migrate import migrate
 from fedsvc.store.sealing import SealError, load_keyring
 from fedsvc.store.store import Store
 from fedsvc.version import fedsvc_version
+from fedsvc_dns.providers.primary.serving import Listening, server_tls
 
 ADMIN: Final = "admin"
 """Name of the token that the first start makes."""
@@ -92,10 +94,10 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             answering = Answering(store, data_dir=settings.store.data_dir)
             names = await _answer_names(stack, answering, settings.dns_listen)
             running.append(tasks.create_task(answering.run(), name="dns"))
-        transfers = None
+        transfers = transfers_tls = None
         if settings.transfer_listen is not None:
             transferring = Transferring(store)
-            transfers = await _serve_transfers(stack, transferring, settings.transfer_listen)
+            transfers, transfers_tls = await _serve_transfers(stack, transferring, settings)
             running.append(tasks.create_task(transferring.run(), name="transfers"))
         metrics = await _serve_metrics(stack, settings, edge)
         _log.info(
@@ -107,7 +109,9 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             dns=str(names or ""),
             transfers=str(transfers or ""),
         )
-        _write_ready_file(settings, listen, {"metrics": metrics, "dns": names, "transfer": transfers})
+        _write_ready_file(
+            settings, listen, {"metrics": metrics, "dns": names, "transfer": transfers, "transfer_tls": transfers_tls}
+        )
         await stop.wait()
         _log.info("draining", seconds=settings.drain_seconds)
         await edge.stop(settings.drain_seconds)
@@ -278,12 +282,21 @@ async def _answer_names(stack: AsyncExitStack, answering: Answering, address: Ad
     return Address(host=address.host, port=port)
 
 
-async def _serve_transfers(stack: AsyncExitStack, transferring: Transferring, address: Address) -> Address:
+async def _serve_transfers(
+    stack: AsyncExitStack, transferring: Transferring, settings: ServerSettings
+) -> tuple[Address, Address | None]:
+    address, tls = settings.transfer_listen, settings.tls
+    assert address is not None
+    listening = Listening(host=address.host, port=address.port)
+    if settings.transfer_tls_port is not None and tls is not None:
+        context = server_tls(str(tls.certificate), str(tls.key))
+        listening = replace(listening, tls=context, tls_port=settings.transfer_tls_port)
     try:
-        port = await transferring.start(stack, address.host, address.port)
+        primary = await transferring.start(stack, listening)
     except OSError as error:
         raise OSError(f"--transfer-listen {address} cannot be listened on: {error.strerror}") from error
-    return Address(host=address.host, port=port)
+    by_tls = None if listening.tls is None else Address(host=address.host, port=primary.tls_port)
+    return Address(host=address.host, port=primary.port), by_tls
 
 
 def _write_ready_file(settings: ServerSettings, listen: Address, others: Mapping[str, Address | None]) -> None:

@@ -55,6 +55,10 @@ UNREADY_FAILOVERS: Final = Gauge(
     "fedsvc_failovers_unready", "Units that left a lost cluster and are not ready elsewhere."
 )
 LEFT_OBJECTS: Final = Gauge("fedsvc_left_objects", "Objects left on lost clusters and not let go yet.")
+ZONE_TROUBLE: Final = Gauge(
+    "fedsvc_dns_zone_trouble", "1 while a zone cannot be written to its name servers, or not all have it.", ["zone"]
+)
+ZONE_REFUSED: Final = Gauge("fedsvc_dns_zone_refused_names", "Names that a zone's name server refuses.", ["zone"])
 STATUS_WRITES: Final = Counter("fedsvc_status_writes", "Unit summaries written.")
 EVENTS_DROPPED: Final = Counter("fedsvc_events_dropped", "Events dropped since too many waited to be written.")
 LEADING: Final = Gauge("fedsvc_controllers_leading", "1 while this process runs the controllers.")

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from fedsvc.controllers.publication import shortened
+from fedsvc.controllers.publication_metrics import tell_metrics
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.model.zone import Zone
 from fedsvc.model.zone_provider import HiddenPrimary, Publication, ServerStanding
@@ -96,6 +97,7 @@ class Notifying:
         )
 
     async def _tell(self, stands: Publication) -> None:
+        tell_metrics(self._zone.name, stands)
         if stands == self._told:
             return
         async with self._store.transaction() as tx:

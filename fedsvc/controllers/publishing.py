@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.notifying import Notifying
+from fedsvc.controllers.publication_metrics import drop_metrics
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.updating import Updating
@@ -57,6 +58,8 @@ class PublishingController:
                 while True:
                     await self._look(group, await self._wakeups.take())
         finally:
+            for name in self._kept:
+                drop_metrics(name)
             self._kept.clear()
 
     def _changed(self, change: Change) -> None:
@@ -71,6 +74,7 @@ class PublishingController:
                 kept.task.cancel()
                 await asyncio.wait([kept.task])  # two that write to one zone would take turns
                 del self._kept[name]
+                drop_metrics(name)
             elif resource_name(ZONE, name) in names:
                 kept.signal.set()
         new = wanted.keys() - self._kept.keys()

@@ -40,15 +40,14 @@ class Transferring:
         self._primary: HiddenPrimary | None = None
         self._kept: dict[str, tuple[str, int]] = {}
 
-    async def start(self, stack: AsyncExitStack, host: str, port: int) -> int:
-        """Listen until `stack` is left; returns the port.
+    async def start(self, stack: AsyncExitStack, listening: Listening) -> HiddenPrimary:
+        """Listen until `stack` is left; its ports are known then.
 
         Raises:
             OSError: the address cannot be listened on.
         """
-        self._primary = HiddenPrimary(self._versions, (), Listening(host=host, port=port), follows=False)
-        await stack.enter_async_context(self._primary.running())
-        return self._primary.port
+        self._primary = HiddenPrimary(self._versions, (), listening, follows=False)
+        return await stack.enter_async_context(self._primary.running())
 
     async def run(self) -> None:
         """Follow which zones there are, and who may transfer them, until cancelled."""

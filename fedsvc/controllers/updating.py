@@ -10,6 +10,7 @@ import structlog
 
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.publication import SHOWN, Difference, difference, forgotten, refusal_lines, shortened
+from fedsvc.controllers.publication_metrics import tell_metrics
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.model.zone import Zone
 from fedsvc.model.zone_provider import Endpoint, Publication, Rfc2136, ServerStanding
@@ -205,6 +206,7 @@ class Updating:
         return (replace(primary, is_current=False, trouble=shortened(trouble)), *others)
 
     async def _tell(self, stands: Publication) -> None:
+        tell_metrics(self._zone.name, stands)
         if stands != self._told:
             async with self._store.transaction() as tx:
                 await publications.put(tx, self._zone.uid, stands)

@@ -13,6 +13,7 @@ import dns.message
 import dns.tsig
 import dns.update
 import pytest
+from prometheus_client import REGISTRY
 
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.publishing import PublishingController
@@ -24,6 +25,7 @@ from fedsvc.model.zone import NameServer, Zone, ZoneReport, ZoneSpec, ZoneState
 from fedsvc.model.zone_provider import Endpoint, HiddenPrimary, Publication, Rfc2136, Secondary, ZoneKey
 from fedsvc.naming.gathering import authority_of
 from fedsvc.naming.planning import next_serial, step_to
+from fedsvc.simulator.certificates import make_authority
 from fedsvc.store import policies, zone_keys, zones
 from fedsvc.store.journal import StoredVersions
 from fedsvc.store.policies import ZONE
@@ -31,12 +33,15 @@ from fedsvc.store.store import Store
 from fedsvc.store.zones import HeldZone, ZoneWrite
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, start_name_server
 from fedsvc.testing.name_servers import NameServer as Server
+from fedsvc.testing.primaries import with_tls
 from fedsvc.testing.processes import free_ports
 from fedsvc_dns.planner.changes import Change, Replacement
 from fedsvc_dns.planner.changes import Published as ChangedOn
 from fedsvc_dns.planner.zone import DnsSettings
 from fedsvc_dns.providers.contract import Mode
 from fedsvc_dns.providers.judging import Ownership
+from fedsvc_dns.providers.primary.hidden import HiddenPrimary as HiddenServing
+from fedsvc_dns.providers.primary.serving import Listening
 from fedsvc_dns.providers.serials import is_newer
 from fedsvc_dns.records import RecordSet
 from fedsvc_dns.server.zone_data import ZoneData, to_json
@@ -274,12 +279,14 @@ async def test_a_wrong_key_and_a_server_that_is_away_are_told_and_mended_by_a_ne
     await zone.apply(replace(updates(bind), server=Endpoint(host="127.0.0.1", port=nobody)))
     await zone.plan(a("back.two.example.", "192.0.2.1"))
     await zone.stands(trouble=lambda told: str(nobody) in told)
+    assert REGISTRY.get_sample_value("fedsvc_dns_zone_trouble", {"zone": "two"}) == 1
     await zone.apply(updates(bind), secret="d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmcgd3I=")
     stands = await zone.stands(trouble=lambda told: "BADSIG" in told)
     assert not stands.servers[0].is_current
     await zone.apply(updates(bind, mode=Mode.ADOPT, take_over=await owners(bind, "two.example.")))
     await zone.stands_current()
     assert await ask(bind, "back.two.example.") == {"192.0.2.1"}
+    assert REGISTRY.get_sample_value("fedsvc_dns_zone_trouble", {"zone": "two"}) == 0
     del keeping
 
 
@@ -292,13 +299,13 @@ async def owners(server: Server, origin: str) -> tuple[str, ...]:
 
 
 @contextlib.asynccontextmanager
-async def primary(store: Store, port: int) -> AsyncIterator[None]:
+async def primary(store: Store, port: int, **tls: Any) -> AsyncIterator[HiddenServing]:
     """A replica that secondaries transfer from."""
     made = Transferring(store)
     async with contextlib.AsyncExitStack() as stack:
-        await made.start(stack, "127.0.0.1", port)
+        serving = await made.start(stack, Listening(host="127.0.0.1", port=port, **tls))
         task = asyncio.create_task(made.run(), name="transfers")
-        yield
+        yield serving
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -339,6 +346,30 @@ async def test_secondaries_follow_what_is_planned_from_any_replica_and_after_a_r
             assert is_newer(held.seen_serial, held.serial)
     finally:
         await server.stop()
+    del keeping
+
+
+async def test_a_secondary_transfers_by_tls(
+    store: Store, keeping: PublishingController, tmp_path: Path, require: Any
+) -> None:
+    (port,) = free_ports(1)
+    zone = Published(store, "hidden", "hidden.example.")
+    secondary = Secondary(server=Endpoint(host="127.0.0.1", port=port), key=ZoneKey(name=KEY_NAME))
+    await zone.apply(HiddenPrimary(secondaries=(secondary,)))
+    await zone.plan(a("web.hidden.example.", "192.0.2.1"))
+    listening, ca_file = with_tls(make_authority("secondaries"), tmp_path)
+    async with primary(store, 0, tls=listening.tls, tls_port=0) as serving:
+        hosted = HostedZone(origin=zone.origin, primary_port=serving.tls_port, ca_file=ca_file)
+        try:
+            server = await start_name_server(Kind.BIND, tmp_path / "bind", [hosted], port=port)
+        except ConfigurationError as error:
+            require(str(error))
+            raise
+        try:
+            await zone.stands_current()
+            assert await ask(server, "web.hidden.example.") == {"192.0.2.1"}
+        finally:
+            await server.stop()
     del keeping
 
 

@@ -18,6 +18,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
         pytest.param(["--listen", "0.0.0.0:7443"], 2, "needs TLS: give --tls-cert and --tls-key", id="off loopback"),
         pytest.param(["--listen", "nonsense"], 2, "is not host:port", id="no address"),
         pytest.param(["--listen", "203.0.113.1:7443"], 2, "needs TLS", id="foreign address"),
+        pytest.param(["--transfer-tls-port", "853"], 2, "needs --transfer-listen", id="transfers nowhere"),
+        pytest.param(
+            ["--transfer-listen", "127.0.0.1:5353", "--transfer-tls-port", "853"],
+            2,
+            "needs --tls-cert",
+            id="bare transfers",
+        ),
+        pytest.param(
+            ["--transfer-listen", "host:53"], 2, "--transfer-listen: 'host' is no IP address", id="no address"
+        ),
         pytest.param(["--tls-cert", "/none"], 2, "--tls-cert needs --tls-key", id="half of TLS"),
         pytest.param(["--colour"], 2, "No such option", id="unknown flag"),
         pytest.param(["--config", "/none.yaml"], 2, "cannot be read: No such file", id="no file"),
