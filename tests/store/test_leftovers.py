@@ -69,7 +69,7 @@ async def test_the_store_lets_go_of_exactly_what_the_model_lets_go_of(
             expected.update(row.id for row in found)
     graves = await world.run(failovers.graves)
     assert {grave.id for grave in graves} == expected
-    assert 5 < len(expected) < 60
+    assert 3 < len(expected) < 60
 
 
 async def _execute(tx: Any, statement: Any, values: dict[str, Any]) -> Any:
