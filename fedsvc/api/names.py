@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from fedsvc.api.problems import Problems
-from fedsvc.model.hold import FLEET_SUBJECT
-from fedsvc.rendering.names import dns_label_problem
+from fedsvc.model.hold import FLEET_SUBJECT, REGIONS
+from fedsvc.rendering.names import dns_label_problem, label_value_problem
 
 MAX_CLUSTER_ID: Final = 48
 """Cluster ids become parts of object names and DNS labels, which leave room for a suffix."""
@@ -138,8 +138,13 @@ def parse_resource(text: str, path: str) -> ResourceName:
     raise _refused(Problems(), text, path, "namespaces/{namespace}/units/{unit}/resources/{number}")
 
 
-def parse_hold_subject(text: str, path: str) -> str:
+def parse_hold_subject(text: str, path: str, *, has_regions: bool = False) -> str:
     """What a hold is of: ``fleet``, ``clusters/{cluster}`` or ``namespaces/{namespace}/units/{unit}``.
+
+    Args:
+        text: as it was given.
+        path: of the field.
+        has_regions: whether ``regions/{region}`` will do, too.
 
     Raises:
         InvalidInputError: it is none of them.
@@ -150,7 +155,10 @@ def parse_hold_subject(text: str, path: str) -> str:
         return f"clusters/{parse_cluster(text, path)}"
     if text.startswith("namespaces/"):
         return str(parse_unit(text, path))
-    form = f"{FLEET_SUBJECT}, clusters/{{cluster}} or namespaces/{{namespace}}/units/{{unit}}"
+    if has_regions and text.startswith(REGIONS) and label_value_problem(text.removeprefix(REGIONS)) is None:
+        return text
+    regions = "regions/{region}, " if has_regions else ""
+    form = f"{FLEET_SUBJECT}, {regions}clusters/{{cluster}} or namespaces/{{namespace}}/units/{{unit}}"
     raise _refused(Problems(), text, path, form)
 
 

@@ -113,7 +113,11 @@ class StatusController:
         for hold in {*before} ^ {*after}:
             if hold.subject.startswith("clusters/"):
                 self._held.add(hold.subject.removeprefix("clusters/"))
-            self._names.add(hold.subject)
+            if hold.is_of_region:
+                self._held.update(hold.clusters or ())
+                self._names.update(f"clusters/{name}" for name in hold.clusters or ())
+            else:
+                self._names.add(hold.subject)
 
     async def _wake_all(self) -> None:
         async with self._store.reader() as tx:

@@ -13,6 +13,9 @@ from typing import Final
 FLEET_SUBJECT: Final = "fleet"
 """What a hold of everything is of."""
 
+REGIONS: Final = "regions/"
+"""Begins what a hold of a region is of."""
+
 
 class HoldKind(StrEnum):
     """Where a hold comes from."""
@@ -36,21 +39,28 @@ class HoldScope(StrEnum):
 class Hold:
     """One reason."""
 
-    subject: str  # FLEET_SUBJECT, "clusters/x" or "namespaces/x/units/y"
+    subject: str  # FLEET_SUBJECT, "clusters/x", "regions/x" or "namespaces/x/units/y"
     kind: HoldKind
     scope: HoldScope
     reason: str  # in the words of whoever asked; of a freeze the name of its window
     author: str = ""  # name of the token; empty: nobody's
     create_time: datetime  # of a freeze: when it began
     end_time: datetime | None = None  # None: until it is ended
-    clusters: frozenset[str] | None = None  # it is for these alone; None: for all that `subject` says
+    clusters: frozenset[str] | None = (
+        None  # it is for these alone (of a region: its own); None: all that `subject` says
+    )
     namespaces: frozenset[str] | None = None  # likewise, of units
     thawed: frozenset[str] = frozenset()  # subjects that are let through in an emergency
+
+    @property
+    def is_of_region(self) -> bool:
+        """Whether it is of all clusters of a region."""
+        return self.subject.startswith(REGIONS)
 
     def is_over(self, cluster: str, unit_name: str) -> bool:
         """Whether it holds for a unit's works on a cluster."""
         places = (FLEET_SUBJECT, f"clusters/{cluster}", unit_name)
-        if self.subject not in places or any(place in self.thawed for place in places):
+        if not (self.subject in places or self.is_of_region) or any(place in self.thawed for place in places):
             return False
         if self.clusters is not None and cluster not in self.clusters:
             return False
@@ -100,7 +110,7 @@ def holds_of_cluster(holds: Iterable[Hold], cluster: str) -> list[Hold]:
     return [
         hold
         for hold in holds
-        if hold.subject in places
+        if (hold.subject in places or hold.is_of_region)
         and (hold.clusters is None or cluster in hold.clusters)
         and not hold.thawed.intersection(places)
     ]

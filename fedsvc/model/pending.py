@@ -1,6 +1,7 @@
 """Pure: why a unit does not leave a lost cluster for now, or not go back to one, and what lets it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -37,6 +38,7 @@ class Stop:
     """What automation may not act on."""
 
     held: frozenset[str] = frozenset()  # subjects, FLEET_SUBJECT among them also where the breaker is open
+    regions: Mapping[str, str] = field(default_factory=dict)  # by cluster: the subject of a hold of its region
     off_message: str = ""  # why it is off; empty: it is not
 
 
@@ -80,7 +82,8 @@ def _away(one: Standing, stop: Stop) -> PendingMove | None:
     for subject, release in (
         (FLEET_SUBJECT, "fedctl release fleet"),
         (f"clusters/{one.cluster}", f"fedctl release cluster/{one.cluster}"),
-        (one.unit_name, f"fedctl release unit/{_short(one.unit_name)}"),
+        (stop.regions.get(one.cluster, ""), f"fedctl release {_shown(stop.regions.get(one.cluster, ''))}"),
+        (one.unit_name, f"fedctl resume unit/{_short(one.unit_name)}"),
     ):
         if subject in stop.held:
             return _move(one, MoveKind.AWAY, "Held", f"automation is held for {_shown(subject)}", release)
@@ -135,4 +138,4 @@ def _short(unit_name: str) -> str:
 def _shown(subject: str) -> str:
     if "/units/" in subject:
         return f"unit/{_short(subject)}"
-    return subject.replace("clusters/", "cluster/")
+    return subject.replace("clusters/", "cluster/").replace("regions/", "region/")

@@ -25,7 +25,9 @@ FATE_LABEL: Final = "fedsvc.io/shared-fate"
 _GET = text("SELECT version, state, sight FROM automation")
 _GATE = text(
     "SELECT version, state, ARRAY(SELECT subject FROM hold WHERE scope = 'Automation'"
-    " AND (end_time IS NULL OR end_time > now())) AS subjects FROM automation"
+    " AND (end_time IS NULL OR end_time > now()) UNION SELECT 'clusters/' || c.name FROM hold h JOIN cluster c"
+    "   ON h.subject = 'regions/' || c.region WHERE h.scope = 'Automation' AND (h.end_time IS NULL OR h.end_time > now()))"
+    " AS subjects FROM automation"
 )
 _LOCK = text("SELECT version, state, sight FROM automation FOR UPDATE")
 _SHARE = text("SELECT version FROM automation FOR SHARE")

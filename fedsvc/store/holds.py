@@ -18,7 +18,10 @@ from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_placement import matches_cluster
 
-_COLUMNS: Final = "subject, scope, origin, reason, author, create_time, end_time"
+_COLUMNS: Final = (
+    "subject, scope, origin, reason, author, create_time, end_time, CASE WHEN subject LIKE 'regions/%' THEN ARRAY(SELECT"
+    " c.name FROM cluster c WHERE 'regions/' || c.region = hold.subject) END AS clusters"
+)
 _IN_FORCE: Final = "(end_time IS NULL OR end_time > now())"
 _ON_AUTOMATION: Final = text(
     f"SELECT {_COLUMNS} FROM hold WHERE scope = 'Automation' AND {_IN_FORCE} ORDER BY subject, scope, origin"
@@ -26,9 +29,10 @@ _ON_AUTOMATION: Final = text(
 # One statement: it is asked before the writes to members, and again as long as there are some.
 _STANDING: Final = text(
     "SELECT 'Settings' AS part, now() AS now, '' AS subject, '' AS scope, '' AS origin, '' AS reason, '' AS author,"
-    " now() AS create_time, CAST(NULL AS timestamptz) AS end_time, (SELECT spec FROM fleet) AS value"
+    " now() AS create_time, CAST(NULL AS timestamptz) AS end_time, CAST(NULL AS text[]) AS clusters,"
+    " (SELECT spec FROM fleet) AS value"
     f" UNION ALL SELECT 'Hold', now(), {_COLUMNS}, NULL FROM hold WHERE {_IN_FORCE}"
-    " UNION ALL SELECT 'Trouble', now(), name, '', '', '', '', now(), NULL, observation -> 'health' FROM cluster"
+    " UNION ALL SELECT 'Trouble', now(), name, '', '', '', '', now(), NULL, NULL, observation -> 'health' FROM cluster"
     " WHERE observation -> 'health' ->> 'verdict' = ANY(CAST(:verdicts AS text[])) ORDER BY subject, scope, origin"
 )
 _OWNERS: Final = (
@@ -40,7 +44,8 @@ _PUT: Final = text(
     f" VALUES (:subject, :scope, :origin, {_OWNERS}, :reason, :author, CAST(:end AS timestamptz))"
     " ON CONFLICT (subject, scope, origin) DO UPDATE SET reason = EXCLUDED.reason, author = EXCLUDED.author,"
     " end_time = EXCLUDED.end_time, create_time = CASE WHEN hold.end_time <= now() THEN now() ELSE hold.create_time END"
-    " RETURNING unit_uid IS NOT NULL OR cluster IS NOT NULL AS is_known, create_time"
+    " RETURNING unit_uid IS NOT NULL OR cluster IS NOT NULL"
+    " OR EXISTS (SELECT 1 FROM cluster c WHERE 'regions/' || c.region = hold.subject) AS is_known, create_time"
 )
 _THAW: Final = text(
     "INSERT INTO thaw (subject, window_name, unit_uid, cluster, reason, author, end_time)"
@@ -82,7 +87,7 @@ async def put(
     """Hold something from now on; a hold of that scope and kind that is there already is replaced, and keeps its begin.
 
     Raises:
-        NotFoundError: there is no such cluster or unit.
+        NotFoundError: there is no such cluster or unit, or no cluster in such a region.
     """
     values = {
         "subject": subject,
@@ -200,6 +205,7 @@ def _from_row(row: Any) -> Hold:
         author=row.author,
         create_time=row.create_time,
         end_time=row.end_time,
+        clusters=None if row.clusters is None else frozenset(row.clusters),
     )
 
 

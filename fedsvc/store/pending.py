@@ -46,10 +46,14 @@ async def list_page(
 async def stop(tx: Transaction) -> Stop:
     """What automation may not act on now."""
     state = (await automation.get(tx)).state
-    held = {hold.subject for hold in await holds.on_automation(tx)}
+    found = await holds.on_automation(tx)
+    held = {hold.subject for hold in found}
+    regions = {name: hold.subject for hold in found if hold.is_of_region for name in hold.clusters or ()}
     if state.automation is Automation.HOLDING:
         held.add(FLEET_SUBJECT)
-    return Stop(held=frozenset(held), off_message=state.message if state.automation is Automation.OFF else "")
+    return Stop(
+        held=frozenset(held), regions=regions, off_message=state.message if state.automation is Automation.OFF else ""
+    )
 
 
 def _standing(row: Any) -> Standing:

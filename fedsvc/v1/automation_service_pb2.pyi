@@ -72,7 +72,7 @@ class ReleaseAutomationRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Required. "fleet", "clusters/{cluster}" or "namespaces/{namespace}/units/{unit}"."""
+    """Required. "fleet", "clusters/{cluster}", "regions/{region}" or "namespaces/{namespace}/units/{unit}"."""
     validate_only: _builtins.bool
     """Whether to check only."""
     request_id: _builtins.str

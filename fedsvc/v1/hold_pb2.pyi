@@ -103,7 +103,7 @@ class Hold(_message.Message):
     NAMESPACES_FIELD_NUMBER: _builtins.int
     THAWED_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """What it is of: "fleet", "clusters/{cluster}" or "namespaces/{namespace}/units/{unit}"."""
+    """What it is of: "fleet", "clusters/{cluster}", "regions/{region}" or "namespaces/{namespace}/units/{unit}"."""
     kind: Global___HoldKind.ValueType
     """Where it comes from."""
     scope: Global___HoldScope.ValueType
@@ -122,7 +122,7 @@ class Hold(_message.Message):
 
     @_builtins.property
     def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of a freeze for some clusters: their ids, sorted."""
+        """Of a freeze for some clusters, and of a hold of a region: their ids, sorted."""
 
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

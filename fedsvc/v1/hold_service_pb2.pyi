@@ -33,7 +33,9 @@ class PauseRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Required. "fleet", "clusters/{cluster}" or "namespaces/{namespace}/units/{unit}"."""
+    """Required. "fleet", "clusters/{cluster}" or "namespaces/{namespace}/units/{unit}"; with the scope automation also
+    "regions/{region}", for the clusters that are in it at any time.
+    """
     scope: _hold_pb2.HoldScope.ValueType
     """What to keep back. Unset: everything."""
     reason: _builtins.str

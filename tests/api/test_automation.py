@@ -15,6 +15,7 @@ from fedsvc.v1 import automation_service_pb2 as pb
 from fedsvc.v1 import hold_service_pb2 as holds_pb
 
 WEB = "namespaces/shop/units/web"
+UUID = "7d0a1f0e-5a3c-4b0e-8d43-0f1f4c1f6a13"
 SINCE = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
@@ -169,3 +170,30 @@ async def test_a_policy_that_makes_no_sense_is_refused_by_its_field(
         api.apply("web", helpers.config_map(), placement=helpers.everywhere(), failover=policy)
     )
     assert [path for path, _ in refusal.fields] == [f"unit.spec.failover.{field}"]
+
+
+async def test_automation_is_held_for_the_clusters_that_are_in_a_region(api: Any, store: Any, helpers: Any) -> None:
+    await judged(api, store, a=Verdict.HEALTHY, b=Verdict.HEALTHY)
+    held = holds_pb.PauseRequest(
+        subject="regions/a", scope=hold_pb2.HOLD_SCOPE_AUTOMATION, reason="cut over", request_id=UUID
+    )
+    assert (await api.holds.Pause(held)).hold.subject == "regions/a"
+    async with store.reader() as tx:
+        version = (await automation.gate(tx)).version
+        assert (await automation.gate(tx)).held_clusters == {"a"}
+    await api.join("c", region="a")
+    async with store.reader() as tx:
+        assert (await automation.gate(tx)).held_clusters == {"a", "c"}
+    for subject, count in (("clusters/a", 1), ("clusters/b", 0), ("regions/a", 1)):
+        listed = (await api.holds.ListHolds(holds_pb.ListHoldsRequest(subject=subject))).holds
+        assert len(listed) == count, subject
+    answer = await api.automation.ReleaseAutomation(pb.ReleaseAutomationRequest(subject="regions/a"))
+    assert [hold.subject for hold in answer.ended] == ["regions/a"]
+    async with store.reader() as tx:
+        gate = await automation.gate(tx)
+    assert not gate.held_clusters
+    assert gate.version > version
+    refusal = await helpers.refused(api.holds.Pause(holds_pb.PauseRequest(subject="regions/a")))
+    assert [path for path, _ in refusal.fields] == ["scope"]
+    nowhere = holds_pb.PauseRequest(subject="regions/asia", scope=hold_pb2.HOLD_SCOPE_AUTOMATION)
+    assert (await helpers.refused(api.holds.Pause(nowhere))).code == grpc.StatusCode.NOT_FOUND

@@ -78,7 +78,7 @@ async def test_validate_only_pauses_nothing(api: Any) -> None:
 
 async def test_what_is_wrong_with_a_pause_is_told_by_field(api: Any, helpers: Any) -> None:
     refusal = await helpers.refused(api.holds.Pause(pb.PauseRequest(subject="region/eu")))
-    form = "fleet, clusters/{cluster} or namespaces/{namespace}/units/{unit}"
+    form = "fleet, regions/{region}, clusters/{cluster} or namespaces/{namespace}/units/{unit}"
     assert refusal.fields == [("subject", f"'region/eu' is not a name of this kind: write {form}")]
     late = pb.PauseRequest(subject="fleet", reason="x" * 501, end_time=at(hours=-1))
     assert [path for path, _ in (await helpers.refused(api.holds.Pause(late))).fields] == ["reason", "end_time"]

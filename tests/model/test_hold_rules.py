@@ -70,3 +70,10 @@ def test_words_say_who_until_when_and_why() -> None:
     assert words_of(hold(author="ann", end_time=NOW)) == "paused by ann until 2026-11-26 00:00 UTC: why"
     assert words_of(hold(scope=HoldScope.REMOVALS)) == "removals are paused: why"
     assert words_of(hold(kind=HoldKind.FREEZE, end_time=NOW)) == "frozen by window why until 2026-11-26 00:00 UTC"
+
+
+@pytest.mark.parametrize(("members", "held"), [({"a", "b"}, True), ({"b"}, False), (set(), False)])
+def test_a_hold_of_a_region_is_over_the_clusters_in_it(members: set[str], *, held: bool) -> None:
+    found = hold("regions/eu", HoldScope.AUTOMATION, clusters=frozenset(members))
+    assert (hold_of([found], write(removal=True)) is found) is held
+    assert hold_of([found], write()) is None

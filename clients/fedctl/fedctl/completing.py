@@ -107,6 +107,12 @@ def _names(ctx: click.Context, kind: Kind) -> list[str]:
     return in_time(read)
 
 
+def regions(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the regions that clusters are in."""
+    del parameter
+    return _starting(region_names(ctx), incomplete)
+
+
 def region_names(ctx: click.Context) -> list[str]:
     """Return the regions that clusters are in."""
     context = ctx.ensure_object(Context)

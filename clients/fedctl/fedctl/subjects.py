@@ -32,6 +32,18 @@ def read_subject(words: tuple[str, ...], namespace: str) -> str:
     return cluster_name(name) if kind == kinds.CLUSTER else unit_name(name, namespace)
 
 
+def read_hold_subject(words: tuple[str, ...], namespace: str) -> str:
+    """Return the name in the API of what automation is held for: as `read_subject`, or "region/eu".
+
+    Raises:
+        UsageFailure: It is none of these.
+    """
+    kind, _, name = "/".join(words).partition("/")
+    if kind in ("region", "regions") and name and "/" not in name:
+        return f"regions/{name}"
+    return read_subject(words, namespace)
+
+
 def read_move_subject(words: tuple[str, ...], namespace: str) -> str:
     """Return the name in the API of "unit/shop", "cluster/eu-1" or "region/eu": what is to leave, or to go back.
 
@@ -50,8 +62,6 @@ def read_move_subject(words: tuple[str, ...], namespace: str) -> str:
 
 def shown_subject(subject: str) -> str:
     """Write a name in the API as people do: fleet, cluster/eu-1, unit/shop/web."""
-    if subject.startswith("regions/"):
-        return subject.replace("regions/", "region/")
     return views.subject_text(subject)
 
 

@@ -12,7 +12,7 @@ from fedsvc.api.names import parse_cluster, parse_hold_subject, parse_unit
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.services import moving
 from fedsvc.health import Automation, Verdict
-from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope, words_of
+from fedsvc.model.hold import FLEET_SUBJECT, REGIONS, HoldKind, HoldScope, words_of
 from fedsvc.model.pending import pending_move
 from fedsvc.store import automation, clusters, events, failovers, holds, pending, units
 from fedsvc.store.store import Store, Transaction
@@ -118,10 +118,10 @@ async def _read(tx: Transaction) -> automation_pb2.Automation:
 
 
 async def _release(tx: Transaction, request: pb.ReleaseAutomationRequest) -> pb.ReleaseAutomationResponse:
-    subject = parse_hold_subject(request.subject, "subject")
+    subject = parse_hold_subject(request.subject, "subject", has_regions=True)
     if subject.startswith("clusters/"):
         await clusters.get(tx, subject.removeprefix("clusters/"))
-    elif subject != FLEET_SUBJECT:
+    elif subject != FLEET_SUBJECT and not subject.startswith(REGIONS):
         _, namespace, _, name = subject.split("/")
         await units.get(tx, namespace, name)
     ended = await holds.end(tx, subject=subject, scope=HoldScope.AUTOMATION)

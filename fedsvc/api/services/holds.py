@@ -13,7 +13,7 @@ from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_hold_subject
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope, holds_of_cluster, words_of
+from fedsvc.model.hold import FLEET_SUBJECT, REGIONS, Hold, HoldKind, HoldScope, holds_of_cluster, words_of
 from fedsvc.store import clusters, events, holds, units
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import hold_pb2, hold_service_pb2_grpc
@@ -48,7 +48,7 @@ class HoldServicer(hold_service_pb2_grpc.HoldServiceServicer):
     async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.ListHoldsResponse:
         """Return all that is held now."""
         del context
-        subject = parse_hold_subject(request.subject, "subject") if request.subject else FLEET_SUBJECT
+        subject = parse_hold_subject(request.subject, "subject", has_regions=True) if request.subject else FLEET_SUBJECT
         async with self._store.reader() as tx:
             found = (await holds.standing(tx)).holds
         return pb.ListHoldsResponse(holds=map(hold_message, _concerning(found, subject)))
@@ -56,8 +56,10 @@ class HoldServicer(hold_service_pb2_grpc.HoldServiceServicer):
 
 async def _pause(tx: Transaction, request: pb.PauseRequest) -> pb.PauseResponse:
     problems = Problems()
-    subject = parse_hold_subject(request.subject, "subject")
+    subject = parse_hold_subject(request.subject, "subject", has_regions=True)
     scope = _read_scope(request.scope, problems) or HoldScope.EVERYTHING
+    if subject.startswith(REGIONS) and scope is not HoldScope.AUTOMATION:
+        problems.add("scope", "must be HOLD_SCOPE_AUTOMATION: of a region automation alone is held; pause its clusters")
     end_time = _read_end(request, tx.now, problems)
     problems.refuse()
     await _check_there(tx, subject)
@@ -68,7 +70,7 @@ async def _pause(tx: Transaction, request: pb.PauseRequest) -> pb.PauseResponse:
 
 async def _resume(tx: Transaction, request: pb.ResumeRequest) -> pb.ResumeResponse:
     problems = Problems()
-    subject = parse_hold_subject(request.subject, "subject")
+    subject = parse_hold_subject(request.subject, "subject", has_regions=True)
     scope = _read_scope(request.scope, problems)
     problems.refuse()
     await _check_there(tx, subject)
@@ -132,9 +134,17 @@ async def _check_there(tx: Transaction, subject: str) -> None:
     if subject.startswith("clusters/"):
         if not await clusters.get_many(tx, [subject.removeprefix("clusters/")]):
             raise NotFoundError(subject)
+    elif subject.startswith(REGIONS):
+        await _check_region(tx, subject)
     elif subject != FLEET_SUBJECT:
         _, namespace, _, name = subject.split("/")
         await units.get(tx, namespace, name)
+
+
+async def _check_region(tx: Transaction, subject: str) -> None:
+    regions = {one.region for one in await clusters.list_all(tx)}
+    if subject.removeprefix(REGIONS) not in regions:
+        raise NotFoundError(subject)
 
 
 async def _tell(tx: Transaction, subject: str, reason: str, message: str) -> None:
@@ -150,6 +160,8 @@ def _concerning(found: Sequence[Hold], subject: str) -> list[Hold]:
         return list(found)
     if subject.startswith("clusters/"):
         return holds_of_cluster(found, subject.removeprefix("clusters/"))
+    if subject.startswith(REGIONS):
+        return [hold for hold in found if hold.subject in (FLEET_SUBJECT, subject)]
     namespace = subject.split("/")[1]
     return [
         hold

@@ -5,15 +5,15 @@ from itertools import islice
 import click
 
 from fedctl import kinds
-from fedctl.completing import names
+from fedctl.completing import names, regions
 from fedctl.context import Context, pass_context
-from fedctl.failures import Failure
+from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import Seconds, namespace_option
 from fedctl.output import failover_views, views, words
 from fedctl.output.printing import print_table, to_yaml
-from fedctl.subjects import FLEET, read_subject, shown_subject, subject_names
+from fedctl.subjects import FLEET, read_hold_subject, shown_subject, subject_names
 from fedsvc.v1 import automation_pb2, hold_pb2
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
 from fedsvc_client.names import last_part
@@ -30,10 +30,11 @@ Examples:
   fedctl hold --why "network maintenance" --for 2h
   fedctl hold cluster/eu-1 --why INC-4711    units stay on it though it is lost
   fedctl hold unit/shop --why "data is there"
+  fedctl hold --region eu --why "cut over"   as cluster/NAME, for all clusters that are in it
 
 \b
 What people apply is written; nothing is removed, and nothing moves by itself. It ends after --for, or by
-fedctl release fleet | cluster/NAME, or fedctl resume unit/NAME.
+fedctl release fleet | region/NAME | cluster/NAME, or fedctl resume unit/NAME.
 """
 _FAILOVERS_EXAMPLES = """\b
 Examples:
@@ -80,14 +81,21 @@ def automation(context: Context, *, output: str) -> None:
 
 
 @click.command(epilog=_HOLD_EXAMPLES)
-@click.argument("what", nargs=-1, metavar="[fleet | cluster/NAME | unit/NAME]", shell_complete=subject_names())
+@click.argument(
+    "what", nargs=-1, metavar="[fleet | region/NAME | cluster/NAME | unit/NAME]", shell_complete=subject_names()
+)
 @namespace_option
+@click.option("--region", default="", shell_complete=regions, help="The same as region/NAME")
 @click.option("--why", required=True, help="Why, for others to see")
 @click.option("--for", "seconds", type=Seconds(), help="It ends by itself after this, for example 90m or 2h")
 @pass_context
-def hold(context: Context, *, what: tuple[str, ...], namespace: str, why: str, seconds: float | None) -> None:
+def hold(
+    context: Context, *, what: tuple[str, ...], namespace: str, region: str, why: str, seconds: float | None
+) -> None:
     """Let nothing move by itself away from lost clusters, and let nothing be removed."""
-    subject = read_subject(what or (FLEET,), namespace)
+    if region and what:
+        raise UsageFailure("--region names what to hold: name nothing else")
+    subject = read_hold_subject((f"region/{region}",) if region else what or (FLEET,), namespace)
     end = None if seconds is None else views.utc_now() + dt.timedelta(seconds=seconds)
     try:
         held = context.client().holds.pause(subject, scope=hold_pb2.HOLD_SCOPE_AUTOMATION, reason=why, end_time=end)
@@ -147,6 +155,8 @@ def _print_document(value: object, output: str) -> None:
 
 
 def _missing(context: Context, subject: str) -> Failure:
+    if subject.startswith("regions/"):
+        return Failure(f"there is no cluster in region {last_part(subject)!r}", code=Exit.NOT_FOUND)
     if subject.startswith("clusters/"):
         return missing(context.client(), kinds.CLUSTER, last_part(subject), namespace="")
     namespace, name = split_unit_name(subject)

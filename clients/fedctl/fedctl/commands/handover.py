@@ -12,7 +12,7 @@ from fedctl.listing import missing
 from fedctl.options import namespace_option
 from fedctl.output.views import object_text
 from fedctl.resources import find_resources
-from fedctl.subjects import FLEET, read_subject
+from fedctl.subjects import FLEET, read_hold_subject
 from fedsvc.v1 import cluster_service_pb2, common_pb2
 from fedsvc_client import NotFoundError, PreconditionError, split_unit_name, unit_name
 
@@ -95,10 +95,11 @@ def release(
 
     Labels, annotations and ownership of fedsvc are taken off them; nothing else of them changes.
 
-    Of fleet or cluster/NAME: let automation act again, on what is lost now, too (see fedctl automation).
+    Of fleet, region/NAME or cluster/NAME: let automation act again, on what is lost now, too (see fedctl automation).
     """
-    if not resources and not is_all and (unit == FLEET or unit.startswith(("cluster/", "clusters/"))):
-        release_automation(context, read_subject((unit,), namespace))
+    is_place = unit == FLEET or unit.startswith(("cluster/", "clusters/", "region/", "regions/"))
+    if is_place and not resources and not is_all:
+        release_automation(context, read_hold_subject((unit,), namespace))
         return
     if is_all == bool(resources):
         raise UsageFailure("say which resources, or --all" if not resources else "--all means all: name none")

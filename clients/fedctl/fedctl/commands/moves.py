@@ -6,7 +6,7 @@ import click
 
 from fedctl import kinds
 from fedctl.commands.rebalance import can_answer
-from fedctl.completing import names, region_names
+from fedctl.completing import names, regions
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.listing import missing
@@ -69,12 +69,6 @@ _MOST = 20
 
 Answer = pb.FailOverResponse | pb.FailBackResponse | pb.DrainClustersResponse
 AnswerT = TypeVar("AnswerT", pb.FailOverResponse, pb.FailBackResponse, pb.DrainClustersResponse)
-
-
-def _regions(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    del parameter
-    return [name for name in region_names(ctx) if name.startswith(incomplete)]
-
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Only show what would move")
 _yes = click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask")
@@ -170,7 +164,7 @@ def failback(
 
 @click.command(epilog=_DRAIN_EXAMPLES)
 @click.argument("cluster", required=False, shell_complete=names(kinds.CLUSTER))
-@click.option("--region", default="", shell_complete=_regions, help="All clusters of a region")
+@click.option("--region", default="", shell_complete=regions, help="All clusters of a region")
 @click.option("--pace", type=click.IntRange(1, 100), help="Percent of the units that leave in a minute [default: all]")
 @click.option("--cancel", "is_cancelled", is_flag=True, help="Let it have units again: what has not left stays")
 @_why

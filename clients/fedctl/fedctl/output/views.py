@@ -447,7 +447,7 @@ def subject_text(name: str) -> str:
     if "/units/" in name:
         return f"unit/{unit_text(name)}"
     collection, _, rest = name.partition("/")
-    return f"{collection.removesuffix('s')}/{rest}" if collection == "clusters" else name
+    return f"{collection.removesuffix('s')}/{rest}" if collection in ("clusters", "regions") else name
 
 
 def replicas_text(row: resource_pb2.Work) -> str:
