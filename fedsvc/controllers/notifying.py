@@ -16,12 +16,34 @@ from fedsvc.store.sealing import SealError
 from fedsvc.store.store import Store
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.providers.connection import ServerAddress
+from fedsvc_dns.providers.contract import ProviderError
 from fedsvc_dns.providers.primary.following import Follower, Secondary, following
+from fedsvc_dns.providers.primary.versions import ZoneVersion
 from fedsvc_dns.providers.serials import is_newer
 
 _log = structlog.get_logger(__name__)
 
 _CHECK_SECONDS: Final = 30.0
+
+
+class _Newest:
+    """The newest version that this process knows: a `VersionStore` for followers, who look into it all the time."""
+
+    def __init__(self) -> None:
+        self.version: ZoneVersion | None = None
+
+    async def load(self, origin: str) -> ZoneVersion | None:
+        """The version."""
+        del origin
+        return self.version
+
+    async def save(self, version: ZoneVersion, *, replacing: ZoneVersion) -> bool:
+        """Refuse: only decisions make versions.
+
+        Raises:
+            ProviderError: always.
+        """
+        raise ProviderError(f"{version.origin} at {replacing.serial} is changed by its plan alone")
 
 
 class Notifying:
@@ -33,7 +55,10 @@ class Notifying:
         self._provider = provider
         self._signal = signal
         self._told = Publication()
+        self._origin = to_a_labels(zone.spec.domain)
         self._serial = 0
+        self._versions = StoredVersions(store)
+        self._newest = _Newest()
 
     async def run(self) -> None:
         """Follow the secondaries until cancelled.
@@ -48,26 +73,33 @@ class Notifying:
         except (SealError, ValueError) as error:
             await self._tell(replace(self._told, trouble=shortened(str(error))))
             return
-        origin = to_a_labels(self._zone.spec.domain)
-        versions = StoredVersions(self._store)
-        versions.follow({origin: self._zone.uid})
-        followers = [Follower(origin, one, versions, self._signal.set) for one in secondaries]
+        self._versions.follow({self._origin: self._zone.uid})
+        await self._refresh()
+        followers = [Follower(self._origin, one, self._newest, self._signal.set) for one in secondaries]
         async with following(followers):
             while True:
                 await self._look(followers)
                 await self._signal.wait(timeout_seconds=_CHECK_SECONDS)
 
     async def _look(self, followers: list[Follower]) -> None:
-        async with self._store.look() as look:
-            serial = await publications.planned_serial(look, self._zone.uid)
-        if serial != self._serial:
-            self._serial = serial
+        if await self._refresh():
             for one in followers:
                 one.wake()
+        serial = self._serial
         ahead = [seen for one in followers if (seen := one.standing.serial) is not None and is_newer(seen, serial)]
         if serial and ahead:
             await self._go_on_above(ahead)
         await self._tell(self._report(followers, serial))
+
+    async def _refresh(self) -> bool:
+        """Read what was planned since; whether anything was."""
+        async with self._store.look() as look:
+            serial = await publications.planned_serial(look, self._zone.uid)
+        if serial == self._serial:
+            return False
+        self._newest.version = await self._versions.load(self._origin)
+        self._serial = serial
+        return True
 
     async def _go_on_above(self, ahead: list[int]) -> None:
         """Have the zone renumbered: secondaries keep what is newer for ever, as after a restore of the database."""

@@ -168,6 +168,8 @@ async def test_what_becomes_of_the_records_of_a_provider_that_is_left_is_told(ap
     assert "192.0.2.1 port 53 can transfer the zone no more" in left.warnings[0]
     assert not left.zone.spec.WhichOneof("provider")
     assert list((await apply(api.zones, zone(**updated()))).warnings) == []
+    deletion = pb.DeleteZoneRequest(name="zones/main", validate_only=True)
+    assert "stays there as it is" in (await api.zones.DeleteZone(deletion)).warnings[0]
     assert list((await apply(api.zones, zone(**updated(mode=zone_pb2.ZONE_MODE_ADOPT)))).warnings) == []
 
 

@@ -46,8 +46,8 @@ class AsyncZones:
         allow_missing: bool = False,
         validate_only: bool = False,
         timeout_seconds: float = DEADLINE_SECONDS,
-    ) -> None:
-        """Remove a zone that no unit names."""
+    ) -> zone_service_pb2.DeleteZoneResponse:
+        """Remove a zone that no unit names; what name servers of others have of it stays there, as `warnings` say."""
         request = zone_service_pb2.DeleteZoneRequest(
             name=names.zone_name(zone),
             etag=etag,
@@ -55,7 +55,7 @@ class AsyncZones:
             validate_only=validate_only,
             request_id=new_request_id(),
         )
-        await self._caller.call(self._stub.DeleteZone, request, timeout_seconds=timeout_seconds)
+        return await self._caller.call(self._stub.DeleteZone, request, timeout_seconds=timeout_seconds)
 
     async def confirm(
         self, zone: str, approval: str, *, validate_only: bool = False, timeout_seconds: float = DEADLINE_SECONDS

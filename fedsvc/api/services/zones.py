@@ -202,11 +202,13 @@ def _with_secrets(
 async def _delete(tx: Transaction, request: pb.DeleteZoneRequest) -> pb.DeleteZoneResponse:
     name = parse_zone(request.name, "name")
     try:
+        before = await policies.get(tx, ZONE, name)
         await policies.delete(tx, ZONE, name, etag=request.etag)
     except NotFoundError:
         if not request.allow_missing:
             raise
-    return pb.DeleteZoneResponse()
+        return pb.DeleteZoneResponse()
+    return pb.DeleteZoneResponse(warnings=moving_warnings(before.spec.provider, None))
 
 
 async def _confirm(tx: Transaction, request: pb.ConfirmZoneRequest) -> pb.ConfirmZoneResponse:

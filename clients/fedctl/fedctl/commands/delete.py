@@ -194,7 +194,8 @@ def _delete(
         elif kind == kinds.PLACEMENT_POLICY:
             client.policies.delete_placement(name, validate_only=dry_run)
         elif kind == kinds.ZONE:
-            client.zones.delete(name, validate_only=dry_run)
+            for warning in client.zones.delete(name, validate_only=dry_run).warnings:
+                context.warn(warning)
         elif kind == kinds.STATUS_POLICY:
             client.policies.delete_status(name, validate_only=dry_run)
         else:
