@@ -121,6 +121,7 @@ async def test_what_waits_is_listed_by_unit_and_cluster(placed: Any) -> None:
     back = await placed.api.automation.FailBack(pb.FailBackRequest(subject="clusters/eu-1"))
     assert back.unit_count == 1
     assert list(back.units[0].clusters_after) == ["eu-1", "us-1"]
+    assert [(move.cluster, move.before, move.after) for move in back.units[0].moves][:1] == [("eu-1", 0, 1)]
     assert await departures_of(placed) == [("eu-1", "Asked", True)]
 
 

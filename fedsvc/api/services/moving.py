@@ -1,7 +1,8 @@
 """Moves that people ask for: away from clusters, back to them, and clusters that are to be empty."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +26,7 @@ from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Transaction
 from fedsvc.v1 import automation_service_pb2 as pb
 from fedsvc.v1 import placement_service_pb2
-from fedsvc_placement import Decision, Fleet, Taint
+from fedsvc_placement import Decision, Fleet, Move, Taint
 from fedsvc_placement.batch import Ask
 from fedsvc_placement.fleet import prepare_fleet
 from fedsvc_placement.model import CORDON_TAINT, Effect
@@ -89,7 +90,7 @@ async def fail_over(tx: Transaction, request: pb.FailOverRequest) -> pb.FailOver
         author=caller(),
         reason=request.reason,
     )
-    await _tell(tx, subject, "FailOverAsked", f"{len(asked)} units are to leave", request.reason)
+    await _tell(tx, subject, "FailOverAsked", f"to leave: {_count(len(asked))}", request.reason)
     stays = [pending_message(move) for move in (*left_out, *preview.stays)]
     return pb.FailOverResponse(units=preview.changes, unit_count=len(asked), left_out=stays)
 
@@ -138,7 +139,7 @@ async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBack
     preview = await aside(lambda ended: _preview(supposed, fleet, tx.now, ended))
     await departures.begin_return(tx, [(one.unit.uid, name) for one, name in going])
     if going:
-        await _tell(tx, subject, "FailBackAsked", f"{len(back)} units go back", "")
+        await _tell(tx, subject, "FailBackAsked", f"to go back: {_count(len(back))}", "")
     stays = [pending_message(move) for move in left_out]
     return pb.FailBackResponse(units=preview.changes, unit_count=len(back), left_out=stays)
 
@@ -174,7 +175,7 @@ async def drain(tx: Transaction, request: pb.DrainClustersRequest) -> pb.DrainCl
         if name not in _has_left(one)
     ]
     await departures.order(tx, orders, cause=DepartureCause.DRAIN, author=caller(), reason=request.reason)
-    await _tell(tx, subject, "Draining", f"{len(asked)} units are to leave", request.reason)
+    await _tell(tx, subject, "Draining", f"to leave: {_count(len(asked))}", request.reason)
     stays = [pending_message(move) for move in (*left_out, *preview.stays)]
     return pb.DrainClustersResponse(
         units=preview.changes, unit_count=len(asked), left_out=stays, clusters=subject.clusters
@@ -205,31 +206,50 @@ def _without(
     return one.supposing((*kept, *new))
 
 
-def _preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, ended: object) -> _Preview:
+def _preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, ended: threading.Event) -> _Preview:
     def asks(listed: Iterable[PlacementRequest]) -> list[Ask]:
         return [Ask(unit=one.input, previous=one.previous, memory=one.memory) for one in listed]
 
-    found = decide_asks(asks(requests), prepare_fleet(fleet), now, ended)  # type: ignore[arg-type] # an Event
-    short = [one for one in requests if one.input.key in found and lacks_place(found[one.input.key])]
-    stays = []
-    staying: set[str] = set()
+    found = decide_asks(asks(requests), prepare_fleet(fleet), now, ended)
     around = {cluster.name: cluster for cluster in fleet.clusters}
-    for one in short:
-        waived = waivable(one.input.placement.left, around) & {binding.cluster for binding in one.bindings}
-        if not waived:
+    short: dict[str, frozenset[str]] = {}  # by key of those that lack a place: where they could stay
+    for one in requests:
+        if one.input.key in found and lacks_place(found[one.input.key]):
+            bound = {binding.cluster for binding in one.bindings}
+            short[one.input.key] = waivable(one.input.placement.left, around) & bound
+    staying = [one.without_leaving(short[one.input.key]) for one in requests if short.get(one.input.key)]
+    others = decide_asks(asks(staying), prepare_fleet(fleet), now, ended)
+    better = {key for key, other in others.items() if places_better(other, found[key])}
+    stays = [
+        _no_place(one, name, found[one.input.key])
+        for one in requests
+        if one.input.key in better
+        for name in sorted(short[one.input.key])
+    ]
+    # What is told of the others is told of where they are, not of where they are taken to be.
+    moving = [one for one in requests if one.input.key in found and one.input.key not in better]
+    told = {
+        one.input.key: replace(found[one.input.key], moves=tuple(_moves(one, found[one.input.key]))) for one in moving
+    }
+    return _Preview(changes=changes_of([one.supposing(()) for one in moving], told), stays=stays)
+
+
+def _moves(one: PlacementRequest, decision: Decision) -> Iterator[Move]:
+    before = {binding.cluster: binding.replicas for binding in one.bindings}
+    after = {target.cluster: target.replicas for target in decision.targets}
+    for name in sorted({*before, *after}):
+        is_there, will_be = name in before, name in after
+        if is_there != will_be:
+            message = "it goes there" if will_be else "it leaves"
+            yield Move(
+                cluster=name, workload="", before=int(is_there), after=int(will_be), voluntary=True, message=message
+            )
             continue
-        (other,) = decide_asks(asks([one.without_leaving(waived)]), prepare_fleet(fleet), now, ended).values()  # type: ignore[arg-type] # as above
-        if places_better(other, found[one.input.key]):
-            staying.add(one.input.key)
-            stays += [_no_place(one, name, found[one.input.key]) for name in sorted(waived)]
-    moving = [one for one in requests if one.input.key not in staying]
-    shown = [_as_it_is(one) for one in moving]
-    return _Preview(changes=changes_of(shown, found), stays=stays)
-
-
-def _as_it_is(one: PlacementRequest) -> PlacementRequest:
-    """The unit where it is, for what is told of it."""
-    return replace(one, facts=replace(one.facts, departures=()))
+        for workload in sorted({*before[name], *after[name]}):
+            old, new = before[name].get(workload, 0), after[name].get(workload, 0)
+            if old != new:
+                message = f"the division gives {new} instead of {old}"
+                yield Move(cluster=name, workload=workload, before=old, after=new, voluntary=True, message=message)
 
 
 def _no_place(one: PlacementRequest, cluster: str, decision: Decision) -> PendingMove:
@@ -400,6 +420,10 @@ async def _tell(tx: Transaction, subject: _Subject, reason: str, what: str, why:
         for name, cluster in subjects
     ]
     await events.add_many(tx, told)
+
+
+def _count(number: int) -> str:
+    return f"{number} unit{'' if number == 1 else 's'}"
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

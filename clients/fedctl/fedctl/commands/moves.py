@@ -279,7 +279,7 @@ def _wait_for_units(context: Context, done: Answer, timeout_seconds: float) -> N
                 found.append(name)
         return found
 
-    _poll(context, lacking, end, "units are not ready where they go")
+    _poll(context, lacking, end, "unit", "not ready where it goes yet")
 
 
 def _wait_until_empty(context: Context, done: pb.DrainClustersResponse, timeout_seconds: float) -> None:
@@ -295,15 +295,19 @@ def _wait_until_empty(context: Context, done: pb.DrainClustersResponse, timeout_
             if (work.unit, cluster) not in staying
         ]
 
-    _poll(context, lacking, end, "objects are still there")
+    _poll(context, lacking, end, "object", "still there")
 
 
-def _poll(context: Context, lacking: Callable[[], Sequence[str]], end: float, words_left: str) -> None:
+def _poll(context: Context, lacking: Callable[[], Sequence[str]], end: float, noun: str, how: str) -> None:
+    told = ""
     with context.progress("waiting") as tell:
         while left := lacking():
+            found = f"{words.count(len(left), noun)} {how}, such as {left[0]}"
             if time.monotonic() > end:
-                raise Failure(f"{len(left)} {words_left}: {left[0]}", code=Exit.TIMED_OUT)
-            tell(f"{len(left)} {words_left}")
+                raise Failure(f"not done in time: {found}", code=Exit.TIMED_OUT)
+            if found != told:
+                tell(found)
+            told = found
             time.sleep(_POLL_SECONDS)
 
 
