@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from fedsvc.api.services.moving import turns
 from fedsvc.health import Health, Verdict
-from fedsvc.model.departure import Departure, DepartureCause, away_from, gained_by, seen_at
+from fedsvc.health.verdict import SUSPECT_TAINT
+from fedsvc.model.departure import Departure, DepartureCause, away_from, gained_by, seen_at, stopped
 from fedsvc.model.failback import STEP, Away, FailbackMode, FailbackPolicy, due_back
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.model.pending import MoveKind, Standing, Stop, pending_move
-from fedsvc_placement import PreviousBinding
+from fedsvc_placement import ClusterSnapshot, PreviousBinding, Taint
 
 NOW = datetime(2026, 11, 27, 1, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=1)
@@ -203,3 +204,16 @@ def test_what_is_being_moved_does_not_wait() -> None:
         is None
     )
     assert pending_move(standing(verdict=Verdict.HEALTHY), Stop(), NOW) is None
+
+
+def test_a_return_to_a_cluster_that_fell_again_is_stopped() -> None:
+    back = departure(leave_time=EARLIER, return_time=NOW, is_pending=True)
+    well = ClusterSnapshot(name="a")
+    fallen = ClusterSnapshot(name="a", taints=(Taint(key=SUSPECT_TAINT, effect="NoScheduleNew", time_added=NOW),))
+    assert stopped([back], {"a": well}) is None
+    for clusters in ({"a": fallen}, {}):
+        found = stopped([back], clusters)
+        assert found is not None
+        assert away_from(found, NOW) == ("a",)
+    # One that was decided is the placement's from then on: a doubt about the cluster moves nothing.
+    assert stopped([departure(leave_time=EARLIER, return_time=NOW)], {"a": fallen}) is None

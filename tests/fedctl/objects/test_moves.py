@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from fedctl.output import failover_views
-from fedsvc.v1 import automation_pb2, cluster_pb2, cluster_service_pb2, placement_service_pb2
+from fedsvc.v1 import (
+    automation_pb2,
+    cluster_pb2,
+    cluster_service_pb2,
+    hold_pb2,
+    hold_service_pb2,
+    placement_service_pb2,
+)
 from fedsvc.v1 import automation_service_pb2 as pb
 
 NOW = dt.datetime(2026, 11, 27, 1, tzinfo=dt.UTC)
@@ -112,3 +119,15 @@ def test_moves_that_wait_say_for_what_and_what_makes_them_at_once() -> None:
         "Stable",
         "5m",
     )
+
+
+def test_automation_is_held_for_a_region(fedctl: Any, world: Any) -> None:
+    held = hold_pb2.Hold(subject="regions/eu", scope=hold_pb2.HOLD_SCOPE_AUTOMATION)
+    world.on("Pause", lambda _: hold_service_pb2.PauseResponse(hold=held))
+    for words in (("--region", "eu"), ("region/eu",), ("region", "eu")):
+        result = fedctl("hold", *words, "--why", "cut over")
+        assert (result.exit_code, result.stdout) == (0, "automation held for region/eu\n")
+    assert {request.subject for request in world.requests("Pause")} == {"regions/eu"}
+    assert fedctl("hold", "fleet", "--region", "eu", "--why", "x").exit_code == 2
+    world.on("ReleaseAutomation", lambda _: pb.ReleaseAutomationResponse(ended=[held]))
+    assert fedctl("release", "region/eu").stdout == "region/eu released\n"

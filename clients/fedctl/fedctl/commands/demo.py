@@ -101,6 +101,7 @@ def kill(name: str) -> None:
         click.echo(f"cluster {cluster.name} (region {cluster.region}) is down")
     stage = _stage()
     click.echo(f"\nSee what fedsvc makes of it:\n  fedctl --config {stage.config} get clusters -w")
+    click.echo(f"And where its units go, and what waits:\n  fedctl --config {stage.config} failovers")
     click.echo(f"And back:\n  {_again(stage)} heal")
 
 

@@ -24,6 +24,7 @@ _KEBAB = frozenset(
         "DeletionMode",
         "DependencyScope",
         "DriftMode",
+        "FailbackMode",
         "FailoverMode",
         "FieldPolicy",
         "ImmutableMode",
