@@ -3,8 +3,9 @@
     ./dev bench replace --units 1000 --clusters 500
 
 Units are those of `bench placement`, with one Deployment each, on a real PostgreSQL; members are rows without anything
-behind them, and nothing is propagated. First all units are placed, then the clusters of one of twenty regions get a
-NoExecute taint. Seconds are of processor time: on one core the controller needs as long as that, PostgreSQL besides.
+behind them, and nothing is propagated. First all units are placed, then the clusters of one of twenty regions are found
+Unreachable, for longer than units tolerate. Seconds are of processor time: on one core the controller needs as long as
+that, PostgreSQL besides.
 """
 
 import argparse
@@ -24,18 +25,19 @@ from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.placement import PlacementController
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.health import Health, Verdict
 from fedsvc.model.cluster import Cluster, Connection, Credential
 from fedsvc.model.room import Room
 from fedsvc.model.unit import Propagation, Resource, UnitSpec
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.identity import key_of
-from fedsvc.store import clusters, served_kinds, units
+from fedsvc.store import automation, clusters, served_kinds, units
 from fedsvc.store.database import Database
 from fedsvc.store.sealing import load_keyring
 from fedsvc.store.store import Store
 from fedsvc.testing.postgres import ScratchPostgres
 from fedsvc.testing.service import cpu_seconds, descendants
-from fedsvc_placement import ClusterSnapshot, Taint, UnitInput
+from fedsvc_placement import ClusterSnapshot, UnitInput
 
 QUIET_SECONDS = 15.0
 """So long nothing comes out of a decision before all are taken for made."""
@@ -141,11 +143,12 @@ async def _fill(store: Store, snapshots: Sequence[ClusterSnapshot], count: int) 
 
 
 async def _lose(store: Store, region: str) -> None:
-    taint = Taint(key="fedsvc.io/unreachable", effect="NoExecute", time_added=NOW)
     async with store.transaction() as tx:
         for cluster in await clusters.list_all(tx):
-            if cluster.region == region:
-                await clusters.update(tx, replace(cluster, taints=(taint,)))
+            verdict = Verdict.UNREACHABLE if cluster.region == region else Verdict.HEALTHY
+            observation = replace(cluster.observation, health=Health(verdict=verdict, since=NOW))
+            await clusters.observe(tx, cluster.name, observation, connection=cluster.connection)
+        await automation.look(tx)
 
 
 async def measure(unit_count: int, cluster_count: int) -> None:

@@ -9,7 +9,7 @@ from fedsvc.model.departure import Departure, DepartureCause, gained_by
 from fedsvc.store.departures import Leave
 from fedsvc.store.failovers import Left
 from fedsvc_placement import ClusterSnapshot, Decision, Trigger
-from fedsvc_placement.model import ClusterVerdict
+from fedsvc_placement.model import ClusterVerdict, verdicts_of
 from fedsvc_placement.rules.location import DATA_ANCHOR, JURISDICTION
 from fedsvc_placement.rules.selection import DEPARTURE, EXCLUSION, LEAVING, SELECTION
 from fedsvc_placement.rules.taints import NO_EXECUTE
@@ -87,8 +87,8 @@ def driven_out(
     """Those of the clusters that a unit leaves, and was placed on, for a taint or being taken away alone."""
     if not left:
         return []
-    known = [one for one in decision.clusters if one.cluster in left and one.cluster in clusters]
-    return [clusters[one.cluster] for one in known if _fits_otherwise(one)]
+    judged = verdicts_of(decision, left)
+    return [clusters[one.cluster] for one in judged if one.cluster in clusters and _fits_otherwise(one)]
 
 
 def lost_among(found: Iterable[ClusterSnapshot]) -> list[str]:

@@ -11,10 +11,12 @@ from fedsvc.api.intent.connection import checked_connection
 from fedsvc.api.intent.metadata import check_annotations, check_labels
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.problems import Problems
+from fedsvc.health.verdict import SUSPECT_TAINT, UNREACHABLE_TAINT
 from fedsvc.model.cluster import Cluster, Connection
 from fedsvc.rendering.names import label_value_problem
 from fedsvc.v1 import cluster_pb2
 from fedsvc_placement import Cost, ExternalScore, Taint, validate_taints
+from fedsvc_placement.model import MAINTENANCE_TAINT
 
 MAX_SCORE: Final = 100
 
@@ -136,6 +138,12 @@ def _read_taints(
         return ()
     taints = [read_taint(entry, f"cluster.taints[{index}]", problems) for index, entry in enumerate(messages)]
     problems.extend(validate_taints(taints, "cluster.taints"))
+    for index, taint in enumerate(taints):
+        if taint.key in (SUSPECT_TAINT, UNREACHABLE_TAINT):
+            advice = f"to empty the cluster, drain it, or use {MAINTENANCE_TAINT} or a key of your own"
+            problems.add(
+                f"cluster.taints[{index}].key", f"{taint.key} is a verdict that fedsvc itself comes to; {advice}"
+            )
     since = {(taint.key, taint.value, taint.effect): taint.time_added for taint in before}
     return tuple(
         Taint(

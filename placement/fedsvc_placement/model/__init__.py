@@ -55,7 +55,7 @@ from fedsvc_placement.model.state import (
     UnitInput,
     WorkloadInput,
 )
-from fedsvc_placement.model.verdicts import ClusterVerdicts, VerdictKind
+from fedsvc_placement.model.verdicts import ClusterVerdicts, VerdictKind, verdicts_of
 from fedsvc_placement.model.words import (
     CORDON_TAINT,
     MAINTENANCE_TAINT,
@@ -140,4 +140,5 @@ __all__ = [
     "VersionRange",
     "WorkloadInput",
     "in_columns",
+    "verdicts_of",
 ]

@@ -1,10 +1,11 @@
 """The verdicts on a whole fleet, of which most are the same: kept by kind, and told one by one only when asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
-from fedsvc_placement.model.answer import ClusterVerdict, ScorePart, Verdict
+from fedsvc_placement.model.answer import ClusterVerdict, Decision, ScorePart, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,16 @@ class ClusterVerdicts(Sequence[ClusterVerdict]):
     def __hash__(self) -> int:
         return hash(self.names)
 
+    def of(self, names: Iterable[str]) -> list[ClusterVerdict]:
+        """Those on the clusters of these names that there are, sorted by name; no others are made for it."""
+        found = []
+        for name in sorted(set(names)):
+            place = bisect_left(self.names, name)
+            if place < len(self.names) and self.names[place] == name:
+                index = self.kind_of[place]
+                found.append(self._one(place, index, self.kinds[index].verdicts))
+        return found
+
     def _all(self) -> Sequence[ClusterVerdict]:
         if len(self._made) != len(self.names):
             verdicts = [kind.verdicts for kind in self.kinds]
@@ -81,3 +92,11 @@ class ClusterVerdicts(Sequence[ClusterVerdict]):
             replicas=self.replicas.get(name, {}) if kind.chosen else {},
             room={key: value for key, value in room.items() if value is not None},
         )
+
+
+def verdicts_of(decision: Decision, names: Iterable[str]) -> Sequence[ClusterVerdict]:
+    """What a decision says of the clusters of these names that there are, sorted by name; for that not all are told."""
+    if isinstance(decision.clusters, ClusterVerdicts):
+        return decision.clusters.of(names)
+    wanted = set(names)
+    return [one for one in decision.clusters if one.cluster in wanted]
