@@ -24,7 +24,7 @@ from fedsvc.store.floors import Readiness
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.revisions import StoredRevision
 from fedsvc.store.rollouts import StoredRollout
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look
 from fedsvc_placement import PlacedUnit, PreparedFleet
 from fedsvc_placement.batch import Ask, in_order, spoken_for
 from fedsvc_placement.inputs import Inputs
@@ -179,27 +179,33 @@ def _in_order(requests: Sequence[PlacementRequest]) -> list[PlacementRequest]:
     return [by_key[ask.unit.key] for ask in in_order([Ask(unit=request.input) for request in ranked])]
 
 
-async def observe(tx: Transaction, batch: Sequence[Unit]) -> Observed:
-    """Read what a batch of units is decided from, but for the fleet."""
+async def observe(look: Look, batch: Sequence[Unit]) -> Observed | None:
+    """Read what a batch of units is decided from, but for the fleet; None: all of them are gone.
+
+    What is read by several statements need not be of one moment: a unit that changed meanwhile is decided again, and
+    what was decided of it is not stored.
+    """
     # What is decided for other reasons is rarely rendered anew: its bodies are read when that shows.
     undecided = [unit.uid for unit in batch if unit.decided_generation < unit.generation]
-    requests = tuple(await placing.read_requests(tx, batch, opened=undecided))
+    requests = tuple(await placing.read_requests(look, batch, opened=undecided))
+    if not requests:
+        return None
     running = {one.unit.uid: one.facts.rollout for one in requests if one.facts.rollout is not None}
-    earlier = await revisions.get_many(tx, _held(requests, running))
+    earlier = await revisions.get_many(look, _held(requests, running))
     specs = [*(unit.spec for unit in batch), *(stored.spec for stored in earlier.values())]
     found = await policies.get_many(
-        tx, policies.OVERRIDE, sorted({name for spec in specs for name in spec.override_policies})
+        look, policies.OVERRIDE, sorted({name for spec in specs for name in spec.override_policies})
     )
     overrides = {name: policy.spec for name, policy in found.items()}
     return Observed(
         requests=requests,
         overrides=overrides,
-        copies=await references.copies_of(tx, [unit.uid for unit in batch]),
-        now=tx.now,
+        copies=await references.copies_of(look, [unit.uid for unit in batch]),
+        now=max(request.read_time for request in requests),
         rollouts=running,
-        held=await _contents(tx, earlier, overrides) if earlier else {},
+        held=await _contents(look, earlier, overrides) if earlier else {},
         ready=await floors.readiness_of(
-            tx, [one.unit.uid for one in requests if floor_of(one) is not None and one.bindings]
+            look, [one.unit.uid for one in requests if floor_of(one) is not None and one.bindings]
         ),
     )
 
@@ -217,7 +223,7 @@ def _held(requests: Sequence[PlacementRequest], running: Mapping[str, StoredRoll
 
 
 async def _contents(
-    tx: Transaction,
+    look: Look,
     earlier: Mapping[tuple[str, int], StoredRevision],
     overrides: Mapping[str, tuple[Override, ...]],
 ) -> dict[str, dict[int, Content]]:
@@ -225,7 +231,7 @@ async def _contents(
     scalers = {
         one.digest for stored in earlier.values() for one in stored.resources if one.key.group_kind == AUTOSCALER
     }
-    bodies = await manifests.open_many(tx, scalers)
+    bodies = await manifests.open_many(look, scalers)
     found: dict[str, dict[int, Content]] = {}
     for (uid, number), stored in earlier.items():
         owned = autoscaled(

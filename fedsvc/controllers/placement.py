@@ -204,17 +204,17 @@ class PlacementController:
                 del waiting[uid]
                 self._dirty.add(uid)
         taken: tuple[str, ...] = ()
-        async with self._store.reader() as tx:
+        async with self._store.look() as look:
             exclude = sorted({*self._not_before, *self._aside.uids})
-            batch = await units.list_undecided(tx, limit=limit, exclude=exclude)
+            batch = await units.list_undecided(look, limit=limit, exclude=exclude)
             if not batch:
                 taken = self._dirty.take_now(limit=limit)
                 again = [uid for uid in taken if uid not in self._aside.uids]
                 self._after_aside.update(set(taken).difference(again))
-                batch = await units.get_many(tx, again) if again else []
+                batch = await units.get_many(look, again) if again else []
                 for uid in {*again} - {unit.uid for unit in batch}:
                     self._triggers.pop(uid, None)  # it is gone
-            observed = await observe(tx, batch) if batch else None
+            observed = await observe(look, batch) if batch else None
         if observed is not None:
             await self._read_fleet()
             await self._decide(batch, observed)
@@ -325,10 +325,11 @@ class PlacementController:
             for unit in batch:
                 if unit.uid in self._aside.uids:
                     continue
-                async with self._store.reader() as tx:  # part of the batch may be stored
-                    fresh = await units.get_many(tx, [unit.uid])
-                    seen = await observe(tx, fresh)
-                await self._decide(fresh, seen)
+                async with self._store.look() as look:  # part of the batch may be stored
+                    fresh = await units.get_many(look, [unit.uid])
+                    seen = await observe(look, fresh)
+                if seen is not None:
+                    await self._decide(fresh, seen)
 
     async def _carry_out(self, decided: Sequence[Decided]) -> None:
         """Render and store."""

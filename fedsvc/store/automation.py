@@ -16,7 +16,7 @@ from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope
 from fedsvc.store import events, holds
 from fedsvc.store.codec import from_json, to_json
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc_placement import ClusterSnapshot
 
 FATE_LABEL: Final = "fedsvc.io/shared-fate"
@@ -87,9 +87,9 @@ async def get(tx: Transaction) -> Stored:
     return _from_row((await tx.execute(_GET)).one())
 
 
-async def gate(tx: Transaction) -> Gate:
+async def gate(look: Look) -> Gate:
     """What automation may act on now."""
-    row = (await tx.execute(_GATE)).one()
+    row = (await look.execute(_GATE)).one()
     subjects = frozenset(row.subjects)
     is_on = from_json(BreakerState, row.state).automation is Automation.ON
     return Gate(

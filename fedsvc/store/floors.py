@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from fedsvc.model.floor import WHOLE
 from fedsvc.store.gate_sql import REACHED
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look
 from fedsvc.store.unit_rows import key_from_row
 
 # What a cluster that is not heard last said keeps nothing up.
@@ -42,18 +42,18 @@ class Readiness:
     ready: dict[str, dict[str, int]] = field(default_factory=dict)  # by cluster that lives, and workload
 
 
-async def readiness_of(tx: Transaction, uids: Sequence[str]) -> dict[str, Readiness]:
+async def readiness_of(look: Look, uids: Sequence[str]) -> dict[str, Readiness]:
     """How much of units is wanted and ready, by uid; of a unit without workloads whole clusters are counted."""
     found: dict[str, Readiness] = {uid: Readiness() for uid in uids}
     if not found:
         return found
-    for row in await tx.execute(_UNPLACED, {"uids": list(uids)}):
+    for row in await look.execute(_UNPLACED, {"uids": list(uids)}):
         wanted = found[row.uid].wanted
         wanted[row.workload] = wanted.get(row.workload, 0) + row.replicas
-    for row in await tx.execute(_REPLICAS, {"uids": list(uids)}):
+    for row in await look.execute(_REPLICAS, {"uids": list(uids)}):
         _count(found[row.uid], row.cluster, str(key_from_row(row)), wanted=row.wanted, ready=row.ready)
     without = [uid for uid in uids if not found[uid].ready]
-    for row in await tx.execute(_WHOLE, {"uids": without}) if without else ():
+    for row in await look.execute(_WHOLE, {"uids": without}) if without else ():
         _count(found[row.uid], row.cluster, WHOLE, wanted=int(row.wanted), ready=int(row.ready))
     return found
 

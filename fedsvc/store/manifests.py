@@ -49,7 +49,7 @@ async def put_many(tx: Transaction, manifests: Sequence[tuple[bytes, bytes, bool
         )
 
 
-async def open_many(tx: Transaction, digests: Iterable[bytes]) -> Mapping[bytes, bytes]:
+async def open_many(look: Look, digests: Iterable[bytes]) -> Mapping[bytes, bytes]:
     """The bodies of manifests by digest; what is not there is left out.
 
     Raises:
@@ -58,8 +58,8 @@ async def open_many(tx: Transaction, digests: Iterable[bytes]) -> Mapping[bytes,
     wanted = sorted(set(digests))
     if not wanted:
         return {}
-    rows = await tx.execute(_OPEN, {"digests": wanted})
-    return {row.digest: opened(tx, row.digest, row.body, row.key_id) for row in rows}
+    rows = await look.execute(_OPEN, {"digests": wanted})
+    return {row.digest: opened(look, row.digest, row.body, row.key_id) for row in rows}
 
 
 def opened(tx: Look, digest: bytes, body: bytes, key_id: str | None) -> bytes:

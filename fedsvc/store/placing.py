@@ -28,7 +28,7 @@ from fedsvc.rendering.workloads import (
 )
 from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, unit_facts, works
 from fedsvc.store.served_kinds import ServedKind
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_facts import UnitFacts
 from fedsvc.store.unit_rows import resources_by_unit
 from fedsvc_placement.model import (
@@ -63,13 +63,17 @@ class PlacementRequest:
     bindings: tuple[Binding, ...]  # where it is, sorted by cluster
     facts: UnitFacts
     autoscaled: frozenset[str]  # keys of its workloads whose replicas an autoscaler owns
-    read_time: datetime
     resources: tuple[Resource, ...] = ()  # in the order of the unit; without bodies, unless these were asked for
 
     @property
     def memory(self) -> Memory:
         """What is remembered of it."""
         return self.facts.memory
+
+    @property
+    def read_time(self) -> datetime:
+        """When all this was read, by the database's clock."""
+        return self.facts.read_time
 
     @property
     def departures(self) -> tuple[Departure, ...]:
@@ -157,22 +161,20 @@ async def placed_units(tx: Transaction) -> tuple[PlacedUnit, ...]:
     )
 
 
-async def read_requests(
-    tx: Transaction, units: Sequence[Unit], *, opened: Collection[str] = ()
-) -> list[PlacementRequest]:
-    """What the units ask for, in their order, policies resolved.
+async def read_requests(look: Look, units: Sequence[Unit], *, opened: Collection[str] = ()) -> list[PlacementRequest]:
+    """What the units ask for, in their order, policies resolved; those that are gone by now ask for nothing.
 
     Args:
-        tx: the transaction.
+        look: where they are read.
         units: those that ask.
         opened: uids of those whose resources are to have their bodies.
     """
     uids = [unit.uid for unit in units]
-    placements = await placements_of(tx, units)
-    bindings = await works.bindings_of(tx, uids)
-    facts = await unit_facts.read(tx, uids)
-    held = (await automation.gate(tx)).held_units
-    resources = await resources_by_unit(tx, uids, opened=opened)
+    placements = await placements_of(look, units)
+    bindings = await works.bindings_of(look, uids)
+    facts = await unit_facts.read(look, uids)
+    held = (await automation.gate(look)).held_units
+    resources = await resources_by_unit(look, uids, opened=opened)
     bodies = {one.digest: one.body for uid in opened for one in resources[uid] if one.body is not None}
     wanted = {
         one.digest
@@ -181,7 +183,7 @@ async def read_requests(
         if one.key.group_kind == AUTOSCALER
         or (looks_into(placements[unit.uid]) and is_of_interest(*one.key.group_kind))
     }
-    bodies |= await manifests.open_many(tx, wanted - bodies.keys())
+    bodies |= await manifests.open_many(look, wanted - bodies.keys())
     return [
         _request(
             unit,
@@ -191,9 +193,9 @@ async def read_requests(
             wanted=wanted,
             bindings=bindings[unit.uid],
             facts=facts[unit.uid],
-            now=tx.now,
         )
         for unit in units
+        if unit.uid in facts
     ]
 
 
@@ -206,9 +208,8 @@ def _request(
     wanted: Collection[bytes],
     bindings: Sequence[Binding],
     facts: UnitFacts,
-    now: datetime,
 ) -> PlacementRequest:
-    away = away_from(facts.departures, now)
+    away = away_from(facts.departures, facts.read_time)
     if away:
         placement = replace(placement, left=away)
     manifests_of = [
@@ -226,17 +227,16 @@ def _request(
         ),
         bindings=tuple(bindings),
         facts=facts,
-        read_time=now,
         autoscaled=frozenset(str(one.key) for one in resources if one.key.identity in owned),
         resources=tuple(resources),
     )
 
 
-async def placements_of(tx: Transaction, units: Iterable[Unit]) -> dict[str, Placement]:
+async def placements_of(look: Look, units: Iterable[Unit]) -> dict[str, Placement]:
     """The placement of each unit by uid: its own, or that of the policy it names."""
     listed = list(units)
     names = sorted({unit.spec.placement_policy for unit in listed if unit.spec.placement_policy})
-    shared = await policies.get_many(tx, policies.PLACEMENT, names)
+    shared = await policies.get_many(look, policies.PLACEMENT, names)
     found: dict[str, Placement] = {}
     for unit in listed:
         if unit.spec.placement_policy:

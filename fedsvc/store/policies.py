@@ -15,7 +15,7 @@ from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.status.rules import CompiledRule, StatusRule, compile_rules
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc_placement.model import Placement
 
 SpecT = TypeVar("SpecT")
@@ -90,10 +90,10 @@ def resource_name(kind: PolicyKind[Any], name: str) -> str:
     return f"{kind.collection}/{name}"
 
 
-async def _select(tx: Transaction, kind: PolicyKind[SpecT], where: str, parameters: Any) -> list[Policy[SpecT]]:
+async def _select(look: Look, kind: PolicyKind[SpecT], where: str, parameters: Any) -> list[Policy[SpecT]]:
     columns = _COLUMNS.format(users=kind.users)
     statement = text(f"SELECT {columns} FROM policy WHERE type = :type AND {where}")
-    rows = await tx.execute(statement, parameters | {"type": kind.type})
+    rows = await look.execute(statement, parameters | {"type": kind.type})
     return [
         Policy(
             name=row.name,
@@ -121,11 +121,11 @@ async def get(tx: Transaction, kind: PolicyKind[SpecT], name: str) -> Policy[Spe
     return found[0]
 
 
-async def get_many(tx: Transaction, kind: PolicyKind[SpecT], names: Sequence[str]) -> dict[str, Policy[SpecT]]:
+async def get_many(look: Look, kind: PolicyKind[SpecT], names: Sequence[str]) -> dict[str, Policy[SpecT]]:
     """Those of the names that exist, by name."""
     if not names:
         return {}
-    found = await _select(tx, kind, "name = ANY(CAST(:names AS text[]))", {"names": list(names)})
+    found = await _select(look, kind, "name = ANY(CAST(:names AS text[]))", {"names": list(names)})
     return {policy.name: policy for policy in found}
 
 

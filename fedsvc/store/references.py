@@ -92,11 +92,11 @@ _PUT_COPIES = text(
 )
 
 
-async def copies_of(tx: Transaction, uids: Sequence[str]) -> dict[str, Copies]:
+async def copies_of(look: Look, uids: Sequence[str]) -> dict[str, Copies]:
     """What of units others name, and what was copied of it, by uid."""
     wanted: dict[str, dict[str, set[Identity]]] = {uid: {} for uid in uids}
     stored: dict[str, dict[str, CopyBinding]] = {uid: {} for uid in uids}
-    for row in await tx.execute(_WANTED_OR_STORED, {"units": orjson.dumps(list(uids)).decode()}):
+    for row in await look.execute(_WANTED_OR_STORED, {"units": orjson.dumps(list(uids)).decode()}):
         if row.render_key is None:
             wanted[row.unit_uid].setdefault(row.cluster, set()).add(_identity(row))
             continue

@@ -12,7 +12,7 @@ from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Resource, UnitSpec
 from fedsvc.rendering.keys import ObjectKey, split_api_version
 from fedsvc.store.codec import from_json, to_json
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 
 KEPT: Final = 20
 """Of each unit, unless told otherwise, beside those that a cluster holds and the stable one of its rollout."""
@@ -62,12 +62,14 @@ class StoredRevision:
         ) == (spec.overrides, spec.override_policies)
 
 
-async def get_many(tx: Transaction, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], StoredRevision]:
+async def get_many(look: Look, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], StoredRevision]:
     """Those of the revisions, as (uid of the unit, number), that are kept."""
     if not wanted:
         return {}
     ordered = sorted(wanted)
-    rows = await tx.execute(_GET, {"uids": [uid for uid, _ in ordered], "revisions": [number for _, number in ordered]})
+    rows = await look.execute(
+        _GET, {"uids": [uid for uid, _ in ordered], "revisions": [number for _, number in ordered]}
+    )
     return {(row.unit_uid, row.revision): _from_row(row) for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import text
 
@@ -10,11 +11,11 @@ from fedsvc.store import departures
 from fedsvc.store.codec import from_json
 from fedsvc.store.decisions import WORDS, InForce
 from fedsvc.store.rollouts import StoredRollout, rollout_from_row
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look
 from fedsvc_placement.model import Memory
 
 _READ = text(
-    "SELECT CAST(unit.uid AS text) AS unit_uid, unit.memory, unit.reconsider_time IS NOT NULL AS is_timed,"
+    "SELECT now() AS read_time, CAST(unit.uid AS text) AS unit_uid, unit.memory, unit.reconsider_time IS NOT NULL AS is_timed,"
     f" {departures.OF_UNIT} AS departures, o.version, o.state, CAST(d.id AS text) AS id, d.answer_digest,"
     f" d.{WORDS} AS words FROM unit LEFT JOIN rollout o ON o.unit_uid = unit.uid"
     " LEFT JOIN decision d ON d.id = unit.decision_id WHERE unit.uid = ANY(CAST(:uids AS uuid[]))"
@@ -25,6 +26,7 @@ _READ = text(
 class UnitFacts:
     """Of one unit."""
 
+    read_time: datetime  # the database's
     memory: Memory = field(default_factory=Memory)
     rollout: StoredRollout | None = None
     in_force: InForce | None = None
@@ -32,11 +34,12 @@ class UnitFacts:
     is_timed: bool = False  # a time is noted at which it is to be decided again
 
 
-async def read(tx: Transaction, uids: Sequence[str]) -> dict[str, UnitFacts]:
-    """Those of units, by uid; of one that is not there any more there is nothing."""
-    found = {uid: UnitFacts() for uid in uids}
-    for row in await tx.execute(_READ, {"uids": list(uids)}):
+async def read(look: Look, uids: Sequence[str]) -> dict[str, UnitFacts]:
+    """Those of units, by uid; one that is not there any more has none."""
+    found = {}
+    for row in await look.execute(_READ, {"uids": list(uids)}):
         found[row.unit_uid] = UnitFacts(
+            read_time=row.read_time,
             memory=from_json(Memory, row.memory or {}),
             rollout=None if row.version is None else rollout_from_row(row),
             in_force=None if row.id is None else InForce(id=row.id, answer_digest=row.answer_digest, words=row.words),

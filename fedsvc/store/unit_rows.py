@@ -100,9 +100,9 @@ async def get(tx: Transaction, namespace: str, name: str) -> Unit:
     return unit
 
 
-async def get_many(tx: Transaction, uids: Sequence[str]) -> list[Unit]:
+async def get_many(look: Look, uids: Sequence[str]) -> list[Unit]:
     """Those of the uids that exist, by name."""
-    return [unit_from_row(row) for row in await tx.execute(_GET_UIDS, {"uids": list(uids)})]
+    return [unit_from_row(row) for row in await look.execute(_GET_UIDS, {"uids": list(uids)})]
 
 
 async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], limit: int) -> list[Unit]:
@@ -111,9 +111,9 @@ async def list_page(tx: Transaction, *, namespace: str, after: tuple[str, str], 
     return [unit_from_row(row) for row in await tx.execute(_LIST, parameters)]
 
 
-async def list_undecided(tx: Transaction, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
+async def list_undecided(look: Look, *, limit: int, exclude: Sequence[str] = ()) -> list[Unit]:
     """Units that need a decision: those of higher priority first, among equals the longest waiting."""
-    rows = await tx.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
+    rows = await look.execute(_UNDECIDED, {"limit": limit, "exclude": list(exclude)})
     return [unit_from_row(row) for row in rows]
 
 
@@ -133,20 +133,18 @@ async def resources_of(tx: Transaction, uid: str, *, bodies: bool = True) -> lis
     return (await resources_by_unit(tx, [uid], opened=[uid] if bodies else []))[uid]
 
 
-async def resources_by_unit(
-    tx: Transaction, uids: Sequence[str], *, opened: Collection[str]
-) -> dict[str, list[Resource]]:
+async def resources_by_unit(look: Look, uids: Sequence[str], *, opened: Collection[str]) -> dict[str, list[Resource]]:
     """The templates of units by uid, each in its order; with their bodies for those that are to be `opened`."""
     found: dict[str, list[Resource]] = {uid: [] for uid in uids}
-    for row in await tx.execute(RESOURCES, {"uids": list(uids)}):
+    for row in await look.execute(RESOURCES, {"uids": list(uids)}):
         found[row.unit_uid].append(Resource(key=key_from_row(row), digest=row.digest, labels=row.labels))
-    bodies = await manifests.open_many(tx, [one.digest for uid in opened for one in found[uid]])
+    bodies = await manifests.open_many(look, [one.digest for uid in opened for one in found[uid]])
     for uid in opened:
         found[uid] = [replace(resource, body=bodies.get(resource.digest)) for resource in found[uid]]
     return found
 
 
-async def with_bodies(tx: Transaction, resources: Sequence[Resource]) -> list[Resource]:
+async def with_bodies(look: Look, resources: Sequence[Resource]) -> list[Resource]:
     """The same resources with their bodies opened."""
-    found = await manifests.open_many(tx, [resource.digest for resource in resources])
+    found = await manifests.open_many(look, [resource.digest for resource in resources])
     return [replace(resource, body=found.get(resource.digest)) for resource in resources]

@@ -16,7 +16,7 @@ from fedsvc.model.work import Binding, DesiredWork
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.references import Reference
 from fedsvc.store import references
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_rows import LOCK
 
@@ -150,10 +150,10 @@ class UnitSync:
     references: Mapping[str, Iterable[Reference]] = field(default_factory=dict)  # by cluster: what the desired name
 
 
-async def bindings_of(tx: Transaction, uids: Sequence[str]) -> dict[str, list[Binding]]:
+async def bindings_of(look: Look, uids: Sequence[str]) -> dict[str, list[Binding]]:
     """Bindings by unit, each sorted by cluster."""
     found: dict[str, list[Binding]] = {uid: [] for uid in uids}
-    for row in await tx.execute(_BINDINGS, {"uids": list(uids)}):
+    for row in await look.execute(_BINDINGS, {"uids": list(uids)}):
         found[row.unit_uid].append(
             Binding(
                 unit_uid=row.unit_uid,

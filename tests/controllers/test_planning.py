@@ -109,11 +109,10 @@ def given_input(**changes: Any) -> PlanInput:
         kinds=needed_kinds(key for key, _ in found),
     )
     request = PlacementRequest(
-        read_time=NOW,
         unit=world.unit,
         input=asked,
         bindings=tuple(world.previous),
-        facts=UnitFacts(),
+        facts=UnitFacts(read_time=NOW),
         autoscaled=frozenset(str(key) for key, _ in found if key.identity in owned),
     )
     return PlanInput(
