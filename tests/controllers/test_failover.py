@@ -327,3 +327,23 @@ async def test_what_was_left_goes_within_the_budget_or_by_confirmation(
         return await fleet.get(lost, SETTINGS) is None
 
     await fleet.until(is_gone)
+
+
+async def test_nobody_is_told_any_more_of_a_lost_member_that_left_the_fleet(fleet: Any) -> None:
+    lose(fleet, "c")
+    await until_verdict(fleet, "c", Verdict.UNREACHABLE)
+    assert value("fedsvc_member_verdict", cluster="c", verdict="Unreachable") == 1
+    async with fleet.store.transaction() as tx:
+        await clusters.forget(tx, "c")
+
+    async def is_forgotten() -> bool:
+        return REGISTRY.get_sample_value("fedsvc_member_verdict", {"cluster": "c", "verdict": "Unreachable"}) is None
+
+    await fleet.until(is_forgotten)
+
+
+async def test_a_process_that_leads_no_more_tells_nothing_of_members_and_automation(fleet: Any) -> None:
+    assert value("fedsvc_member_verdict", cluster="a", verdict="Healthy") == 1
+    await fleet.stop()
+    assert REGISTRY.get_sample_value("fedsvc_member_verdict", {"cluster": "a", "verdict": "Healthy"}) is None
+    assert REGISTRY.get_sample_value("fedsvc_automation", {"state": "On"}) is None
