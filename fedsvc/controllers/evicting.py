@@ -33,11 +33,13 @@ def emptied_for(given: Prepared) -> dict[str, list[str]]:
     """The clusters that live and that a unit leaves by a move that could wait, with where it is from then on.
 
     They are to be emptied, or somebody wants it elsewhere, or it goes back to where it was, is placed anew, or has a
-    floor.
+    floor. Where nothing else can take it, it waits for a place.
     """
-    targets = [plan.binding.cluster for plan in given.plan.clusters]
-    if given.unit.delete_time is not None or not targets:
+    if given.unit.delete_time is not None:
         return {}
+    targets = [plan.binding.cluster for plan in given.plan.clusters]
+    if not targets:
+        return dict.fromkeys(living_among(_driven_out(given)), targets)
     could_wait = given.plan.floor is not None or given.decided.inputs.trigger == Trigger.REBALANCE
     return dict.fromkeys(living_among(_left_by(given) if could_wait else _driven_out(given)), targets)
 
@@ -59,7 +61,7 @@ def leaving(given: Prepared) -> list[Leave]:
     asked, lost = _asked_of(given), set(lost_by(given))
     bound = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
     gained = gained_by(bound, {plan.binding.cluster: plan.binding.replicas for plan in given.plan.clusters})
-    left = lost | {name for name in emptied_for(given) if name in asked}
+    left = lost | {name for name, targets in emptied_for(given).items() if targets and name in asked}
     return [
         Leave(
             uid=given.unit.uid,

@@ -57,9 +57,10 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     left = [one for given in moved for one in failing_over(given)]
     await failovers.add(tx, left)
     lost = {(one.uid, one.cluster) for one in left if one.is_lost}
-    doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost]
-    occupied, held = synced.occupied, await judge(tx, moved, doomed)
     emptied = {(given.unit.uid, cluster): targets for given in moved for cluster, targets in emptied_for(given).items()}
+    waiting = {pair for pair, targets in emptied.items() if not targets}  # for a place, so nothing is lost
+    doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost | waiting]
+    occupied, held = synced.occupied, await judge(tx, moved, doomed)
     await failovers.keep_until_replaced(tx, emptied)
     await _note_departures(tx, writing)
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])

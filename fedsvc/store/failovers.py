@@ -159,10 +159,13 @@ async def keep_until_replaced(tx: Transaction, left: Mapping[tuple[str, str], Se
 
     Args:
         tx: the transaction.
-        left: by uid of the unit and cluster that it leaves, the clusters where it is from now on.
+        left: by uid of the unit and cluster that it leaves, the clusters where it is from now on; there may be none.
     """
-    message = "it stays there until the unit is ready on {}"
-    found = {pair: (message.format(shown(targets)), AWAITING_REPLACEMENT) for pair, targets in left.items()}
+    message = "it stays there until the unit is ready {}"
+    found = {
+        pair: (message.format(f"on {shown(targets)}" if targets else "elsewhere"), AWAITING_REPLACEMENT)
+        for pair, targets in left.items()
+    }
     if found:
         await _bury(tx, found)
 

@@ -307,6 +307,26 @@ async def test_a_cluster_is_emptied_only_when_what_takes_the_place_is_ready(
     assert await history(fleet) == []  # nothing was lost
 
 
+async def test_a_cluster_is_emptied_by_itself_when_there_is_a_place_at_last(
+    fleet: Any, make_config_map: Callable[..., Any]
+) -> None:
+    away = Taint(key=MAINTENANCE_TAINT, value="", effect=Effect.NO_EXECUTE)
+    await fleet.change_cluster("b", taints=[away])
+    await fleet.apply("web", make_config_map(), spec=UnitSpec(placement=Placement(clusters=("a", "b"))))
+    await fleet.until_state("web", "Ready")
+    await fleet.change_cluster("a", taints=[away])
+    kept = await fleet.until_work("a", WorkState.HELD, AWAITING_REPLACEMENT)
+    assert kept.message == "it stays there until the unit is ready elsewhere"
+    assert await fleet.get("a", SETTINGS) is not None
+    await fleet.change_cluster("b", taints=[])
+    await fleet.until_work("b", WorkState.APPLIED, unit="web")
+
+    async def is_gone() -> bool:
+        return await fleet.get("a", SETTINGS) is None
+
+    await fleet.until(is_gone)  # nobody has to confirm anything
+
+
 async def test_what_was_left_goes_within_the_budget_or_by_confirmation(
     fleet: Any, make_config_map: Callable[..., Any]
 ) -> None:

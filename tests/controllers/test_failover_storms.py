@@ -24,7 +24,8 @@ from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.simulator.faults import Faults, Outage
 from fedsvc.simulator.server import Received
 from fedsvc.store import automation, clusters, failovers, holds
-from fedsvc_placement import Placement, SpreadConstraint, Topology
+from fedsvc_placement import MAINTENANCE_TAINT, Placement, SpreadConstraint, Taint, Topology
+from fedsvc_placement.model import Effect
 
 pytestmark = pytest.mark.timeout(3_600)  # with --storms it may take long
 
@@ -49,17 +50,21 @@ class Storm:
     """What is done to the fleet, and what must not come of it."""
 
     world: Any
+    make: Callable[..., Any]  # a manifest
     picks: random.Random
+    specs: dict[str, UnitSpec] = field(default_factory=dict)
     units: dict[str, FailoverPolicy] = field(default_factory=dict)
     allowed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     healed_at: dict[str, float] = field(default_factory=dict)  # members that were lost and are well since then
     held_at: float | None = None  # since when somebody holds automation
     others: list[asyncio.Task[None]] = field(default_factory=list)
     deletions: int = 0
+    writes: list[str] = field(default_factory=list)  # and what was done, in order
     wrong: list[str] = field(default_factory=list)
 
     def received(self, write: Received) -> None:
         """A member has dealt with a write."""
+        self.note(f"{write.method} {write.cluster}{write.path} {write.status}")
         if write.method != "DELETE" or not write.user_agent.startswith("fedsvc/") or write.status >= 300:
             return
         now, name = asyncio.get_running_loop().time(), write.path.rpartition("/")[2]
@@ -69,7 +74,7 @@ class Storm:
         if self.held_at is not None and now - self.held_at > LATE_SECONDS:
             self.wrong.append(f"{name} was deleted from {write.cluster} while automation was held")
 
-    async def begin(self, manifest: Callable[..., Any]) -> None:
+    async def begin(self) -> None:
         """Units of all kinds."""
         for number in range(6):
             name = f"unit-{number}"
@@ -83,14 +88,24 @@ class Storm:
                 clusters=allowed, spread=(SpreadConstraint(by=Topology.CLUSTER, max_groups=min(most, len(allowed))),)
             )
             self.units[name], self.allowed[name] = policy, allowed
-            await self.world.apply(name, manifest(name), spec=UnitSpec(placement=placement, failover=policy))
+            self.specs[name] = UnitSpec(placement=placement, failover=policy)
+            await self.world.apply(name, self.make(name), spec=self.specs[name])
         for name in self.units:
             await self.world.until_state(name, UnitState.READY)
 
+    def told(self) -> str:
+        """What happened last, for whoever looks into a failure."""
+        return "\n".join(self.writes[-150:])
+
+    def note(self, what: str) -> None:
+        """Something was done to the fleet."""
+        self.writes.append(f"{asyncio.get_running_loop().time():.2f} {what}")
+
     async def blow(self) -> None:
         """Some troubles, one after the other or at once."""
-        deeds = [self._lose, self._lose, self._lose, self._heal, self._hold, self._restart, self._depose]
-        for deed in self.picks.choices(deeds, k=7):
+        deeds = [self._lose] * 4 + [self._heal, self._hold, self._restart, self._depose, self._empty, self._change]
+        for deed in self.picks.choices(deeds, k=8):
+            self.note(deed.__name__)
             await deed()
             await asyncio.sleep(self.picks.uniform(0.1, 0.8))
 
@@ -98,6 +113,7 @@ class Storm:
         """All is well from now on; somebody takes what is lost as lost, since nobody waits for the breaker here."""
         await self._let_go()
         for name in MEMBERS:
+            await self.world.change_cluster(name, taints=[])
             await self._mend(name)
         if self.world.running is None:
             self.world.start()
@@ -133,6 +149,7 @@ class Storm:
     async def _lose(self) -> None:
         name, faults = self.picks.choice(MEMBERS), self.picks.choice([*DEADLY, *TROUBLES])
         self.healed_at.pop(name, None)
+        self.note(f"{name}: trouble {TROUBLES.index(faults)}")
         self.world.member(name).inject(faults)
 
     async def _heal(self) -> None:
@@ -143,6 +160,17 @@ class Storm:
         if was_lost and self.world.member(name).faults in DEADLY:
             self.healed_at[name] = asyncio.get_running_loop().time()
         self.world.member(name).inject(Faults())
+
+    async def _empty(self) -> None:
+        """A maintenance begins."""
+        taint = Taint(key=MAINTENANCE_TAINT, value="", effect=Effect.NO_EXECUTE)
+        await self.world.change_cluster(self.picks.choice(MEMBERS), taints=[taint])
+
+    async def _change(self) -> None:
+        """Somebody changes a unit."""
+        name = self.picks.choice(sorted(self.units))
+        manifest = self.make(name, v=str(self.picks.randint(0, 10**6)))
+        await self.world.apply(name, manifest, spec=self.specs[name])
 
     async def _hold(self) -> None:
         if self.held_at is not None:
@@ -175,7 +203,9 @@ class Storm:
 
 
 @pytest.fixture
-async def storm(quiet_world: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storm]:
+async def storm(
+    quiet_world: Any, monkeypatch: pytest.MonkeyPatch, make_config_map: Callable[..., Any]
+) -> AsyncIterator[Storm]:
     """Three members in regions of their own, looked at often; controllers running."""
     quick = partial(
         health.HealthSettings, probe_seconds=0.1, probe_again_seconds=0.05, probe_timeout_seconds=0.2, limits=LIMITS
@@ -183,7 +213,7 @@ async def storm(quiet_world: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.setattr(health, "HealthSettings", quick)
     for name in MEMBERS:
         await quiet_world.register(name, labels={"name": name}, region=f"region-{name}")
-    made = Storm(world=quiet_world, picks=random.Random(0))  # noqa: S311 - a choice of examples
+    made = Storm(world=quiet_world, make=make_config_map, picks=random.Random(0))  # noqa: S311 - a choice of examples
     quiet_world.simulator.listeners.append(made.received)
     quiet_world.start()
     yield made
@@ -194,10 +224,10 @@ async def storm(quiet_world: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def test_in_any_weather_nothing_is_harmed_and_all_is_well_in_the_end(
-    storm: Storm, make_config_map: Callable[..., Any], request: pytest.FixtureRequest
+    storm: Storm, request: pytest.FixtureRequest
 ) -> None:
     first = request.config.getoption("--seed")
-    await storm.begin(make_config_map)
+    await storm.begin()
     for seed in range(first, first + request.config.getoption("--storms")):
         storm.picks = random.Random(seed)  # noqa: S311 - a choice of examples
         await storm.blow()
@@ -207,7 +237,9 @@ async def test_in_any_weather_nothing_is_harmed_and_all_is_well_in_the_end(
                 while not await storm.is_settled():
                     await asyncio.sleep(0.05)
         shown = await storm.world._shown()
-        assert await storm.is_settled(), f"seed {seed}: {await storm.verdicts()}, {storm.there()}, {shown}"
+        assert await storm.is_settled(), (
+            f"seed {seed}: {await storm.verdicts()}, {storm.there()}, {shown}, {storm.told()}"
+        )
         assert storm.wrong == [], f"seed {seed}"
         for work in await storm.world.works():
             assert work.cluster in storm.allowed[work.key.name], f"seed {seed}"
