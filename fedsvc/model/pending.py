@@ -9,7 +9,7 @@ from typing import Final
 from fedsvc.health import Health, Verdict
 from fedsvc.model.departure import Departure, DepartureCause
 from fedsvc.model.failback import FailbackMode
-from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
 
 
@@ -31,6 +31,7 @@ class Standing:
     is_bound: bool
     reconsider_time: datetime | None  # when the unit is decided again by itself
     departure: Departure | None
+    kept_message: str = ""  # why what it left there stays until enough is ready elsewhere; empty: nothing does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,9 @@ _TURN: Final = "Turn"
 
 def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None:
     """Why a move is not made for now; None: it is being made, or there is none to make."""
+    if one.kept_message and not one.is_bound:
+        confirm = f"fedctl confirm unit/{_short(one.unit_name)}"
+        return _move(one, MoveKind.AWAY, AWAITING_REPLACEMENT, one.kept_message, confirm)
     departure = one.departure
     if departure is not None and departure.return_time is None:
         if departure.due_time > now:

@@ -5,22 +5,26 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from fedsvc.health import Automation, Health, Verdict
-from fedsvc.model.failover import FailoverPolicy
+from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
 from fedsvc.model.pending import Standing, Stop
 from fedsvc.store import automation, departures, holds
 from fedsvc.store.codec import from_json
 from fedsvc.store.store import Transaction
 
+_KEPT: Final = "removal IS NOT NULL AND state = 'Held' AND reason = :kept"
 _LIST: Final = text(
     "SELECT 'namespaces/' || u.namespace || '/units/' || u.name AS unit_name, c.name AS cluster, u.spec -> 'failover' AS policy,"
-    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time,"
+    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, coalesce(k.message, '') AS kept_message,"
     f" CASE WHEN d.cluster IS NOT NULL THEN (SELECT to_jsonb(x) FROM (SELECT {departures.COLUMNS}) x) END AS departure"
     " FROM (SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster"
-    "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure) AS p"
+    "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure"
+    f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT}) AS p"
     " JOIN unit u ON u.uid = p.unit_uid JOIN cluster c ON c.name = p.cluster"
     " LEFT JOIN binding b ON b.unit_uid = p.unit_uid AND b.cluster = p.cluster"
     " LEFT JOIN departure d ON d.unit_uid = p.unit_uid AND d.cluster = p.cluster"
+    " LEFT JOIN LATERAL (SELECT message FROM work WHERE work.unit_uid = p.unit_uid AND work.cluster = p.cluster"
+    f"  AND {_KEPT} ORDER BY work.id LIMIT 1) k ON TRUE"
     " WHERE u.delete_time IS NULL AND c.delete_time IS NULL AND (:unit = '' OR 'namespaces/' || u.namespace || '/units/' || u.name = :unit)"
     " AND (:cluster = '' OR c.name = :cluster)"
     " AND ('namespaces/' || u.namespace || '/units/' || u.name, c.name) > (:after_unit, :after_cluster)"
@@ -34,6 +38,7 @@ async def list_page(
     """Where moves may be pending, by unit and cluster: those after a pair of these."""
     values = {
         "lost": Verdict.UNREACHABLE.value,
+        "kept": AWAITING_REPLACEMENT,
         "unit": unit,
         "cluster": cluster,
         "after_unit": after[0],
@@ -64,5 +69,6 @@ def _standing(row: Any) -> Standing:
         health=from_json(Health, row.health or {}),
         is_bound=row.is_bound,
         reconsider_time=row.reconsider_time,
+        kept_message=row.kept_message,
         departure=departures.from_plain([row.departure])[0] if row.departure is not None else None,
     )

@@ -319,8 +319,9 @@ class PendingMove(_message.Message):
     kind: Global___MoveKind.ValueType
     """Whether it would leave or go back."""
     reason: _builtins.str
-    """What it waits for, as a constant word: Manual, Never, Tolerated, Held, AutomationOff, Turn, Asked, NotHealthy, Stable
-    or Pace.
+    """What it waits for, as a constant word: Manual, Never, Tolerated, Held, AutomationOff, Turn, NoPlace,
+    AwaitingReplacement (it left, and its floor or what takes its place keeps what it had there), Asked, NotHealthy,
+    Stable or Pace.
     """
     message: _builtins.str
     """The same for people."""

@@ -14,9 +14,10 @@ from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import FailbackMode, FailbackPolicy
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import HoldScope
+from fedsvc.model.pending import pending_move
 from fedsvc.model.unit import UnitSpec, WorkState
 from fedsvc.simulator.faults import Faults, Outage
-from fedsvc.store import clusters, departures, failovers, holds
+from fedsvc.store import clusters, departures, failovers, holds, pending
 from fedsvc.store.departures import Order
 from fedsvc_placement import MAINTENANCE_TAINT, LabelSelector, Placement, SpreadConstraint, Taint, Topology
 from fedsvc_placement.model import CORDON_TAINT, Effect
@@ -108,20 +109,6 @@ def others(*names: str) -> list[str]:
     return sorted({"a", "b", "c"}.difference(names))
 
 
-async def test_a_unit_goes_back_where_it_was_lost_from(fleet: Any, make_config_map: Callable[..., Any]) -> None:
-    (lost,) = await place(fleet, make_config_map())
-    fleet.member(lost).gate.change(LOST)
-    await until_left(fleet, lost)
-    fleet.member(lost).gate.change(Faults())
-    await until_on(fleet, lost)
-    assert await fleet.get(lost, SETTINGS) is not None
-    assert [await fleet.get(name, SETTINGS) for name in others(lost)] == [None, None]
-    async with fleet.store.reader() as tx:
-        (entry,) = await failovers.list_page(tx, before=2**62, limit=10)
-    assert entry.return_time is not None
-    assert await fleet.count("departure") == 0
-
-
 @pytest.mark.parametrize(
     "failback", [FailbackPolicy(stable_seconds=600), FailbackPolicy(mode=FailbackMode.MANUAL, stable_seconds=0)]
 )
@@ -161,7 +148,9 @@ async def test_a_unit_comes_back_at_once_where_there_is_nothing_else(
     await until_on(fleet, "a")
 
 
-async def test_a_return_is_not_begun_while_automation_is_held(fleet: Any, make_config_map: Callable[..., Any]) -> None:
+async def test_a_unit_goes_back_where_it_was_lost_from_but_not_while_automation_is_held(
+    fleet: Any, make_config_map: Callable[..., Any]
+) -> None:
     (lost,) = await place(fleet, make_config_map())
     fleet.member(lost).gate.change(LOST)
     await until_left(fleet, lost)
@@ -177,6 +166,12 @@ async def test_a_return_is_not_begun_while_automation_is_held(fleet: Any, make_c
     async with fleet.store.transaction() as tx:
         await holds.end(tx, subject=f"clusters/{lost}", scope=None)
     await until_on(fleet, lost)
+    assert await fleet.get(lost, SETTINGS) is not None
+    assert [await fleet.get(name, SETTINGS) for name in others(lost)] == [None, None]
+    async with fleet.store.reader() as tx:
+        (entry,) = await failovers.list_page(tx, before=2**62, limit=10)
+    assert entry.return_time is not None
+    assert await fleet.count("departure") == 0
 
 
 async def test_a_unit_that_waits_for_a_person_leaves_a_lost_cluster_when_somebody_says_so(
@@ -200,14 +195,19 @@ async def test_a_unit_leaves_a_cluster_that_lives_when_it_is_ready_elsewhere_and
     fleet: Any, make_config_map: Callable[..., Any]
 ) -> None:
     (left,) = await place(fleet, make_config_map())
-    target, third = others(left)
+    target = others(left)[0]
     fleet.member(target).gate.change(Faults(error_status=503))
     await order(fleet, left, to=(target,))
     await fleet.until_work(left, WorkState.HELD, AWAITING_REPLACEMENT)
     assert await fleet.get(left, SETTINGS) is not None
+    async with fleet.store.reader() as tx:
+        (standing,) = await pending.list_page(tx, after=("", ""), limit=10)
+        move = pending_move(standing, await pending.stop(tx), tx.now)
+    assert move is not None
+    assert (move.cluster, move.reason, move.command) == (left, AWAITING_REPLACEMENT, "fedctl confirm unit/shop/web")
+    assert f"until the unit is ready on {target}" in move.message
     fleet.member(target).gate.change(Faults())
     await until_on(fleet, target)
-    del third
     await let_back(fleet, left)
     await until_on(fleet, left)
 
