@@ -112,7 +112,6 @@ class ReturnController:
 
     async def _clean(self, tx: Transaction) -> list[str]:
         """Within the budget, which is counted here as it is for decisions."""
-        change, hour = await removals.spent(tx)
         by_unit: dict[str, list[Grave]] = defaultdict(list)
         for grave in await failovers.graves(tx):
             by_unit[grave.unit_uid].append(grave)
@@ -138,6 +137,8 @@ class ReturnController:
             tx, {grave.id: waiting[one.unit.uid] for one in asking if one.unit.uid in waiting for grave in one.graves}
         )
         asking = [one for one in asking if one.unit.uid not in waiting]
+        # After the units were locked, as decisions do it.
+        change, hour = await removals.spent(tx)
         held = kept_back(asking, change_objects=change, hour_objects=hour)
         for one in asking:
             if one.unit.uid in held:

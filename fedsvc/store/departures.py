@@ -64,18 +64,19 @@ _ORDER = text(
     " author = EXCLUDED.author, reason = EXCLUDED.reason, due_time = EXCLUDED.due_time, return_time = NULL,"
     " free_time = NULL, is_pending = EXCLUDED.is_pending"
 )
+# Decisions lock units in this order, and then write their departures: whoever writes these locks the units first, too.
+_LOCK_UNITS = text("SELECT 1 FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR NO KEY UPDATE")
 _TOUCH = text(
     "UPDATE unit SET reconsider_time = now() WHERE uid = ANY(CAST(:uids AS uuid[])) AND delete_time IS NULL"
     " RETURNING namespace, name"
 )
 _FORGET = text("DELETE FROM departure WHERE unit_uid = CAST(:uid AS uuid) AND cause <> 'Drain'")
+_DUE: Final = "leave_time IS NULL AND return_time IS NULL AND NOT is_pending AND due_time <= now()"
+_ANY_DUE = text(f"SELECT EXISTS (SELECT 1 FROM departure WHERE {_DUE})")
+_UIDS_DUE = text(f"SELECT DISTINCT CAST(unit_uid AS text) AS uid FROM departure WHERE {_DUE} ORDER BY 1")
 _CLAIM_DUE = text(
-    "UPDATE departure SET is_pending = TRUE WHERE leave_time IS NULL AND return_time IS NULL AND NOT is_pending"
-    " AND due_time <= now() RETURNING CAST(unit_uid AS text) AS uid"
-)
-_ANY_DUE = text(
-    "SELECT EXISTS (SELECT 1 FROM departure WHERE leave_time IS NULL AND return_time IS NULL AND NOT is_pending"
-    " AND due_time <= now())"
+    f"UPDATE departure SET is_pending = TRUE WHERE {_DUE} AND unit_uid = ANY(CAST(:uids AS uuid[]))"
+    " RETURNING CAST(unit_uid AS text) AS uid"
 )
 
 _AWAY = text(
@@ -109,9 +110,13 @@ _OPENED: Final = (
     "FROM cluster c WHERE c.name = d.cluster AND d.cause = 'Drain' AND d.free_time IS NULL AND d.return_time IS NULL"
     " AND NOT jsonb_path_exists(c.taints, CAST('$[*] ? (@.key == \"fedsvc.io/cordoned\")' AS jsonpath))"
 )
-_FREE_DRAINED = text(f"UPDATE departure d SET free_time = now() {_OPENED} AND d.leave_time IS NOT NULL")
+_OF: Final = "AND d.unit_uid = ANY(CAST(:uids AS uuid[]))"
+_UIDS_DRAINED = text(
+    f"SELECT DISTINCT CAST(d.unit_uid AS text) AS uid FROM departure d, {_OPENED.removeprefix('FROM ')} ORDER BY 1"
+)
+_FREE_DRAINED = text(f"UPDATE departure d SET free_time = now() {_OPENED} AND d.leave_time IS NOT NULL {_OF}")
 _DROP_DRAINED = text(
-    f"DELETE FROM departure d USING cluster c {_OPENED.removeprefix('FROM cluster c ')} AND d.leave_time IS NULL"
+    f"DELETE FROM departure d USING cluster c {_OPENED.removeprefix('FROM cluster c ')} AND d.leave_time IS NULL {_OF}"
 )
 _ANY_OPENED = text(f"SELECT EXISTS (SELECT 1 FROM departure d, {_OPENED.removeprefix('FROM ')})")
 _RETURN = text(
@@ -206,6 +211,7 @@ async def order(
         "author": author,
         "reason": storable_text(reason),
     }
+    await _lock(tx, [one.uid for one in orders])
     await tx.execute(_ORDER, values)
     await touch(tx, [one.uid for one in orders if one.due_time <= tx.now])
 
@@ -229,7 +235,9 @@ async def any_due(look: Look) -> bool:
 
 async def begin_due(tx: Transaction) -> None:
     """Have the units decided anew that are to leave a cluster from now on."""
-    await touch(tx, [row.uid for row in await tx.execute(_CLAIM_DUE)])
+    uids = [row.uid for row in await tx.execute(_UIDS_DUE)]
+    await _lock(tx, uids)
+    await touch(tx, [row.uid for row in await tx.execute(_CLAIM_DUE, {"uids": uids})])
 
 
 async def any_stable(look: Look) -> bool:
@@ -281,15 +289,22 @@ async def any_opened(look: Look) -> bool:
 
 async def end_drains(tx: Transaction) -> None:
     """End the drains of clusters that are open to units again."""
-    await tx.execute(_DROP_DRAINED)
-    await tx.execute(_FREE_DRAINED)
+    uids = [row.uid for row in await tx.execute(_UIDS_DRAINED)]
+    await _lock(tx, uids)
+    await tx.execute(_DROP_DRAINED, {"uids": uids})
+    await tx.execute(_FREE_DRAINED, {"uids": uids})
 
 
 async def begin_return(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Have units decided anew with the clusters that they left, each by uid and cluster."""
     if pairs:
+        await _lock(tx, [uid for uid, _ in pairs])
         await tx.execute(_RETURN, _pairs(pairs))
         await touch(tx, [uid for uid, _ in pairs])
+
+
+async def _lock(tx: Transaction, uids: Sequence[str]) -> None:
+    await tx.execute(_LOCK_UNITS, {"uids": sorted(set(uids))})
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
