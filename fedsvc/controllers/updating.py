@@ -29,6 +29,7 @@ from fedsvc_dns.providers.contract import (
     StaleWriterError,
     TransferError,
     ZoneContent,
+    ZoneNotOursError,
 )
 from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
 from fedsvc_dns.providers.verifying import serials
@@ -167,7 +168,11 @@ class Updating:
             await publications.note(tx, self._zone.uid, sorted(new))
         before = frozenset(self._noted)
         self._noted |= new
-        outcome = await zone.apply(found.change_set(Fence(epoch=self._epoch, generation=self._serial)))
+        try:
+            outcome = await zone.apply(found.change_set(Fence(epoch=self._epoch, generation=self._serial)))
+        except ZoneNotOursError:
+            await self._forget(frozenset(new))  # nothing was written: what is there is somebody else's, and stays so
+            raise
         await self._forget(forgotten(found, before, outcome.refused))
         _log.info(
             "dns_zone_published",
