@@ -90,6 +90,8 @@ class Collector:
 
     def settled(self, entry: Entry, live: dict[str, Any] | None) -> None:
         """The propagator has acted on a work; `live` is the object as the member answered, where it did."""
+        if self._session.index.get(entry.id) is None:  # it is removed: nobody asks for a report on it any more
+            self._reports.pop(entry.id, None)
         if live is not None:
             self._observe(entry, live)
         waiting, entry.waiting = entry.waiting, None

@@ -1,8 +1,8 @@
 """One member as the controllers of this process see it: connection, index of its works, pause, signals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
 from typing import Any
 
 from fedsvc.controllers import metrics
@@ -219,20 +219,39 @@ class MemberSession:
         async with self.deadline("discovery"):
             return await self.member.discovery.resource(*gvk)
 
-    @asynccontextmanager
-    async def deadline(self, what: str, *, seconds: float | None = None) -> AsyncIterator[None]:
-        """No request within takes longer than `seconds`, or than the settings allow.
+    def deadline(self, what: str, *, seconds: float | None = None) -> "Deadline":
+        """No request within takes longer than `seconds`, or than the settings allow."""
+        return Deadline(what, self.settings.request_timeout_seconds if seconds is None else seconds)
 
-        Raises:
-            MemberUnreachableError: it took longer.
-        """
-        limit = self.settings.request_timeout_seconds if seconds is None else seconds
+
+class Deadline:
+    """What happens within takes no longer than it may. A class: every write enters one, and a generator costs more.
+
+    Raises:
+        MemberUnreachableError: it took longer.
+    """
+
+    __slots__ = ("_limit_seconds", "_timeout", "_what")
+
+    def __init__(self, what: str, limit_seconds: float) -> None:
+        self._what = what
+        self._limit_seconds = limit_seconds
+        self._timeout = asyncio.timeout(limit_seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        late: BaseException | None = error if isinstance(error, TimeoutError) else None
         try:
-            async with asyncio.timeout(limit):
-                yield
-        except TimeoutError as error:
-            message = f"no answer to {what} within {limit:g} s"
-            raise MemberUnreachableError(UnreachableKind.TIMEOUT, message) from error
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as found:
+            late = found
+        if late is not None:
+            message = f"no answer to {self._what} within {self._limit_seconds:g} s"
+            raise MemberUnreachableError(UnreachableKind.TIMEOUT, message) from late
 
 
 def object_version(live: Mapping[str, Any]) -> int:

@@ -106,7 +106,9 @@ def summarise(
         holds: what is held, of any unit.
         now: the time of whatever changed.
     """
-    lines = [_waiting(entry, waits) for entry in sorted(works, key=lambda entry: entry.cluster)]
+    lines = [
+        _kept_there(_waiting(entry, waits), unit, holds) for entry in sorted(works, key=lambda entry: entry.cluster)
+    ]
     decided = unit.decided_generation >= unit.generation
     unheard = {entry.cluster: silent[entry.cluster] for entry in lines if entry.cluster in silent}
     # What a unit left on a cluster that is lost says nothing of how the unit is.
@@ -156,6 +158,16 @@ def _waiting(entry: ClusterWorks, waits: Iterable[Wait]) -> ClusterWorks:
     for wait in waits:
         if (wait.cluster, wait.state) == (entry.cluster, entry.worst.state):
             return replace(entry, worst=replace(entry.worst, reason=wait.reason, message=wait.message))
+    return entry
+
+
+def _kept_there(entry: ClusterWorks, unit: Unit, holds: Iterable[Hold]) -> ClusterWorks:
+    """The same works, with the words of what keeps a removal back where that is how their cluster is."""
+    if entry.worst.state is not WorkState.REMOVING or entry.worst.message:
+        return entry
+    for hold in holds:
+        if hold.kind is HoldKind.HEALTH and hold.is_over(entry.cluster, unit.resource_name):
+            return replace(entry, worst=replace(entry.worst, reason="RemovalWaits", message=words_of(hold)))
     return entry
 
 

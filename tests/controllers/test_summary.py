@@ -6,6 +6,7 @@ import pytest
 
 from fedsvc.controllers.summary import DecisionInfo, summarise
 from fedsvc.model.cluster import ClusterObservation, Condition, ConditionStatus
+from fedsvc.model.hold import Hold, HoldKind, HoldScope, words_of
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.summary import ClusterWorks, WorstHealth, WorstWork
 from fedsvc.model.unit import Unit, UnitSpec, UnitState, UnitStatus, WorkState
@@ -200,6 +201,21 @@ def test_what_waits_for_a_silent_cluster_is_told() -> None:
     line = summed(unit(), PLACED, [waiting], silent={"b": REFUSED}, now=NOW).clusters[0]
     assert line.state == WorkState.UNKNOWN
     assert line.message == f"{REFUSED.message}; 1 of 2 works there are not as they should be"
+
+
+def test_a_removal_that_waits_until_its_cluster_is_trusted_again_says_so() -> None:
+    health = Hold(
+        subject="clusters/a",
+        kind=HoldKind.HEALTH,
+        scope=HoldScope.REMOVALS,
+        reason="it is Unreachable (answers again, for 20 s of 60 s)",
+        create_time=NOW,
+    )
+    lines = [works(worst=worst(WorkState.REMOVING)), works("b", worst=worst(WorkState.REMOVING))]
+    status = summed(unit(delete_time=NOW), PLACED, lines, now=NOW, holds=[health])
+    a, b = status.clusters
+    assert (a.reason, a.message) == ("RemovalWaits", f"v1 ConfigMap shop/x: {words_of(health)}")
+    assert b.reason == ""
 
 
 def test_trouble_in_a_cluster_that_is_heard_is_told_before_silence() -> None:
