@@ -294,9 +294,10 @@ class Model(Rows):
         if self.leader is not process or self.is_held:
             return
         for unit in list(self.units.values()):
-            found = [work for name, work in unit.works.items() if self._is_grave(unit, name, work)]
+            left = [name for name, work in unit.works.items() if self._is_grave(unit, name, work)]
+            found = [unit.works[name] for name in left]
             count = sum(work.is_counted for work in found)
-            if not found:
+            if not found or self._is_short(unit, left):
                 continue
             if count and self._refused(count) is not None:
                 for work in found:
@@ -304,6 +305,7 @@ class Model(Rows):
                 continue
             if count:
                 self._authorise(unit.name, count)
+            self._watcher.let_go(self, unit, left)
             for work in found:
                 work.state, work.reason, work.is_counted = "Removing", "", False
 

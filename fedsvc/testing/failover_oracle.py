@@ -48,6 +48,21 @@ class Oracle(Watcher):
         if model.is_held:
             self._fail(model, f"{unit} is deleted from {member.name} while automation is held")
 
+    def let_go(self, model: Rows, unit: Unit, clusters: Collection[str]) -> None:
+        """What a unit left is let go only while enough of it is ready elsewhere, in truth and where it is heard."""
+        floor = unit.policy.floor
+        if floor is None or unit.is_deleting:
+            return
+        ready = {
+            name
+            for name, member in model.members.items()
+            if member.health.verdict not in (Verdict.UNREACHABLE, Verdict.SUSPECT)
+            and member.objects.get(unit.name, float("inf")) <= model.seconds
+        }
+        rest, least = len(ready.difference(clusters)), floor.least(len(unit.bindings))
+        if rest < least and ready.intersection(clusters):
+            self._fail(model, f"{unit.name} leaves {sorted(clusters)}, is ready on {rest}, and its floor is {least}")
+
     def evicted(self, model: Rows, unit: Unit, cluster: str) -> None:
         """A unit leaves a lost cluster only when it may: nothing is held, its toleration is over, we see the others."""
         self.evictions += 1

@@ -1,6 +1,6 @@
 """What a run of `failover_model` is made of: members, units and processes as plain data, and each rule."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ from fedsvc.health import BreakerState, Health, Streak, Verdict, decide, judge
 from fedsvc.model.departure import Departure
 from fedsvc.model.failback import Away, due_back
 from fedsvc.model.failover import MEMBER_LOST, FailoverPolicy, tolerating
+from fedsvc.model.floor import shortage
 from fedsvc.model.hold import Hold, Write, hold_of
 from fedsvc.model.removal import refusal
 from fedsvc_placement import Decision, Placement, Taint
@@ -53,6 +54,7 @@ class Rules:
     may_be_removed_from: Callable[[Health], bool] = lambda health: health.may_be_removed_from
     may_go: Callable[..., bool] = may_go
     due_back: Callable[..., list[Away]] = due_back
+    shortage: Callable[..., str] = shortage
     refusal: Callable[..., tuple[str, str] | None] = refusal
     is_checked: bool = True  # what automation may do is checked by who evicts
 
@@ -139,6 +141,9 @@ class Watcher:
 
     def deleted(self, model: "Rows", member: Member, unit: str) -> None:
         """An object is about to be deleted in a member."""
+
+    def let_go(self, model: "Rows", unit: Unit, clusters: Collection[str]) -> None:
+        """What a unit left on clusters is about to be let go."""
 
     def evicted(self, model: "Rows", unit: Unit, cluster: str) -> None:
         """A unit leaves a lost cluster, by what is being stored."""

@@ -1,6 +1,6 @@
 """The store of `failover_model`, as plain data: what is asked of it, and what decisions and removals change in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from fedsvc.model.departure import (
     DepartureCause,
 )
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST
+from fedsvc.model.floor import WHOLE
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.model.removal import CHANGE_SECONDS, DEFAULT, HOUR_SECONDS, OVER_BUDGET, RemovalBudget, limits
 from fedsvc.store.automation import Gate
@@ -169,6 +170,21 @@ class Rows:
         for _, works in asked:
             for work in works:
                 work.state, work.reason = "Held", OVER_BUDGET
+
+    def ready_on(self, unit: Unit) -> dict[str, dict[str, int]]:
+        """Where a unit is ready, of the clusters that live, what it left included."""
+        return {
+            name: {WHOLE: int(work.is_ready)}
+            for name, work in unit.works.items()
+            if self.members[name].health.verdict not in (Verdict.UNREACHABLE, Verdict.SUSPECT)
+        }
+
+    def _is_short(self, unit: Unit, left: Collection[str]) -> bool:
+        """Whether the floor of a unit keeps what it left."""
+        floor = unit.policy.floor
+        if floor is None or unit.is_deleting:
+            return False
+        return bool(self.rules.shortage(left, {WHOLE: len(unit.bindings)}, self.ready_on(unit), floor))
 
     def _spent(self) -> tuple[int, int]:
         of_change = sum(n for at, n, made in self.removed if made and at > self.seconds - CHANGE_SECONDS)

@@ -7,6 +7,7 @@ from typing import Final
 
 from fedsvc.model.failback import FailbackMode, FailbackPolicy
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.model.floor import Floor
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.removal import RemovalBudget
 from fedsvc.testing.failover_model import Model
@@ -81,9 +82,11 @@ def _unit(name: str, picks: random.Random, members: list[str]) -> Unit:
             Placement(clusters=tuple(sorted(picks.sample(members, 2))), spread=spread),
         ]
     )
+    own = random.Random(f"{name}/{placement}")  # noqa: S311 - a choice of examples
     policy = FailoverPolicy(
         mode=picks.choice([*[FailoverMode.AUTO] * 4, FailoverMode.MANUAL, FailoverMode.NEVER]),
         toleration_seconds=picks.choice([0, 5, 30, 30, 120]),
+        floor=own.choice([None, None, Floor(replicas=1), Floor(percent=100)]),
         failback=FailbackPolicy(
             mode=picks.choice([FailbackMode.AFTER, FailbackMode.AFTER, FailbackMode.MANUAL, FailbackMode.NEVER]),
             stable_seconds=picks.choice([0, 30, 90]),

@@ -12,15 +12,16 @@ import pytest
 
 from fedsvc import health
 from fedsvc.health import Automation, BreakerState, Health, Limits, Verdict
-from fedsvc.model.failback import Away
+from fedsvc.model.failback import Away, FailbackMode, FailbackPolicy
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.model.floor import Floor
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.testing.failover_model import Model
 from fedsvc.testing.failover_oracle import Oracle, ViolationError
 from fedsvc.testing.failover_parts import REAL, Member, Rules, Unit
 from fedsvc.testing.failover_runs import run
 from fedsvc.testing.weather import Spell, Trouble, Weather
-from fedsvc_placement import Placement, decide
+from fedsvc_placement import Placement, SpreadConstraint, Topology, decide
 
 
 def test_whatever_goes_wrong_nothing_is_harmed_and_all_is_well_in_the_end(request: pytest.FixtureRequest) -> None:
@@ -142,6 +143,35 @@ def test_a_hold_that_comes_between_a_decision_and_its_being_stored_is_not_overru
     held_in_the_midst(REAL)
     with pytest.raises(ViolationError, match="while automation is"):
         held_in_the_midst(Rules(is_checked=False))
+
+
+def lost_one_after_the_other(rules: Rules) -> Unit:
+    """A unit left a cluster that is back, and another one that it is on seems lost: it is ready on one of two."""
+    gone = partial(Spell, trouble=Trouble.REFUSED)
+    spells = (
+        gone(begin_seconds=20.0, end_seconds=160.0, members=frozenset({"a"})),
+        gone(begin_seconds=200.0, end_seconds=400.0, members=frozenset({"b"})),
+    )
+    members = [Member(name=name, region=name, jurisdiction="EU", phase=0.5) for name in ("a", "b", "c", "d")]
+    two = (SpreadConstraint(by=Topology.CLUSTER, max_groups=2),)
+    policy = FailoverPolicy(
+        toleration_seconds=120, floor=Floor(percent=100), failback=FailbackPolicy(mode=FailbackMode.NEVER)
+    )
+    unit = Unit(name="web", placement=Placement(clusters=("a", "b"), spread=two), policy=policy)
+    weather = Weather(spells=spells, seed=0)
+    model = Model(seed=0, members=members, units=[unit], weather=weather, watcher=Oracle(), rules=rules)
+    model.run(15.0)
+    unit.placement = Placement(clusters=("a", "b", "c"), spread=two)  # from then on there is somewhere to go
+    model.run(300.0)
+    return unit
+
+
+def test_what_is_left_on_a_cluster_that_is_back_stays_while_the_floor_needs_it() -> None:
+    unit = lost_one_after_the_other(REAL)
+    assert sorted(unit.bindings) == ["b", "c"]
+    assert unit.works["a"].state == "Held"
+    with pytest.raises(ViolationError, match="its floor is 2"):
+        lost_one_after_the_other(Rules(shortage=lambda *_: ""))
 
 
 def test_the_same_seed_is_the_same_run() -> None:
