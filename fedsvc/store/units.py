@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +26,7 @@ from fedsvc.store import departures, dependencies, handing, manifests, reference
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.store import Look, Transaction, is_secret
+from fedsvc.store.unit_decided import DecidedUnit, request_rebalance, set_decided, set_statuses
 from fedsvc.store.unit_rows import (
     COLUMNS,
     RESOURCES,
@@ -64,6 +64,7 @@ __all__ = [
     "lock_generations",
     "mark_deleted",
     "remove_finished",
+    "request_rebalance",
     "resource_name",
     "resources_by_unit",
     "resources_of",
@@ -132,33 +133,6 @@ _FINISHED = text(
 )
 _REMOVE_RESOURCES = text("DELETE FROM resource WHERE unit_uid = ANY(CAST(:uids AS uuid[]))")
 _REMOVE = text("DELETE FROM unit WHERE uid = ANY(CAST(:uids AS uuid[]))")
-_REBALANCE = text(
-    "UPDATE unit SET rebalance = TRUE WHERE uid = ANY(CAST(:uids AS uuid[])) AND delete_time IS NULL"
-    " RETURNING namespace, name"
-)
-_STATUS = text(
-    "UPDATE unit SET status = i.status FROM unnest(CAST(:uids AS uuid[]), CAST(:statuses AS jsonb[])) AS i (uid, status)"
-    " WHERE unit.uid = i.uid AND unit.status <> i.status RETURNING namespace, name"
-)
-_DECIDED = text(
-    "UPDATE unit SET decided_generation = i.generation, decision_id = coalesce(i.decision, decision_id),"
-    " reconsider_time = i.reconsider, memory = i.memory, rebalance = rebalance AND NOT i.rebalanced,"
-    " granted_removals = CASE WHEN EXISTS (SELECT 1 FROM rollout r WHERE r.unit_uid = unit.uid AND NOT r.over)"
-    " THEN granted_removals ELSE 0 END"  # what goes out in waves is removed in waves
-    " FROM unnest(CAST(:uids AS uuid[]), CAST(:generations AS bigint[]), CAST(:decisions AS uuid[]),"
-    " CAST(:reconsider AS timestamptz[]), CAST(:memories AS jsonb[]), CAST(:rebalanced AS boolean[]))"
-    " AS i (uid, generation, decision, reconsider, memory, rebalanced) WHERE unit.uid = i.uid"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecidedUnit:
-    """The newest decision covers this generation of a unit, and the rebalance that was asked of it."""
-
-    unit: Unit  # as it was decided on
-    decision: str | None = None  # its id; None: the stored decision stays
-    reconsider_at: datetime | None = None  # when it may change by itself; None: never
-    memory: Memory = field(default_factory=Memory)  # what the next decision remembers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -490,14 +464,6 @@ async def _forget_departures(tx: Transaction, before: Unit | None, spec: UnitSpe
         await departures.forget(tx, before.uid)
 
 
-async def request_rebalance(tx: Transaction, uids: Sequence[str]) -> int:
-    """Ask for units to be decided anew as if everything could move; gives how many there are."""
-    rows = (await tx.execute(_REBALANCE, {"uids": list(uids)})).all()
-    for row in rows:
-        tx.record("unit", resource_name(row.namespace, row.name))
-    return len(rows)
-
-
 async def lock_generations(tx: Transaction, uids: Sequence[str]) -> dict[str, int]:
     """The generation of each unit that exists, nobody else changing it until the transaction ends."""
     return {row.uid: row.generation for row in await tx.execute(_LOCK_ROWS, {"uids": list(uids)})}
@@ -506,30 +472,3 @@ async def lock_generations(tx: Transaction, uids: Sequence[str]) -> dict[str, in
 async def lock_free(tx: Transaction, uids: Sequence[str]) -> set[str]:
     """Lock the rows of those units that nobody else holds now; gives which they are."""
     return {row.uid for row in await tx.execute(_LOCK_FREE, {"uids": list(uids)})}
-
-
-async def set_decided(tx: Transaction, decided: Sequence[DecidedUnit]) -> None:
-    """Note that units were decided, in a transaction that holds their row locks."""
-    parameters = {
-        "uids": [one.unit.uid for one in decided],
-        "generations": [one.unit.generation for one in decided],
-        "decisions": [one.decision for one in decided],
-        "reconsider": [one.reconsider_at for one in decided],
-        "memories": [_json(to_json(Memory, one.memory)) for one in decided],
-        "rebalanced": [one.unit.rebalance for one in decided],
-    }
-    await tx.execute(_DECIDED, parameters)
-
-
-async def set_statuses(tx: Transaction, summaries: Sequence[tuple[Unit, UnitStatus]]) -> int:
-    """Store the summaries of units whose row locks the transaction holds; gives how many differed."""
-    if not summaries:
-        return 0
-    values = {
-        "uids": [unit.uid for unit, _ in summaries],
-        "statuses": [_json(to_json(UnitStatus, status)) for _, status in summaries],
-    }
-    rows = (await tx.execute(_STATUS, values)).all()
-    for row in rows:
-        tx.record("unit", resource_name(row.namespace, row.name))
-    return len(rows)
