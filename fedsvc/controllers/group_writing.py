@@ -44,9 +44,9 @@ class Reporter:
         self._writer = writer
         self._failed: asyncio.Future[None] | None = None
 
-    def ready(self, *, hurry: bool = False) -> None:
-        """There is something to take; `hurry`: nothing else goes on until it is stored."""
-        self._writer.add(self, hurry=hurry)
+    def ready(self, *, is_much: bool = False, is_idle: bool = False) -> None:
+        """There is something to take: much of it, or nothing else goes on until it is stored."""
+        self._writer.add(self, is_much=is_much, is_idle=is_idle)
 
     def fail(self, error: Exception) -> None:
         """What was taken is not stored."""
@@ -75,13 +75,16 @@ class GroupWriter:
         self._rhythm = Rhythm(first_seconds=settings.observation_batch_seconds, busy_seconds=settings.busy_seconds)
         self._ready: dict[Reporter, None] = {}
         self._some = asyncio.Event()
-        self._hurried = asyncio.Event()
+        self._hurried = asyncio.Event()  # much has gathered, or somebody is idle
+        self._idle = asyncio.Event()
 
-    def add(self, reporter: Reporter, *, hurry: bool) -> None:
+    def add(self, reporter: Reporter, *, is_much: bool, is_idle: bool) -> None:
         """One has something to report."""
         self._ready.setdefault(reporter)
         self._some.set()
-        if hurry:
+        if is_idle:
+            self._idle.set()
+        if is_much or is_idle:
             self._hurried.set()
 
     def discard(self, reporter: Reporter) -> None:
@@ -107,12 +110,10 @@ class GroupWriter:
 
     async def _wait_for_others(self) -> None:
         clock = asyncio.get_running_loop().time
-        try:
-            async with asyncio.timeout(self._rhythm.wait_seconds(clock())):
-                await self._hurried.wait()
-        except TimeoutError:
+        if not await _is_set_within(self._hurried, self._rhythm.wait_seconds(clock())):
             return  # the beat is over
-        await asyncio.sleep(self._rhythm.hurried_seconds(clock()))
+        if await _is_set_within(self._idle, self._rhythm.hurried_seconds(clock())):
+            await asyncio.sleep(self._rhythm.idle_seconds(clock()))
 
     def _take(self) -> list[tuple[Reporter, Report]]:
         group: list[tuple[Reporter, Report]] = []
@@ -126,6 +127,7 @@ class GroupWriter:
         if not self._ready:
             self._some.clear()
             self._hurried.clear()
+            self._idle.clear()
         return group
 
     async def _write(self, group: Sequence[tuple[Reporter, Report]]) -> None:
@@ -156,6 +158,15 @@ class GroupWriter:
             await write(self._store, partial(works.write_observations, observations=list(observations.values())))
         if results:
             await write(self._store, partial(works.write_results, results=results))
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _with_observation(result: WorkResult, observations: dict[int, WorkObservation]) -> WorkResult:

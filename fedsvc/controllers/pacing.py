@@ -7,6 +7,8 @@ from fedsvc.controllers.latency import Latency
 
 _PAUSE: Final = 4
 """After a write, in times of what it took."""
+_PAUSE_IDLE: Final = 1
+"""The same where somebody can do nothing else until the next one."""
 _CUT: Final = 0.7
 _CUT_INTERVAL_SECONDS: Final = 1.0
 """Answers that were under way together tell of one trouble, not of many."""
@@ -88,8 +90,12 @@ class Rhythm:
         return max(self._first, self._wrote_at + self._busy - now)
 
     def hurried_seconds(self, now: float) -> float:
-        """How long to wait where somebody waits for the write: a fifth of all time, at most, is writing."""
+        """How long to wait where much has gathered: a fifth of all time, at most, is writing."""
         return max(0.0, self._wrote_at + _PAUSE * self._took - now)
+
+    def idle_seconds(self, now: float) -> float:
+        """How long to wait where somebody does nothing until it is written: half of all time, at most, is writing."""
+        return max(0.0, self._wrote_at + _PAUSE_IDLE * self._took - now)
 
     def wrote(self, now: float, *, took_seconds: float = 0.0) -> None:
         """A write ended at `now`."""

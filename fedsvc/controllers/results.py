@@ -22,7 +22,7 @@ class Results:
         """Hand in a result; `idle`: there is nothing else to wait for."""
         assert result.id == work.id
         self._waiting.append(result)
-        self._reporter.ready(hurry=idle or len(self._waiting) >= self._batch_size)
+        self._reporter.ready(is_much=len(self._waiting) >= self._batch_size, is_idle=idle)
 
     async def run(self) -> None:
         """Have them written until cancelled.

@@ -44,9 +44,9 @@ class Member:
         self.reporter = Reporter(writer, take=self._take, stored=self._stored)
         self.run = asyncio.create_task(self.reporter.run())
 
-    def say(self, work_id: int, *, hurry: bool = False) -> None:
+    def say(self, work_id: int, *, is_idle: bool = False) -> None:
         self.waiting.append(WorkResult(id=work_id, generation=1, state=WorkState.APPLIED))
-        self.reporter.ready(hurry=hurry)
+        self.reporter.ready(is_idle=is_idle)
 
     def _take(self) -> Report:
         taken, self.waiting = self.waiting, []
@@ -97,7 +97,7 @@ async def test_who_waits_for_it_has_it_written_before_the_beat(store: Store) -> 
     never = replace(BEAT, observation_batch_seconds=3_600.0, busy_seconds=3_600.0)
     async with town(store, never) as made:
         made.members[0].say(1)
-        made.members[1].say(2, hurry=True)
+        made.members[1].say(2, is_idle=True)
 
         await made.until_stored([1], [2], [])
 

@@ -62,12 +62,14 @@ def test_the_first_of_many_is_written_soon_and_more_of_them_in_a_slower_beat() -
     assert rhythm.wait_seconds(100.9) == 0.1
 
 
-def test_hurried_writes_leave_four_fifths_of_the_time_to_others() -> None:
+def test_hurried_writes_leave_four_fifths_of_the_time_to_others_and_half_where_somebody_is_idle() -> None:
     rhythm = Rhythm(first_seconds=0.1, busy_seconds=0.5)
     assert rhythm.hurried_seconds(100.0) == 0.0
     rhythm.wrote(100.0, took_seconds=0.02)
     assert rhythm.hurried_seconds(100.0) == pytest.approx(0.08)
     assert rhythm.hurried_seconds(100.1) == 0.0
+    assert rhythm.idle_seconds(100.0) == pytest.approx(0.02)
+    assert rhythm.idle_seconds(100.02) == 0.0
 
 
 async def test_keys_wake_once_and_are_taken_in_their_order() -> None:
