@@ -13,7 +13,7 @@ _BASE_AGE_SECONDS: Final = 60.0
 
 _FEW_WAITING: Final = 3.0
 _MANY_WAITING: Final = 8.0
-_FAST_SECONDS: Final = 0.05
+_FAST_SECONDS: Final = 0.1
 """Answers faster than this are no sign of a queue, whatever the best was: there it is noise that is measured."""
 
 

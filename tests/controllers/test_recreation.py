@@ -63,8 +63,11 @@ async def test_it_is_made_anew_once_that_is_confirmed(world: Any, make_deploymen
     await world.until(renewed)
     await world.until_work("a", "Applied")
     assert (await world.get("a", PATH))["metadata"]["uid"] != before
-    reasons = {reason for _, reason, _ in await world.events()}
-    assert {"Recreating", "Recreated"} <= reasons
+
+    async def told() -> bool:  # events are written a moment after what they tell of
+        return {"Recreating", "Recreated"} <= {reason for _, reason, _ in await world.events()}
+
+    await world.until(told)
 
 
 async def test_a_confirmation_is_of_one_manifest_and_used_once(world: Any, make_deployment: Callable[..., Any]) -> None:

@@ -299,7 +299,11 @@ async def test_a_revision_that_a_cluster_refuses_goes_no_further(
     assert found.message.startswith("revision 2 failed on a: a: apps/v1 Deployment shop/broken")
     assert await values(world) == {"a": left, "b": "1", "c": "1"}
     await world.until_state("web", UnitState.DEGRADED, seconds=40)
-    assert any(reason == "RolloutFailed" for _, reason, _ in await world.events())
+
+    async def told() -> bool:  # events are written a moment after what they tell of
+        return any(reason == "RolloutFailed" for _, reason, _ in await world.events())
+
+    await world.until(told)
 
 
 @pytest.mark.parametrize(("silence", "phase"), [(OnSilence.FAIL, Phase.FAILED), (OnSilence.SKIP, Phase.COMPLETED)])
