@@ -169,7 +169,7 @@ def told(story: list[Moment], objects: tuple[Service, ...]) -> Iterator[tuple[Mo
 
 
 # A story has a thousand parts: drawn one by one they cost a hundred times what a seed does.
-many = settings(max_examples=60, deadline=None)
+many = settings(max_examples=100, deadline=None)
 seeds = st.integers(0, 2**48)
 
 

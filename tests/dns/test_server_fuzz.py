@@ -101,7 +101,7 @@ def read_by_dnspython(octets: bytes) -> dns.message.Message | None:
         st.binary(max_size=80), st.binary(max_size=60).map(lambda tail: b"\0\1\0\0\0\1\0\0\0\0\0\0" + tail)
     )
 )
-@settings(max_examples=250)
+@settings(max_examples=400)
 def test_random_octets_are_not_answered_with_data(octets: bytes) -> None:
     reply = answered(octets)
 
@@ -110,7 +110,7 @@ def test_random_octets_are_not_answered_with_data(octets: bytes) -> None:
 
 
 @given(octets=damaged())
-@settings(max_examples=400)
+@settings(max_examples=600)
 def test_what_dnspython_cannot_read_gets_no_data(octets: bytes) -> None:
     reply = answered(octets)
 
@@ -123,7 +123,7 @@ def test_what_dnspython_cannot_read_gets_no_data(octets: bytes) -> None:
 
 
 @given(octets=queries(), max_octets=st.sampled_from([0, 100, 512, 1232, 65_535]))
-@settings(max_examples=250)
+@settings(max_examples=400)
 def test_each_well_formed_query_is_answered_to_its_question(octets: bytes, max_octets: int) -> None:
     for _ in range(2):
         reply = answered(octets, max_octets)
