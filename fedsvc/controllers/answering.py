@@ -1,16 +1,12 @@
 """Hands zones to the name server of this process, whoever planned them; without PostgreSQL it answers as before."""
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
 import orjson
 import structlog
 
-from fedsvc.controllers.backoff import Backoff
-from fedsvc.controllers.hub import Hub
-from fedsvc.controllers.wakeups import Signal
-from fedsvc.errors import FedsvcError
+from fedsvc.controllers.following import follow
 from fedsvc.store import zones
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
@@ -22,7 +18,10 @@ _log = structlog.get_logger(__name__)
 
 KEPT: Final = "dns-zones"
 """The file in the data folder with what was answered last."""
-_RESCAN_SECONDS: Final = 30.0
+
+
+def _concerns(change: Change) -> bool:
+    return change.kind == "zone"
 
 
 class Answering:
@@ -30,7 +29,6 @@ class Answering:
 
     def __init__(self, store: Store, *, data_dir: Path) -> None:
         self._store = store
-        self._signal = Signal()
         self._given: dict[str, ZoneData] = {}
         self.server = NameServer(Settings(kept=data_dir / KEPT))
 
@@ -51,26 +49,7 @@ class Answering:
 
     async def run(self) -> None:
         """Follow what is stored until cancelled; while PostgreSQL is away what was given last is answered."""
-        hub = Hub(self._store, rescan_seconds=_RESCAN_SECONDS)
-        hub.listen(self._changed, self._signal.set)
-        backoff = Backoff("dns-zones", first=0.2, maximum=5.0)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(hub.run(), name="dns-hub")
-            self._signal.set()
-            while True:
-                await self._signal.wait()
-                try:
-                    await self._follow()
-                    backoff.reset()
-                except FedsvcError as error:
-                    wait = backoff.next_seconds()
-                    _log.warning("dns_waits_for_store", message=str(error), retry_seconds=wait)
-                    self._signal.set()
-                    await asyncio.sleep(wait)
-
-    def _changed(self, change: Change) -> None:
-        if change.kind == "zone":
-            self._signal.set()
+        await follow(self._store, "dns-zones", concerns=_concerns, look=self._follow)
 
     async def _follow(self) -> None:
         async with self._store.look() as look:

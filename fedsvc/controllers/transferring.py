@@ -1,17 +1,12 @@
 """Lets secondaries transfer zones from this process, whoever planned them and whoever leads."""
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from typing import Final
 
 import structlog
 
-from fedsvc.controllers.backoff import Backoff
-from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.following import follow
 from fedsvc.controllers.notifying import secondaries_of
-from fedsvc.controllers.wakeups import Signal
-from fedsvc.errors import FedsvcError
 from fedsvc.model.zone_provider import HiddenPrimary as Intent
 from fedsvc.store import policies, publications
 from fedsvc.store.changes import Change
@@ -27,7 +22,9 @@ from fedsvc_dns.providers.primary.serving import Listening
 
 _log = structlog.get_logger(__name__)
 
-_RESCAN_SECONDS: Final = 30.0
+
+def _concerns(change: Change) -> bool:
+    return change.kind == ZONE.change
 
 
 class Transferring:
@@ -36,7 +33,6 @@ class Transferring:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._versions = StoredVersions(store)
-        self._signal = Signal()
         self._primary: HiddenPrimary | None = None
         self._kept: dict[str, tuple[str, int]] = {}
 
@@ -51,26 +47,7 @@ class Transferring:
 
     async def run(self) -> None:
         """Follow which zones there are, and who may transfer them, until cancelled."""
-        hub = Hub(self._store, rescan_seconds=_RESCAN_SECONDS)
-        hub.listen(self._changed, self._signal.set)
-        backoff = Backoff("zone-transfers", first=0.2, maximum=5.0)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(hub.run(), name="transfer-hub")
-            self._signal.set()
-            while True:
-                await self._signal.wait()
-                try:
-                    await self._follow()
-                    backoff.reset()
-                except FedsvcError as error:
-                    wait = backoff.next_seconds()
-                    _log.warning("dns_transfers_wait_for_store", message=str(error), retry_seconds=wait)
-                    self._signal.set()
-                    await asyncio.sleep(wait)
-
-    def _changed(self, change: Change) -> None:
-        if change.kind == ZONE.change:
-            self._signal.set()
+        await follow(self._store, "zone-transfers", concerns=_concerns, look=self._follow)
 
     async def _follow(self) -> None:
         assert self._primary is not None, "it is started first"
