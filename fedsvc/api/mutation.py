@@ -74,8 +74,9 @@ async def mutate(
 
 async def _validate(store: Store, request: RequestT, run: Run[RequestT, ResponseT]) -> ResponseT:
     async with store.transaction() as tx:
-        async with tx.connection.begin_nested() as work:
-            response = await run(tx, request)
-            await work.rollback()
+        work = tx.savepoint()
+        await work.start()
+        response = await run(tx, request)
+        await work.rollback()
         tx.changes.clear()
         return response

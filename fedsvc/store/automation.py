@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.health import Automation, BreakerState, FleetMember, Health, Verdict, decide
 from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope
 from fedsvc.store import events, holds
 from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_placement import ClusterSnapshot
 

@@ -18,12 +18,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any, Final
 
 from fedsvc.errors import InvalidInputError, Problem, ResumeTokenExpiredError
+from fedsvc.store.connection import run
+from fedsvc.store.sql import text
 
 KEPT: Final = timedelta(hours=1)
 BATCH: Final = 1000
@@ -118,9 +117,10 @@ _EMPTY = text("DELETE FROM change")
 _BEGIN = text("UPDATE change_horizon SET xid = pg_current_xact_id(), id = 0, create_time = clock_timestamp()")
 
 
-async def write_changes(connection: AsyncConnection, changes: list[Change]) -> None:
+async def write_changes(connection: Any, changes: list[Change]) -> None:
     """Put the changes of a transaction in the log, in one statement."""
-    await connection.execute(
+    await run(
+        connection,
         _INSERT,
         {
             "kinds": [change.kind for change in changes],
@@ -131,20 +131,20 @@ async def write_changes(connection: AsyncConnection, changes: list[Change]) -> N
     )
 
 
-async def current_token(connection: AsyncConnection) -> ResumeToken:
+async def current_token(connection: Any) -> ResumeToken:
     """The place after all that this transaction's snapshot is sure to see."""
-    row = (await connection.execute(_CURRENT)).one()
+    row = (await run(connection, _CURRENT)).one()
     return ResumeToken(row.xid, row.id, row.micros, row.epoch)
 
 
-async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit: int = BATCH) -> Batch:
+async def read_changes(connection: Any, after: ResumeToken, *, limit: int = BATCH) -> Batch:
     """The next changes after a place.
 
     Raises:
         ResumeTokenExpiredError: changes between the place and now are no longer kept, or it is a place in another log.
     """
     place = {"xid": str(after.xid), "id": after.id, "micros": after.micros, "epoch": after.epoch}
-    rows = (await connection.execute(_READ, place | {"limit": limit})).all()
+    rows = (await run(connection, _READ, place | {"limit": limit})).all()
     if not rows[0].is_known:
         raise ResumeTokenExpiredError(
             "changes since that resume_token are no longer kept, or the database was restored or replaced since:"
@@ -157,15 +157,15 @@ async def read_changes(connection: AsyncConnection, after: ResumeToken, *, limit
     return Batch(changes=changes, token=token, seen_at=time.monotonic())
 
 
-async def drop_foreign_log(connection: AsyncConnection) -> bool:
+async def drop_foreign_log(connection: Any) -> bool:
     """Begin the log anew where it came here with a dump of another server, whose transaction ids mean nothing here.
 
     Left as it is, its rows would look like changes of transactions to come, and new ones like changes long past.
     """
-    if not (await connection.execute(_IS_FOREIGN)).scalar_one():
+    if not (await run(connection, _IS_FOREIGN)).scalar_one():
         return False
-    await connection.execute(_EMPTY)
-    await connection.execute(_BEGIN)
+    await run(connection, _EMPTY)
+    await run(connection, _BEGIN)
     return True
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from fedsvc.errors import AlreadyExistsError, EtagMismatchError, NotFoundError
 from fedsvc.health import Health
@@ -14,6 +13,7 @@ from fedsvc.model.cluster import Cluster, ClusterObservation, Connection, Creden
 from fedsvc.model.room import Room
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_placement.model import Cost, ExternalScore, Taint
 
@@ -234,9 +234,9 @@ async def create(tx: Transaction, cluster: Cluster) -> Cluster:
         AlreadyExistsError: there is one of that name.
     """
     try:
-        async with tx.connection.begin_nested():
+        async with tx.savepoint():
             await tx.execute(_INSERT, _parameters(tx, cluster) | {"uid": cluster.uid})
-    except IntegrityError as error:
+    except IntegrityConstraintViolationError as error:
         raise AlreadyExistsError(cluster.resource_name) from error
     tx.record("cluster", cluster.resource_name)
     return await get(tx, cluster.name)

@@ -9,10 +9,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Unit
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc_placement import Fleet
 from fedsvc_placement.inputs import Inputs, fleet_from_json, fleet_to_json, inputs_from_dict

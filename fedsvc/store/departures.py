@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.health import Verdict
 from fedsvc.model.departure import Departure, DepartureCause
 from fedsvc.model.failback import DEFAULT_STABLE_SECONDS, Away, FailbackMode
 from fedsvc.model.failover import FailoverPolicy
 from fedsvc.store.codec import from_json
+from fedsvc.store.sql import text
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name

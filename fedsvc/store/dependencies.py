@@ -1,9 +1,8 @@
 """Which unit waits for which: rows of `unit_dependency`, the index of what the units' specs say."""
 
-from sqlalchemy import text
-
 from fedsvc.model.dependency import DependencyScope, UnitId, find_cycle
 from fedsvc.model.unit import UnitSpec
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import resource_name
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import text
-
+from fedsvc.store.sql import text
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Transaction
 
@@ -84,7 +83,7 @@ def _fingerprint(event: NewEvent) -> bytes:
 
 
 def _from_row(row: Any) -> StoredEvent:
-    return StoredEvent(**row._mapping)  # noqa: SLF001 - the documented way to a row's columns by name
+    return StoredEvent(**row)
 
 
 async def list_page(

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.health import Verdict
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
 from fedsvc.model.removal import shown
 from fedsvc.store.gate_sql import REACHED
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.work_rows import UNIT_NAME, record_rows
 
@@ -151,7 +150,7 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
         }
         for one in left
     ]
-    await tx.execute(_ADD, rows)
+    await tx.execute_each(_ADD, rows)
 
 
 async def keep_until_replaced(tx: Transaction, left: Mapping[tuple[str, str], Sequence[str]]) -> None:
@@ -237,4 +236,4 @@ async def list_page(tx: Transaction, *, before: int, limit: int, unit: str = "",
 
 def _failover(row: Any) -> Failover:
     own = {"targets": tuple(row.targets), "cause": DepartureCause(row.cause)}
-    return Failover(**{**row._mapping, **own})  # noqa: SLF001 - the documented way to a row's columns by name
+    return Failover(**{**row, **own})

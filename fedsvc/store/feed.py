@@ -9,7 +9,8 @@ import structlog
 
 from fedsvc.errors import ResumeTokenExpiredError, StoreUnavailableError, WatchTooSlowError
 from fedsvc.store.changes import BATCH, Batch, ResumeToken, current_token, read_changes
-from fedsvc.store.database import Database, talking, translated
+from fedsvc.store.database import Database
+from fedsvc.store.trouble import talking, translated
 
 CHANNEL: Final = "fedsvc_change"
 POLL_SECONDS: Final = 1.0
@@ -134,7 +135,7 @@ class ChangeFeed:
             self._subscriptions.discard(subscription)
 
     async def _read_after(self, place: ResumeToken, *, limit: int = BATCH) -> Batch:
-        async with self._database.look() as connection:
+        async with self._database.connection() as connection:
             with talking(self._database.shown):
                 return await read_changes(connection, place, limit=limit)
 
@@ -190,7 +191,7 @@ class ChangeFeed:
     async def _read(self) -> None:
         assert self._position is not None
         while True:
-            async with self._database.look() as connection:
+            async with self._database.connection() as connection:
                 try:
                     batch = await read_changes(connection, self._position)
                 except ResumeTokenExpiredError:

@@ -1,11 +1,11 @@
 """The fleet settings: the one row of `fleet`."""
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import EtagMismatchError
 from fedsvc.model.fleet import FLEET_SETTINGS_NAME, FleetSettings, FleetSpec
 from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 _GET = text("SELECT spec, generation, update_time FROM fleet")

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.model.floor import WHOLE
 from fedsvc.store.gate_sql import REACHED
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look
 from fedsvc.store.unit_rows import key_from_row
 

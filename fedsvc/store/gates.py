@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.model.dependency import unit_words
 from fedsvc.model.summary import Unmet, Wait, may_wait, with_wait
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import Work
 from fedsvc.rendering.waves import STEPS, AwaitedState, written_of
 from fedsvc.store.gate_sql import COPY_OPEN, LAGGING, NAMED_HERE, NEEDED, PLACED, REACHED, same_object
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row, resource_name, unit_pair
 

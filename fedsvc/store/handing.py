@@ -7,13 +7,12 @@ for the other one, so the work remembers that unit (`former_unit_uid`), whose ob
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.errors import ProtectedError, RolloutStateError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rollout.state import Phase
 from fedsvc.store import revisions, rollouts
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import get_many, resources_of
 from fedsvc.store.work_rows import LOCK, UNIT_NAME, record_rows

@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.rendering.belonging import Holding
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_rows import UNIT_NAME

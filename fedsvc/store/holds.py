@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.errors import NotFoundError
 from fedsvc.health import Health, Verdict
 from fedsvc.model.fleet import FleetSpec
@@ -14,6 +12,7 @@ from fedsvc.model.freeze import FreezeWindow, next_change, span_at
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.store import clusters
 from fedsvc.store.codec import from_json
+from fedsvc.store.sql import text
 from fedsvc.store.storable import storable_text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_placement import matches_cluster

@@ -4,9 +4,9 @@ import asyncio
 from typing import Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import FedsvcError
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store, Transaction
 from fedsvc_dns.providers.contract import Fence, ProviderError
 from fedsvc_dns.providers.primary.versions import MOST_DELTAS, Delta, ZoneVersion, version_of

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from fedsvc.errors import StoreUnavailableError
-from fedsvc.store.database import Database, talking, translated
+from fedsvc.store.connection import run
+from fedsvc.store.database import Database
+from fedsvc.store.sql import text
+from fedsvc.store.trouble import talking, translated
 
 RETRY_SECONDS: Final = 1.0
 CHECK_SECONDS: Final = 5.0
@@ -52,7 +52,7 @@ class Lease:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def enter_fence(connection: AsyncConnection, lease: Lease) -> datetime:
+async def enter_fence(connection: Any, lease: Lease) -> datetime:
     """Let a transaction go on only under its lease, which nobody else then gets until it ends; gives its time.
 
     Raises:
@@ -60,7 +60,7 @@ async def enter_fence(connection: AsyncConnection, lease: Lease) -> datetime:
     """
     if not lease.lost.is_set():
         ours = {"name": lease.name, "holder": lease.holder, "epoch": lease.epoch, "silence": f"{MAX_SILENCE_SECONDS}s"}
-        now: datetime | None = (await connection.execute(_ENTER_FENCE, ours)).scalar_one()
+        now: datetime | None = (await run(connection, _ENTER_FENCE, ours)).scalar_one()
         if now is not None:
             return now
     lease.lost.set()

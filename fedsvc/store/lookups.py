@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.rendering.canonical import JsonObject
 from fedsvc.store import manifests, units
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 _UNIT_UIDS: Final = text(

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import text
-
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 
 _PUT = text(

@@ -1,5 +1,6 @@
 """Bring the schema to this release: under a lock, in one transaction, never backwards."""
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +12,17 @@ from alembic.script import ScriptDirectory
 from asyncpg.exceptions import InsufficientPrivilegeError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store.changes import drop_foreign_log
 from fedsvc.store.database import Database
+from fedsvc.store.trouble import is_unavailable, talking, translated, unavailable
 
 _log = structlog.get_logger("fedsvc.store")
 
+_STATEMENT_SECONDS: Final = 600
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fedsvc migrate', 0))")
 
 
@@ -44,9 +49,12 @@ async def migrate(database: Database) -> tuple[str | None, str]:
         StoreUnavailableError: PostgreSQL does not answer.
     """
     try:
-        return await _migrated(database)
+        with translated(database.shown), talking(database.shown):
+            return await _migrated(database)
     except DBAPIError as error:
         cause = None if error.orig is None else error.orig.__cause__
+        if error.connection_invalidated or (cause is not None and is_unavailable(cause)):
+            raise unavailable(database.shown, cause or error) from error
         if not isinstance(cause, InsufficientPrivilegeError):
             raise
         # Since PostgreSQL 15 users may make tables only in a database of their own.
@@ -54,13 +62,18 @@ async def migrate(database: Database) -> tuple[str | None, str]:
         raise ConfigurationError(f"--database-url: {cause} in {database.shown}: {advice}") from error
 
 
+def alembic_engine(database: Database) -> AsyncEngine:
+    """What Alembic speaks through, on connections that we make: the address is read in one way only."""
+    connect = partial(database.connect_directly, "migrate", statement_seconds=_STATEMENT_SECONDS)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+
+
 async def _migrated(database: Database) -> tuple[str | None, str]:
-    async with database.begin() as connection:
+    async with alembic_engine(database).begin() as connection:
         # Several servers may start at once: one migrates, the others wait and find it done.
-        await connection.exec_driver_sql("SET LOCAL statement_timeout = '600s'")
         await connection.execute(_LOCK)
         revisions = await connection.run_sync(_migrate)
-        if await drop_foreign_log(connection):
+        if await drop_foreign_log((await connection.get_raw_connection()).driver_connection):
             _log.warning("change_log_begun_anew", reason="this database was restored from a dump of another server")
         return revisions
 

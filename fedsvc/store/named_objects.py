@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.rendering.canonical import load_json
 from fedsvc.store.codec import from_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc_dns.planner.zone import DnsSettings
 

@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.health import Automation, Health, Verdict
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
 from fedsvc.model.pending import Standing, Stop
 from fedsvc.store import automation, departures, holds
 from fedsvc.store.codec import from_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 _KEPT: Final = "removal IS NOT NULL AND state = 'Held' AND reason = :kept"

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.departure import Departure, away_from, seen_at
 from fedsvc.model.failover import tolerating
@@ -28,6 +26,7 @@ from fedsvc.rendering.workloads import (
 )
 from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, unit_facts, works
 from fedsvc.store.served_kinds import ServedKind
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_facts import UnitFacts
 from fedsvc.store.unit_rows import resources_by_unit

@@ -6,7 +6,6 @@ from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import TextClause, text
 
 from fedsvc.errors import EtagMismatchError, InUseError, NotFoundError
 from fedsvc.model.policy import Policy
@@ -15,6 +14,7 @@ from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.status.rules import CompiledRule, StatusRule, compile_rules
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
+from fedsvc.store.sql import Statement, text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_placement.model import Placement
 
@@ -213,6 +213,6 @@ async def user_uids(tx: Transaction, kind: PolicyKind[Any], name: str) -> list[s
     return [row.uid for row in rows]
 
 
-def _users(kind: PolicyKind[Any], columns: str, condition: str = "") -> TextClause:
+def _users(kind: PolicyKind[Any], columns: str, condition: str = "") -> Statement:
     users = kind.users.replace("policy.name", ":name")
     return text(f"SELECT {columns} FROM unit WHERE {users} {condition} ORDER BY namespace, name")

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Final
 
 import orjson
-from sqlalchemy import TextClause, text
 
 from fedsvc.model.zone_provider import Publication
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.policies import ZONE, resource_name
+from fedsvc.store.sql import Statement, text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_dns.records import RecordSet
 
@@ -103,13 +103,13 @@ async def tell_ahead(tx: Transaction, uid: str, zone: str, serial: int) -> bool:
     Returns:
         Whether it was not noted already.
     """
-    if (await tx.execute(_AHEAD, {"uid": uid, "serial": serial})).rowcount == 0:
+    if not await tx.change(_AHEAD, {"uid": uid, "serial": serial}):
         return False
     tx.record("zone", resource_name(ZONE, zone))
     return True
 
 
-async def _each(tx: Transaction, statement: TextClause, uid: str, keys: Iterable[Key]) -> None:
+async def _each(tx: Transaction, statement: Statement, uid: str, keys: Iterable[Key]) -> None:
     listed = list(keys)
     if listed:
         parameters = {"uid": uid, "names": [name for name, _ in listed], "types": [type_ for _, type_ in listed]}

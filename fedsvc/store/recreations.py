@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.model.handling import RECREATION_UNCONFIRMED
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.work_rows import LOCK, UNIT_NAME, record_rows
 

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from fedsvc.errors import ClusterGoneError
 from fedsvc.model.copies import Copies, CopyBinding
@@ -18,6 +17,7 @@ from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.references import Reference
 from fedsvc.rendering.workloads import Identity
 from fedsvc.store.gate_sql import GIVEN_UNITS, NAMES_SOMETHING, same_object
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name, unit_pair
 
@@ -136,7 +136,7 @@ async def put_copies(tx: Transaction, copies: Sequence[CopyBinding]) -> None:
     }
     try:
         await tx.execute(_PUT_COPIES, values)
-    except IntegrityError as error:  # the units are locked
+    except IntegrityConstraintViolationError as error:  # the units are locked
         raise ClusterGoneError("a cluster that an object is copied to is registered no more") from error
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.model.removal import CHANGE_SECONDS, HOUR_SECONDS
 from fedsvc.rendering.keys import ObjectKey
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.work_rows import LOCK, UNIT_NAME, record_rows
 

@@ -1,8 +1,7 @@
 """Answers to mutations that came with a request_id, kept for 24 hours, so that repeating one is safe (AIP-155)."""
 
-from sqlalchemy import text
-
 from fedsvc.errors import RequestIdReusedError
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 1))")

@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.store import revisions
 from fedsvc.store.changes import KEPT
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 DECISIONS_KEPT: Final = 20

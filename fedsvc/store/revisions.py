@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Resource, UnitSpec
 from fedsvc.rendering.keys import ObjectKey, split_api_version
 from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 
 KEPT: Final = 20

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.rollout import Rollout
 from fedsvc.store.codec import from_json, to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name
 

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 
 ServedKind = tuple[str, str, str, str, bool]
@@ -31,8 +31,7 @@ _known: dict[str, tuple[ServedKind, ...]] = {}
 async def set_api_resources(tx: Transaction, name: str, resources: Sequence[Sequence[Any]]) -> None:
     """Store what a member serves, as [group, version, kind, plural, namespaced] each."""
     rows = orjson.dumps([list(entry) for entry in resources]).decode()
-    written = await tx.execute(_PUT, {"name": name, "resources": rows})
-    if written.rowcount:
+    if await tx.change(_PUT, {"name": name, "resources": rows}):
         tx.record("cluster", f"clusters/{name}")
 
 

@@ -2,21 +2,21 @@
 
 import contextlib
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from fedsvc.rendering.canonical import digest
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.changes import Change, CommitListener, ResumeToken, current_token, write_changes
-from fedsvc.store.database import Database, talking
+from fedsvc.store.connection import change, run, run_each
+from fedsvc.store.database import Database
 from fedsvc.store.feed import ChangeFeed
 from fedsvc.store.leases import Lease, enter_fence
 from fedsvc.store.sealing import Sealer
+from fedsvc.store.sql import Rows, Statement, text
+from fedsvc.store.trouble import talking
 
 _NOW = text("SELECT now()")
 
@@ -25,18 +25,18 @@ _NOW = text("SELECT now()")
 class Look:
     """Reading statements, each of which sees what is committed when it begins."""
 
-    connection: AsyncConnection
+    connection: Any
     sealer: Sealer
     shown: str  # the database's address, for messages
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Run a statement; a list of parameters runs it for each, in one batch.
+    async def execute(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """Run a statement; gives the rows that it asks for.
 
         Raises:
             StoreUnavailableError: PostgreSQL does not answer.
         """
         with talking(self.shown):
-            return await self.connection.execute(statement, parameters)
+            return await run(self.connection, statement, parameters)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +45,28 @@ class Transaction(Look):
 
     now: datetime  # the database's, of the start of the transaction
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
+
+    async def execute_each(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement for each of the parameters, in one batch.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        with talking(self.shown):
+            await run_each(self.connection, statement, parameters)
+
+    async def change(self, statement: Statement, parameters: Mapping[str, Any] | None = None) -> int:
+        """Run a statement; gives how many rows it wrote or took away.
+
+        Raises:
+            StoreUnavailableError: PostgreSQL does not answer.
+        """
+        with talking(self.shown):
+            return await change(self.connection, statement, parameters)
+
+    def savepoint(self) -> Any:
+        """Part of the transaction that fails or is taken back by itself: a context, or `start` and `rollback`."""
+        return self.connection.transaction()
 
     def record(self, kind: str, name: str, *, subject: str = "", deleted: bool = False) -> None:
         """Note a change; the newest note of an object holds."""
@@ -88,7 +110,7 @@ class Store:
         async with self.database.begin() as connection:
             with talking(self.database.shown):
                 if self.lease is None:
-                    now = (await connection.execute(_NOW)).scalar_one()
+                    now = (await run(connection, _NOW)).scalar_one()
                 else:
                     now = await enter_fence(connection, self.lease)
             transaction = Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
@@ -111,7 +133,7 @@ class Store:
         """
         async with self.database.begin(read_only=True) as connection:
             with talking(self.database.shown):
-                now = (await connection.execute(_NOW)).scalar_one()
+                now = (await run(connection, _NOW)).scalar_one()
             yield Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
 
     @contextlib.asynccontextmanager
@@ -121,7 +143,7 @@ class Store:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer.
         """
-        async with self.database.look() as connection:
+        async with self.database.connection() as connection:
             yield Look(connection=connection, sealer=self.sealer, shown=self.database.shown)
 
     async def ping(self) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import text
-
 from fedsvc.model.summary import SEVERITY, ClusterWorks, WorstHealth, WorstWork
 from fedsvc.model.unit import WorkState
 from fedsvc.rendering.identity import ObjectKey
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 # The smallest of such arrays is the worst, and of equals the first by name: found in passing, where an order would sort.

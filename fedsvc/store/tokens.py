@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from fedsvc.errors import AlreadyExistsError, NotFoundError
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 PREFIX: Final = "fedsvc_"
@@ -40,9 +40,9 @@ async def create(tx: Transaction, name: str, *, expire_time: datetime | None = N
     """
     token = PREFIX + secrets.token_urlsafe(32)
     try:
-        async with tx.connection.begin_nested():
+        async with tx.savepoint():
             await tx.execute(_INSERT, {"name": name, "digest": _digest(token), "expire": expire_time})
-    except IntegrityError as error:
+    except IntegrityConstraintViolationError as error:
         raise AlreadyExistsError(f"token {name}") from error
     return token
 
@@ -73,7 +73,7 @@ async def revoke(tx: Transaction, name: str) -> None:
     Raises:
         NotFoundError: there is none of that name.
     """
-    if not (await tx.execute(_DELETE, {"name": name})).rowcount:
+    if not await tx.change(_DELETE, {"name": name}):
         raise NotFoundError(f"token {name}")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import (
     DeletingError,
@@ -23,6 +22,7 @@ from fedsvc.rollout.acts import NewRevision, begin
 from fedsvc.store import departures, dependencies, handing, manifests, revisions, rollouts
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.outcome import ApplyOutcome
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction, is_secret
 from fedsvc.store.unit_rows import COLUMNS, RESOURCES, key_from_row, resource_name, unit_from_row
 from fedsvc_placement.model import Memory
@@ -313,7 +313,7 @@ async def _store_resources(tx: Transaction, uid: str, stored: Sequence[Any], res
     keep = [row.id for row in stored if key_from_row(row).identity in wanted]
     if len(keep) < len(stored):
         await tx.execute(_DROP_RESOURCES, {"uid": uid, "keep": keep})
-    written = await tx.execute(
+    written = await tx.change(
         _PUT_RESOURCES,
         _identities(resources)
         | {
@@ -323,7 +323,7 @@ async def _store_resources(tx: Transaction, uid: str, stored: Sequence[Any], res
             "digests": [resource.digest for resource in resources],
         },
     )
-    if written.rowcount != len(resources):
+    if written != len(resources):
         # Another unit took one of the objects since we looked.
         await _check_owners(tx, uid, resources)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.model.unit import Unit, UnitStatus
 from fedsvc.store.codec import to_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import resource_name
 from fedsvc_placement.model import Memory

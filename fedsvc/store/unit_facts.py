@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import text
-
 from fedsvc.model.departure import Departure
 from fedsvc.store import departures
 from fedsvc.store.codec import from_json
 from fedsvc.store.decisions import WORDS, InForce
 from fedsvc.store.rollouts import StoredRollout, rollout_from_row
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look
 from fedsvc_placement.model import Memory
 

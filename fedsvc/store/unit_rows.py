@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.errors import NotFoundError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store import manifests
 from fedsvc.store.codec import from_json
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 
 COLUMNS: Final = (

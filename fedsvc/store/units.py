@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from fedsvc.errors import EtagMismatchError, InUseError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import Unit
 from fedsvc.store import dependencies, references
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_apply import LOCK_NAME, AppliedUnit, Held, apply, hold
 from fedsvc.store.unit_decided import DecidedUnit, request_rebalance, set_decided, set_statuses

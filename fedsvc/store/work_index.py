@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.model.handling import Handling, read_handling
 from fedsvc.model.unit import DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store.manifests import opened
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.units import key_from_row
 

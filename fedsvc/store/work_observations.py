@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import WorkObservation
+from fedsvc.store.sql import text
 from fedsvc.store.storable import storable_json, storable_text
 from fedsvc.store.store import Transaction
 from fedsvc.store.work_rows import LOCK_IDS, UNIT_NAME, record_rows

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import TextClause, text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.handling import read_handling
@@ -14,6 +13,7 @@ from fedsvc.model.unit import ConflictMode, DriftMode
 from fedsvc.model.work import DirtyWork, WorkObservation, WorkResult
 from fedsvc.store.gate_sql import GATES, GIVEN_UNITS, JOIN_GATES, MAY_APPLY, MAY_BE_GATED, MAY_REMOVE
 from fedsvc.store.manifests import opened
+from fedsvc.store.sql import Statement, text
 from fedsvc.store.storable import storable_json, storable_text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row
@@ -49,7 +49,7 @@ _EXCLUDED: Final = "(SELECT CAST(id AS bigint) FROM jsonb_array_elements_text(CA
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
 
 
-def _claim(*, gated: bool, held: bool) -> TextClause:
+def _claim(*, gated: bool, held: bool) -> Statement:
     """The statement of a claim: of units for which gates may be closed, while something is held, or not."""
     left_out = _HELD if held else ""
     gates, join = (f"WITH {GATES} ", JOIN_GATES) if gated else ("", "")

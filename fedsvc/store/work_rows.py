@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import text
-
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 UNIT_NAME: Final = (

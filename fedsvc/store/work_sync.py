@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from fedsvc.errors import ClusterGoneError
 from fedsvc.model.cluster import ObjectDeletion
@@ -16,6 +15,7 @@ from fedsvc.model.work import Binding, DesiredWork
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.references import Reference
 from fedsvc.store import references
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_rows import LOCK
@@ -264,7 +264,9 @@ async def _put_bindings(tx: Transaction, plans: Sequence[UnitSync]) -> None:
     }
     try:
         await tx.execute(_PUT_BINDINGS, parameters)
-    except IntegrityError as error:  # of the rows that it refers to, the units' are locked and the decisions' are new
+    except (
+        IntegrityConstraintViolationError
+    ) as error:  # of the rows that it refers to, the units' are locked and the decisions' are new
         raise ClusterGoneError("a cluster that was decided on is registered no more") from error
 
 

@@ -10,11 +10,10 @@ What writes them is in modules by who does it: `work_sync` (decisions), `work_qu
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import Work, WorkRemoval
+from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import key_from_row
 from fedsvc.store.work_observations import mark_drifted, set_state, write_observations

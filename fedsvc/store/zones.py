@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError, NothingToConfirmError
 from fedsvc.model.zone import ExplainedName, Zone, ZoneReport, ZoneState
@@ -14,6 +13,7 @@ from fedsvc.model.zone_provider import HiddenPrimary, Publication
 from fedsvc.store import journal
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.policies import ZONE, resource_name
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_dns.planner.changes import Change, Published, StaleChangeError
 from fedsvc_dns.planner.memory import Memory, TargetMemory
@@ -192,8 +192,8 @@ async def approve(tx: Transaction, name: str, approval: str) -> None:
     Raises:
         NothingToConfirmError: nothing waits, or something else.
     """
-    done = await tx.execute(_APPROVE, {"name": name, "approval": approval})
-    if not approval or done.rowcount == 0:
+    done = await tx.change(_APPROVE, {"name": name, "approval": approval})
+    if not approval or not done:
         why = f"what waits in {name} is not what '{approval[:100]}' stands for: look at its status again"
         raise NothingToConfirmError(resource_name(ZONE, name), why)
     tx.record("zone", resource_name(ZONE, name))
@@ -269,10 +269,10 @@ async def write(tx: Transaction, done: ZoneWrite) -> None:
         "removals": orjson.dumps([(time.isoformat(), count) for time, count in done.removals]).decode(),
     }
     if done.is_new:
-        written = await tx.execute(_CREATE, parameters)
+        written = await tx.change(_CREATE, parameters)
     else:
-        written = await tx.execute(_UPDATE, parameters | {"expects": done.change.expects})
-    if written.rowcount == 0:
+        written = await tx.change(_UPDATE, parameters | {"expects": done.change.expects})
+    if not written:
         raise StaleChangeError(f"{done.zone.name} is at another generation than {done.change.expects}, or is gone")
     await _write_sets(tx, done)
     if done.is_renumbered and isinstance(done.zone.spec.provider, HiddenPrimary):

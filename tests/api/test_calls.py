@@ -10,7 +10,6 @@ from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 from prometheus_client import REGISTRY
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fedsvc.api.edge import Edge
 from fedsvc.store import clusters, tokens
@@ -158,7 +157,7 @@ async def test_a_database_that_does_not_answer_is_told_as_unavailable(
     async def refuse(*_: Any, **__: Any) -> None:
         raise ConnectionRefusedError(111, "refused")
 
-    monkeypatch.setattr(AsyncConnection, "execute", refuse)
+    monkeypatch.setattr("fedsvc.store.store.run", refuse)
 
     refusal = await helpers.refused(api.clusters.ListClusters(LIST))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import text
 
+from fedsvc.store.sql import text
 from fedsvc.v1 import fleet_pb2, placement_pb2
 from fedsvc.v1 import placement_service_pb2 as pb
 

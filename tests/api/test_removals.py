@@ -3,12 +3,12 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import Binding, DesiredWork, WorkResult
 from fedsvc.store import removals, units, works
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 from fedsvc.v1 import (
     cluster_service_pb2,

@@ -8,13 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
-from sqlalchemy import text
 
 from fedsvc.api.calls import CallInterceptor
 from fedsvc.api.limits import MAX_CALL_SECONDS, MAX_DECIDING_SECONDS
 from fedsvc.api.services import simulating
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.store import units
+from fedsvc.store.sql import text
 from fedsvc.v1 import common_pb2, placement_pb2, policy_pb2, policy_service_pb2, server_service_pb2
 from fedsvc.v1 import placement_service_pb2 as pb
 from fedsvc_client._placement import SIMULATION_SECONDS

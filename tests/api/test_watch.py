@@ -343,7 +343,7 @@ async def test_a_wrong_request_is_refused_with_its_path(
 async def test_a_token_that_is_too_old_says_to_list_again(api: Any, helpers: Any, store: Store) -> None:
     await api.join("a")
     async with store.transaction() as tx:
-        await tx.connection.exec_driver_sql("UPDATE change SET create_time = now() - interval '2 hours'")
+        await tx.connection.execute("UPDATE change SET create_time = now() - interval '2 hours'")
         await retention.trim(tx)
     call = api.watch.Watch(pb.WatchRequest(kinds=[CLUSTER], resume_token=ResumeToken(1, 1).encode()))
 

@@ -179,12 +179,12 @@ class World:
     async def count(self, table: str) -> int:
         """Rows of a table."""
         async with self.store.database.begin(read_only=True) as connection:
-            return int((await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 - a constant of the test
+            return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608 - a constant of the test
 
     async def events(self) -> list[tuple[str, str, str]]:
         """(subject, reason, message) of all events."""
         async with self.store.database.begin(read_only=True) as connection:
-            rows = await connection.exec_driver_sql("SELECT subject, reason, message FROM event ORDER BY id")
+            rows = await connection.fetch("SELECT subject, reason, message FROM event ORDER BY id")
             return [(row.subject, row.reason, row.message) for row in rows]
 
     async def until(self, look: Callable[[], Awaitable[ResultT]], *, seconds: float = 10.0) -> ResultT:

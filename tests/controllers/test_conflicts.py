@@ -85,7 +85,7 @@ async def test_an_apply_whose_result_was_lost_is_recognised_as_ours(
     await world.until_state("web", UnitState.READY)
     await world.stop()
     async with world.store.database.begin() as connection:  # as if the process had been killed before the write
-        await connection.exec_driver_sql(
+        await connection.execute(
             "UPDATE work SET dirty = TRUE, state = 'Pending', applied_digest = NULL, member_uid = '', ownership_digest = NULL"
         )
     world.start()

@@ -18,7 +18,7 @@ async def test_a_small_unit_is_decided_while_a_large_one_is_carried_out(
     await world.apply("small", make_config_map("small"))
 
     async with world.store.database.begin() as connection:
-        await connection.exec_driver_sql("SELECT 1 FROM unit WHERE name = 'large' FOR UPDATE")  # storing it takes long
+        await connection.execute("SELECT 1 FROM unit WHERE name = 'large' FOR UPDATE")  # storing it takes long
         world.start()
         await world.until_state("small", UnitState.READY)
         assert await world.works("large") == []

@@ -126,7 +126,7 @@ async def test_what_is_on_its_way_out_is_taken_back_by_who_may_adopt_it(
     await world.stop()
     await world.apply("web", stays, placement=ON_A)
     async with world.store.database.begin() as connection:  # decided, and not acted on yet
-        await connection.exec_driver_sql(
+        await connection.execute(
             "UPDATE work SET removal = 'Background', desired_digest = NULL, dirty = TRUE, state = 'Removing'"
             " WHERE name = 'settings'"
         )

@@ -6,7 +6,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
 from fedsvc.controllers import deciding
 from fedsvc.controllers.runner import Leadership, run_controllers
@@ -14,6 +13,7 @@ from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override
 from fedsvc.store import leases, policies
 from fedsvc.store.database import Database
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 from fedsvc.testing.postgres import ScratchPostgres
 from fedsvc_placement import ClusterMatcher, LabelSelector, Placement

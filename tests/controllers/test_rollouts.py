@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from fedsvc.errors import InUseError
 from fedsvc.model.cluster import Condition
@@ -18,6 +17,7 @@ from fedsvc.rollout import Phase, Rollout, RolloutPolicy, RolloutWave, acts
 from fedsvc.rollout.policy import OnFailure, OnSilence
 from fedsvc.simulator import Faults, Outage
 from fedsvc.store import holds, policies, rollouts, units
+from fedsvc.store.sql import text
 from fedsvc_placement import ClusterMatcher, LabelSelector, Placement
 from fedsvc_placement.model import Mode, ReplicaPolicy
 

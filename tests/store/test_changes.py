@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from fedsvc.errors import InvalidInputError, ResumeTokenExpiredError, StoreUnavailableError, WatchTooSlowError
 from fedsvc.store import feed, retention
@@ -21,6 +20,7 @@ from fedsvc.store.embedded import EmbeddedPostgres
 from fedsvc.store.feed import Subscription
 from fedsvc.store.migrate import migrate
 from fedsvc.store.sealing import Sealer
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store, Transaction
 from fedsvc.testing.postgres import ScratchPostgres
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from fedsvc.errors import ConfigurationError, StoreUnavailableError
 from fedsvc.store.database import Database
 from fedsvc.store.embedded import EmbeddedPostgres
 from fedsvc.store.migrate import migrate
 from fedsvc.store.sealing import Sealer
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 
 pytestmark = pytest.mark.postgres

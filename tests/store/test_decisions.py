@@ -6,12 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from fedsvc.errors import NotFoundError
 from fedsvc.model.unit import Unit
 from fedsvc.store import decisions, retention, units
 from fedsvc.store.retention import DECISIONS_KEPT
+from fedsvc.store.sql import text
 from fedsvc_placement import ClusterSnapshot, Fleet, LabelSelector, PlacedUnit, Placement, UnitInput, to_dict
 from fedsvc_placement.inputs import Inputs, decide_on, inputs_to_dict
 from fedsvc_placement.model import Spoken
@@ -41,7 +41,7 @@ async def decided(world: Any, unit: Unit, fleet: Fleet = FLEET) -> str:
 async def execute(world: Any, statement: str, **parameters: Any) -> Any:
     async with world.store.transaction() as tx:
         result = await tx.execute(text(statement), parameters)
-        return result.scalars().all() if result.returns_rows else None
+        return list(result.scalars())
 
 
 async def fleets(world: Any) -> int:

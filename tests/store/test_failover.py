@@ -12,7 +12,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
 from fedsvc.errors import ConfigurationError, ResumeTokenExpiredError, StoreUnavailableError
 from fedsvc.store import database as database_module
@@ -23,6 +22,7 @@ from fedsvc.store.feed import Subscription
 from fedsvc.store.leases import hold_lease
 from fedsvc.store.migrate import migrate
 from fedsvc.store.sealing import Sealer
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 from fedsvc.testing.postgres import ScratchPostgres
 from fedsvc.testing.processes import free_ports
@@ -237,7 +237,7 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_found(pair: Pair) -
         database = Database(url)
         try:
             async with database.begin() as connection:
-                assert (await connection.exec_driver_sql("SHOW port")).scalar_one() == str(pair.primary.port)
+                assert await connection.fetchval("SHOW port") == str(pair.primary.port)
             direct = await database.connect_directly("test")
             assert await direct.fetchval("SHOW port") == str(pair.primary.port)
             await direct.close()
@@ -342,7 +342,7 @@ async def test_a_role_without_privileges_knows_the_timeline(
     try:
         database = Database(database_url.replace("//fedsvc@", "//plain@"))
         async with database.begin() as connection:
-            assert (await connection.exec_driver_sql("SHOW fedsvc.timeline")).scalar_one() == "00000001"
+            assert await connection.fetchval("SHOW fedsvc.timeline") == "00000001"
         await database.close()
     finally:
         await admin.execute("DROP ROLE plain")

@@ -5,11 +5,11 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
 
 from fedsvc.store import leases
 from fedsvc.store.database import Database
 from fedsvc.store.leases import Lease, LeaseLostError, hold_lease
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 
 pytestmark = pytest.mark.postgres

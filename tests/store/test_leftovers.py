@@ -4,13 +4,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import text
-
 from fedsvc.health import Health, Verdict
 from fedsvc.model.cluster import ClusterObservation
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST
 from fedsvc.model.removal import OVER_BUDGET
 from fedsvc.store import clusters, failovers
+from fedsvc.store.sql import text
 from fedsvc.testing.failover_parts import may_go
 
 VERDICTS = [*Verdict, Verdict.HEALTHY, Verdict.HEALTHY]

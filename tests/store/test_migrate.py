@@ -16,7 +16,7 @@ from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store import database as database_module
 from fedsvc.store import revisions, rollouts
 from fedsvc.store.database import Database
-from fedsvc.store.migrate import alembic_config, head, migrate
+from fedsvc.store.migrate import alembic_config, alembic_engine, head, migrate
 from fedsvc.store.sealing import Sealer
 from fedsvc.store.store import Store
 from fedsvc.store.tables import Xid8, metadata
@@ -41,7 +41,7 @@ async def empty(postgres_server: ScratchPostgres) -> AsyncIterator[Database]:
 
 async def test_an_empty_database_becomes_what_the_tables_say(empty: Database, xid8_is_known: None) -> None:
     assert await migrate(empty) == (None, head())
-    async with empty.engine.connect() as connection:
+    async with alembic_engine(empty).connect() as connection:
         assert await connection.run_sync(_differences) == []
 
 
@@ -70,14 +70,14 @@ def _upgrade(connection: Connection, revision: str) -> None:
 async def test_every_older_schema_is_migrated_and_keeps_its_rows(empty: Database, xid8_is_known: None) -> None:
     revisions = [one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions()]
     for older in revisions[1:]:
-        async with empty.engine.begin() as connection:
+        async with alembic_engine(empty).begin() as connection:
             await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
             await connection.exec_driver_sql("CREATE SCHEMA public")
             await connection.run_sync(_upgrade, older)
             await connection.exec_driver_sql("INSERT INTO lease (name, holder, epoch) VALUES ('kept', 'y', 7)")
             await connection.exec_driver_sql("INSERT INTO change (kind, name) VALUES ('unit', 'kept')")
         assert await migrate(empty) == (older, head())
-        async with empty.engine.connect() as connection:
+        async with alembic_engine(empty).connect() as connection:
             kept = "SELECT holder, epoch, (SELECT name FROM change) FROM lease WHERE name = 'kept'"
             assert tuple((await connection.exec_driver_sql(kept)).one()) == ("y", 7, "kept")
             differences = await connection.run_sync(_differences)
@@ -101,7 +101,7 @@ INSERT INTO binding (unit_uid, cluster, render_key, decision_id) SELECT uid, 'a'
 async def test_what_clusters_held_before_there_were_rollouts_is_the_newest_revision_with_its_labels(
     empty: Database,
 ) -> None:
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         await connection.run_sync(_upgrade, "0010")
         for statement in BEFORE_ROLLOUTS.split(";"):
             await connection.exec_driver_sql(statement)
@@ -135,7 +135,7 @@ asyncio.run(main())
 
 
 async def test_processes_that_migrate_at_once_do_it_one_after_the_other(empty: Database) -> None:
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         await connection.run_sync(_upgrade, "0001")
         name = (await connection.exec_driver_sql("SELECT current_database()")).scalar_one()
     url = empty.shown
@@ -153,18 +153,18 @@ async def test_processes_that_migrate_at_once_do_it_one_after_the_other(empty: D
 
 async def test_a_newer_schema_is_refused_with_both_revisions(empty: Database) -> None:
     await migrate(empty)
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaError, match=rf"9999.*{head()}.*newer"):
         await migrate(empty)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> None:
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         await connection.execute(text("CREATE TABLE work (id int)"))  # in the way of ours
     with pytest.raises(Exception, match="work"):
         await migrate(empty)
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         tables = await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
         assert tables.scalars().all() == ["work"]
 

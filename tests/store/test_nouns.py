@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from fedsvc.errors import (
     AlreadyExistsError,
@@ -34,6 +33,7 @@ from fedsvc.store.changes import Change
 from fedsvc.store.events import NORMAL, WARNING, NewEvent
 from fedsvc.store.outcome import ApplyOutcome
 from fedsvc.store.policies import OVERRIDE, PLACEMENT
+from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 from fedsvc_placement.model import Capacity, DataCopy, Dataset, Grant, Headroom, NodeShape, Placement
 
@@ -262,7 +262,7 @@ async def test_only_manifests_that_nothing_refers_to_are_trimmed(world: Any, man
     await age(world.store, "manifest", "create_time", "2 hours")
     await world.run(retention.trim)
     async with world.store.reader() as tx:
-        kept = (await tx.execute(text("SELECT body FROM manifest"))).scalars().all()
+        kept = (await tx.execute(text("SELECT body FROM manifest"))).scalars()
     assert sorted(body.decode().partition('"v":"')[2].partition('"')[0] for body in kept) == [
         "of an old revision",
         "rendered",

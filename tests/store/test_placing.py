@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.failover import tolerating
@@ -15,6 +14,7 @@ from fedsvc.model.unit import Unit, UnitSpec
 from fedsvc.model.work import Binding
 from fedsvc.store import clusters, fleet, placing, policies, served_kinds, unit_facts, units, works
 from fedsvc.store.placing import NO_PLACEMENT
+from fedsvc.store.sql import text
 from fedsvc_placement import (
     ApiKind,
     DataCopy,
@@ -212,14 +212,8 @@ async def test_requests_come_in_the_order_asked_for_by_the_same_number_of_statem
     async def count(asked: list[Unit]) -> int:
         statements: list[str] = []
         async with world.store.reader() as tx:
-            connection = tx.connection.sync_connection  # its own: the feed asks, too, meanwhile
-
-            def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-                statements.append(statement)
-
-            event.listen(connection, "before_cursor_execute", note)
-            found = await placing.read_requests(tx, asked)
-            event.remove(connection, "before_cursor_execute", note)
+            with tx.connection.query_logger(lambda query: statements.append(query.query)):  # not the feed's
+                found = await placing.read_requests(tx, asked)
         assert [entry.unit for entry in found] == asked
         return len(statements)
 

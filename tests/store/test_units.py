@@ -3,7 +3,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
 
 from fedsvc.errors import DeletingError, EtagMismatchError, InvalidInputError, NotFoundError, ObjectOwnedError
 from fedsvc.model.cluster import ObjectDeletion
@@ -12,7 +11,9 @@ from fedsvc.rendering.overrides import Override
 from fedsvc.rendering.patch import PatchOperation
 from fedsvc.store import units
 from fedsvc.store.changes import Change
+from fedsvc.store.connection import run
 from fedsvc.store.outcome import ApplyOutcome
+from fedsvc.store.sql import Rows, Statement, text
 from fedsvc_placement.model import Placement
 
 pytestmark = pytest.mark.postgres
@@ -159,21 +160,24 @@ async def test_a_status_is_written_where_it_differs(world: Any, manifest: Manife
 async def test_secrets_cannot_be_read_in_the_database(world: Any, manifest: Manifest) -> None:
     unit = await world.unit(manifest("s", "correct horse", kind="Secret"))
     async with world.store.reader() as tx:
-        tables = (await tx.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))).scalars().all()
+        tables = (await tx.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))).scalars()
         for table in tables:
-            dump = (await tx.execute(text(f'SELECT CAST(t AS text) FROM "{table}" t'))).scalars().all()  # noqa: S608 - names of our own tables
+            dump = (await tx.execute(text(f'SELECT CAST(t AS text) FROM "{table}" t'))).scalars()  # noqa: S608 - names of our own tables
             assert not any("correct horse" in row or b"correct horse".hex() in row for row in dump), table
     [resource] = await world.run(units.resources_of, unit.uid)
     assert b"correct horse" in resource.body
 
 
-async def test_five_thousand_resources_are_applied_by_a_few_statements(world: Any, manifest: Manifest) -> None:
-    statements: list[str] = []
+async def test_five_thousand_resources_are_applied_by_a_few_statements(
+    world: Any, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[Statement] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    async def counted(connection: Any, statement: Statement, parameters: Any = None) -> Rows:
         statements.append(statement)
+        return await run(connection, statement, parameters)
 
-    event.listen(world.store.database.engine.sync_engine, "before_cursor_execute", note)
+    monkeypatch.setattr("fedsvc.store.store.run", counted)
     many = [manifest(f"c{number}") for number in range(5000)]
     await world.unit(*many)
     many[7] = manifest("c7", "new")

@@ -46,8 +46,7 @@ async def test_a_token_is_renewed_after_a_day_and_used_from_then_on(ward: Any) -
 
 async def _sealed(world: Any) -> bytes:
     async with world.store.database.begin(read_only=True) as connection:
-        row = await connection.exec_driver_sql("SELECT credential FROM cluster WHERE name = 'a'")
-        return bytes(row.scalar_one())
+        return bytes(await connection.fetchval("SELECT credential FROM cluster WHERE name = 'a'"))
 
 
 async def test_a_renewal_that_fails_is_told_and_ends_with_the_next_that_does_not(ward: Any) -> None:

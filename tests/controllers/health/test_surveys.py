@@ -102,8 +102,7 @@ async def test_nothing_is_written_while_nothing_changes(ward: Any, monkeypatch: 
 async def _changes(world: Any) -> int:
     """How often the cluster was written."""
     async with world.store.database.begin(read_only=True) as connection:
-        rows = await connection.exec_driver_sql("SELECT count(*) FROM change WHERE kind = 'cluster'")
-        return int(rows.scalar_one())
+        return int(await connection.fetchval("SELECT count(*) FROM change WHERE kind = 'cluster'"))
 
 
 async def room_where(ward: Any, is_so: Callable[[Room], bool]) -> Room:
