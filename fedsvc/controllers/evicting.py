@@ -1,6 +1,7 @@
-"""Pure: which units a decision takes away from clusters that are lost, or that somebody wants them to leave."""
+"""Pure: which units a decision takes away from clusters that are lost, or that they are to leave otherwise."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 from fedsvc.controllers.preparing import Prepared
@@ -20,12 +21,18 @@ _FORBIDDING: Final = frozenset({SELECTION.name, EXCLUSION.name, LEAVING.name, JU
 
 def evicted_from(given: Prepared) -> list[str]:
     """The lost clusters that a unit leaves by automation: for no other reason than that they are lost."""
-    asked = _asked_of(given)
-    return [name for name in lost_by(given) if name not in asked]
+    ordered = _ordered_of(given)
+    return [name for name in lost_by(given) if name not in ordered or not ordered[name].is_asked]
+
+
+def ailing_on(given: Prepared) -> list[str]:
+    """The clusters that a unit leaves by automation since it is unhealthy there."""
+    left = [one.cluster for one in leaving(given) if one.cause is DepartureCause.UNHEALTHY]
+    return left if given.plan.clusters else []
 
 
 def lost_by(given: Prepared) -> list[str]:
-    """The lost clusters that a unit leaves since they are lost, or since somebody asked for it."""
+    """The lost clusters that a unit leaves since they are lost, or are to leave anyway."""
     return [] if given.unit.delete_time is not None else lost_among(_driven_out(given))
 
 
@@ -50,23 +57,23 @@ def _left_by(given: Prepared) -> list[ClusterSnapshot]:
     return [clusters[name] for name in given.plan.gone if name in bound and name in clusters]
 
 
-def _asked_of(given: Prepared) -> dict[str, Departure]:
-    """The departures of this unit that somebody asked for, by cluster."""
+def _ordered_of(given: Prepared) -> dict[str, Departure]:
+    """The departures of this unit that were stored before it was decided, by cluster."""
     now = given.decided.inputs.now
-    return {one.cluster: one for one in given.plan.request.departures if one.is_asked and one.keeps_away(now)}
+    return {one.cluster: one for one in given.plan.request.departures if one.is_ordered and one.keeps_away(now)}
 
 
 def leaving(given: Prepared) -> list[Leave]:
-    """What is noted of clusters that a unit leaves since they are lost, or since somebody asked for it."""
-    asked, lost = _asked_of(given), set(lost_by(given))
+    """What is noted of clusters that a unit leaves since they are lost, or since they are to be left."""
+    ordered, lost = _ordered_of(given), set(lost_by(given))
     bound = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
     gained = gained_by(bound, {plan.binding.cluster: plan.binding.replicas for plan in given.plan.clusters})
-    left = lost | {name for name, targets in emptied_for(given).items() if targets and name in asked}
+    left = lost | {name for name, targets in emptied_for(given).items() if targets and name in ordered}
     return [
         Leave(
             uid=given.unit.uid,
             cluster=name,
-            cause=DepartureCause.LOST if name in lost else asked[name].cause,
+            cause=DepartureCause.LOST if name in lost else ordered[name].cause,
             share=bound[name],
             gained=gained,
         )
@@ -104,12 +111,11 @@ def living_among(found: Iterable[ClusterSnapshot]) -> list[str]:
 
 
 def failing_over(given: Prepared) -> list[Left]:
-    """What is kept in the history of failovers of a unit that leaves clusters which are lost, or as somebody asked."""
+    """What is kept in the history of failovers of a unit that leaves clusters which are lost, or are to be left."""
     left = leaving(given)
     if not left:
         return []
-    members, asked = given.decided.ground.members, _asked_of(given)
-    lost = set(lost_by(given))
+    ordered, lost = _ordered_of(given), set(lost_by(given))
     before = {binding.cluster: binding.replicas for binding in given.decided.given.request.bindings}
     targets = sorted(
         plan.binding.cluster
@@ -119,8 +125,8 @@ def failing_over(given: Prepared) -> list[Left]:
     shortfall = "; ".join(entry.message for entry in given.plan.decision.shortfall)
     found = []
     for name in (one.cluster for one in left):
-        health = members[name].health
-        why = health.message if name in lost else ""
+        order = ordered.get(name)
+        why, trouble_time, detect_time = _seen(given, name, order, is_lost=name in lost)
         found.append(
             Left(
                 uid=given.unit.uid,
@@ -130,14 +136,26 @@ def failing_over(given: Prepared) -> list[Left]:
                 is_elsewhere=bool(given.plan.clusters),
                 priority=given.unit.spec.failover.priority,
                 message="; ".join(part for part in (why, shortfall) if part),
-                trouble_time=health.trouble_time if name in lost else None,
-                detect_time=health.since if name in lost else None,
+                trouble_time=trouble_time,
+                detect_time=detect_time,
                 is_lost=name in lost,
-                cause=asked[name].cause if name in asked else DepartureCause.LOST,
-                author=asked[name].author if name in asked else "",
+                cause=order.cause if order is not None else DepartureCause.LOST,
+                author=order.author if order is not None else "",
             )
         )
     return found
+
+
+def _seen(
+    given: Prepared, cluster: str, order: Departure | None, *, is_lost: bool
+) -> tuple[str, datetime | None, datetime | None]:
+    """Why a unit leaves a cluster, when that was first seen, and when it was taken for sure."""
+    if is_lost:
+        health = given.decided.ground.members[cluster].health
+        return health.message, health.trouble_time, health.since
+    if order is not None and order.cause is DepartureCause.UNHEALTHY:
+        return order.reason, order.trouble_time, order.due_time
+    return "", None, None
 
 
 def _grows(before: Mapping[str, int] | None, after: Mapping[str, int]) -> bool:

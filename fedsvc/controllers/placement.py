@@ -416,6 +416,8 @@ class PlacementController:
     def _tell(self, given: Prepared, result: Stored) -> None:
         for left in failing_over(given):
             metrics.FAILOVERS.labels(left.cluster).inc()
+            if not left.is_lost:
+                continue
             if left.detect_time is not None:
                 waited = given.decided.inputs.now - left.detect_time
                 metrics.FAILOVER_SECONDS.labels("decide").observe(waited.total_seconds())

@@ -12,7 +12,7 @@ from typing import Any
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.copies import Copies, CopyBinding
-from fedsvc.model.departure import ended_by, lacks_place, places_better, waivable
+from fedsvc.model.departure import ended_by, in_vain, lacks_place, places_better, waivable
 from fedsvc.model.floor import Floor, KeptUp, Shares, eased
 from fedsvc.model.handling import handling_of, handling_text
 from fedsvc.model.unit import DeletionMode, ImmutableMode, Resource, Unit, UnitSpec
@@ -305,6 +305,11 @@ def _decide(given: PlanInput) -> tuple[PlacementRequest, Decision]:
     """Decide, on clusters that the unit was taken away from too, where these live and more of it finds a place so."""
     request = given.request
     decision = _decided(given, request)
+    before = {binding.cluster: binding.replicas for binding in request.bindings}
+    vain = in_vain(request.departures, before, decision, given.now)
+    if vain:
+        request = request.without_leaving(vain)
+        decision = _decided(given, request)
     if not request.input.placement.left or not lacks_place(decision):
         return request, decision
     waived = waivable(request.input.placement.left, given.fleet.clusters_by_name)

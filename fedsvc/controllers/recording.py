@@ -9,7 +9,7 @@ from typing import Any, Final
 from fedsvc.controllers import planning
 from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
-from fedsvc.controllers.evicting import emptied_for, evicted_from, failing_over, leaving
+from fedsvc.controllers.evicting import ailing_on, emptied_for, evicted_from, failing_over, leaving
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.model.floor import allows, kept_words
@@ -95,14 +95,15 @@ def _may_roll_out(given: Prepared) -> bool:
 
 async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:
     """Without those that automation may not move any more, or that would leave a cluster which is back."""
-    leaving = [(given, evicted_from(given)) for given in prepared]
-    lost = sorted({cluster for _, clusters in leaving for cluster in clusters})
-    if not lost:
+    leaving = [(given, evicted_from(given), ailing_on(given)) for given in prepared]
+    moved = [given for given, lost, ailing in leaving if lost or ailing]
+    if not moved:
         return list(prepared)
-    versions = {given.decided.ground.automation_version for given, clusters in leaving if clusters}
-    if len(versions) == 1 and await automation.still_acts(tx, versions.pop(), lost):
+    versions = {given.decided.ground.automation_version for given in moved}
+    gone = sorted({cluster for _, lost, _ in leaving for cluster in lost})
+    if len(versions) == 1 and await automation.still_acts(tx, versions.pop(), gone):
         return list(prepared)
-    return [given for given, clusters in leaving if not clusters]
+    return [given for given, lost, ailing in leaving if not lost and not ailing]
 
 
 async def _above_floor(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepared]:

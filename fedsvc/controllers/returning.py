@@ -99,12 +99,14 @@ class ReturnController:
 
     async def _return(self, tx: Transaction) -> None:
         """Let units go back that are due, where automation may act."""
+        found = await departures.away(tx)
+        await departures.lock(tx, [one.uid for _, one in found])
         gate = await automation.shared_gate(tx)
         if not gate.is_on:
             return
         away = [
             one
-            for unit_name, one in await departures.away(tx)
+            for unit_name, one in found
             if unit_name not in gate.held_units and one.cluster not in gate.held_clusters
         ]
         due = due_back(away, await departures.return_times(tx), tx.now)

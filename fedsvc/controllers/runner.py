@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from fedsvc.controllers import metrics
+from fedsvc.controllers.ailing import AilingController
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.breaking import Breaking
 from fedsvc.controllers.cleanup import CleanupController
@@ -138,6 +139,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     placement = PlacementController(store, settings=settings, events=events, wake_member=fleet.wake, decided=decided)
     holds.tell(placement.holds_changed)
     returning = ReturnController(store, settings=settings, wake_member=fleet.wake)
+    ailing = AilingController(store, settings=settings)
     breaking = Breaking(store, settings=settings)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
@@ -155,6 +157,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
         "health": health.run,
         "breaking": breaking.run,
         "returning": returning.run,
+        "ailing": ailing.run,
         "dns": dns.run,
         "publishing": publishing.run,
     }

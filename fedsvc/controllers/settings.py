@@ -71,6 +71,11 @@ class ControllerSettings:
     # How often both are counted for metrics: seldom, since that looks at all works that are held.
     count_seconds: float = 15.0
 
+    # How often units that are unhealthy somewhere are looked at; and how long who begins to lead waits with that: until
+    # members are heard, since what was last known may be long past.
+    ailing_seconds: float = 5.0
+    ailing_settle_seconds: float = 30.0
+
     # How often old rows are removed.
     retention_seconds: float = 3_600.0
     # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.

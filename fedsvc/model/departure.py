@@ -19,6 +19,7 @@ class DepartureCause(StrEnum):
     LOST = "Lost"  # the cluster was lost
     ASKED = "Asked"  # somebody wants it elsewhere
     DRAIN = "Drain"  # somebody wants the cluster empty
+    UNHEALTHY = "Unhealthy"  # the cluster is well, and the unit was not there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class Departure:
     cause: DepartureCause
     targets: tuple[str, ...] = ()  # where it is to go, as somebody asked; empty: anywhere
     author: str = ""  # who asked; empty: nobody did
+    reason: str = ""  # why, for people
+    trouble_time: datetime | None = None  # since when it was unhealthy there, where it leaves for that
     due_time: datetime  # from when it is to be away
     leave_time: datetime | None = None  # when it was decided without the cluster
     free_time: datetime | None = None  # since when no person keeps it away; None: somebody does
@@ -40,6 +43,11 @@ class Departure:
     @property
     def is_asked(self) -> bool:
         """Whether a person is behind it."""
+        return self.cause in (DepartureCause.ASKED, DepartureCause.DRAIN)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it was stored before the decision that takes the unit away: asked for, or for the unit's health."""
         return self.cause is not DepartureCause.LOST
 
     def keeps_away(self, now: datetime) -> bool:
@@ -50,6 +58,17 @@ class Departure:
 def away_from(departures: Iterable[Departure], now: datetime) -> tuple[str, ...]:
     """The clusters that a unit is not to be on, sorted."""
     return tuple(sorted(one.cluster for one in departures if one.keeps_away(now)))
+
+
+def acted_on(departures: Iterable[Departure], *, is_held: bool, held: Collection[str]) -> tuple[Departure, ...]:
+    """Those that decisions hear of: for its health nothing leaves while automation is held for the unit or cluster."""
+    return tuple(
+        one
+        for one in departures
+        if one.cause is not DepartureCause.UNHEALTHY
+        or one.leave_time is not None
+        or not (is_held or one.cluster in held)
+    )
 
 
 def seen_at(
@@ -123,6 +142,30 @@ def stopped(departures: Sequence[Departure], clusters: Mapping[str, ClusterSnaps
         replace(one, return_time=None) if one.is_pending and one.cluster not in alive else one for one in departures
     )
     return found if found != tuple(departures) else None
+
+
+def in_vain(
+    departures: Iterable[Departure],
+    before: Mapping[str, Mapping[str, int]],
+    decision: Decision,
+    now: datetime,
+) -> frozenset[str]:
+    """The clusters that a unit is to leave for its health though no other would hold any more of it for that.
+
+    Args:
+        departures: of the unit.
+        before: what clusters hold of it, by workload.
+        decision: without these clusters.
+        now: time zone aware.
+    """
+    left = frozenset(
+        one.cluster
+        for one in departures
+        if one.cause is DepartureCause.UNHEALTHY and one.is_pending and one.keeps_away(now) and one.cluster in before
+    )
+    if not left or gained_by(before, {target.cluster: target.replicas for target in decision.targets}):
+        return frozenset()
+    return left
 
 
 def _lives(cluster: ClusterSnapshot) -> bool:

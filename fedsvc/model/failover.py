@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc.model.ailing import UnhealthyPolicy
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import FailbackPolicy
 from fedsvc.model.floor import Floor
@@ -31,7 +32,7 @@ _ANY_TAINT: Final = Toleration(
 
 
 class FailoverMode(StrEnum):
-    """Whether a unit leaves a cluster that is lost."""
+    """Whether a unit leaves a cluster that is lost, or where it is unhealthy."""
 
     AUTO = "auto"  # by itself, when its toleration is over
     MANUAL = "manual"  # when somebody asks for it
@@ -47,6 +48,7 @@ class FailoverPolicy:
     priority: int = 0  # of several units that need a place the higher ones are decided first
     failback: FailbackPolicy = field(default_factory=FailbackPolicy)
     floor: Floor | None = None
+    unhealthy: UnhealthyPolicy | None = None  # whether it leaves a cluster that is well; None: it does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

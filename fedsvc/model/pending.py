@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from fedsvc.health import Health, Verdict
+from fedsvc.model.ailing import Wait
 from fedsvc.model.departure import Departure, DepartureCause
 from fedsvc.model.failback import FailbackMode
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverMode, FailoverPolicy
@@ -21,8 +22,17 @@ class MoveKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ailment:
+    """That a unit is unhealthy on a cluster that is well."""
+
+    reason: str  # of `Wait`: why it stays there for now; empty: it is leaving
+    message: str  # what ails it
+    due_time: datetime | None  # when it leaves, where that is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A unit and a cluster that it is on though that is lost, or that it was taken away from."""
+    """A unit and a cluster that is lost, or where it is unhealthy, or that it was taken away from."""
 
     unit_name: str  # in the API
     cluster: str
@@ -31,6 +41,7 @@ class Standing:
     is_bound: bool
     reconsider_time: datetime | None  # when the unit is decided again by itself
     departure: Departure | None
+    ailment: Ailment | None = None
     kept_message: str = ""  # why what it left there stays until enough is ready elsewhere; empty: nothing does
 
 
@@ -66,14 +77,60 @@ def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None
         return _move(one, MoveKind.AWAY, AWAITING_REPLACEMENT, one.kept_message, confirm)
     departure = one.departure
     if departure is not None and departure.return_time is None:
-        if departure.due_time > now:
-            who = f" by {departure.author}" if departure.author else ""
-            message = f"asked for{who}; it is its turn later"
-            return _move(one, MoveKind.AWAY, _TURN, message, due_time=departure.due_time)
-        return None if departure.is_pending or one.is_bound else _back(one, departure, now)
+        return _departing(one, departure, now)
     if one.is_bound and one.health.verdict is Verdict.UNREACHABLE:
         return _away(one, stop)
+    if one.is_bound and one.ailment is not None and one.ailment.reason:
+        return _ailing(one, one.ailment, stop)
     return None
+
+
+def _departing(one: Standing, departure: Departure, now: datetime) -> PendingMove | None:
+    if departure.cause is DepartureCause.UNHEALTHY:
+        return _unhealthy(one, departure, now)
+    if departure.due_time > now:
+        who = f" by {departure.author}" if departure.author else ""
+        message = f"asked for{who}; it is its turn later"
+        return _move(one, MoveKind.AWAY, _TURN, message, due_time=departure.due_time)
+    return None if departure.is_pending or one.is_bound else _back(one, departure, now)
+
+
+_WORDS: Final[Mapping[Wait, str]] = {
+    Wait.TIME: "it is unhealthy there, and leaves when it was for its time",
+    Wait.EVERYWHERE: "it is unhealthy there, and well nowhere else: elsewhere it would be no better",
+    Wait.TURN: "it is unhealthy there; others go first",
+    Wait.MANUAL: "it is unhealthy there, and its failover.mode is manual: it waits for a person",
+    Wait.NEVER: "it is unhealthy there, and its failover.mode is never: it stays",
+}
+
+
+def _ailing(one: Standing, ailment: Ailment, stop: Stop) -> PendingMove:
+    wait = Wait(ailment.reason)
+    leave = f"fedctl failover unit/{_short(one.unit_name)} --from {one.cluster}"
+    if wait is not Wait.HELD:
+        message = f"{_WORDS[wait]}: {ailment.message}"
+        return _move(one, MoveKind.AWAY, wait.value, message, leave, due_time=ailment.due_time)
+    for subject, release in _releases(one, stop):
+        if subject in stop.held:
+            message = f"it is unhealthy there, and automation is held for {_shown(subject)}: {ailment.message}"
+            return _move(one, MoveKind.AWAY, "Held", message, release)
+    why = stop.off_message or "automation is held"
+    return _move(one, MoveKind.AWAY, "AutomationOff" if stop.off_message else "Held", why, leave)
+
+
+def _unhealthy(one: Standing, departure: Departure, now: datetime) -> PendingMove | None:
+    if departure.leave_time is None:
+        if departure.is_pending or departure.due_time <= now:
+            return None
+        message = f"nothing else takes it, which is tried again: {departure.reason}"
+        return _move(one, MoveKind.AWAY, "NoPlace", message, due_time=departure.due_time)
+    if one.is_bound:
+        return None
+    command = f"fedctl failback unit/{_short(one.unit_name)} --to {one.cluster}"
+    forget = one.policy.unhealthy.forget_seconds if one.policy.unhealthy is not None else 0
+    due = departure.leave_time + timedelta(seconds=forget)
+    message = f"{departure.reason}; it is not placed there again before its time"
+    return _move(one, MoveKind.BACK, Wait.TIME.value, message, command, due_time=due)
 
 
 def _away(one: Standing, stop: Stop) -> PendingMove | None:
@@ -83,18 +140,24 @@ def _away(one: Standing, stop: Stop) -> PendingMove | None:
             return _move(one, MoveKind.AWAY, "Manual", "its failover.mode is manual: it waits for a person", leave)
         case FailoverMode.NEVER:
             return _move(one, MoveKind.AWAY, "Never", "its failover.mode is never: it stays", leave)
-    for subject, release in (
-        (FLEET_SUBJECT, "fedctl release fleet"),
-        (f"clusters/{one.cluster}", f"fedctl release cluster/{one.cluster}"),
-        (stop.regions.get(one.cluster, ""), f"fedctl release {_shown(stop.regions.get(one.cluster, ''))}"),
-        (one.unit_name, f"fedctl resume unit/{_short(one.unit_name)}"),
-    ):
+    for subject, release in _releases(one, stop):
         if subject in stop.held:
             return _move(one, MoveKind.AWAY, "Held", f"automation is held for {_shown(subject)}", release)
     if stop.off_message:
         return _move(one, MoveKind.AWAY, "AutomationOff", stop.off_message, leave)
     due = one.reconsider_time
     return _move(one, MoveKind.AWAY, "Tolerated", "it bears the loss of a cluster for a time", leave, due_time=due)
+
+
+def _releases(one: Standing, stop: Stop) -> tuple[tuple[str, str], ...]:
+    """What may hold a move, and the command that ends that."""
+    region = stop.regions.get(one.cluster, "")
+    return (
+        (FLEET_SUBJECT, "fedctl release fleet"),
+        (f"clusters/{one.cluster}", f"fedctl release cluster/{one.cluster}"),
+        (region, f"fedctl release {_shown(region)}"),
+        (one.unit_name, f"fedctl resume unit/{_short(one.unit_name)}"),
+    )
 
 
 def _back(one: Standing, departure: Departure, now: datetime) -> PendingMove:

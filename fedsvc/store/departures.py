@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from fedsvc.health import Verdict
+from fedsvc.model.ailing import RETRY
 from fedsvc.model.departure import Departure, DepartureCause
 from fedsvc.model.failback import DEFAULT_STABLE_SECONDS, Away, FailbackMode
 from fedsvc.model.failover import FailoverPolicy
@@ -18,8 +19,8 @@ from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name
 
 COLUMNS: Final = (
-    "d.cluster, d.cause, d.targets, d.author, d.due_time, d.leave_time, d.free_time, d.return_time, d.is_pending,"
-    " d.share, d.gained"
+    "d.cluster, d.cause, d.targets, d.author, d.reason, d.trouble_time, d.due_time, d.leave_time, d.free_time,"
+    " d.return_time, d.is_pending, d.share, d.gained"
 )
 OF_UNIT: Final = (
     "(SELECT coalesce(jsonb_agg(to_jsonb(x) ORDER BY x.cluster), '[]'::jsonb) FROM"
@@ -47,22 +48,28 @@ _TAKING = text(
     "UPDATE departure d SET is_pending = FALSE FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]))"
     " AS i (unit_uid, cluster) WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster"
 )
+_IS_TRIED: Final = "(d.cause = 'Unhealthy' AND d.leave_time IS NULL AND d.return_time IS NULL)"
 _END = text(
     "DELETE FROM departure d USING unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])) AS i (unit_uid, cluster)"
-    " WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster"
+    f" WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster AND NOT {_IS_TRIED}"
+)
+# Nothing else takes a unit that is unhealthy there: that may be otherwise later.
+_PUT_OFF = text(
+    "UPDATE departure d SET is_pending = FALSE, due_time = now() + CAST(:retry AS interval) FROM unnest(CAST(:uids AS uuid[]),"
+    f" CAST(:clusters AS text[])) AS i (unit_uid, cluster) WHERE d.unit_uid = i.unit_uid AND d.cluster = i.cluster AND {_IS_TRIED}"
 )
 _RETURNED = text(
     "UPDATE failover f SET return_time = now() FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]))"
     " AS i (unit_uid, cluster) WHERE f.unit_uid = i.unit_uid AND f.cluster = i.cluster AND f.return_time IS NULL"
 )
 _ORDER = text(
-    "INSERT INTO departure (unit_uid, cluster, cause, targets, author, reason, due_time, is_pending)"
-    " SELECT i.unit_uid, i.cluster, :cause, CAST(:targets AS jsonb), :author, :reason, i.due_time, i.due_time <= now()"
-    " FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:dues AS timestamptz[]))"
-    " AS i (unit_uid, cluster, due_time)"
+    "INSERT INTO departure (unit_uid, cluster, cause, targets, author, reason, trouble_time, due_time, is_pending)"
+    " SELECT i.unit_uid, i.cluster, :cause, CAST(:targets AS jsonb), :author, i.reason, i.trouble_time, i.due_time,"
+    " i.due_time <= now() FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:dues AS timestamptz[]),"
+    " CAST(:reasons AS text[]), CAST(:troubles AS timestamptz[])) AS i (unit_uid, cluster, due_time, reason, trouble_time)"
     " ON CONFLICT (unit_uid, cluster) DO UPDATE SET cause = EXCLUDED.cause, targets = EXCLUDED.targets,"
     " author = EXCLUDED.author, reason = EXCLUDED.reason, due_time = EXCLUDED.due_time, return_time = NULL,"
-    " free_time = NULL, is_pending = EXCLUDED.is_pending"
+    " trouble_time = EXCLUDED.trouble_time, free_time = NULL, is_pending = EXCLUDED.is_pending"
 )
 # Decisions lock units in this order, and then write their departures: whoever writes these locks the units first, too.
 _LOCK_UNITS = text("SELECT 1 FROM unit WHERE uid = ANY(CAST(:uids AS uuid[])) ORDER BY uid FOR NO KEY UPDATE")
@@ -139,11 +146,13 @@ class Leave:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Somebody wants a unit away from a cluster."""
+    """A unit is to be away from a cluster."""
 
     uid: str
     cluster: str
     due_time: datetime
+    reason: str = ""  # for people; empty: that of all
+    trouble_time: datetime | None = None  # since when it is unhealthy there, where it leaves for that
 
 
 def from_plain(rows: Iterable[Any]) -> tuple[Departure, ...]:
@@ -184,10 +193,11 @@ async def taking(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
 
 
 async def end(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
-    """Units are let be on clusters again, each by uid and cluster."""
+    """Units are let be on clusters again, each by uid and cluster; what was to leave for its health, for now."""
     if pairs:
         await tx.execute(_RETURNED, _pairs(pairs))
         await tx.execute(_END, _pairs(pairs))
+        await tx.execute(_PUT_OFF, {**_pairs(pairs), "retry": RETRY})
 
 
 async def order(
@@ -209,9 +219,10 @@ async def order(
         "cause": cause.value,
         "targets": _json(list(targets)),
         "author": author,
-        "reason": storable_text(reason),
+        "reasons": [storable_text(one.reason or reason) for one in orders],
+        "troubles": [one.trouble_time for one in orders],
     }
-    await _lock(tx, [one.uid for one in orders])
+    await lock(tx, [one.uid for one in orders])
     await tx.execute(_ORDER, values)
     await touch(tx, [one.uid for one in orders if one.due_time <= tx.now])
 
@@ -236,7 +247,7 @@ async def any_due(look: Look) -> bool:
 async def begin_due(tx: Transaction) -> None:
     """Have the units decided anew that are to leave a cluster from now on."""
     uids = [row.uid for row in await tx.execute(_UIDS_DUE)]
-    await _lock(tx, uids)
+    await lock(tx, uids)
     await touch(tx, [row.uid for row in await tx.execute(_CLAIM_DUE, {"uids": uids})])
 
 
@@ -290,7 +301,7 @@ async def any_opened(look: Look) -> bool:
 async def end_drains(tx: Transaction) -> None:
     """End the drains of clusters that are open to units again."""
     uids = [row.uid for row in await tx.execute(_UIDS_DRAINED)]
-    await _lock(tx, uids)
+    await lock(tx, uids)
     await tx.execute(_DROP_DRAINED, {"uids": uids})
     await tx.execute(_FREE_DRAINED, {"uids": uids})
 
@@ -298,12 +309,13 @@ async def end_drains(tx: Transaction) -> None:
 async def begin_return(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Have units decided anew with the clusters that they left, each by uid and cluster."""
     if pairs:
-        await _lock(tx, [uid for uid, _ in pairs])
+        await lock(tx, [uid for uid, _ in pairs])
         await tx.execute(_RETURN, _pairs(pairs))
         await touch(tx, [uid for uid, _ in pairs])
 
 
-async def _lock(tx: Transaction, uids: Sequence[str]) -> None:
+async def lock(tx: Transaction, uids: Sequence[str]) -> None:
+    """Nobody else decides on these units until the transaction ends; before anything is asked of automation."""
     await tx.execute(_LOCK_UNITS, {"uids": sorted(set(uids))})
 
 

@@ -5,23 +5,25 @@ from typing import Any, Final
 from fedsvc.health import Automation, Health, Verdict
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
-from fedsvc.model.pending import Standing, Stop
+from fedsvc.model.pending import Ailment, Standing, Stop
 from fedsvc.store import automation, departures, holds
 from fedsvc.store.codec import from_json
 from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
 
 _KEPT: Final = "removal IS NOT NULL AND state = 'Held' AND reason = :kept"
+_AILMENT: Final = ("reason", "message", "due_time")
 _LIST: Final = text(
     "SELECT 'namespaces/' || u.namespace || '/units/' || u.name AS unit_name, c.name AS cluster, u.spec -> 'failover' AS policy,"
-    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, coalesce(k.message, '') AS kept_message,"
+    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, CASE WHEN a.cluster IS NOT NULL THEN to_jsonb(a) END AS ailment, coalesce(k.message, '') AS kept_message,"
     f" CASE WHEN d.cluster IS NOT NULL THEN (SELECT to_jsonb(x) FROM (SELECT {departures.COLUMNS}) x) END AS departure"
     " FROM (SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster"
     "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure"
-    f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT}) AS p"
+    f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT} UNION SELECT unit_uid, cluster FROM ailment) AS p"
     " JOIN unit u ON u.uid = p.unit_uid JOIN cluster c ON c.name = p.cluster"
     " LEFT JOIN binding b ON b.unit_uid = p.unit_uid AND b.cluster = p.cluster"
     " LEFT JOIN departure d ON d.unit_uid = p.unit_uid AND d.cluster = p.cluster"
+    " LEFT JOIN ailment a ON a.unit_uid = p.unit_uid AND a.cluster = p.cluster"
     " LEFT JOIN LATERAL (SELECT message FROM work WHERE work.unit_uid = p.unit_uid AND work.cluster = p.cluster"
     f"  AND {_KEPT} ORDER BY work.id LIMIT 1) k ON TRUE"
     " WHERE u.delete_time IS NULL AND c.delete_time IS NULL AND (:unit = '' OR 'namespaces/' || u.namespace || '/units/' || u.name = :unit)"
@@ -69,5 +71,6 @@ def _standing(row: Any) -> Standing:
         is_bound=row.is_bound,
         reconsider_time=row.reconsider_time,
         kept_message=row.kept_message,
+        ailment=from_json(Ailment, {key: row.ailment[key] for key in _AILMENT}) if row.ailment is not None else None,
         departure=departures.from_plain([row.departure])[0] if row.departure is not None else None,
     )

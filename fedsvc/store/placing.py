@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from fedsvc.model.cluster import Cluster
-from fedsvc.model.departure import Departure, away_from, seen_at
+from fedsvc.model.departure import Departure, acted_on, away_from, seen_at
 from fedsvc.model.failover import tolerating
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import Binding
@@ -25,6 +25,7 @@ from fedsvc.rendering.workloads import (
     workloads_of,
 )
 from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, unit_facts, works
+from fedsvc.store.automation import Gate
 from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
@@ -172,7 +173,8 @@ async def read_requests(look: Look, units: Sequence[Unit], *, opened: Collection
     placements = await placements_of(look, units)
     bindings = await works.bindings_of(look, uids)
     facts = await unit_facts.read(look, uids)
-    held = (await automation.gate(look)).held_units
+    gate = await automation.gate(look)
+    held = gate.held_units
     resources = await resources_by_unit(look, uids, opened=opened)
     bodies = {one.digest: one.body for uid in opened for one in resources[uid] if one.body is not None}
     wanted = {
@@ -191,11 +193,18 @@ async def read_requests(look: Look, units: Sequence[Unit], *, opened: Collection
             bodies=bodies,
             wanted=wanted,
             bindings=bindings[unit.uid],
-            facts=facts[unit.uid],
+            facts=_acted_on(facts[unit.uid], gate, unit),
         )
         for unit in units
         if unit.uid in facts
     ]
+
+
+def _acted_on(facts: UnitFacts, gate: Gate, unit: Unit) -> UnitFacts:
+    if not facts.departures:
+        return facts
+    is_held = not gate.is_on or unit.resource_name in gate.held_units
+    return replace(facts, departures=acted_on(facts.departures, is_held=is_held, held=gate.held_clusters))
 
 
 def _request(

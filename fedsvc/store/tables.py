@@ -100,6 +100,9 @@ unit = Table(
     Index("unit_undecided_idx", "uid", postgresql_where=text("decided_generation < generation")),
     Index("unit_rebalance_idx", "uid", postgresql_where=text("rebalance")),
     Index("unit_placement_policy_idx", "placement_policy", postgresql_where=text("placement_policy <> ''")),
+    Index(
+        "unit_unhealthy_idx", "uid", postgresql_where=text("jsonb_typeof(spec #> '{failover,unhealthy}') = 'object'")
+    ),
 )
 
 unit_dependency = Table(
@@ -475,5 +478,17 @@ departure = Table(
     Column("is_pending", Boolean, nullable=False, server_default=text("false")),  # no decision has heard of it yet
     _json("share"),  # replicas that it had there, by workload
     _json("gained"),  # what others got for it, by cluster and workload
+    _time("trouble_time", nullable=True),  # since when it was unhealthy there, where it leaves for that
     Index("departure_cluster_idx", "cluster"),
+)
+
+ailment = Table(
+    "ailment",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    _time("since"),  # when it became unhealthy there
+    _text("reason"),  # why it stays there for now
+    _text("message"),  # what ails it
+    _time("due_time", nullable=True),  # when it leaves, where that is known
 )

@@ -8,6 +8,7 @@ from fedsvc.controllers.evicting import driven_out, living_among, lost_among
 from fedsvc.health import Verdict
 from fedsvc.model.departure import (
     Departure,
+    DepartureCause,
     away_from,
     ended_by,
     gained_by,
@@ -23,7 +24,17 @@ from fedsvc_placement import Decision, Placement, PreparedFleet
 from fedsvc_placement.model import PreviousBinding, UnitInput
 
 
-def decided(unit: Unit, fleet: PreparedFleet, *, rules: Rules, version: int, is_held: bool, now: datetime) -> Decided:
+def decided(
+    unit: Unit,
+    fleet: PreparedFleet,
+    *,
+    rules: Rules,
+    version: int,
+    is_held: bool,
+    held: frozenset[str],
+    is_on: bool,
+    now: datetime,
+) -> Decided:
     """Decide a unit, on clusters that it was taken away from too where it has no other place.
 
     Args:
@@ -32,32 +43,41 @@ def decided(unit: Unit, fleet: PreparedFleet, *, rules: Rules, version: int, is_
         rules: those of the service, or with a broken one.
         version: of what automation may do.
         is_held: whether somebody keeps automation from moving the unit.
+        held: the clusters that automation is kept from.
+        is_on: whether automation acts.
         now: time zone aware.
     """
     placement = rules.tolerating(unit.placement, unit.policy, is_held=is_held)
-    clusters, departures = fleet.clusters_by_name, tuple(unit.departures.values())
+    clusters = fleet.clusters_by_name
+    departures = rules.acted_on(unit.departures.values(), is_held=is_held or not is_on, held=held)
     departures = stopped(departures, clusters) or departures
     kept_from = away_from(departures, now)
     decision = _placed(unit, replace(placement, left=kept_from), fleet, departures, rules=rules, now=now)
-    waived: frozenset[str] = frozenset()
+    waived = rules.in_vain(departures, {name: {} for name in unit.bindings}, decision, now)
+    if waived:
+        kept_from = tuple(name for name in kept_from if name not in waived)
+        decision = _placed(unit, replace(placement, left=kept_from), fleet, departures, rules=rules, now=now)
     free = waivable(kept_from, clusters)
     if free and lacks_place(decision):
         rest = tuple(name for name in kept_from if name not in free)
         other = _placed(unit, replace(placement, left=rest), fleet, departures, rules=rules, now=now)
         if places_better(other, decision):
-            decision, waived = other, free
+            decision, waived = other, waived | free
     targets = {target.cluster for target in decision.targets}
     left = set() if unit.is_deleting else unit.bindings.keys() - targets
     out = driven_out(decision, left=left, clusters=clusters)
     ended = ended_by(departures, targets, waived, is_over=True)
     leaving = [clusters[name] for name in sorted(left)] if ended else out
+    for_health = {one.cluster for one in departures if one.cause is DepartureCause.UNHEALTHY and one.keeps_away(now)}
+    emptied = living_among(leaving) if targets else []
     return Decided(
         unit=unit.name,
         generation=unit.generation,
         version=version,
         decision=decision,
         lost=lost_among(out),
-        emptied=living_among(leaving) if targets else [],
+        emptied=emptied,
+        ailing=sorted(for_health.intersection(emptied)),
         heard=[one.cluster for one in departures if one.is_pending and one.cluster not in ended],
         ended=ended,
         gained=gained_by({name: {} for name in unit.bindings}, {name: {} for name in targets}),

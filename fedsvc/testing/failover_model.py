@@ -23,9 +23,9 @@ from fedsvc.health import (
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST
 from fedsvc.model.hold import HoldScope, Write
 from fedsvc.model.removal import OVER_BUDGET
+from fedsvc.testing.failover_ailing import AILING_SECONDS, AILING_SETTLE_SECONDS, Ailing
 from fedsvc.testing.failover_deciding import away, decided
 from fedsvc.testing.failover_parts import Decided, Member, Process, Unit, Work
-from fedsvc.testing.failover_rows import Rows
 from fedsvc_placement import Taint
 from fedsvc_placement.model import MAINTENANCE_TAINT, Effect
 
@@ -39,7 +39,7 @@ RETURN_SECONDS: Final = 1.0
 _SETTLED: Final = frozenset({Verdict.UNREACHABLE, Verdict.DEGRADED, Verdict.MAINTENANCE, Verdict.HIBERNATED})
 
 
-class Model(Rows):
+class Model(Ailing):
     """One run. What it is made of is given to `Rows`."""
 
     def __init__(self, *, seed: int, **given: Any) -> None:
@@ -76,6 +76,9 @@ class Model(Rows):
         self._recurring(process, BREAKER_SECONDS, lambda: self._look_around(process))
         self._recurring(process, RETURN_SECONDS, lambda: self._bring_back(process))
         self._recurring(process, RETURN_SECONDS, lambda: self._clean(process))
+        self._later(
+            process, AILING_SETTLE_SECONDS, lambda: self._recurring(process, AILING_SECONDS, self._follow_ailing)
+        )
         self._recurring(process, 1.0, lambda: self._propagate_all(process))
         self._wake(process)
 
@@ -154,7 +157,7 @@ class Model(Rows):
                 continue
             if work.is_there and unit.name not in member.objects:
                 work.state, work.is_there = "Pending", False  # drift
-            work.is_ready = member.objects.get(unit.name, float("inf")) <= self.seconds
+            work.is_ready = self.is_ready(unit.name, member.name)
 
     def _look_around(self, process: Process) -> None:
         if self._has_witness:
@@ -208,6 +211,8 @@ class Model(Rows):
                 rules=self.rules,
                 version=self.version,
                 is_held=f"namespaces/shop/units/{name}" in held,
+                held=self.gate().held_clusters,
+                is_on=self.gate().is_on,
                 now=self.now,
             )
             for name in names
@@ -234,8 +239,6 @@ class Model(Rows):
     def _sync(self, unit: Unit, one: Decided) -> list[Work]:
         """Make bindings and works what was decided; gives the works that are to go and that nobody has judged yet."""
         targets = set() if unit.is_deleting else {target.cluster for target in one.decision.targets}
-        for cluster in one.lost:
-            self._watcher.evicted(self, unit, cluster)
         self._note_departures(unit, one)
         gone = unit.bindings.keys() - targets
         unit.bindings = {name: unit.bindings.get(name, self.now) for name in sorted(targets)}
@@ -280,6 +283,7 @@ class Model(Rows):
             for unit in self.units.values()
             for one in unit.departures.values()
             if one.return_time is None
+            and one.free_time is not None
             and not unit.is_deleting
             and f"namespaces/shop/units/{unit.name}" not in gate.held_units
             and one.cluster not in gate.held_clusters

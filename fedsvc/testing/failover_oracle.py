@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from fedsvc.health import Automation, EvidenceKind, Health, Verdict
+from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import FailbackMode
 from fedsvc.model.failover import MEMBER_LOST, FailoverMode
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
@@ -35,6 +36,7 @@ class Oracle(Watcher):
         self.deletions = 0
         self.returns = 0
         self.holds = 0
+        self.ordered = 0
 
     def released(self, model: Rows) -> None:
         """Somebody takes what is lost as lost, so it may be acted on."""
@@ -57,7 +59,7 @@ class Oracle(Watcher):
             name
             for name, member in model.members.items()
             if member.health.verdict not in (Verdict.UNREACHABLE, Verdict.SUSPECT)
-            and member.objects.get(unit.name, float("inf")) <= model.seconds
+            and model.is_ready(unit.name, name, after_seconds=PROMPT_SECONDS)
         }
         rest, least = len(ready.difference(clusters)), floor.least(len(unit.bindings))
         if rest < least and ready.intersection(clusters):
@@ -84,6 +86,28 @@ class Oracle(Watcher):
         begin = model.seconds - 20.0
         if model.weather.is_cut_off(used, begin, model.seconds) and self._released_at < since:
             self._fail(model, f"{unit.name} leaves {cluster} while not one member is reached")
+
+    def ordered_away(self, model: Rows, unit: Unit, cluster: str) -> None:
+        """A unit leaves for its health only where it is not well for its time, and is not so everywhere."""
+        self.ordered += 1
+        assert unit.policy.unhealthy is not None
+        health, since = model.members[cluster].health, unit.ailments.get(cluster, model.now)
+        if health.verdict is not Verdict.HEALTHY:
+            self._fail(model, f"{unit.name} is to leave {cluster} for its health, and that is {health.verdict}")
+        if model.is_held or model.breaker.automation is not Automation.ON or _is_paused(model, unit, cluster):
+            self._fail(model, f"{unit.name} is to leave {cluster} for its health while automation is held")
+        if unit.policy.mode is not FailoverMode.AUTO:
+            self._fail(model, f"{unit.name} is to leave {cluster} for its health, and is not to be moved by itself")
+        if (model.now - since).total_seconds() < unit.policy.unhealthy.after_seconds:
+            self._fail(model, f"{unit.name} is to leave {cluster} for its health before its time")
+        others = unit.bindings.keys() - {cluster}
+        if others and not any(unit.works[name].is_ready for name in others if name in unit.works):
+            self._fail(model, f"{unit.name} is to leave {cluster} for its health, and is ready nowhere else")
+
+    def left_ailing(self, model: Rows, unit: Unit, cluster: str) -> None:
+        """A hold that came since it was to leave is not overrun."""
+        if model.is_held or model.breaker.automation is not Automation.ON or _is_paused(model, unit, cluster):
+            self._fail(model, f"{unit.name} leaves {cluster} for its health while automation is held")
 
     def authorised(self, model: Rows, unit: str, count: int) -> None:
         """Budgets let go what they may, and no more."""
@@ -115,8 +139,8 @@ class Oracle(Watcher):
         """A unit goes back only to a cluster that is well for as long as it asks for, or where nothing else is left."""
         self.returns += 1
         departure, health = unit.departures[cluster], model.members[cluster].health
-        if departure.return_time is None:
-            return  # no other place had room: what it left is better than none
+        if departure.return_time is None or departure.cause is DepartureCause.UNHEALTHY:
+            return  # no other place had room, or is better: what it left is better than none
         if unit.policy.failback.mode is not FailbackMode.AFTER:
             self._fail(model, f"{unit.name} goes back to {cluster}, and is not to by itself")
         if health.verdict in (Verdict.UNREACHABLE, Verdict.SUSPECT):
@@ -223,8 +247,9 @@ def _why_not_right(unit: Unit | None, there: Collection[str]) -> str:
         return "is placed nowhere"
     if set(there) != set(unit.bindings):
         return f"is placed on {sorted(unit.bindings)}, and on {sorted(there)}"
-    if unit.departures and unit.policy.failback.mode is FailbackMode.AFTER:
-        return f"is away from {sorted(unit.departures)}, and may go back"
+    lost = [name for name, one in unit.departures.items() if one.cause is DepartureCause.LOST]
+    if lost and unit.policy.failback.mode is FailbackMode.AFTER:
+        return f"is away from {sorted(lost)}, and may go back"
     states = {cluster: work.state for cluster, work in unit.works.items()}
     return "" if set(states.values()) == {"Applied"} else f"has works that are {states}"
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from fedsvc.health import BreakerState, Health, Streak, Verdict, decide, judge
-from fedsvc.model.departure import Departure
+from fedsvc.model.ailing import Course, course
+from fedsvc.model.departure import Departure, acted_on, in_vain
 from fedsvc.model.failback import Away, due_back
 from fedsvc.model.failover import MEMBER_LOST, FailoverPolicy, tolerating
 from fedsvc.model.floor import shortage
@@ -55,6 +56,9 @@ class Rules:
     may_go: Callable[..., bool] = may_go
     due_back: Callable[..., list[Away]] = due_back
     shortage: Callable[..., str] = shortage
+    course: Callable[..., Course] = course
+    in_vain: Callable[..., frozenset[str]] = in_vain
+    acted_on: Callable[..., tuple[Departure, ...]] = acted_on
     refusal: Callable[..., tuple[str, str] | None] = refusal
     is_checked: bool = True  # what automation may do is checked by who evicts
 
@@ -74,6 +78,20 @@ class Member:
     taints: tuple[Taint, ...] = ()
     health: Health = field(default_factory=Health)
     objects: dict[str, float] = field(default_factory=dict)  # by unit: when it is ready there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Illness:
+    """That a unit does not run on a member, whatever that does."""
+
+    unit: str
+    member: str
+    begin_seconds: float
+    end_seconds: float = float("inf")
+
+    def ails(self, unit: str, member: str, seconds: float) -> bool:
+        """Whether it keeps the unit from being ready there."""
+        return (unit, member) == (self.unit, self.member) and self.begin_seconds <= seconds < self.end_seconds
 
 
 @dataclass(kw_only=True)
@@ -105,6 +123,7 @@ class Unit:
     reconsider_at: datetime | None = None
     works: dict[str, Work] = field(default_factory=dict)
     departures: dict[str, Departure] = field(default_factory=dict)
+    ailments: dict[str, datetime] = field(default_factory=dict)  # by cluster: since when it is unhealthy there
 
 
 @dataclass(kw_only=True)
@@ -131,6 +150,7 @@ class Decided:
     decision: Decision
     lost: list[str]
     emptied: list[str]
+    ailing: list[str]  # those that it leaves for its health
     heard: list[str]  # departures that it was decided by for the first time
     ended: list[str]  # and those that are over
     gained: Mapping[str, Mapping[str, int]]
@@ -147,6 +167,12 @@ class Watcher:
 
     def evicted(self, model: "Rows", unit: Unit, cluster: str) -> None:
         """A unit leaves a lost cluster, by what is being stored."""
+
+    def ordered_away(self, model: "Rows", unit: Unit, cluster: str) -> None:
+        """A unit is to leave a cluster for its health."""
+
+    def left_ailing(self, model: "Rows", unit: Unit, cluster: str) -> None:
+        """A unit leaves a cluster for its health, by what is being stored."""
 
     def authorised(self, model: "Rows", unit: str, count: int) -> None:
         """So many objects are let go by a budget."""

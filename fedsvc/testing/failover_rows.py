@@ -11,6 +11,7 @@ from fedsvc.health import (
     Verdict,
     taints_of,
 )
+from fedsvc.model.ailing import RETRY
 from fedsvc.model.departure import (
     Departure,
     DepartureCause,
@@ -20,7 +21,7 @@ from fedsvc.model.floor import WHOLE
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldKind, HoldScope
 from fedsvc.model.removal import CHANGE_SECONDS, DEFAULT, HOUR_SECONDS, OVER_BUDGET, RemovalBudget, limits
 from fedsvc.store.automation import Gate
-from fedsvc.testing.failover_parts import REAL, Decided, Member, Process, Rules, Unit, Watcher, Work
+from fedsvc.testing.failover_parts import REAL, Decided, Illness, Member, Process, Rules, Unit, Watcher, Work
 from fedsvc.testing.weather import Weather
 from fedsvc_placement import ClusterSnapshot, Fleet, PreparedFleet, prepare_fleet
 
@@ -41,11 +42,13 @@ class Rows:
         rules: Rules = REAL,
         budget: RemovalBudget = DEFAULT,
         has_witness: bool = False,
+        ills: Sequence[Illness] = (),
     ) -> None:
         self.seed = seed
         self.members = {one.name: one for one in members}
         self.units = {one.name: one for one in units}
         self.weather = weather
+        self.ills = tuple(ills)
         self.rules = rules
         self.budget = budget
         self.seconds = 0.0
@@ -69,6 +72,14 @@ class Rows:
     def is_held(self) -> bool:
         """Whether automation is held for the fleet, by the breaker or by somebody."""
         return self.breaker.automation is Automation.HOLDING or self.pauses.get(FLEET_SUBJECT) is HoldScope.AUTOMATION
+
+    def is_ready(self, unit: str, member: str, *, after_seconds: float = 0.0) -> bool:
+        """Whether a unit is ready on a member in truth, or was so long ago."""
+        seconds = self.seconds - after_seconds
+        ready = self.members[member].objects.get(unit, float("inf")) <= self.seconds
+        return ready and not any(
+            ill.ails(unit, member, self.seconds) and ill.begin_seconds < seconds for ill in self.ills
+        )
 
     def holds(self) -> list[Hold]:
         """What is held, as it is asked before each write."""
@@ -126,16 +137,24 @@ class Rows:
         return self._prepared[1]
 
     def _still_acts(self, one: Decided) -> bool:
-        if not one.lost or not self.rules.is_checked:
+        if not (one.lost or one.ailing) or not self.rules.is_checked:
             return True
         return self.version == one.version and all(
             self.members[name].health.verdict is Verdict.UNREACHABLE for name in one.lost
         )
 
     def _note_departures(self, unit: Unit, one: Decided) -> None:
+        for name in one.lost:
+            self._watcher.evicted(self, unit, name)
+        for name in one.ailing:
+            self._watcher.left_ailing(self, unit, name)
         for name in one.heard:
             unit.departures[name] = replace(unit.departures[name], is_pending=False, return_time=None)
         for name in one.ended:
+            tried = unit.departures[name]
+            if tried.cause is DepartureCause.UNHEALTHY and tried.leave_time is None and tried.return_time is None:
+                unit.departures[name] = replace(tried, is_pending=False, due_time=self.now + RETRY)
+                continue
             self._watcher.returned(self, unit, name)
             self.returns.append((name, self.now))
             del unit.departures[name]
@@ -148,6 +167,9 @@ class Rows:
                 free_time=self.now,
                 gained=one.gained,
             )
+        for name in one.ailing:
+            if name in unit.bindings:
+                unit.departures[name] = replace(unit.departures[name], leave_time=self.now, gained=one.gained)
 
     def _return_times(self) -> dict[str, list[datetime]]:
         found: dict[str, list[datetime]] = {}

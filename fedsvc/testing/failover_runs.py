@@ -1,10 +1,11 @@
 """Runs of `failover_model`: a fleet, units, weather, people and accidents, all drawn from one seed."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from fedsvc.model.ailing import UnhealthyPolicy
 from fedsvc.model.failback import FailbackMode, FailbackPolicy
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.model.floor import Floor
@@ -12,7 +13,7 @@ from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.removal import RemovalBudget
 from fedsvc.testing.failover_model import Model
 from fedsvc.testing.failover_oracle import PROMPT_SECONDS, Oracle
-from fedsvc.testing.failover_parts import REAL, Member, Rules, Unit
+from fedsvc.testing.failover_parts import REAL, Illness, Member, Rules, Unit
 from fedsvc.testing.weather import draw
 from fedsvc_placement import LabelSelector, Placement, SpreadConstraint, Topology
 
@@ -57,8 +58,9 @@ def run(seed: int, rules: Rules = REAL) -> Oracle:
         rules=rules,
         budget=picks.choice([RemovalBudget(), RemovalBudget(), tight]),
         has_witness=picks.random() < 1 / 2,
+        ills=_ills(seed, units, members),
     )
-    calm = max(weather.end_seconds, TROUBLE_SECONDS + 200.0)
+    calm = max(weather.end_seconds, TROUBLE_SECONDS + 300.0)
     _people(model, oracle, picks)
     _accidents(model, picks)
     model.at(calm + CONFIRM_SECONDS, model.confirm)
@@ -87,12 +89,27 @@ def _unit(name: str, picks: random.Random, members: list[str]) -> Unit:
         mode=picks.choice([*[FailoverMode.AUTO] * 4, FailoverMode.MANUAL, FailoverMode.NEVER]),
         toleration_seconds=picks.choice([0, 5, 30, 30, 120]),
         floor=own.choice([None, None, Floor(replicas=1), Floor(percent=100)]),
+        unhealthy=own.choice([None, UnhealthyPolicy(after_seconds=20, forget_seconds=own.choice([60, 600]))]),
         failback=FailbackPolicy(
             mode=picks.choice([FailbackMode.AFTER, FailbackMode.AFTER, FailbackMode.MANUAL, FailbackMode.NEVER]),
             stable_seconds=picks.choice([0, 30, 90]),
         ),
     )
     return Unit(name=name, placement=placement, policy=policy)
+
+
+def _ills(seed: int, units: Sequence[Unit], members: Sequence[Member]) -> list[Illness]:
+    """Units that do not run on some clusters for some time, one of them on all at once."""
+    picks = random.Random(f"ills/{seed}")  # noqa: S311 - a choice of examples
+    found: list[Illness] = []
+    for unit in units:
+        begin, length = picks.uniform(0.0, TROUBLE_SECONDS), picks.uniform(30.0, 300.0)
+        places = picks.choice([[], picks.sample(members, 1), picks.sample(members, 2), list(members)])
+        found += [
+            Illness(unit=unit.name, member=place.name, begin_seconds=begin, end_seconds=begin + length)
+            for place in places
+        ]
+    return found
 
 
 def _people(model: Model, oracle: Oracle, picks: random.Random) -> None:

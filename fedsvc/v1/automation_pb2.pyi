@@ -63,6 +63,8 @@ class _DepartureCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Depart
     """Somebody wants the unit elsewhere."""
     DEPARTURE_CAUSE_DRAIN: _DepartureCause.ValueType  # 3
     """Somebody wants the cluster empty."""
+    DEPARTURE_CAUSE_UNHEALTHY: _DepartureCause.ValueType  # 4
+    """The cluster was well, and the unit was not there."""
 
 class DepartureCause(_DepartureCause, metaclass=_DepartureCauseEnumTypeWrapper):
     """DepartureCause is why a unit leaves a cluster."""
@@ -75,6 +77,8 @@ DEPARTURE_CAUSE_ASKED: DepartureCause.ValueType  # 2
 """Somebody wants the unit elsewhere."""
 DEPARTURE_CAUSE_DRAIN: DepartureCause.ValueType  # 3
 """Somebody wants the cluster empty."""
+DEPARTURE_CAUSE_UNHEALTHY: DepartureCause.ValueType  # 4
+"""The cluster was well, and the unit was not there."""
 Global___DepartureCause: _TypeAlias = DepartureCause  # noqa: Y015
 
 class _MoveKind:
@@ -235,7 +239,7 @@ class Failover(_message.Message):
     priority: _builtins.int
     """Of the unit, as it was then."""
     message: _builtins.str
-    """Why the cluster was lost, and what of the unit found no place."""
+    """Why the cluster was lost or the unit unhealthy there, and what of the unit found no place."""
     cause: Global___DepartureCause.ValueType
     """Why it left."""
     author: _builtins.str
@@ -246,11 +250,11 @@ class Failover(_message.Message):
 
     @_builtins.property
     def trouble_time(self) -> _timestamp_pb2.Timestamp:
-        """When the first of the findings was made that led to the verdict."""
+        """When the first of the findings was made that led to the verdict, or since when the unit was unhealthy there."""
 
     @_builtins.property
     def detect_time(self) -> _timestamp_pb2.Timestamp:
-        """When the cluster became Unreachable."""
+        """When the cluster became Unreachable, or the unit was unhealthy there for as long as it bears."""
 
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
@@ -321,7 +325,8 @@ class PendingMove(_message.Message):
     reason: _builtins.str
     """What it waits for, as a constant word: Manual, Never, Tolerated, Held, AutomationOff, Turn, NoPlace,
     AwaitingReplacement (it left, and its floor or what takes its place keeps what it had there), Asked, NotHealthy,
-    Stable or Pace.
+    Stable, Pace, Unhealthy (it is unhealthy there, not for long enough to leave; or was, not long enough ago to go back)
+    or UnhealthyEverywhere.
     """
     message: _builtins.str
     """The same for people."""

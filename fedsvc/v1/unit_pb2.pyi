@@ -613,6 +613,7 @@ class FailoverPolicy(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     FAILBACK_FIELD_NUMBER: _builtins.int
     FLOOR_FIELD_NUMBER: _builtins.int
+    UNHEALTHY_FIELD_NUMBER: _builtins.int
     mode: Global___FailoverMode.ValueType
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
@@ -632,6 +633,10 @@ class FailoverPolicy(_message.Message):
         its return, or by a new division of its replicas. Unset: a move waits until the unit is ready elsewhere.
         """
 
+    @_builtins.property
+    def unhealthy(self) -> Global___UnhealthyPolicy:
+        """When it leaves a cluster that is well, since it is unhealthy itself there. Unset: it does not."""
+
     def __init__(
         self,
         *,
@@ -640,16 +645,61 @@ class FailoverPolicy(_message.Message):
         priority: _builtins.int = ...,
         failback: Global___FailbackPolicy | None = ...,
         floor: Global___FailoverFloor | None = ...,
+        unhealthy: Global___UnhealthyPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "floor", b"floor", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "failback", b"failback", "floor", b"floor", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__toleration_seconds: _TypeAlias = _typing.Literal["toleration_seconds"]  # noqa: Y015
     _WhichOneofArgType__toleration_seconds: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__unhealthy: _TypeAlias = _typing.Literal["unhealthy"]  # noqa: Y015
+    _WhichOneofArgType__unhealthy: _TypeAlias = _typing.Literal["_unhealthy", b"_unhealthy"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__toleration_seconds) -> _WhichOneofReturnType__toleration_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unhealthy) -> _WhichOneofReturnType__unhealthy | None: ...
 
 Global___FailoverPolicy: _TypeAlias = FailoverPolicy  # noqa: Y015
+
+@_typing.final
+class UnhealthyPolicy(_message.Message):
+    """UnhealthyPolicy is when a unit leaves a cluster that is well and where it is unhealthy: something of it is Degraded, or
+    a workload that wants replicas has none ready. It leaves only while it is well on another cluster, or where it is on
+    that one alone and its move before was not in vain; what runs there is removed when it is ready elsewhere. At most a
+    tenth of the units of a cluster leave it so within a minute, one at least.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    FORGET_SECONDS_FIELD_NUMBER: _builtins.int
+    after_seconds: _builtins.int
+    """How long it is unhealthy there before, counted anew from each apply; from 10 to 86400. Unset: 300."""
+    forget_seconds: _builtins.int
+    """How long it is not placed again where it was unhealthy; from 60 to 604800. Unset: 3600. When that is over it may be
+    placed there, and does not go back by itself.
+    """
+    def __init__(
+        self,
+        *,
+        after_seconds: _builtins.int | None = ...,
+        forget_seconds: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_seconds", b"_after_seconds", "_forget_seconds", b"_forget_seconds", "after_seconds", b"after_seconds", "forget_seconds", b"forget_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_seconds", b"_after_seconds", "_forget_seconds", b"_forget_seconds", "after_seconds", b"after_seconds", "forget_seconds", b"forget_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_seconds: _TypeAlias = _typing.Literal["after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__after_seconds: _TypeAlias = _typing.Literal["_after_seconds", b"_after_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__forget_seconds: _TypeAlias = _typing.Literal["forget_seconds"]  # noqa: Y015
+    _WhichOneofArgType__forget_seconds: _TypeAlias = _typing.Literal["_forget_seconds", b"_forget_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_seconds) -> _WhichOneofReturnType__after_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__forget_seconds) -> _WhichOneofReturnType__forget_seconds | None: ...
+
+Global___UnhealthyPolicy: _TypeAlias = UnhealthyPolicy  # noqa: Y015
 
 @_typing.final
 class FailoverFloor(_message.Message):

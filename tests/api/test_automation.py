@@ -139,6 +139,7 @@ async def test_the_policy_of_a_unit_is_kept_and_its_default_is_not_written_out(a
         priority=5,
         failback=unit_pb2.FailbackPolicy(mode=unit_pb2.FAILBACK_MODE_NEVER, stable_seconds=0, pace_percent=100),
         floor=unit_pb2.FailoverFloor(percent=50),
+        unhealthy=unit_pb2.UnhealthyPolicy(after_seconds=60, forget_seconds=600),
     )
     unit = (await api.apply("web", helpers.config_map(), placement=helpers.everywhere(), failover=policy)).unit
     assert unit.spec.failover == policy
@@ -157,6 +158,8 @@ async def test_the_policy_of_a_unit_is_kept_and_its_default_is_not_written_out(a
         (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(pace_percent=0)), "failback.pace_percent"),
         (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(pace_percent=101)), "failback.pace_percent"),
         (unit_pb2.FailoverPolicy(failback=unit_pb2.FailbackPolicy(mode=9)), "failback.mode"),  # type: ignore[arg-type]
+        (unit_pb2.FailoverPolicy(unhealthy=unit_pb2.UnhealthyPolicy(after_seconds=9)), "unhealthy.after_seconds"),
+        (unit_pb2.FailoverPolicy(unhealthy=unit_pb2.UnhealthyPolicy(forget_seconds=0)), "unhealthy.forget_seconds"),
         (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor()), "floor"),
         (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor(replicas=1, percent=1)), "floor"),
         (unit_pb2.FailoverPolicy(floor=unit_pb2.FailoverFloor(replicas=0)), "floor.replicas"),

@@ -12,13 +12,14 @@ import pytest
 
 from fedsvc import health
 from fedsvc.health import Automation, BreakerState, Health, Limits, Verdict
+from fedsvc.model.ailing import Course, Patient, UnhealthyPolicy
 from fedsvc.model.failback import Away, FailbackMode, FailbackPolicy
 from fedsvc.model.failover import FailoverMode, FailoverPolicy
 from fedsvc.model.floor import Floor
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.testing.failover_model import Model
 from fedsvc.testing.failover_oracle import Oracle, ViolationError
-from fedsvc.testing.failover_parts import REAL, Member, Rules, Unit
+from fedsvc.testing.failover_parts import REAL, Illness, Member, Rules, Unit
 from fedsvc.testing.failover_runs import run
 from fedsvc.testing.weather import Spell, Trouble, Weather
 from fedsvc_placement import Placement, SpreadConstraint, Topology, decide
@@ -32,6 +33,7 @@ def test_whatever_goes_wrong_nothing_is_harmed_and_all_is_well_in_the_end(reques
         assert sum(one.deletions for one in done) > count / 4
         assert sum(one.returns for one in done) > count / 10
         assert sum(one.holds > 0 for one in done) > count / 4
+        assert sum(one.ordered for one in done) > count / 10
 
 
 def never_refused(*_: Any, **__: Any) -> None:
@@ -61,6 +63,12 @@ def deaf(known: Health, *arguments: Any, limits: Limits, **more: Any) -> Any:
 def hasty(away: Iterable[Away], *_: Any) -> list[Away]:
     """Every unit goes back as soon as its cluster is well."""
     return [one for one in away if one.well_since is not None]
+
+
+def restless(patients: Iterable[Patient], **_: Any) -> Course:
+    """Every unit leaves every cluster where it is not well."""
+    sick = [(one.uid, spot.cluster) for one in patients for spot in one.spots if spot.since is not None]
+    return Course(leaving=tuple(sick), returning=(), waiting={})
 
 
 def impatient(placement: Any, policy: Any, *, is_held: bool) -> Any:
@@ -96,6 +104,7 @@ def run_many(first: int, rules: Rules) -> None:
         pytest.param(Rules(may_go=lambda *_, **__: False), 3, "runs twice", id="leftovers"),
         pytest.param(Rules(due_back=hasty), 9, "goes back to .* (by itself|before)", id="return"),
         pytest.param(Rules(due_back=lambda *_: []), 5, "may go back", id="returning"),
+        pytest.param(Rules(course=restless), 0, "is to leave .* for its health", id="ailing"),
     ],
 )
 def test_a_run_fails_where_a_rule_is_broken(rules: Rules, first: int, complaint: str) -> None:
@@ -143,6 +152,47 @@ def test_a_hold_that_comes_between_a_decision_and_its_being_stored_is_not_overru
     held_in_the_midst(REAL)
     with pytest.raises(ViolationError, match="while automation is"):
         held_in_the_midst(Rules(is_checked=False))
+
+
+def sick_on_a(rules: Rules, *more: Illness, until_seconds: float, hold_at: float | None = None) -> tuple[Unit, Oracle]:
+    """A unit that may be on one of three members, and falls ill on the first for good."""
+    members = [Member(name=name, region=name, jurisdiction="EU", phase=0.5) for name in ("a", "b", "c")]
+    one = Placement(clusters=("a",), spread=(SpreadConstraint(by=Topology.CLUSTER, max_groups=1),))
+    policy = FailoverPolicy(unhealthy=UnhealthyPolicy(after_seconds=30, forget_seconds=600))
+    unit, oracle = Unit(name="web", placement=one, policy=policy), Oracle()
+    ills = [Illness(unit="web", member="a", begin_seconds=60.0), *more]
+    weather = Weather(spells=(), seed=0)
+    model = Model(seed=0, members=members, units=[unit], weather=weather, watcher=oracle, rules=rules, ills=ills)
+    model.run(15.0)
+    unit.placement = replace(one, clusters=("a", "b", "c"))  # from then on there is somewhere to go
+    if hold_at is not None:
+        model.at(hold_at, partial(model.hold, FLEET_SUBJECT, HoldScope.AUTOMATION))
+    model.run(until_seconds)
+    return unit, oracle
+
+
+def test_a_unit_that_is_ill_on_one_member_is_well_on_another_in_time_and_stays_there() -> None:
+    unit, oracle = sick_on_a(REAL, until_seconds=60.0 + 30.0 + 3 * 15.0)
+    assert (sorted(unit.works), oracle.ordered) in ((["b"], 1), (["c"], 1))
+    after, oracle = sick_on_a(REAL, until_seconds=2_000.0)
+    assert (after.bindings.keys(), oracle.ordered) == (unit.bindings.keys(), 1)
+
+
+def test_a_unit_that_is_ill_everywhere_moves_once_and_is_not_removed_where_it_was() -> None:
+    everywhere = [Illness(unit="web", member=name, begin_seconds=0.0) for name in ("b", "c")]
+    unit, oracle = sick_on_a(REAL, *everywhere, until_seconds=2_000.0)
+    assert oracle.ordered == 1
+    assert unit.works["a"].state == "Held"
+    assert len(unit.works) == 2
+
+
+def test_a_hold_that_comes_before_a_unit_has_left_for_its_health_keeps_it_where_it_is() -> None:
+    for tenth in range(950, 1_050, 2):
+        unit, oracle = sick_on_a(REAL, until_seconds=400.0, hold_at=tenth / 10)
+        moved = "a" not in unit.bindings
+        assert oracle.ordered or not moved
+        if not moved:
+            assert unit.departures == {}
 
 
 def lost_one_after_the_other(rules: Rules) -> Unit:

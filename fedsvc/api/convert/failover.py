@@ -7,6 +7,7 @@ from fedsvc.api.convert.common import inverted, read_enum, timestamp
 from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.problems import Problems
 from fedsvc.health import Automation
+from fedsvc.model.ailing import DEFAULT_AFTER_SECONDS, DEFAULT_FORGET_SECONDS, UnhealthyPolicy
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import DEFAULT_PACE_PERCENT, DEFAULT_STABLE_SECONDS, FailbackMode, FailbackPolicy
@@ -21,6 +22,10 @@ MAX_TOLERATION_SECONDS: Final = 86_400
 MAX_PRIORITY: Final = 1_000
 MAX_STABLE_SECONDS: Final = 604_800
 MAX_PERCENT: Final = 100
+LEAST_AFTER_SECONDS: Final = 10
+MAX_AFTER_SECONDS: Final = 86_400
+LEAST_FORGET_SECONDS: Final = 60
+MAX_FORGET_SECONDS: Final = 604_800
 
 _MODES: Final = {
     FailoverMode.AUTO: unit_pb2.FAILOVER_MODE_AUTO,
@@ -37,6 +42,7 @@ _CAUSES: Final = {
     DepartureCause.LOST: automation_pb2.DEPARTURE_CAUSE_LOST,
     DepartureCause.ASKED: automation_pb2.DEPARTURE_CAUSE_ASKED,
     DepartureCause.DRAIN: automation_pb2.DEPARTURE_CAUSE_DRAIN,
+    DepartureCause.UNHEALTHY: automation_pb2.DEPARTURE_CAUSE_UNHEALTHY,
 }
 _KINDS: Final = {
     MoveKind.AWAY: automation_pb2.MOVE_KIND_AWAY,
@@ -63,7 +69,22 @@ def read_failover(message: unit_pb2.FailoverPolicy, path: str, problems: Problem
         priority=message.priority,
         failback=_read_failback(message.failback, f"{path}.failback", problems),
         floor=_read_floor(message.floor, f"{path}.floor", problems) if message.HasField("floor") else None,
+        unhealthy=_read_unhealthy(message.unhealthy, f"{path}.unhealthy", problems)
+        if message.HasField("unhealthy")
+        else None,
     )
+
+
+def _read_unhealthy(message: unit_pb2.UnhealthyPolicy, path: str, problems: Problems) -> UnhealthyPolicy:
+    after = message.after_seconds if message.HasField("after_seconds") else DEFAULT_AFTER_SECONDS
+    forget = message.forget_seconds if message.HasField("forget_seconds") else DEFAULT_FORGET_SECONDS
+    if not LEAST_AFTER_SECONDS <= after <= MAX_AFTER_SECONDS:
+        bounds = f"from {LEAST_AFTER_SECONDS} to {MAX_AFTER_SECONDS}"
+        problems.add(f"{path}.after_seconds", f"is {after}; it must be {bounds}")
+    if not LEAST_FORGET_SECONDS <= forget <= MAX_FORGET_SECONDS:
+        bounds = f"from {LEAST_FORGET_SECONDS} to {MAX_FORGET_SECONDS}"
+        problems.add(f"{path}.forget_seconds", f"is {forget}; it must be {bounds}")
+    return UnhealthyPolicy(after_seconds=after, forget_seconds=forget)
 
 
 def _read_floor(message: unit_pb2.FailoverFloor, path: str, problems: Problems) -> Floor:
@@ -105,6 +126,11 @@ def failover_message(policy: FailoverPolicy) -> unit_pb2.FailoverPolicy | None:
         floor=None
         if policy.floor is None
         else unit_pb2.FailoverFloor(replicas=policy.floor.replicas, percent=policy.floor.percent),
+        unhealthy=None
+        if policy.unhealthy is None
+        else unit_pb2.UnhealthyPolicy(
+            after_seconds=policy.unhealthy.after_seconds, forget_seconds=policy.unhealthy.forget_seconds
+        ),
     )
 
 
