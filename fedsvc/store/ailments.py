@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
-
 from fedsvc.health import Verdict
 from fedsvc.model.ailing import DEFAULT_FORGET_SECONDS, STEP, Course, Spot
 from fedsvc.model.departure import DepartureCause
@@ -14,6 +12,7 @@ from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
 from fedsvc.store import departures
 from fedsvc.store.codec import from_json
 from fedsvc.store.gate_sql import REACHED
+from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
 from fedsvc.store.unit_rows import resource_name
 

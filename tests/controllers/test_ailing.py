@@ -14,6 +14,7 @@ from fedsvc.model.hold import HoldScope
 from fedsvc.model.pending import PendingMove, pending_move
 from fedsvc.model.unit import UnitSpec, WorkState
 from fedsvc.store import failovers, holds, pending
+from fedsvc.store.sql import text
 from fedsvc_placement import LabelSelector, Placement, SpreadConstraint, Topology
 
 ONE = Placement(cluster_selector=LabelSelector(), spread=(SpreadConstraint(by=Topology.CLUSTER, max_groups=1),))
@@ -139,7 +140,7 @@ async def test_where_a_unit_was_unhealthy_is_remembered_over_a_restart_and_forgo
     assert third == others(first, second)[0]  # and not where it was before, though that is well again
     assert await fleet.count("departure WHERE cause = 'Unhealthy'") == 2
     async with fleet.store.transaction() as tx:
-        await tx.connection.exec_driver_sql("UPDATE departure SET leave_time = now() - interval '2 hours'")
+        await tx.execute(text("UPDATE departure SET leave_time = now() - interval '2 hours'"))
 
     async def is_forgotten() -> bool:
         return await fleet.count("departure") == 0
