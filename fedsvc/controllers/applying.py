@@ -8,9 +8,11 @@ not ours yet        applied so that it can only be created; where it exists, it 
                     abort: Failed; adopt: applied without force, fields of others with other values: Failed;
                     overwrite: applied with force at once. Where the fields of other tools are to become ours,
                     they are made so before
-ours, correct       applied with force
-ours, other drift   applied without force; fields that others took: Drifted
+ours, correct       applied with force, to the very object that we applied last
+ours, other drift   likewise without force; fields that others took: Drifted
 modes
+ours, but gone, or  as one that is not ours yet: what somebody made in its place meanwhile is not overwritten
+another is there
 ==================  =========================================================================================
 
 Rules of single fields come before the modes: see `fields`. What cannot be changed is made anew where that is confirmed:
@@ -23,7 +25,7 @@ from typing import Any, Final
 from fedsvc.controllers import fields, outcomes
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.recreating import recreate
-from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of
+from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of, object_uid
 from fedsvc.members.client import PatchType
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, ImmutableMode
@@ -72,6 +74,9 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
     try:
         return await _apply(session, work, path)
     except MemberStatusError as error:
+        if outcomes.is_other_object(error):
+            message = "the object that was looked at is gone, or another one has taken its place"
+            return outcomes.retrying("Conflict", message, key=f"work-{work.id}", attempts=work.attempts)
         recreates = work.handling.immutable is ImmutableMode.RECREATE and outcomes.is_immutable_change(error)
         if not recreates:
             raise
@@ -83,7 +88,9 @@ async def apply_work(session: MemberSession, work: DirtyWork) -> Applied | Outco
 
 async def _apply(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:
     if work.member_uid:
-        return await _apply_ours(session, work, path)
+        done = await _apply_ours(session, work, path, work.member_uid, force=work.drift is DriftMode.CORRECT)
+        if done is not None:
+            return done
     if work.conflict is ConflictMode.OVERWRITE and not (work.handling.rules or work.handling.migrate):
         return Applied(live=await _send(session, work, path, force=True), adopted=False)
     try:
@@ -101,20 +108,28 @@ async def _create(session: MemberSession, work: DirtyWork, path: str) -> dict[st
     return await fields.let_go(session, work, path, live)
 
 
-async def _apply_ours(session: MemberSession, work: DirtyWork, path: str) -> Applied | Outcome:
-    if work.handling.ignored:
-        live = await _look(session, path)
-        if live is None:
-            return Applied(live=await _create(session, work, path))
-        await fields.let_go(session, work, path, live)
+async def _apply_ours(
+    session: MemberSession, work: DirtyWork, path: str, uid: str, *, force: bool
+) -> Applied | Outcome | None:
+    """Apply to the object of this uid, which is ours; None where it is not there any more."""
     try:
-        live = await _send_known(session, work, path, force=work.drift is DriftMode.CORRECT)
+        if work.handling.ignored:
+            live = await _look(session, path)
+            if live is None or object_uid(live) != uid:
+                return None
+            await fields.let_go(session, work, path, live)
+        return Applied(live=await _send_known(session, work, path, force=force, uid=uid))
     except MemberStatusError as error:
+        if outcomes.is_other_object(error):
+            return None
         if not error.field_conflicts:
             raise
+        # Conflicts are found before it is seen that it is another object.
+        live = await _look(session, path)
+        if live is None or object_uid(live) != uid:
+            return None
         # The template cannot be applied as a whole without taking back what others took: mode or rule says to leave it.
         return outcomes.drifted(_owned_by_others(work, error))
-    return Applied(live=live)
 
 
 async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *, may_create: bool) -> Applied | Outcome:
@@ -132,8 +147,12 @@ async def _apply_existing(session: MemberSession, work: DirtyWork, path: str, *,
         return outcomes.retrying("BeingDeleted", message, key=key, attempts=min(work.attempts, 4))
     owner = owner_of(live)
     if owner is not None and owner.unit_uid in (work.unit_uid, work.former_unit_uid or work.unit_uid):
-        await fields.let_go(session, work, path, live)
-        return Applied(live=await _send_known(session, work, path, force=True))
+        was_applied = work.applied_digest is not None
+        force = work.drift is DriftMode.CORRECT or not was_applied
+        done = await _apply_ours(session, work, path, object_uid(live), force=force)
+        return done or outcomes.retrying(
+            "Conflict", "another object took its place just now", key=key, attempts=work.attempts
+        )
     if is_managed(live) and owner is not None and work.conflict is not ConflictMode.OVERWRITE:
         # Our field manager has one name everywhere, so an apply would take it from the other fedsvc without a conflict.
         whose = f"managed by fedsvc for unit {owner.unit_namespace}/{owner.unit_name} (uid {owner.unit_uid})"
@@ -149,7 +168,8 @@ async def _take_over(session: MemberSession, work: DirtyWork, path: str, live: d
         await session.may_write(work)
         await _migrate(session, path, live, managers)
     try:
-        made = await _send_known(session, work, path, force=work.conflict is ConflictMode.OVERWRITE)
+        force = work.conflict is ConflictMode.OVERWRITE
+        made = await _send_known(session, work, path, force=force, uid=object_uid(live))
     except MemberStatusError as error:
         if not error.field_conflicts:
             raise
@@ -202,17 +222,18 @@ def _taking_advice(live: dict[str, Any], work: DirtyWork) -> str:
     return f"{advice}, or all that a tool wrote with propagation.migrate: [{', '.join(tools)}]" if tools else advice
 
 
-async def _send_known(session: MemberSession, work: DirtyWork, path: str, *, force: bool) -> dict[str, Any]:
-    """Apply to an object that is there: without the fields that are left to others, and by the rules of the rest.
+async def _send_known(session: MemberSession, work: DirtyWork, path: str, *, force: bool, uid: str) -> dict[str, Any]:
+    """Apply to the object of this uid: without the fields that are left to others, and by the rules of the rest.
 
     Raises:
-        MemberStatusError: with the conflicts, where a field that somebody else owns is not to be taken.
+        MemberStatusError: with the conflicts, where a field that somebody else owns is not to be taken; or since it is
+            not there any more.
     """
     work = fields.without_ignored(work)
     if not work.handling.judges:
-        return await _send(session, work, path, force=force)
+        return await _send(session, work, path, force=force, uid=uid)
     try:
-        return await _send(session, work, path, force=False)
+        return await _send(session, work, path, force=False, uid=uid)
     except MemberStatusError as error:
         if not fields.may_force(work.handling, error, otherwise=force):
             raise
@@ -221,15 +242,15 @@ async def _send_known(session: MemberSession, work: DirtyWork, path: str, *, for
     version = "" if live is None else str(metadata_of(live).get("resourceVersion") or "")
     fixed = replace(work, body=fields.at_version(work, version))
     try:
-        return await _send(session, fixed, path, force=False)
+        return await _send(session, fixed, path, force=False, uid=uid)
     except MemberStatusError as error:
         if not fields.may_force(work.handling, error, otherwise=force):
             raise
-    return await _send(session, fixed, path, force=True)
+    return await _send(session, fixed, path, force=True, uid=uid)
 
 
 async def _send(
-    session: MemberSession, work: DirtyWork, path: str, *, force: bool, create_only: bool = False
+    session: MemberSession, work: DirtyWork, path: str, *, force: bool, create_only: bool = False, uid: str = ""
 ) -> dict[str, Any]:
     """One server-side apply; where the namespace is missing it is made, and the apply sent again."""
     assert work.body is not None, "a work that is to be applied has a manifest"
@@ -237,7 +258,7 @@ async def _send(
     await session.may_write(work)
     try:
         async with session.deadline(f"PATCH {path}"):
-            live = await client.apply(path, work.body, force=force, create_only=create_only)
+            live = await client.apply(path, work.body, force=force, create_only=create_only, uid=uid)
     except MemberStatusError as error:
         if error.kind_absent:
             # It was served when the table was read: look again before the next try.
@@ -249,7 +270,7 @@ async def _send(
         await _make_namespace(session, namespace, work)
         await session.may_write(work)
         async with session.deadline(f"PATCH {path}"):
-            live = await client.apply(path, work.body, force=force, create_only=create_only)
+            live = await client.apply(path, work.body, force=force, create_only=create_only, uid=uid)
     return live
 
 

@@ -150,6 +150,19 @@ def is_immutable_change(error: MemberError) -> bool:
     return isinstance(error, MemberStatusError) and error.code == 422 and is_immutable(_with_causes(error))
 
 
+def is_other_object(error: MemberError) -> bool:
+    """Whether an apply to one very object, by its uid, was refused since that is gone or another has its name.
+
+    Kubernetes has no reason of its own for it: an absent object is answered by 409 and these words (its patch handler),
+    another one by 422 for ``metadata.uid`` (validation of an update).
+    """
+    if not isinstance(error, MemberStatusError):
+        return False
+    if error.code == 409:
+        return "uid mismatch" in error.message or "UID in precondition" in error.message
+    return error.code == 422 and any(cause.field == "metadata.uid" for cause in error.causes)
+
+
 def immutable_text(error: MemberStatusError, advice: str = _IMMUTABLE_ADVICE) -> str:
     """Which fields cannot be changed, in the member's words where they are short, and what to do."""
     fields = immutable_fields(error.message, ((cause.field, cause.message) for cause in error.causes))

@@ -98,6 +98,7 @@ class MemberClient:
         force: bool,
         field_manager: str = FIELD_MANAGER,
         create_only: bool = False,
+        uid: str = "",
         dry_run: bool = False,
     ) -> JsonObject:
         """Server-side apply (KEP-555) of the object in `body`, which is JSON; returns the object as it is then.
@@ -105,9 +106,14 @@ class MemberClient:
         With `create_only` an object that exists already is left alone and answered by 409: the apply carries resource
         version "1", which an absent object takes (201) and no existing one has. A request whose connection breaks is
         sent once more, so such a 409 may also mean that the first one came through: look whose the object is.
+
+        With `uid` only that very object is written: where it is gone the answer is 409, and where another one has its
+        name 422 for ``metadata.uid``, with or without force.
         """
         if create_only:
             body = with_resource_version(body, "1")
+        elif uid:
+            body = _with_metadata(body, "uid", uid)
         query = f"{path}?fieldManager={field_manager}&force={'true' if force else 'false'}"
         if dry_run:
             query += "&dryRun=All"
@@ -263,8 +269,12 @@ def status_of(answer: Answer, *, method: str, path: str) -> MemberStatusError:
 
 def with_resource_version(body: bytes, resource_version: str) -> bytes:
     """The object in `body` with another ``metadata.resourceVersion``."""
+    return _with_metadata(body, "resourceVersion", resource_version)
+
+
+def _with_metadata(body: bytes, name: str, value: str) -> bytes:
     document = orjson.loads(body)
-    document.setdefault("metadata", {})["resourceVersion"] = resource_version
+    document.setdefault("metadata", {})[name] = value
     return orjson.dumps(document)
 
 

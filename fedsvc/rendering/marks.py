@@ -49,7 +49,7 @@ def owner_of(live: Mapping[str, Any]) -> OwnerMark | None:
     if not isinstance(annotations, dict):
         return None
     unit, uid = annotations.get(UNIT_ANNOTATION), annotations.get(UNIT_UID_ANNOTATION)
-    if not isinstance(unit, str) or not isinstance(uid, str):
+    if not isinstance(unit, str) or not isinstance(uid, str) or not uid:
         return None
     namespace, slash, name = unit.partition("/")
     if not slash or not namespace or not name:

@@ -85,6 +85,15 @@ def modified(kind: Kind, name: str) -> ApiError:
     return ApiError(409, "Conflict", message, details=_of(kind, name))
 
 
+def absent_uid(kind: Kind, name: str, uid: str) -> ApiError:
+    """409: an apply to an object by its uid found none."""
+    message = (
+        f'Operation cannot be fulfilled on {kind.qualified_plural} "{name}": uid mismatch: the provided object '
+        f"specified uid {uid}, and no existing object was found"
+    )
+    return ApiError(409, "Conflict", message, details=_of(kind, name))
+
+
 def precondition(kind: Kind, name: str, message: str) -> ApiError:
     """409: a precondition of a deletion does not hold."""
     text = f'Operation cannot be fulfilled on {kind.qualified_kind} "{name}": {message}'

@@ -152,7 +152,8 @@ class Registry:
     ) -> tuple[Stored, bool]:
         """Server-side apply: the object, and whether it was created.
 
-        A ``metadata.resourceVersion`` in the configuration is checked only where the object exists.
+        A ``metadata.resourceVersion`` in the configuration is checked only where the object exists; a ``metadata.uid`` is
+        that of an object which exists.
 
         Raises:
             ApiError: 400, 403, 404, 409 or 422.
@@ -187,11 +188,16 @@ class Registry:
             )
         )
         if live is None:
+            if uid := metadata.get("uid"):
+                raise errors.absent_uid(kind, name, uid)
             self._check_namespace(kind, namespace, name)
             body = defaulted(kind, version, {**merged, "metadata": {**merged["metadata"]}})
             validate(kind, body, version)
             return self._insert(kind, body, write), True
-        self._check_version(live, metadata)
+        self._check_version(live, {**metadata, "uid": None})
+        if (uid := metadata.get("uid")) and uid != live.uid:
+            cause = errors.invalid_value("metadata.uid", f'"{uid}"', "field is immutable")
+            raise errors.invalid(kind.kind, kind.group, name, [cause])
         body = self._keep(live, defaulted(kind, version, merged), subresource)
         return self._replace(live, body, version, write), False
 

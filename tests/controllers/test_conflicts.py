@@ -4,7 +4,8 @@ from typing import Any
 import orjson
 import pytest
 
-from fedsvc.model.unit import ConflictMode, Propagation, UnitState
+from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, Propagation, UnitState
+from fedsvc.simulator.faults import Faults
 from fedsvc_placement import Placement
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
@@ -13,7 +14,8 @@ ON_A = Placement(clusters=("a",))
 
 async def make_other(world: Any, data: dict[str, str], *, annotations: dict[str, str] | None = None) -> None:
     client = world.client("a")
-    await client.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    if await world.get("a", "/api/v1/namespaces/shop") is None:
+        await client.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -21,6 +23,11 @@ async def make_other(world: Any, data: dict[str, str], *, annotations: dict[str,
         "data": data,
     }
     await client.apply(PATH, orjson.dumps(manifest), force=False, field_manager="somebody")
+
+
+async def has(world: Any, data: dict[str, str]) -> bool:
+    live = await world.get("a", PATH)
+    return live is not None and live["data"] == data
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,56 @@ async def test_an_object_with_our_mark_and_no_work_is_told_of(world: Any, make_c
         return any(reason == "UnknownObject" and "x/y" in message for _, reason, message in await world.events())
 
     await world.until(told)
+
+
+@pytest.mark.parametrize("drift", list(DriftMode))
+@pytest.mark.parametrize(
+    "rules", [(), (FieldRule(path="data.b", policy=FieldPolicy.IGNORE),)], ids=["plain", "ignoring"]
+)
+async def test_what_somebody_made_in_place_of_our_object_is_not_overwritten(
+    world: Any, make_config_map: Callable[..., Any], drift: DriftMode, rules: tuple[FieldRule, ...]
+) -> None:
+    how = Propagation(drift=drift, fields=rules)
+    await world.apply("web", make_config_map(a="1", b="1"), placement=ON_A, propagation=how)
+    await world.until_state("web", UnitState.READY)
+    world.member("a").inject(Faults(watch_silence=True))  # nobody hears that ours was deleted
+    await world.client("a").delete(PATH)
+    await make_other(world, {"a": "theirs"})
+
+    await world.apply("web", make_config_map(a="2", b="1"), placement=ON_A, propagation=how)
+
+    work = await world.until_work("a", "Failed", "ObjectExists")
+    assert "somebody" in work.message
+    assert (await world.get("a", PATH))["data"] == {"a": "theirs"}
+    await world.delete("web")
+    await world.until_gone("web")
+    assert (await world.get("a", PATH))["data"] == {"a": "theirs"}
+
+
+async def test_our_object_that_somebody_deleted_unheard_is_made_anew(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await world.apply("web", make_config_map(a="1"), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    world.member("a").inject(Faults(watch_silence=True))
+    await world.client("a").delete(PATH)
+
+    await world.apply("web", make_config_map(a="2"), placement=ON_A)
+
+    await world.until(lambda: has(world, {"a": "2"}))
+
+
+async def test_our_object_that_somebody_put_back_from_a_copy_is_ours(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    unit = await world.apply("web", make_config_map(a="1"), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    world.member("a").inject(Faults(watch_silence=True))
+    await world.client("a").delete(PATH)
+    await make_other(world, {"a": "1"}, annotations={"fedsvc.io/unit": "shop/web", "fedsvc.io/unit-uid": unit.uid})
+
+    await world.apply("web", make_config_map(a="2"), placement=ON_A)
+
+    await world.until(lambda: has(world, {"a": "2"}))
+    live = await world.get("a", PATH)
+    assert live["metadata"]["labels"] == {"fedsvc.io/managed": "true"}

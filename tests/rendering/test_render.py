@@ -49,6 +49,7 @@ def test_the_template_gets_our_marks(web: dict[str, Any], template: bytes) -> No
         {"metadata": None},
         {"metadata": {"annotations": {"fedsvc.io/unit": "shop"}}},
         {"metadata": {"annotations": {"fedsvc.io/unit": "shop", "fedsvc.io/unit-uid": "1"}}},
+        {"metadata": {"annotations": {"fedsvc.io/unit": "shop/web", "fedsvc.io/unit-uid": ""}}},
     ],
     ids=str,
 )

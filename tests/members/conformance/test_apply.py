@@ -124,6 +124,40 @@ async def test_revision_one_means_create_only(member: Member, namespace: str) ->
         assert "the object has been modified" in status["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/namespaces/{}/configmaps/a", {"apiVersion": "v1", "kind": "ConfigMap", "data": {"x": "1"}}),
+        (
+            "/api/v1/namespaces/{}/services/a",
+            {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80, "protocol": "TCP"}]}},
+        ),
+        ("/apis/apps/v1/namespaces/{}/deployments/a", deployment("a", {"name": "web", "image": "nginx"})),
+    ],
+    ids=["configmap", "service", "deployment"],
+)
+async def test_an_apply_with_a_uid_is_for_that_very_object(
+    member: Member, namespace: str, path: str, body: dict[str, Any]
+) -> None:
+    place = path.format(namespace)
+    body = {**body, "metadata": {**body.get("metadata", {}), "name": "a", "namespace": namespace}}
+
+    def of(uid: str) -> dict[str, Any]:
+        return {**body, "metadata": {**body["metadata"], "uid": uid, "labels": {"by": "uid"}}}
+
+    stranger = "11111111-1111-1111-1111-111111111111"
+    absent = (await member.apply(place, of(stranger))).expect(409)
+    assert "uid mismatch" in absent["message"]
+    (await member.get(place)).expect(404)
+    made = (await member.apply(place, body)).expect(201)
+    for query in ({}, {"force": "true"}):
+        other = (await member.apply(place, of(stranger), **query)).expect(422)
+        assert "metadata.uid" in {cause["field"] for cause in other["details"]["causes"]}
+    after = (await member.apply(place, of(made["metadata"]["uid"]))).expect(200)
+    assert after["metadata"]["labels"] == {"by": "uid"}
+    assert "f:uid" not in fields_of(after, "tester").get("f:metadata", {})
+
+
 async def test_an_apply_with_the_current_revision_is_taken(member: Member, namespace: str) -> None:
     made = (await member.apply(maps(namespace, "a"), config_map("a", {"x": "1"}))).expect(201)
     version = made["metadata"]["resourceVersion"]
