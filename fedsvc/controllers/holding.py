@@ -1,7 +1,8 @@
 """What is held, as the controllers of this process know it: asked directly before every write to a member.
 
 A pause that is stored by this process is known before whoever asked for it hears so. One that another replica stored is
-told by the change log; where that is late, no write is sent on knowledge that is older than `hold_seconds`.
+told by the change log; where that is late, no write is sent on knowledge that is older than `hold_seconds`. The same
+holds for who leads: members cannot tell a leader that was followed without knowing it, and take what it sends.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.model.hold import Hold, Write, hold_of
-from fedsvc.store import holds
+from fedsvc.store import holds, leases
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -73,7 +74,7 @@ class Holds:
         """What is held; read anew where that may be out of date.
 
         Raises:
-            StoreUnavailableError: it cannot be read.
+            StoreUnavailableError: it cannot be read, or somebody else leads by now.
         """
         if self._is_fresh:
             return self._found
@@ -102,9 +103,11 @@ class Holds:
         return self._answered == self._asked and time.monotonic() - self._read_at <= self._settings.hold_seconds
 
     async def _read(self) -> None:
-        asked, begin = self._asked, time.monotonic()
+        asked, begin, lease = self._asked, time.monotonic(), self._store.lease
         async with self._store.look() as look:
-            standing = await holds.standing(look)
+            standing = await holds.standing(look, lease="" if lease is None else lease.name)
+        if lease is not None:
+            leases.check(lease, standing.leader)
         change = standing.next_change_time
         self._change_seconds = None if change is None else (change - standing.now).total_seconds()
         self._answered, self._read_at = asked, begin

@@ -341,6 +341,7 @@ class Propagator:
         """Learn from trouble how much this member bears, and what it does not allow."""
         now = asyncio.get_running_loop().time()
         if isinstance(error, MemberUnreachableError):
+            self._session.doubt()
             self._done_badly(Trouble.SILENCE, now)
         if not isinstance(error, MemberStatusError):
             return

@@ -3,6 +3,10 @@
 Only an object that carries our mark is touched, and only the very object that was looked at (uid precondition). What
 was never applied and may not even be looked at needs no removal: rights that let us create it let us look at it too, so
 it is not there either where a crash kept the result of a try from being stored.
+
+An object that is not there may still come: its creation may be on its way, sent by a process that was killed, or by us
+and not answered. Once its work is gone nobody would know of it, so as long as that can be the work stays and looks once
+more. (A change on its way makes nothing: it is for the very object that was there.)
 """
 
 from typing import Any, Final
@@ -48,9 +52,23 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
     except KindNotServedError:
         return None  # with the kind all its objects went
     path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
-    live = await _look(session, work, path)
-    if live is None:
+    try:
+        live = await _look(session, path)
+    except MemberStatusError as error:
+        if not _was_never_there(work, error):
+            raise
+        message = f"{work.key} was never applied and may not be looked at there, so nothing is removed: {error.message}"
+        session.events.warning(work.unit_name, "NeverApplied", message, cluster=session.cluster)
         return None
+    return _gone(session) if live is None else await _remove(session, work, path, live)
+
+
+def _was_never_there(work: DirtyWork, error: MemberStatusError) -> bool:
+    was_applied = bool(work.member_uid) or work.applied_digest is not None
+    return not was_applied and is_want_of_rights(error)
+
+
+async def _remove(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Outcome | None:
     owner = owner_of(live)
     if not is_managed(live) or owner is None or owner.unit_uid not in (work.unit_uid, work.former_unit_uid):
         return None  # somebody took our mark off: hands off
@@ -61,19 +79,14 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
     return await _delete(session, work, path, object_uid(live))
 
 
-async def _look(session: MemberSession, work: DirtyWork, path: str) -> dict[str, Any] | None:
-    """The object; None when it is not there, or cannot have been made by us."""
+async def _look(session: MemberSession, path: str) -> dict[str, Any] | None:
+    """The object; None where it is not there."""
     try:
         async with session.deadline(f"GET {path}"):
             return await session.member.client.get(path)
     except MemberStatusError as error:
-        if error.code == 404:
-            return None
-        was_applied = bool(work.member_uid) or work.applied_digest is not None
-        if was_applied or not is_want_of_rights(error):
+        if error.code != 404:
             raise
-        message = f"{work.key} was never applied and may not be looked at there, so nothing is removed: {error.message}"
-        session.events.warning(work.unit_name, "NeverApplied", message, cluster=session.cluster)
         return None
 
 
@@ -85,7 +98,7 @@ async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) 
             answer = await session.member.client.delete(path, propagation=policy, uid=uid)
     except MemberStatusError as error:
         if error.code == 404:
-            return None
+            return _gone(session)
         raise
     # A Status says that it is gone; the object itself that finalizers or dependents still hold it.
     return _waiting(work, answer) if is_terminating(answer) else None
@@ -122,6 +135,15 @@ async def _orphan(session: MemberSession, work: DirtyWork, path: str, live: dict
             return outcomes.retrying("Conflict", error.message, key=f"work-{work.id}", attempts=0)
         raise
     return None
+
+
+def _gone(session: MemberSession) -> Outcome | None:
+    """It is not there: None where that is the end of it."""
+    wait = session.doubt_seconds
+    if not wait:
+        return None
+    message = "it is not there; a write that was not answered may still make it, so it is looked for once more"
+    return Outcome(state=WorkState.REMOVING, reason="LateWrites", message=message, retry_after_seconds=wait)
 
 
 def _waiting(work: DirtyWork, live: dict[str, Any]) -> Outcome:

@@ -68,6 +68,8 @@ class MemberSession:
         self._must_reread = False
         self._mended: Callable[[], None] = lambda: None
         self._pause: Pause | None = None
+        self._sure_at = 0.0  # on the loop's clock
+        self.doubt()  # who kept the member before us may have been killed in the middle of a write
         self._open = asyncio.Event()
         self._open.set()
 
@@ -160,10 +162,20 @@ class MemberSession:
             return
         self._pause = None
         self._open.set()
+        self.doubt()  # what the member had from us when it fell silent it may deal with now
         metrics.MEMBER_PAUSED.labels(self.cluster).set(0)
         self.events.normal(self.subject, "MemberReachable", "the member answers again", cluster=self.cluster)
         self.wake()
         self.kinds.set()
+
+    def doubt(self) -> None:
+        """Something that was sent got no answer: it may still arrive."""
+        self._sure_at = asyncio.get_running_loop().time() + self.settings.late_write_seconds
+
+    @property
+    def doubt_seconds(self) -> float:
+        """For so long what was sent without an answer may still arrive; 0: nothing will."""
+        return max(0.0, self._sure_at - asyncio.get_running_loop().time())
 
     def tell_mended(self, mended: Callable[[], None]) -> None:
         """Call `mended` when what kept works back may be mended."""

@@ -30,6 +30,9 @@ class ControllerSettings:
     result_batch_size: int = 200
     # No request to a member takes longer.
     request_timeout_seconds: float = 10.0
+    # What was sent and not answered has arrived after this, or never will: no longer than a request may take. So long
+    # an object that is to go and is not there may still be made, by a process that was killed, say.
+    late_write_seconds: float = 10.0
     # How long a member that does not answer is left alone before the next look, doubled up to the maximum.
     probe_seconds: float = 1.0
     probe_max_seconds: float = 30.0

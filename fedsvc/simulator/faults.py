@@ -32,6 +32,7 @@ class Faults:
     watch_silence: bool = False  # watches stay open and tell nothing
     repeat_events: bool = False  # watches tell everything twice
     reverse_events: bool = False  # watches tell what comes at once from the newest to the oldest
+    late_write_seconds: float = 0.0  # writes are done so much later, also for a caller who is gone by then
     lost_share: float = 0.0  # of writes that are done and whose answer never arrives, 0 to 1
     reject_writes: str = ""  # refuse all writes with 403 and this message, as an admission webhook would
 

@@ -85,6 +85,7 @@ class Simulator:
         self._save_timer: asyncio.TimerHandle | None = None
         self.listeners: list[Callable[[Received], None]] = []  # told of every request to change something
         self._moved = asyncio.Event()  # replaced whenever faults change: requests in a black hole look again
+        self._late: set[asyncio.Task[web.StreamResponse]] = set()  # writes that are done later
 
     @property
     def url(self) -> str:
@@ -151,6 +152,8 @@ class Simulator:
         if self._save_timer is not None:
             self._save_timer.cancel()
             self._save_timer = None
+        for task in self._late:
+            task.cancel()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -259,6 +262,20 @@ class Simulator:
             return _cut(request)
         if faults.latency_seconds > 0:
             await asyncio.sleep(faults.latency_seconds)
+        if faults.late_write_seconds > 0 and request.method in _WRITING:
+            await request.read()  # what was not sent whole is not done
+            task = asyncio.get_running_loop().create_task(self._deal_late(cluster, request, path), name="late-write")
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+            return await asyncio.shield(task)
+        return await self._deal(cluster, request, path)
+
+    async def _deal_late(self, cluster: SimulatedCluster, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        await asyncio.sleep(cluster.faults.late_write_seconds)
+        return await self._deal(cluster, request, path)
+
+    async def _deal(self, cluster: SimulatedCluster, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        faults = cluster.faults
         if faults.garbage:
             return text("<html>\x00 this is no JSON {", 200)
         if faults.broken_group and path.startswith(f"/apis/{faults.broken_group}/"):

@@ -27,7 +27,8 @@ _ON_AUTOMATION: Final = text(
 )
 # One statement: it is asked before the writes to members, and again as long as there are some.
 _STANDING: Final = text(
-    "SELECT 'Settings' AS part, now() AS now, '' AS subject, '' AS scope, '' AS origin, '' AS reason, '' AS author,"
+    "SELECT 'Settings' AS part, now() AS now, coalesce((SELECT epoch || ' ' || holder FROM lease WHERE name = :lease), '')"
+    " AS subject, '' AS scope, '' AS origin, '' AS reason, '' AS author,"
     " now() AS create_time, CAST(NULL AS timestamptz) AS end_time, CAST(NULL AS text[]) AS clusters,"
     " (SELECT spec FROM fleet) AS value"
     f" UNION ALL SELECT 'Hold', now(), {_COLUMNS}, NULL FROM hold WHERE {_IN_FORCE}"
@@ -69,6 +70,7 @@ class Standing:
     """The holds that are in force, and when that changes by itself."""
 
     now: datetime  # the database's
+    leader: tuple[int, str] | None = None  # epoch and holder of the lease that was asked for
     holds: tuple[Hold, ...] = ()
     next_change_time: datetime | None = None
 
@@ -132,12 +134,13 @@ async def thaw(tx: Transaction, *, subject: str, window: str, reason: str, end_t
     _record(tx, subject)
 
 
-async def standing(look: Look) -> Standing:
-    """What is held now, the clock being the database's."""
-    rows = (await look.execute(_STANDING, {"verdicts": list(_TROUBLED)})).all()
+async def standing(look: Look, *, lease: str = "") -> Standing:
+    """What is held now, the clock being the database's; and who has a lease, where one is named."""
+    rows = (await look.execute(_STANDING, {"verdicts": list(_TROUBLED), "lease": lease})).all()
     pauses = [_from_row(row) for row in rows if row.part == "Hold"]
     troubles = [hold for row in rows if row.part == "Trouble" and (hold := _trouble(row)) is not None]
     (settings,) = (row for row in rows if row.part == "Settings")
+    epoch, _, holder = settings.subject.partition(" ")
     windows = () if settings.value is None else from_json(FleetSpec, settings.value).freezes
     now: datetime = settings.now
     freezes = await _resolved(look, [window for window in windows if span_at(window, now) is not None], now)
@@ -147,6 +150,7 @@ async def standing(look: Look) -> Standing:
     change = next_change(windows, now)
     return Standing(
         now=now,
+        leader=(int(epoch), holder) if epoch else None,
         holds=(*pauses, *freezes, *troubles),
         next_change_time=min([*ends, *([change] if change is not None else [])], default=None),
     )

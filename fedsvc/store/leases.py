@@ -64,7 +64,22 @@ async def enter_fence(connection: Any, lease: Lease) -> datetime:
         if now is not None:
             return now
     lease.lost.set()
-    raise LeaseLostError(f"the lease {lease.name} of epoch {lease.epoch} is no longer {lease.holder}'s")
+    raise _lost(lease)
+
+
+def check(lease: Lease, leader: tuple[int, str] | None) -> None:
+    """Make sure that a lease is ours by what was read of it, as epoch and holder.
+
+    Raises:
+        LeaseLostError: somebody else has it; `lost` is set.
+    """
+    if lease.lost.is_set() or leader != (lease.epoch, lease.holder):
+        lease.lost.set()
+        raise _lost(lease)
+
+
+def _lost(lease: Lease) -> LeaseLostError:
+    return LeaseLostError(f"the lease {lease.name} of epoch {lease.epoch} is no longer {lease.holder}'s")
 
 
 @contextlib.asynccontextmanager

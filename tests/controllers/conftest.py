@@ -40,6 +40,7 @@ SETTINGS = ControllerSettings(
     observation_batch_seconds=0.01,
     event_batch_seconds=0.02,
     request_timeout_seconds=2.0,
+    late_write_seconds=0.3,
     stranger_seconds=0.5,
     rollout_settle_seconds=0.2,
 )

@@ -12,6 +12,7 @@ from fedsvc.model.freeze import FreezeWindow
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope, Write
 from fedsvc.model.unit import UnitState
 from fedsvc.store import fleet, holds, works
+from fedsvc.store.leases import Lease, LeaseLostError
 from fedsvc_placement import ClusterMatcher, Placement
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
@@ -230,3 +231,21 @@ async def test_pauses_of_a_unit_go_with_it(world: Any, make_config_map: Callable
     await world.delete("web")
     await world.until_gone("web")
     assert await world.count("hold") == 0
+
+
+async def test_a_leader_that_was_followed_without_knowing_it_writes_nothing(quiet_world: Any) -> None:
+    lease = Lease(name="controllers", holder="one", epoch=1)
+    take = "INSERT INTO lease (name, holder, epoch) VALUES ('controllers', 'one', 1)"
+    follow = "UPDATE lease SET holder = 'two', epoch = 2"
+    found = Holds(quiet_world.store.fenced(lease), settings=replace(quiet_world.settings, hold_seconds=0.0))
+    write = Write(cluster="a", unit_name=WEB, is_removal=False, is_change=True)
+    async with quiet_world.store.database.begin() as connection:
+        await connection.execute(take)
+    await found.check(write)
+
+    async with quiet_world.store.database.begin() as connection:
+        await connection.execute(follow)
+
+    with pytest.raises(LeaseLostError):
+        await found.check(write)
+    assert lease.lost.is_set()

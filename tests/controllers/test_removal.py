@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,9 +8,12 @@ import pytest
 
 from fedsvc.controllers import group_writing, removing, storing
 from fedsvc.controllers.collector import Collector
+from fedsvc.members.client import MemberClient
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, DriftMode, Propagation, UnitState
-from fedsvc.store import clusters
+from fedsvc.simulator import Faults
+from fedsvc.simulator.server import Received
+from fedsvc.store import clusters, leases
 from fedsvc_placement import Placement
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
@@ -191,3 +195,44 @@ async def test_a_definition_goes_after_its_objects(world: Any) -> None:
     await world.delete("web")
     await world.until_gone("web")
     assert await world.get("a", "/api/v1/namespaces/team") is None
+
+
+async def test_an_object_that_a_killed_process_still_makes_is_removed_all_the_same(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RETRY_SECONDS", 0.02)
+    sent, made = asyncio.Event(), asyncio.Event()
+    apply = MemberClient.apply
+
+    async def apply_and_tell(*args: Any, **more: Any) -> Any:
+        asyncio.get_running_loop().call_later(0.05, sent.set)  # by then the member has it
+        return await apply(*args, **more)
+
+    def received(write: Received) -> None:
+        if (write.path, write.status) == (PATH, 201):
+            made.set()
+
+    await world.stop()
+    await world.client("a").post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    world.settings = replace(world.settings, late_write_seconds=2.0)
+    world.member("a").inject(Faults(late_write_seconds=1.0))
+    world.simulator.listeners.append(received)
+    world.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemberClient, "apply", apply_and_tell)
+        await world.apply("web", make_config_map(), placement=ON_A)
+        await asyncio.wait_for(sent.wait(), 5)
+        await world.stop()
+    await world.delete("web")
+    async with world.store.database.begin() as connection:  # as decided before the next process acts on it
+        await connection.execute(
+            "UPDATE work SET removal = 'Background', state = 'Removing', desired_digest = NULL, generation = generation + 1"
+        )
+    world.start()
+
+    work = await world.until_work("a", "Removing", "LateWrites")
+    assert "may still make it" in work.message
+    assert not made.is_set()
+    await world.until_gone("web")
+    assert made.is_set()
+    assert await world.get("a", PATH) is None

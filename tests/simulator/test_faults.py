@@ -189,6 +189,21 @@ async def test_a_lost_answer_is_of_a_write_that_was_done(member: Member, cluster
     (await member.get(f"{path}/untold")).expect(200)
 
 
+async def test_a_late_write_is_done_also_for_a_caller_who_is_gone(
+    simulator: Simulator, member: Member, cluster: SimulatedCluster
+) -> None:
+    done = asyncio.Event()
+    simulator.listeners.append(lambda _: done.set())
+    cluster.inject(Faults(late_write_seconds=0.2))
+    path = "/api/v1/namespaces/default/configmaps"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await member.post(path, {"metadata": {"name": "late"}})
+    (await member.get(f"{path}/late")).expect(404)
+    await asyncio.wait_for(done.wait(), 5)
+    (await member.get(f"{path}/late")).expect(200)
+
+
 async def test_watches_repeat_and_reverse_what_comes_at_once(member: Member, cluster: SimulatedCluster) -> None:
     path = "/api/v1/namespaces/default/configmaps"
     start = str(cluster.store.revision)
