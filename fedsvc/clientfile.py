@@ -51,7 +51,7 @@ def write(data_dir: Path, listen: Address, tls: TlsFiles | None, token: str | No
         "token": shown,
         "tls": tls is not None,
         "ca_file": None if tls is None else str(tls.certificate.absolute()),
-        "server_name": server_name if tls is None else _name_to_verify(tls.certificate, address.host, server_name),
+        "server_name": server_name if tls is None else name_to_verify(tls.certificate, address.host, server_name),
     }
     content = {**before, "current": before.get("current") or _SERVER, "servers": {**servers, _SERVER: entry}}
     if content == before:
@@ -70,7 +70,7 @@ def reachable(listen: Address) -> Address:
     return Address(host=hosts.get(listen.host, listen.host), port=listen.port)
 
 
-def _name_to_verify(certificate: Path, host: str, known: str | None) -> str | None:
+def name_to_verify(certificate: Path, host: str, known: str | None = None) -> str | None:
     """The name that a client has to find in the certificate, where it is not that of the address (RFC 6125).
 
     Certificates are made for the names by which others reach the server; here it is called by a loopback address.

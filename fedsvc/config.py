@@ -16,6 +16,7 @@ from typing import Final
 
 import yaml
 
+from fedsvc.detection import DEFAULT_DETECT_SECONDS
 from fedsvc.errors import ConfigurationError
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7443"
@@ -83,6 +84,7 @@ class ServerSettings:
     bookmark_seconds: float = 15.0
     revisions_kept: int = 20  # of each unit, beside those that a cluster holds
     witness: Address | None = None  # beside all members; answers while this server is not cut off
+    detect_seconds: float = DEFAULT_DETECT_SECONDS  # within which a lost member is found to be so
     # Calls under way get so long to finish when the server stops.
     drain_seconds: float = 10.0
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from fedsvc import config
+from fedsvc.detection import DEFAULT_DETECT_SECONDS, LEAST_DETECT_SECONDS, MOST_DETECT_SECONDS
 from fedsvc.errors import ConfigurationError, FedsvcError
 from fedsvc.version import fedsvc_version
 
@@ -150,6 +151,13 @@ def cli() -> None:
 @_option(
     "--witness", help="host:port that answers while this server is not cut off; two members need one to fail over."
 )
+@_option(
+    "--detect-seconds",
+    type=click.FloatRange(min=LEAST_DETECT_SECONDS, max=MOST_DETECT_SECONDS),
+    default=DEFAULT_DETECT_SECONDS,
+    show_default=True,
+    help="Within this a lost member is found to be so; the shorter, the less time members have to answer.",
+)
 def serve(
     *,
     store: config.StoreSettings,
@@ -166,6 +174,7 @@ def serve(
     bookmark_seconds: float,
     revisions_kept: int,
     witness: str | None,
+    detect_seconds: float,
 ) -> None:
     """Serve the API and run the controllers until SIGTERM or SIGINT."""
     settings = config.ServerSettings(
@@ -182,6 +191,7 @@ def serve(
         bookmark_seconds=bookmark_seconds,
         revisions_kept=revisions_kept,
         witness=config.parse_address(witness, "--witness") if witness else None,
+        detect_seconds=detect_seconds,
     )
     config.check_tls(settings.tls, settings.listen, settings.metrics_listen)
     config.check_transfers(settings)

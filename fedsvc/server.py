@@ -18,9 +18,11 @@ import structlog
 from fedsvc import clientfile
 from fedsvc.api.edge import Edge, EdgeSettings
 from fedsvc.api.http import http_endpoint
+from fedsvc.api.self_check import self_check
 from fedsvc.config import Address, ServerSettings, StoreSettings, TlsFiles
 from fedsvc.controllers.answering import Answering
 from fedsvc.controllers.backoff import Backoff
+from fedsvc.controllers.breaking import SelfCheck
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.transferring import Transferring
@@ -86,8 +88,11 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
             running.append(tasks.create_task(keep_running(postgres), name="postgres"))
         if settings.controllers:
             witness = "" if settings.witness is None else str(settings.witness)
-            numbers = ControllerSettings(revisions_kept=settings.revisions_kept, witness=witness)
-            run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership)
+            numbers = ControllerSettings(
+                revisions_kept=settings.revisions_kept, witness=witness, detect_seconds=settings.detect_seconds
+            )
+            check = await stack.enter_async_context(_own_api(settings.tls, listen, stop))
+            run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership, self_check=check)
             running.append(tasks.create_task(run, name="controllers"))
         names = None
         if settings.dns_listen is not None:
@@ -117,6 +122,21 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         await edge.stop(settings.drain_seconds)
         for task in running:
             task.cancel()
+
+
+@asynccontextmanager
+async def _own_api(tls: TlsFiles | None, listen: Address, stop: asyncio.Event) -> AsyncIterator[SelfCheck]:
+    """What asks our own API; once we stop, that it does not answer tells nothing."""
+    address = clientfile.reachable(listen)
+    certificate = None if tls is None else tls.certificate.read_bytes()
+    name = None if tls is None else clientfile.name_to_verify(tls.certificate, address.host)
+    async with self_check(str(address), certificate=certificate, server_name=name) as own:
+
+        async def ask(timeout_seconds: float) -> str:
+            error = await own.ask(timeout_seconds)
+            return "" if stop.is_set() else error
+
+        yield ask
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

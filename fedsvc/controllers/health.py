@@ -32,7 +32,8 @@ from fedsvc.controllers.surveying import (
     surveyed,
 )
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.health import BreakerState, Health, Limits, Streak, Verdict, judge
+from fedsvc.detection import DEFAULT_DETECT_SECONDS
+from fedsvc.health import BreakerState, Health, Limits, Streak, Verdict, detection, judge
 from fedsvc.members import discovery, inspect
 from fedsvc.members.api_table import ApiTable
 from fedsvc.members.errors import MemberError
@@ -67,6 +68,19 @@ class HealthSettings:
     seen_seconds: float = 60.0  # that nothing changed is written no more often
     renewal_retry_seconds: float = 30.0  # doubled after each failure, up to an hour
     limits: Limits = field(default_factory=Limits)  # of verdicts
+
+
+def health_settings(detect_seconds: float) -> HealthSettings:
+    """Those by which a lost member is found to be so within so many seconds."""
+    if detect_seconds == DEFAULT_DETECT_SECONDS:
+        return HealthSettings()
+    found = detection(detect_seconds)
+    return HealthSettings(
+        probe_seconds=found.probe_seconds,
+        probe_again_seconds=found.probe_again_seconds,
+        probe_timeout_seconds=found.probe_timeout_seconds,
+        limits=found.limits,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,7 +127,7 @@ class HealthController:
         self._members = members
         self._settings = settings
         self._events = events
-        self._health = health or HealthSettings()
+        self._health = health or health_settings(settings.detect_seconds)
         self._clock = clock
         self._signal = Signal()
         self._running: dict[str, _Running] = {}

@@ -44,7 +44,10 @@ MEMBER_VERDICT: Final = Gauge(
 AUTOMATION: Final = Gauge("fedsvc_automation", "1 at whether lost clusters are acted on, 0 at all else.", ["state"])
 # state: On, Holding, Off
 WITNESS_SILENT: Final = Gauge("fedsvc_witness_silent", "1 while the witness does not answer; 0 also without one.")
-FAILOVERS: Final = Counter("fedsvc_failovers", "Units that left a lost cluster.", ["cluster"])
+SELF_CHECK_FAILED: Final = Gauge(
+    "fedsvc_self_check_failed", "1 while the API of the leader does not answer the leader itself."
+)
+FAILOVERS: Final = Counter("fedsvc_failovers", "Units that left a cluster, whatever for.", ["cluster"])
 FAILOVER_SECONDS: Final = Histogram(
     "fedsvc_failover_phase_seconds",
     "What the phases of failovers took, one of a unit from one cluster each.",

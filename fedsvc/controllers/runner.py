@@ -12,7 +12,7 @@ import structlog
 from fedsvc.controllers import metrics
 from fedsvc.controllers.ailing import AilingController
 from fedsvc.controllers.backoff import Backoff
-from fedsvc.controllers.breaking import Breaking
+from fedsvc.controllers.breaking import Breaking, SelfCheck
 from fedsvc.controllers.cleanup import CleanupController
 from fedsvc.controllers.dns import DnsController
 from fedsvc.controllers.events import EventRecorder
@@ -65,6 +65,7 @@ async def run_controllers(
     settings: ControllerSettings | None = None,
     members: Members | None = None,
     leadership: Leadership | None = None,
+    self_check: SelfCheck | None = None,
 ) -> None:
     """Run the controllers whenever this process holds the lease, until cancelled. Nothing else ends it.
 
@@ -74,6 +75,7 @@ async def run_controllers(
         settings: the numbers; None: the defaults.
         members: the clients to use; None: own ones, closed in the end.
         leadership: told when this process begins and ends to lead.
+        self_check: asks our own API; None: there is none.
     """
     chosen = settings or ControllerSettings()
     told = leadership or Leadership()
@@ -83,7 +85,8 @@ async def run_controllers(
         while True:
             started = time.monotonic()
             try:
-                await run_apart(partial(_hold_and_lead, store, clients, chosen, told, holder), name=f"lead-{holder}")
+                lead = partial(_hold_and_lead, store, clients, chosen, told, holder=holder, self_check=self_check)
+                await run_apart(lead, name=f"lead-{holder}")
             except StoreUnavailableError as error:
                 _log.warning("controllers_wait_for_store", error=str(error))
             except Exception:  # noqa: BLE001 - the last line of defence: nothing but cancellation ends the controllers
@@ -94,20 +97,28 @@ async def run_controllers(
 
 
 async def _hold_and_lead(
-    store: Store, members: Members, settings: ControllerSettings, told: Leadership, holder: str
+    store: Store,
+    members: Members,
+    settings: ControllerSettings,
+    told: Leadership,
+    *,
+    holder: str,
+    self_check: SelfCheck | None,
 ) -> None:
     """Wait for the lease, and run everything while it is held."""
     async with hold_lease(store.database, LEASE, holder=holder) as lease:
         _log.info("controllers_lead", holder=holder, epoch=lease.epoch)
         told.begin(lease.epoch)
         try:
-            await _lead(store.fenced(lease), members, settings, lease)
+            await _lead(store.fenced(lease), members, settings, lease, self_check)
         finally:
             told.end()
     _log.warning("controllers_lost_lease", holder=holder)
 
 
-async def _lead(store: Store, members: Members, settings: ControllerSettings, lease: Lease) -> None:
+async def _lead(
+    store: Store, members: Members, settings: ControllerSettings, lease: Lease, self_check: SelfCheck | None
+) -> None:
     """Run everything until the lease is lost."""
     events = EventRecorder(store, settings)
     hub = Hub(store, rescan_seconds=settings.rescan_seconds)
@@ -140,7 +151,7 @@ async def _lead(store: Store, members: Members, settings: ControllerSettings, le
     holds.tell(placement.holds_changed)
     returning = ReturnController(store, settings=settings, wake_member=fleet.wake)
     ailing = AilingController(store, settings=settings)
-    breaking = Breaking(store, settings=settings)
+    breaking = Breaking(store, settings=settings, self_check=self_check)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
     parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fedsvc.detection import DEFAULT_DETECT_SECONDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
@@ -64,7 +66,9 @@ class ControllerSettings:
     # What an apply does to the health of an object is seen within so long, or it does nothing to it.
     rollout_settle_seconds: float = 3.0
 
-    # How often the fleet as a whole is looked at, and a witness asked, which has so long to answer.
+    # A lost member is found to be so within this: all times of detection follow it, those of the next lines too.
+    detect_seconds: float = DEFAULT_DETECT_SECONDS
+    # How often the fleet as a whole is looked at, and a witness and our API are asked, which have so long to answer.
     breaker_seconds: float = 5.0
     witness_timeout_seconds: float = 3.0
     # "host:port" of something beside all members that answers while we are not cut off; empty: there is none.

@@ -4,6 +4,7 @@ Neither knows a clock or does I/O: the moment is handed in, and what must outliv
 """
 
 from fedsvc.health.breaker import Automation, Breaker, BreakerLimits, BreakerState, FleetMember, decide
+from fedsvc.health.detection import Detection, detection
 from fedsvc.health.evidence import Evidence, EvidenceKind
 from fedsvc.health.verdict import Health, Limits, Streak, Verdict, judge, taints_of
 
@@ -12,6 +13,7 @@ __all__ = [
     "Breaker",
     "BreakerLimits",
     "BreakerState",
+    "Detection",
     "Evidence",
     "EvidenceKind",
     "FleetMember",
@@ -20,6 +22,7 @@ __all__ = [
     "Streak",
     "Verdict",
     "decide",
+    "detection",
     "judge",
     "taints_of",
 ]

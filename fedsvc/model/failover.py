@@ -1,5 +1,6 @@
 """Pure: what becomes of a unit whose cluster is lost, and what is remembered of it."""
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +16,8 @@ from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOper
 DEFAULT_TOLERATION_SECONDS: Final = 30
 LEAST_TOLERATION_SECONDS: Final = 5
 """Nobody leaves a lost cluster before. Where fedsvc is cut off, some member is the first to seem lost: until then the
-others are in doubt, too, and the breaker is open, whatever each of them does with what is sent to it."""
+others are in doubt, too, and the breaker is open, whatever each of them does with what is sent to it. It is as much
+longer or shorter as detection is."""
 
 MEMBER_LOST: Final = "MemberLost"
 """Why works are held that a unit left on a lost cluster: nothing is known of them before it is back."""
@@ -72,7 +74,7 @@ class Failover:
     author: str = ""  # who asked for it
 
 
-def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -> Placement:
+def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool, detect_share: float = 1.0) -> Placement:
     """The placement with what a unit bears of a lost cluster; what it says itself of that taint counts instead.
 
     Whatever is said, it bears that for `LEAST_TOLERATION_SECONDS`.
@@ -81,15 +83,17 @@ def tolerating(placement: Placement, policy: FailoverPolicy, *, is_held: bool) -
         placement: as it is written.
         policy: of the unit.
         is_held: whether somebody keeps automation from moving it.
+        detect_share: by how much detection takes longer than by default.
     """
+    least = math.ceil(LEAST_TOLERATION_SECONDS * detect_share)
     stays = is_held or policy.mode is not FailoverMode.AUTO
     if not stays and any(_is_for_lost(one) for one in placement.tolerations):
-        return replace(placement, tolerations=tuple(_at_least(one) for one in placement.tolerations))
+        return replace(placement, tolerations=tuple(_at_least(one, least) for one in placement.tolerations))
     toleration = Toleration(
         key=UNREACHABLE_TAINT,
         operator=TolerationOperator.EXISTS,
         effect=Effect.NO_EXECUTE,
-        toleration_seconds=None if stays else max(LEAST_TOLERATION_SECONDS, policy.toleration_seconds),
+        toleration_seconds=None if stays else max(least, policy.toleration_seconds),
     )
     own = placement.tolerations
     if policy.mode is FailoverMode.NEVER:
@@ -101,8 +105,8 @@ def _is_for_lost(toleration: Toleration) -> bool:
     return toleration.key in ("", UNREACHABLE_TAINT) and toleration.effect in (None, Effect.NO_EXECUTE)
 
 
-def _at_least(toleration: Toleration) -> Toleration:
+def _at_least(toleration: Toleration, least_seconds: int) -> Toleration:
     seconds = toleration.toleration_seconds
-    if seconds is None or seconds >= LEAST_TOLERATION_SECONDS or not _is_for_lost(toleration):
+    if seconds is None or seconds >= least_seconds or not _is_for_lost(toleration):
         return toleration
-    return replace(toleration, toleration_seconds=LEAST_TOLERATION_SECONDS)
+    return replace(toleration, toleration_seconds=least_seconds)

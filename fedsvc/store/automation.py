@@ -24,7 +24,7 @@ FATE_LABEL: Final = "fedsvc.io/shared-fate"
 
 _GET = text("SELECT version, state, sight FROM automation")
 _GATE = text(
-    "SELECT version, state, ARRAY(SELECT subject FROM hold WHERE scope = 'Automation'"
+    "SELECT version, state, sight, ARRAY(SELECT subject FROM hold WHERE scope = 'Automation'"
     " AND (end_time IS NULL OR end_time > now()) UNION SELECT 'clusters/' || c.name FROM hold h JOIN cluster c"
     "   ON h.subject = 'regions/' || c.region WHERE h.scope = 'Automation' AND (h.end_time IS NULL OR h.end_time > now()))"
     " AS subjects FROM automation"
@@ -53,6 +53,7 @@ class Sight:
 
     error: str = ""  # why not; empty: it can be
     has_witness: bool = False  # one is named, and was reached
+    detect_share: float = 1.0  # by how much it takes longer than by default until a lost member is found to be so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class Gate:
     held_clusters: frozenset[str]  # names
     held_units: frozenset[str]  # names in the API
     is_held: bool  # for the fleet, by the breaker or by somebody
+    detect_share: float = 1.0  # as of `Sight`
 
     def seen(self, cluster: ClusterSnapshot) -> ClusterSnapshot:
         """The cluster as placement is to see it: lost only where automation may act on it."""
@@ -98,6 +100,7 @@ async def gate(look: Look) -> Gate:
         held_clusters=frozenset(one.removeprefix("clusters/") for one in subjects if one.startswith("clusters/")),
         is_held=FLEET_SUBJECT in subjects,
         held_units=frozenset(one for one in subjects if "/units/" in one),
+        detect_share=from_json(Sight, row.sight).detect_share,
     )
 
 

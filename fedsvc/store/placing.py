@@ -188,7 +188,12 @@ async def read_requests(look: Look, units: Sequence[Unit], *, opened: Collection
     return [
         _request(
             unit,
-            placement=tolerating(placements[unit.uid], unit.spec.failover, is_held=unit.resource_name in held),
+            placement=tolerating(
+                placements[unit.uid],
+                unit.spec.failover,
+                is_held=unit.resource_name in held,
+                detect_share=gate.detect_share,
+            ),
             resources=resources[unit.uid],
             bodies=bodies,
             wanted=wanted,

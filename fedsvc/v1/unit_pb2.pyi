@@ -618,7 +618,7 @@ class FailoverPolicy(_message.Message):
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
     """How long it stays, from when the cluster is found to be Unreachable; from 0 to 86400. Unset: 30. Less than 5 counts as
-    5: so long it can take to tell a lost cluster from lost sight of all. A toleration of the taint fedsvc.io/unreachable
+    5, or as a quarter of fedsvc serve --detect-seconds: so long it can take to tell a lost cluster from lost sight of all. A toleration of the taint fedsvc.io/unreachable
     in its placement counts instead.
     """
     priority: _builtins.int

@@ -25,6 +25,7 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "FedsvcAutomationHeld": ({'fedsvc_automation{state="Holding"}': "0 0 1x60"}, "1m", "2m"),
     "FedsvcAutomationOff": ({'fedsvc_automation{state="Off"}': "1x60"}, "14m", "16m"),
     "FedsvcWitnessSilent": ({"fedsvc_witness_silent": "0 0 1x60"}, "2m", "4m"),
+    "FedsvcSelfCheckFailed": ({"fedsvc_self_check_failed": "0 0 1x60"}, "2m", "4m"),
     "FedsvcFailovers": ({'fedsvc_failovers_total{cluster="a"}': "0 0 0 3x60"}, "2m", "4m"),
     "FedsvcFailoverNotReady": ({"fedsvc_failovers_unready": "2x60"}, "4m", "6m"),
     "FedsvcFailoverSlow": (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from fedsvc.controllers.breaking import Breaking
 from fedsvc.controllers.evidence import evidence_of, expected_of
@@ -109,3 +110,39 @@ async def test_a_witness_that_falls_silent_holds_automation(quiet_world: Any) ->
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_api_of_ours_that_does_not_answer_holds_automation_and_lets_go_when_it_does(quiet_world: Any) -> None:
+    errors = [""]
+
+    async def ask(timeout_seconds: float) -> str:
+        assert timeout_seconds == 0.75
+        return errors[0]
+
+    settings = ControllerSettings(breaker_seconds=0.2, detect_seconds=5.0)
+    breaking = Breaking(quiet_world.store, settings=settings, self_check=ask)
+    task = asyncio.get_running_loop().create_task(breaking.run())
+
+    async def sees(error: str) -> automation.Stored | None:
+        async with quiet_world.store.reader() as tx:
+            found = await automation.get(tx)
+        return found if found.sight.error == error and found.sight.detect_share == 0.25 else None
+
+    try:
+        await quiet_world.until(lambda: sees(""))
+        errors[0] = "its own API at localhost:1 does not answer"
+        found = await quiet_world.until(lambda: sees(errors[0]))
+        assert (found.state.automation, found.state.reason) == (Automation.HOLDING, "SelfCheckFailed")
+        assert value("fedsvc_self_check_failed") == 1
+        errors[0] = ""
+        found = await quiet_world.until(lambda: sees(""))
+        assert found.state.automation is Automation.HOLDING  # for the time that it takes to be sure
+        assert found.state.calm_since is not None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert value("fedsvc_self_check_failed") == 0
+
+
+def value(name: str) -> float | None:
+    return REGISTRY.get_sample_value(name)

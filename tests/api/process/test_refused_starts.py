@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
         pytest.param(
             ["--transfer-listen", "host:53"], 2, "--transfer-listen: 'host' is no IP address", id="no address"
         ),
+        pytest.param(["--detect-seconds", "4"], 2, "4.0 is not in the range 5.0<=x<=120.0", id="detection"),
         pytest.param(["--tls-cert", "/none"], 2, "--tls-cert needs --tls-key", id="half of TLS"),
         pytest.param(["--colour"], 2, "No such option", id="unknown flag"),
         pytest.param(["--config", "/none.yaml"], 2, "cannot be read: No such file", id="no file"),
