@@ -1,22 +1,14 @@
 """Pure: which units a decision takes away from clusters that are lost, or that they are to leave otherwise."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
+from fedsvc.controllers.driven import living_among, lost_among
 from fedsvc.controllers.preparing import Prepared
-from fedsvc.health.verdict import UNREACHABLE_TAINT
 from fedsvc.model.departure import Departure, DepartureCause, gained_by
 from fedsvc.store.departures import Leave
 from fedsvc.store.failovers import Left
-from fedsvc_placement import ClusterSnapshot, Decision, Trigger
-from fedsvc_placement.model import ClusterVerdict, verdicts_of
-from fedsvc_placement.rules.location import DATA_ANCHOR, JURISDICTION
-from fedsvc_placement.rules.selection import DEPARTURE, EXCLUSION, LEAVING, SELECTION
-from fedsvc_placement.rules.taints import NO_EXECUTE
-
-_FORBIDDING: Final = frozenset({SELECTION.name, EXCLUSION.name, LEAVING.name, JURISDICTION.name, DATA_ANCHOR.name})
-"""Rules by which a unit must not be on a cluster, whatever else it does there."""
+from fedsvc_placement import ClusterSnapshot, Trigger
 
 
 def evicted_from(given: Prepared) -> list[str]:
@@ -33,7 +25,7 @@ def ailing_on(given: Prepared) -> list[str]:
 
 def lost_by(given: Prepared) -> list[str]:
     """The lost clusters that a unit leaves since they are lost, or are to leave anyway."""
-    return [] if given.unit.delete_time is not None else lost_among(_driven_out(given))
+    return [] if given.unit.delete_time is not None else lost_among(given.driven_out)
 
 
 def emptied_for(given: Prepared) -> dict[str, list[str]]:
@@ -46,9 +38,9 @@ def emptied_for(given: Prepared) -> dict[str, list[str]]:
         return {}
     targets = [plan.binding.cluster for plan in given.plan.clusters]
     if not targets:
-        return dict.fromkeys(living_among(_driven_out(given)), targets)
+        return dict.fromkeys(living_among(given.driven_out), targets)
     could_wait = given.plan.floor is not None or given.decided.inputs.trigger == Trigger.REBALANCE
-    return dict.fromkeys(living_among(_left_by(given) if could_wait else _driven_out(given)), targets)
+    return dict.fromkeys(living_among(_left_by(given) if could_wait else given.driven_out), targets)
 
 
 def _left_by(given: Prepared) -> list[ClusterSnapshot]:
@@ -79,35 +71,6 @@ def leaving(given: Prepared) -> list[Leave]:
         )
         for name in sorted(left)
     ]
-
-
-def _driven_out(given: Prepared) -> list[ClusterSnapshot]:
-    bound = {binding.cluster for binding in given.decided.given.request.bindings}
-    return driven_out(
-        given.plan.decision,
-        left=bound.intersection(given.plan.gone),
-        clusters=given.decided.ground.prepared.clusters_by_name,
-    )
-
-
-def driven_out(
-    decision: Decision, *, left: Collection[str], clusters: Mapping[str, ClusterSnapshot]
-) -> list[ClusterSnapshot]:
-    """Those of the clusters that a unit leaves, and was placed on, for a taint or being taken away alone."""
-    if not left:
-        return []
-    judged = verdicts_of(decision, left)
-    return [clusters[one.cluster] for one in judged if one.cluster in clusters and _fits_otherwise(one)]
-
-
-def lost_among(found: Iterable[ClusterSnapshot]) -> list[str]:
-    """The names of those that are lost, as far as automation may act on it."""
-    return [one.name for one in found if _is_lost(one)]
-
-
-def living_among(found: Iterable[ClusterSnapshot]) -> list[str]:
-    """The names of those that live and stay in the fleet."""
-    return [one.name for one in found if not (_is_lost(one) or one.deleting)]
 
 
 def failing_over(given: Prepared) -> list[Left]:
@@ -160,12 +123,3 @@ def _seen(
 
 def _grows(before: Mapping[str, int] | None, after: Mapping[str, int]) -> bool:
     return before is None or any(count > before.get(key, 0) for key, count in after.items())
-
-
-def _fits_otherwise(judged: ClusterVerdict) -> bool:
-    failing = {verdict.rule for verdict in judged.verdicts if not verdict.passed}
-    return failing == {NO_EXECUTE.name} or (DEPARTURE.name in failing and not failing & _FORBIDDING)
-
-
-def _is_lost(cluster: ClusterSnapshot) -> bool:
-    return any(taint.key == UNREACHABLE_TAINT for taint in cluster.taints)

@@ -207,6 +207,8 @@ class PlacementController:
         async with self._store.look() as look:
             exclude = sorted({*self._not_before, *self._aside.uids})
             batch = await units.list_undecided(look, limit=limit, exclude=exclude)
+            # What they were to be looked at for is seen with what is read of them from here on.
+            self._dirty.discard(unit.uid for unit in batch)
             if not batch:
                 taken = self._dirty.take_now(limit=limit)
                 again = [uid for uid in taken if uid not in self._aside.uids]

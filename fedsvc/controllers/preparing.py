@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fedsvc.controllers import planning
 from fedsvc.controllers.deciding import Decided
+from fedsvc.controllers.driven import driven_out
 from fedsvc.controllers.planning import UnitPlan, render_cluster
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import DesiredWork
@@ -54,6 +55,9 @@ class Prepared:
     desired: dict[str, list[DesiredWork]]  # of changed clusters
     bodies: tuple[tuple[ObjectKey, bytes, bytes], ...]  # distinct renderings: key, plain digest, body
     references: dict[str, frozenset[Reference]]  # of changed clusters: what comes along with the works there
+    driven_out: tuple[
+        ClusterSnapshot, ...
+    ]  # clusters that it leaves, and was on, for a taint or being taken away alone
 
     @property
     def unit(self) -> Unit:
@@ -101,7 +105,12 @@ async def prepare(store: Store, decided: Sequence[Decided], *, max_works: int) -
             )
             outcome = _outcome(one, plain)
             done = Prepared(
-                decided=one, outcome=outcome, desired=desired, bodies=bodies, references=naming.by_cluster(desired)
+                decided=one,
+                outcome=outcome,
+                desired=desired,
+                bodies=bodies,
+                references=naming.by_cluster(desired),
+                driven_out=tuple(_driven_out(one, plan)),
             )
             found.append(done)
             count += done.work_count
@@ -198,6 +207,11 @@ def _outcome(one: Decided, plain: _PlainInputs) -> Outcome:
         or any(departure.is_pending for departure in plan.request.departures)
         or plan.decision.memory != one.remembered,
     )
+
+
+def _driven_out(one: Decided, plan: UnitPlan) -> list[ClusterSnapshot]:
+    bound = {binding.cluster for binding in one.given.request.bindings}
+    return driven_out(plan.decision, left=bound.intersection(plan.gone), clusters=one.ground.prepared.clusters_by_name)
 
 
 async def _render(

@@ -51,6 +51,13 @@ class Wakeups(Generic[KeyT]):
             self._some.clear()
         return taken
 
+    def discard(self, keys: Iterable[KeyT]) -> None:
+        """Take keys out that are looked at anyway."""
+        for key in keys:
+            self._keys.pop(key, None)
+        if not self._keys:
+            self._some.clear()
+
 
 class Signal:
     """A wake-up without a key: set any number of times, it wakes its one reader once."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from fedsvc.controllers.evicting import driven_out, living_among, lost_among
+from fedsvc.controllers.driven import driven_out, living_among, lost_among
 from fedsvc.health import Verdict
 from fedsvc.model.departure import (
     Departure,

@@ -1,6 +1,7 @@
 """What moves units besides their own intent: other units, settings, room, and what was asked for."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -228,6 +229,27 @@ async def test_a_cluster_that_is_forgotten_while_it_is_decided_on_is_decided_wit
     await until_on(world, "web", "a", "c")
     assert forgotten
     assert not put_off
+
+
+async def test_new_intent_is_decided_once_by_who_begins_to_lead(
+    quiet_world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await quiet_world.register("a")
+    whole = deciding.decide_batch
+    decided: Counter[str] = Counter()
+
+    async def counting(observed: Any, **named: Any) -> Any:
+        decided.update(request.unit.name for request in observed.requests)
+        return await whole(observed, **named)
+
+    monkeypatch.setattr(controller, "decide_batch", counting)
+    for name in ("web", "orders"):
+        placement = Placement(cluster_selector=EVERYWHERE)
+        await quiet_world.apply(name, make_config_map(name), placement=placement)
+    quiet_world.start()
+    for name in ("web", "orders"):
+        await until_on(quiet_world, name, "a")
+    assert decided == {"web": 1, "orders": 1}
 
 
 @pytest.mark.parametrize("lost_when", ["reading", "writing"])

@@ -80,6 +80,16 @@ async def test_keys_wake_once_and_are_taken_in_their_order() -> None:
     assert await wakeups.take(timeout_seconds=0.001) == ()
 
 
+async def test_keys_that_are_looked_at_anyway_wake_nobody() -> None:
+    wakeups: Wakeups[str] = Wakeups()
+    wakeups.add("b", "a")
+    wakeups.discard(["b", "c"])
+    assert await wakeups.take() == ("a",)
+    wakeups.add("a")
+    wakeups.discard(["a"])
+    assert await wakeups.take(timeout_seconds=0.001) == ()
+
+
 async def test_a_signal_set_twice_wakes_once() -> None:
     signal = Signal()
     signal.set()
