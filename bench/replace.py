@@ -31,6 +31,7 @@ from fedsvc.model.room import Room
 from fedsvc.model.unit import Propagation, Resource, UnitSpec
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.identity import key_of
+from fedsvc.server import collect_seldom
 from fedsvc.store import automation, clusters, served_kinds, units
 from fedsvc.store.database import Database
 from fedsvc.store.sealing import load_keyring
@@ -158,6 +159,7 @@ async def _lose(store: Store, snapshots: Sequence[ClusterSnapshot], region: str)
 
 
 async def measure(unit_count: int, cluster_count: int) -> None:
+    collect_seldom()
     with tempfile.TemporaryDirectory(prefix="fedsvc-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # noqa: ASYNC240 - as root PostgreSQL runs as somebody else, who must get through
         server = ScratchPostgres(Path(folder))

@@ -1,6 +1,7 @@
 """The composition root: the one module that knows all parts, puts them together and takes them down in order."""
 
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -42,6 +43,13 @@ ADMIN: Final = "admin"
 _WATCHDOG_SECONDS: Final = 0.5
 _RESTART_MAX_SECONDS: Final = 10.0  # between tries where it does not start, as with a full disk
 
+_YOUNG_OBJECTS: Final = 10_000
+"""So many new objects are looked through for garbage in cycles, instead of 700.
+
+What is remembered of units stays for as long as the process lives, and to look through all of that again and again
+takes a fifth of the time in which a lost region is placed anew.
+"""
+
 _log = structlog.get_logger("fedsvc.server")
 
 
@@ -56,6 +64,7 @@ async def serve(settings: ServerSettings) -> None:
     """
     stop = asyncio.Event()
     _listen_to_signals(stop)
+    collect_seldom()
     try:
         await _serve(settings, stop)
     except BaseExceptionGroup as group:
@@ -274,6 +283,11 @@ async def keep_running(
             _log.warning("embedded_postgres_restarted")
             backoff.reset()
             told, pause = "", _WATCHDOG_SECONDS
+
+
+def collect_seldom() -> None:
+    """Have Python look for garbage in cycles as seldom as suits a large fleet."""
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _listen_to_signals(stop: asyncio.Event) -> None:

@@ -20,10 +20,10 @@ from fedsvc_placement.model import Spoken
 from fedsvc_placement.record import from_plain, to_plain
 
 _INSERT = text(
-    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, answer_digest, record, inputs, fleet_digest,"
+    "INSERT INTO decision (id, unit_uid, revision, inputs_digest, answer_digest, record, words, inputs, fleet_digest,"
     " ground, spoken_count)"
     " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:uids AS uuid[]), CAST(:revisions AS bigint[]),"
-    " CAST(:digests AS bytea[]), CAST(:answers AS bytea[]), CAST(:records AS jsonb[]), CAST(:inputs AS jsonb[]), CAST(:fleets AS bytea[]),"
+    " CAST(:digests AS bytea[]), CAST(:answers AS bytea[]), CAST(:records AS json[]), CAST(:words AS jsonb[]), CAST(:inputs AS json[]), CAST(:fleets AS bytea[]),"
     " CAST(:grounds AS uuid[]), CAST(:counts AS int[]))"
 )
 _ADD_SPOKEN = text(
@@ -57,10 +57,11 @@ _PAGE = text(
     " OR (d.create_time, d.id) < (CAST(:after_time AS timestamptz), CAST(:after_id AS uuid)))"
     " ORDER BY d.create_time DESC, d.id DESC LIMIT :limit"
 )
-WORDS: Final = "record - CAST('{clusters,divisions,moves}' AS text[])"
-"""SQL: of a record what `InForce` keeps as its words."""
+_LARGE_PARTS: Final = frozenset({"clusters", "divisions", "moves"})
+"""Of a record: what is not kept as its words."""
+
 _IN_FORCE = text(
-    f"SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.answer_digest, d.{WORDS} AS words"
+    "SELECT CAST(u.uid AS text) AS uid, CAST(d.id AS text) AS id, d.answer_digest, d.words"
     " FROM unit u JOIN decision d ON d.id = u.decision_id WHERE u.uid = ANY(CAST(:uids AS uuid[]))"
 )
 _NEWEST = text(
@@ -165,6 +166,7 @@ async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
             "digests": [bytes.fromhex(one.inputs_digest) for one in made],
             "answers": [one.answer_digest for one in made],
             "records": [orjson.dumps(one.record).decode() for one in made],
+            "words": [orjson.dumps(_words(one.record)).decode() for one in made],
             "inputs": [None if one.inputs is None else orjson.dumps(one.inputs).decode() for one in made],
             "fleets": [one.fleet_digest for one in made],
             "grounds": [one.ground for one in made],
@@ -172,6 +174,10 @@ async def add(tx: Transaction, made: Sequence[NewDecision]) -> list[str]:
         },
     )
     return ids
+
+
+def _words(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in _LARGE_PARTS}
 
 
 async def get(tx: Transaction, decision_id: str) -> tuple[str, StoredDecision]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from fedsvc.health import Verdict
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
@@ -27,9 +29,11 @@ _BURY = text(
 )
 _ADD = text(
     "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, cause, author, trouble_time, detect_time,"
-    " place_time, ready_time) VALUES (CAST(:uid AS uuid), :unit_name, :cluster, CAST(:targets AS text[]), :priority, :message, :cause, :author,"
-    " CAST(:trouble_time AS timestamptz), CAST(:detect_time AS timestamptz),"
-    " CASE WHEN :is_done THEN now() END, CASE WHEN :is_done THEN now() END)"
+    " place_time, ready_time) SELECT i.uid, i.unit_name, i.cluster, ARRAY(SELECT jsonb_array_elements_text(i.targets)),"
+    " i.priority, i.message, i.cause, i.author, i.trouble_time, i.detect_time,"
+    " CASE WHEN i.is_done THEN now() END, CASE WHEN i.is_done THEN now() END"
+    " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS i (uid uuid, unit_name text, cluster text, targets jsonb,"
+    " priority int, message text, cause text, author text, trouble_time timestamptz, detect_time timestamptz, is_done boolean)"
 )
 _LIST = text(
     f"SELECT {_COLUMNS} FROM failover WHERE id < :before AND (:unit = '' OR unit_name = :unit)"
@@ -150,7 +154,7 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
         }
         for one in left
     ]
-    await tx.execute_each(_ADD, rows)
+    await tx.execute(_ADD, {"rows": orjson.dumps(rows).decode()})
 
 
 async def keep_until_replaced(tx: Transaction, left: Mapping[tuple[str, str], Sequence[str]]) -> None:

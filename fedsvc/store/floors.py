@@ -28,7 +28,7 @@ _WHOLE: Final = text(
 # Replicas below a minimum have a place, though not there.
 _UNPLACED: Final = text(
     "SELECT CAST(u.uid AS text) AS uid, s ->> 'workload' AS workload, CAST(s ->> 'replicas' AS int) AS replicas FROM unit u"
-    " JOIN decision d ON d.id = u.decision_id, jsonb_array_elements(d.record -> 'shortfall') s"
+    " JOIN decision d ON d.id = u.decision_id, jsonb_array_elements(d.words -> 'shortfall') s"
     " WHERE u.uid = ANY(CAST(:uids AS uuid[])) AND s ->> 'reason' <> 'MinimumsNotMet'"
 )
 

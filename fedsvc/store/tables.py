@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP, UUID
 from sqlalchemy.types import UserDefinedType
 
 from fedsvc.store import dns_tables
@@ -204,8 +204,9 @@ decision = Table(
     Column("revision", BigInteger, nullable=False),
     Column("inputs_digest", LargeBinary, nullable=False),
     Column("answer_digest", LargeBinary),  # of what it answers; null: of a decision from before there was one
-    _json("record"),
-    Column("inputs", JSONB),  # what it was made from, but for the fleet; null: not kept
+    Column("record", JSON, nullable=False),  # read as a whole alone: JSONB would take three times as long to write
+    Column("words", JSONB, nullable=False),  # the record without its large parts
+    Column("inputs", JSON),  # what it was made from, but for the fleet; null: not kept
     Column("fleet_digest", LargeBinary, ForeignKey("decision_fleet.digest")),
     Column("ground", UUID(as_uuid=False)),  # null: it asked for no room
     Column("spoken_count", Integer, nullable=False, server_default=text("0")),  # entries of this ground that it found

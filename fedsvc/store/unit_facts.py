@@ -7,7 +7,7 @@ from datetime import datetime
 from fedsvc.model.departure import Departure
 from fedsvc.store import departures
 from fedsvc.store.codec import from_json
-from fedsvc.store.decisions import WORDS, InForce
+from fedsvc.store.decisions import InForce
 from fedsvc.store.rollouts import StoredRollout, rollout_from_row
 from fedsvc.store.sql import text
 from fedsvc.store.store import Look
@@ -16,7 +16,7 @@ from fedsvc_placement.model import Memory
 _READ = text(
     "SELECT now() AS read_time, CAST(unit.uid AS text) AS unit_uid, unit.memory, unit.reconsider_time IS NOT NULL AS is_timed,"
     f" {departures.OF_UNIT} AS departures, o.version, o.state, CAST(d.id AS text) AS id, d.answer_digest,"
-    f" d.{WORDS} AS words FROM unit LEFT JOIN rollout o ON o.unit_uid = unit.uid"
+    " d.words FROM unit LEFT JOIN rollout o ON o.unit_uid = unit.uid"
     " LEFT JOIN decision d ON d.id = unit.decision_id WHERE unit.uid = ANY(CAST(:uids AS uuid[]))"
 )
 

@@ -112,8 +112,16 @@ def answer_digest(record: Mapping[str, Any]) -> bytes:
         code: numbers.setdefault(json.dumps(said[code], ensure_ascii=False, sort_keys=True), len(numbers))
         for code in dict.fromkeys(kind_of)
     }
-    plain = [*_beside_clusters(record), names, list(numbers), [number_of[code] for code in kind_of]]
-    return sha256(json.dumps(plain, ensure_ascii=False, sort_keys=True).encode()).digest()
+    beside = [json.dumps(part, ensure_ascii=False, sort_keys=True) for part in _beside_clusters(record)]
+    text_of = {code: str(number) for code, number in number_of.items()}
+    kinds = json.dumps(list(numbers), ensure_ascii=False)
+    text = ", ".join((*beside, _names_json(names), kinds, f"[{', '.join([text_of[code] for code in kind_of])}]"))
+    return sha256(f"[{text}]".encode()).digest()
+
+
+@lru_cache(maxsize=4)
+def _names_json(names: tuple[str, ...]) -> str:
+    return json.dumps(names, ensure_ascii=False)
 
 
 def _beside_clusters(record: Mapping[str, Any]) -> Any:
@@ -122,7 +130,7 @@ def _beside_clusters(record: Mapping[str, Any]) -> Any:
     return {name: value for name, value in record.items() if name not in skipped}, memory
 
 
-def _said(clusters: Any) -> tuple[Sequence[str], Mapping[Any, Any], Sequence[Any]]:
+def _said(clusters: Any) -> tuple[tuple[str, ...], Mapping[Any, Any], Sequence[Any]]:
     """Return the names of clusters, what is said of each kind by its code, and the code of the kind of each."""
     if not isinstance(clusters, Mapping):
         told = [(entry["chosen"], _failing(entry["verdicts"])) for entry in clusters]
@@ -138,7 +146,12 @@ def _failing(verdicts: Iterable[Any]) -> list[Any]:
 
 
 def _names(given: Any) -> tuple[str, ...]:
-    return tuple(given.split(" ") if isinstance(given, str) and given else given)
+    return _split(given) if isinstance(given, str) and given else tuple(given)
+
+
+@lru_cache(maxsize=4)
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(names.split(" "))
 
 
 def _by_kind(decision: Decision) -> ClusterVerdicts:
@@ -188,7 +201,7 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
                 plain[-1]["score"] = list(parts)
     record: dict[str, Any] = {
         "names": _names_text(found.names),
-        "verdicts": [to_plain(verdict) for verdict in verdicts.found],
+        "verdicts": [_plain_verdict(verdict) for verdict in verdicts.found],
         "kinds": plain,
         "kindOf": _codes(found.kind_of, number_of, len(plain)),
     }
@@ -199,6 +212,12 @@ def _clusters(found: ClusterVerdicts) -> dict[str, Any]:
         record["workloads"] = list(rooms)
         record["rooms"] = [list(values) for values in rooms.values()]
     return record
+
+
+@lru_cache(maxsize=4_096)
+def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as JSON types; most are of rules, and said of many units."""
+    return to_plain(verdict)
 
 
 @lru_cache(maxsize=4)

@@ -75,6 +75,8 @@ class Eligibility:
     timed: tuple[int, ...]
     # Of clusters a unit was found bound to, by place, where time does not count.
     _bound: dict[int, Standing] = field(default_factory=dict)
+    # Where time counts, by place and whether a unit is bound there: how they stand at the one instant asked about.
+    _at: dict[datetime, dict[tuple[int, bool], Standing]] = field(default_factory=dict)
     # Digests of room in the clusters that fit, with the version of the column they are of.
     room_digests: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class Eligibility:
         here = {places[name] for name in bound if name in places}
         own: dict[int, Standing] = {}
         for place in self.timed:
-            own[place] = _standing(self.unit, self.fleet, place, bound=place in here, now=now)
+            own[place] = self._timed_at(place, now, bound=place in here)
         known = self._bound
         for place in here:
             if place not in own:
@@ -115,6 +117,15 @@ class Eligibility:
         else:
             fitting = [standing for standing in standings if standing.judged.fits]
         return Field(standings=standings, fitting=fitting, own=own, usual=usual, eligibility=self)
+
+    def _timed_at(self, place: int, now: datetime, *, bound: bool) -> Standing:
+        if now not in self._at:
+            self._at.clear()
+            self._at[now] = {}
+        known = self._at[now]
+        if (place, bound) not in known:
+            known[place, bound] = _standing(self.unit, self.fleet, place, bound=bound, now=now)
+        return known[place, bound]
 
     def _bound_at(self, place: int, now: datetime) -> Standing:
         found = self._bound[place] = _standing(self.unit, self.fleet, place, bound=True, now=now)

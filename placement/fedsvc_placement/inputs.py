@@ -6,12 +6,23 @@ The fleet is the large part, and the same for many decisions; keep it under its 
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from fedsvc_placement.decide import decide
 from fedsvc_placement.fleet import prepare_fleet
-from fedsvc_placement.model import Decision, Fleet, Memory, PlacedUnit, PreviousBinding, Spoken, Trigger, UnitInput
+from fedsvc_placement.model import (
+    Decision,
+    Fleet,
+    Memory,
+    PlacedUnit,
+    Placement,
+    PreviousBinding,
+    Spoken,
+    Trigger,
+    UnitInput,
+)
 from fedsvc_placement.record import from_plain, to_plain
 
 
@@ -51,7 +62,15 @@ def decide_on(inputs: Inputs, fleet: Fleet) -> Decision:
 
 def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
     """Return inputs as JSON types."""
-    return to_plain(inputs)
+    unit = to_plain(inputs.unit, without=("placement",))
+    unit["placement"] = _plain_placement(inputs.unit.placement)
+    return {"unit": unit, **to_plain(inputs, without=("unit",))}
+
+
+@lru_cache(maxsize=1_024)
+def _plain_placement(placement: Placement) -> dict[str, Any]:
+    """Return a placement as JSON types; many units have the same."""
+    return to_plain(placement)
 
 
 def inputs_from_dict(data: dict[str, Any]) -> Inputs:

@@ -29,7 +29,7 @@ def to_plain(value: Any, without: Collection[str] = ()) -> dict[str, Any]:
     return {
         name: found if found is None or type(found) in _ATOMS else _plain(found)
         for name, default, found in zip(names, defaults, get(value), strict=True)
-        if found != default and name not in without
+        if name not in without and found != default
     }
 
 
