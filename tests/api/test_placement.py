@@ -186,7 +186,8 @@ async def test_a_decision_is_replayed_to_the_same_bytes_whatever_changed_since(a
 async def test_a_record_that_is_not_what_its_inputs_give_is_told(api: Any, store: Any, town: Any) -> None:
     await town.divided("shop")
     await town.decide("shop")
-    await execute(store, """UPDATE decision SET record = jsonb_set(record, '{reason}', '"Other"')""")
+    other = """UPDATE decision SET record = CAST(jsonb_set(CAST(record AS jsonb), '{reason}', '"Other"') AS json)"""
+    await execute(store, other)
 
     replayed = await explain(api, unit=SHOP, replay=True)
 
@@ -201,7 +202,7 @@ async def test_a_record_that_is_not_what_its_inputs_give_is_told(api: Any, store
         ("UPDATE decision SET inputs = NULL", "what it was made from is not kept"),
         ("UPDATE decision SET fleet_digest = NULL", "what it was made from is not kept"),
         (
-            "UPDATE decision SET inputs = inputs || '{\"moon\": 1}'",
+            "UPDATE decision SET inputs = CAST(CAST(inputs AS jsonb) || '{\"moon\": 1}' AS json)",
             "this release does not understand what it was made from: ",
         ),
     ],

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store import database as database_module
-from fedsvc.store import revisions, rollouts
+from fedsvc.store import decisions, revisions, rollouts
 from fedsvc.store.database import Database
 from fedsvc.store.migrate import alembic_config, alembic_engine, head, migrate
 from fedsvc.store.sealing import Sealer
@@ -149,6 +149,31 @@ async def test_processes_that_migrate_at_once_do_it_one_after_the_other(empty: D
     outcomes = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
     told = [stdout.decode().splitlines()[-1] for stdout, _ in outcomes]
     assert sorted(told) == sorted([str(("0001", head())), str((head(), head()))])
+
+
+BEFORE_WORDS = r"""
+INSERT INTO unit (uid, namespace, name, revision, decision_id) VALUES ('11111111-1111-4111-8111-111111111111', 'shop',
+  'web', 1, '22222222-2222-4222-8222-222222222222');
+INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs) SELECT decision_id, uid, 1, '',
+  '{"reason": "", "moves": [], "shortfall": [3], "clusters": {"names": "a"}}', '{"trigger": "Other"}' FROM unit
+"""
+
+
+async def test_decisions_from_before_their_words_were_kept_have_them_and_are_whole(empty: Database) -> None:
+    async with empty.engine.begin() as connection:
+        await connection.run_sync(_upgrade, "0019")
+        for statement in BEFORE_WORDS.split(";"):
+            await connection.exec_driver_sql(statement)
+
+    await migrate(empty)
+
+    async with Store(empty, Sealer(keys={"k": bytes(32)})).reader() as tx:
+        words = (await decisions.in_force(tx, [UID]))[UID].words
+        record = (await decisions.newest(tx, [UID]))[UID].record
+        inputs = (await tx.execute(text("SELECT inputs FROM decision"))).scalar_one()
+    assert words == {"reason": "", "shortfall": [3]}
+    assert record == {**words, "moves": [], "clusters": {"names": "a"}}
+    assert inputs == {"trigger": "Other"}
 
 
 async def test_a_newer_schema_is_refused_with_both_revisions(empty: Database) -> None:
