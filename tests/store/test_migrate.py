@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from fedsvc.errors import ConfigurationError, SchemaError
 from fedsvc.store import database as database_module
-from fedsvc.store import decisions, revisions, rollouts
+from fedsvc.store import decisions, revisions, rollouts, sql
 from fedsvc.store.database import Database
 from fedsvc.store.migrate import alembic_config, alembic_engine, head, migrate
 from fedsvc.store.sealing import Sealer
@@ -160,7 +160,7 @@ INSERT INTO decision (id, unit_uid, revision, inputs_digest, record, inputs) SEL
 
 
 async def test_decisions_from_before_their_words_were_kept_have_them_and_are_whole(empty: Database) -> None:
-    async with empty.engine.begin() as connection:
+    async with alembic_engine(empty).begin() as connection:
         await connection.run_sync(_upgrade, "0019")
         for statement in BEFORE_WORDS.split(";"):
             await connection.exec_driver_sql(statement)
@@ -170,7 +170,7 @@ async def test_decisions_from_before_their_words_were_kept_have_them_and_are_who
     async with Store(empty, Sealer(keys={"k": bytes(32)})).reader() as tx:
         words = (await decisions.in_force(tx, [UID]))[UID].words
         record = (await decisions.newest(tx, [UID]))[UID].record
-        inputs = (await tx.execute(text("SELECT inputs FROM decision"))).scalar_one()
+        inputs = (await tx.execute(sql.text("SELECT inputs FROM decision"))).scalar_one()
     assert words == {"reason": "", "shortfall": [3]}
     assert record == {**words, "moves": [], "clusters": {"names": "a"}}
     assert inputs == {"trigger": "Other"}
