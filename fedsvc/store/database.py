@@ -128,7 +128,6 @@ class Database:
         Raises:
             StoreUnavailableError: PostgreSQL does not answer, or all connections are in use for long.
         """
-        # Giving the connection back talks to PostgreSQL, too, so all of it is inside.
         with translated(self.shown):
             with talking(self.shown):
                 pool = await self._open()
@@ -136,7 +135,9 @@ class Database:
             try:
                 yield connection
             finally:
-                with talking(self.shown):
+                # Whether it can be given back is of no matter to what was done with it, and least to a task that is being
+                # cancelled: the pool makes another.
+                with contextlib.suppress(asyncpg.PostgresError, *NOT_ANSWERING):
                     await pool.release(connection)
 
     @contextlib.asynccontextmanager

@@ -243,7 +243,7 @@ async def test_a_change_that_nobody_told_of_is_found_with_the_next_rescan(
     await until_it_looks(world, {"by-policy": ("aone",), "by-label": ("a", "b")})
     # Past the change log, as what another replica commits while this one's feed is away.
     async with world.store.database.begin() as connection:
-        await connection.execute(text(statement))
+        await connection.execute(statement)
     await until_it_looks(world, expected)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncpg.pool import Pool
 
 from fedsvc.errors import ConfigurationError, StoreUnavailableError
 from fedsvc.store.database import Database
@@ -180,3 +181,28 @@ async def test_a_cancelled_transaction_gives_its_connection_back(database_url: s
         await store.ping()
     finally:
         await store.close()
+
+
+async def test_a_cancellation_stays_one_when_the_connection_cannot_be_given_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = Pool.release
+
+    async def fails(pool: Any, connection: Any) -> None:  # as where PostgreSQL goes while the driver asks it to stop
+        await release(pool, connection)
+        raise ConnectionRefusedError(111, "refused")
+
+    async def sleep() -> None:
+        async with store.look() as look:
+            await look.execute(text("SELECT 1"))
+            begun.set()
+            await asyncio.Event().wait()
+
+    begun = asyncio.Event()
+    sleeping = asyncio.get_running_loop().create_task(sleep())
+    await asyncio.wait_for(begun.wait(), DEADLINE_SECONDS)
+    with monkeypatch.context() as patched:
+        patched.setattr(Pool, "release", fails)
+        sleeping.cancel()
+        await asyncio.wait([sleeping])
+    assert sleeping.cancelled()
