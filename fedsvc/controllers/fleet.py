@@ -107,6 +107,8 @@ class Fleet:
     def _changed(self, change: Change) -> None:
         if change.kind in ("cluster", "status_policy"):
             self._signal.set()
+        elif change.kind == "removal":
+            self.wake(change.name.removeprefix("clusters/"))
 
     def _holds_changed(self, before: tuple[Hold, ...], after: tuple[Hold, ...]) -> None:
         """What was held may go; a look that finds nothing costs a query."""

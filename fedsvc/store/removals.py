@@ -144,11 +144,16 @@ async def protected_held(tx: Transaction, *, uid: str | None = None, cluster: st
 
 
 async def release(tx: Transaction, *, uid: str | None = None, cluster: str = "") -> dict[str, int]:
-    """Let removals be done that are held, of one unit, on one cluster, or of all; gives how many by unit."""
+    """Let removals be done that are held, of one unit, on one cluster, or of all; gives how many by unit.
+
+    The clusters that they are on are told, so that it is done at once.
+    """
     values = {"uid": uid, "cluster": cluster}
     await tx.execute(_LOCK_HELD, values)
     rows = (await tx.execute(_RELEASE, values)).all()
     record_rows(tx, rows)
+    for name in sorted({row.cluster for row in rows}):
+        tx.record("removal", f"clusters/{name}")
     found: dict[str, int] = {}
     for row in rows:
         found[row.unit_name] = found.get(row.unit_name, 0) + 1

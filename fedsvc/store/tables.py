@@ -316,7 +316,7 @@ change = Table(
     Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
     Column(
         "kind", Text, nullable=False
-    ),  # cluster, unit, work, placement_policy, override_policy, status_policy, zone, event, fleet
+    ),  # cluster, unit, work, placement_policy, override_policy, status_policy, zone, event, fleet, hold, removal
     Column("name", Text, nullable=False),  # name in the API
     _text("subject"),  # of a work or event: the unit (or cluster) it is of
     Column("deleted", Boolean, nullable=False, server_default=text("false")),

@@ -28,7 +28,7 @@ from fedsvc.store.store import Store
 from fedsvc_placement import LabelSelector, Placement, Taint
 
 SETTINGS = ControllerSettings(
-    rescan_seconds=5.0,
+    rescan_seconds=30.0,
     restart_seconds=0.02,
     restart_max_seconds=0.5,
     probe_seconds=0.05,
