@@ -26,6 +26,7 @@ from fedsvc.rendering.overrides import Override, matching_overrides, override_di
 from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
 from fedsvc.rendering.waves import AwaitedState
+from fedsvc.rendering.workloads import Identity
 from fedsvc.rollout import Rollout
 from fedsvc.rollout.holding import revision_for
 from fedsvc.store.placing import PlacementRequest
@@ -86,7 +87,7 @@ class CopyPlan:
     """What of a unit shall be on a cluster that it is not placed on."""
 
     copy: CopyBinding
-    binding: Binding  # stands for the one that it does not have: of the newest revision, without shares
+    binding: Binding  # stands for the one that it does not have, without shares
     indexes: tuple[int, ...]  # of its resources
     changed: bool  # differs from before, or is new there
 
@@ -260,7 +261,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         plans.append(ClusterPlan(binding=binding, changed=changed, renumbered=renumbered))
     placed = {plan.binding.cluster for plan in plans}
     deleting = unit.delete_time is not None
-    copies = () if deleting else tuple(_plan_copies(given, renderings[unit.revision], placed))
+    copies = () if deleting else tuple(_plan_copies(given, renderings, placed))
     stay = placed | {plan.copy.cluster for plan in copies}
     gone = tuple(sorted({*before, *given.copies.stored} - stay))
     waived = set(given.request.input.placement.left).difference(request.input.placement.left)
@@ -361,34 +362,45 @@ def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendere
         yield renderings.render(index, cluster, binding)
 
 
-def _plan_copies(given: PlanInput, renderings: Renderings, placed: Collection[str]) -> Iterator[CopyPlan]:
+def _plan_copies(given: PlanInput, renderings: Mapping[int, Renderings], placed: Collection[str]) -> Iterator[CopyPlan]:
     """Copies for those who name objects of a unit where it is not placed.
 
     Placement says where a unit runs, and its objects are needed wherever they are named; but for the law, which holds
-    for what is written in them: a unit that is bound to jurisdictions is not copied out of these.
+    for what is written in them: a unit that is bound to jurisdictions is not copied out of these. A rollout comes to no
+    copies: they are of the stable revision until it is over.
     """
     unit = given.request.unit
-    bound = given.request.input.placement.jurisdictions
     for name, wanted in sorted(given.copies.wanted.items()):
         cluster = given.fleet.clusters_by_name.get(name)
         if cluster is None or name in placed:
             continue
-        indexes = tuple(i for i, resource in enumerate(renderings.resources) if resource.key.identity in wanted)
+        revision = revision_for(given.rollout, unit.revision, name, held=None)
+        chosen = renderings[revision]
+        indexes = _named(chosen, wanted)
         withheld = ""
-        if bound is not None and cluster.jurisdiction not in bound:
-            withheld = (
-                f"which is bound to {' or '.join(sorted(bound)) or 'no jurisdiction'} and so not copied to {name}"
-            )
-            indexes = ()
+        if (bound := _bound_elsewhere(given, cluster)) is not None:
+            withheld, indexes = f"which is bound to {bound} and so not copied to {name}", ()
+        elif revision != unit.revision and len(indexes) < len(_named(renderings[unit.revision], wanted)):
+            withheld = f"which revision {unit.revision} brings: it is copied to {name} once the rollout of that is over"
         elif not indexes:
             continue
-        binding = Binding(
-            unit_uid=unit.uid, cluster=name, replicas={}, render_key=b"", decision="", revision=unit.revision
-        )
-        key = _works_key(renderings, cluster, binding, unit.spec, indexes)
+        binding = Binding(unit_uid=unit.uid, cluster=name, replicas={}, render_key=b"", decision="", revision=revision)
+        key = _works_key(chosen, cluster, binding, unit.spec, indexes)
         copy = CopyBinding(unit_uid=unit.uid, cluster=name, render_key=key, withheld=withheld)
         changed = given.copies.stored.get(name) != copy
         yield CopyPlan(copy=copy, binding=binding, indexes=indexes, changed=changed)
+
+
+def _named(renderings: Renderings, wanted: Collection[Identity]) -> tuple[int, ...]:
+    return tuple(index for index, resource in enumerate(renderings.resources) if resource.key.identity in wanted)
+
+
+def _bound_elsewhere(given: PlanInput, cluster: ClusterSnapshot) -> str | None:
+    """The jurisdictions that a unit is bound to, where a cluster is in none of them."""
+    bound = given.request.input.placement.jurisdictions
+    if bound is None or cluster.jurisdiction in bound:
+        return None
+    return " or ".join(sorted(bound)) or "no jurisdiction"
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:

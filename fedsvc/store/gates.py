@@ -156,7 +156,7 @@ async def with_waits(tx: Transaction, works: Sequence[Work]) -> list[Work]:
 def _copy_words(row: Any) -> tuple[str, str]:
     """Why an object that is named is not where it is needed, as a constant word and for people."""
     what = f"{key_from_row(row)} of {unit_words((row.target_namespace, row.target), row.beside)}"
-    if row.withheld:
+    if row.withheld and row.state is None:
         return "CopyWithheld", f"{what}, {row.withheld}"
     stands = "" if row.state is None else f": it is {row.state}{f': {row.message}' if row.message else ''}"
     return "CopyNotApplied", f"{what} to be applied on {row.place}{stands}"

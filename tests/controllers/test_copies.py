@@ -1,6 +1,7 @@
 """What works name comes along: copied from the unit that holds it, before them, removed after the last of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from fedsvc.errors import InUseError
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.overrides import Override, PatchOp, PatchOperation
+from fedsvc.rollout import RolloutPolicy, RolloutWave
 from fedsvc.store import references
 from fedsvc_placement import ClusterMatcher, Placement
 
@@ -331,6 +333,40 @@ async def test_what_the_law_binds_elsewhere_is_not_copied(
     await world.until(told, seconds=PATIENT_SECONDS)
     assert await world.get("a", WEB) is None
     assert await world.get("a", SETTINGS) is None
+
+
+async def test_copies_keep_to_the_stable_revision_until_a_rollout_is_over(
+    world: Any, make_config_map: Callable[..., Any], make_deployment: Callable[..., Any]
+) -> None:
+    manual = RolloutWave(name="canary", clusters=ClusterMatcher(names=("b",)), approval=True)
+    placement = Placement(clusters=("b",))
+    in_waves = UnitSpec(placement=placement, rollout=RolloutPolicy(waves=(manual,)))
+    extra = {"name": "extra", "configMap": {"name": "extra"}}
+    await world.apply("shared", make_config_map(a="1"), spec=in_waves)
+    await world.apply("web", naming(make_deployment()), spec=following("a"))
+    await world.until_state("web", UnitState.READY, seconds=PATIENT_SECONDS)
+
+    await world.apply("shared", make_config_map(a="2"), make_config_map("extra"), spec=in_waves)
+    other = naming(make_deployment())
+    other["spec"]["template"]["spec"]["volumes"].append(extra)
+    await world.apply("web", other, spec=following("a"))
+
+    async def told() -> bool:
+        found = condition(await world.status("web"), "DependenciesMet")
+        return found.reason == "CopyWithheld" and "which revision 2 brings" in found.message
+
+    await world.until(told, seconds=PATIENT_SECONDS)
+    assert (await world.get("a", SETTINGS))["data"] == {"a": "1"}
+    assert await world.get("a", "/api/v1/namespaces/shop/configmaps/extra") is None
+
+    await world.apply("shared", make_config_map(a="2"), make_config_map("extra"), spec=replace(in_waves, rollout=None))
+
+    async def over() -> bool:
+        copy = await world.get("a", SETTINGS)
+        web = await world.get("a", WEB)
+        return bool(copy["data"] == {"a": "2"} and len(web["spec"]["template"]["spec"]["volumes"]) == 2)
+
+    await world.until(over, seconds=PATIENT_SECONDS)
 
 
 async def test_copies_are_made_up_for_after_a_restart(
