@@ -1,8 +1,9 @@
 """One story, told to two members under all that can go wrong: it comes to the intended end, and no write was forbidden.
 
-The story has adoption that is not allowed, a pause, a change with a removal, a drift, and a deletion. It is killed at
-awaits of the propagator (`--kills 0`: at each there is), and told in every weather of `WEATHERS`. The oracle
-(`fedsvc.testing.audit`) knows what was intended and sees every write that the members received.
+The story has adoption that is not allowed, a pause, a change with a removal, a drift, a decision that would remove more
+than the unit's budget, and a deletion. It is killed at awaits of the propagator (`--kills 0`: at each there is), and
+told in every weather of `WEATHERS`. The oracle (`fedsvc.testing.audit`) knows what was intended and sees every write
+that the members received.
 """
 
 import asyncio
@@ -17,13 +18,17 @@ import aiohttp
 import pytest
 
 from fedsvc.errors import StoreUnavailableError
+from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.hold import HoldScope
+from fedsvc.model.removal import RemovalBudget
+from fedsvc.model.unit import UnitSpec
 from fedsvc.simulator import Faults, Outage
 from fedsvc.simulator.server import Received
-from fedsvc.store import holds
+from fedsvc.store import fleet, holds, removals, units
 from fedsvc.testing.audit import Intent, why_forbidden
 from fedsvc.testing.members import Member
 from fedsvc.testing.stepping import Steps
+from fedsvc_placement import LabelSelector, Placement
 
 PROPAGATION = frozenset(
     {
@@ -68,8 +73,28 @@ class Stage:
                 except StoreUnavailableError:
                     await asyncio.sleep(0.02)
 
-    async def apply(self, unit: str, *manifests: dict[str, Any]) -> None:
-        await self.patiently(lambda: self.world.apply(unit, *manifests))
+    async def apply(self, unit: str, *manifests: dict[str, Any], spec: UnitSpec | None = None) -> None:
+        await self.patiently(lambda: self.world.apply(unit, *manifests, spec=spec))
+
+    async def label(self, member: str, **labels: str) -> None:
+        await self.patiently(lambda: self.world.change_cluster(member, labels={"name": member, **labels}))
+
+    async def until_held(self, unit: str) -> None:
+        """Wait until a removal waits for somebody who confirms it."""
+
+        async def is_held() -> bool:
+            return any(work.state == "Held" for work in await self.world.works(unit))
+
+        async with asyncio.timeout(SECONDS):
+            while not await self.patiently(is_held):
+                await asyncio.sleep(0.02)
+
+    async def confirm(self, unit: str) -> None:
+        async def release() -> None:
+            async with self.world.store.transaction() as tx:
+                await removals.release(tx, uid=(await units.get(tx, "shop", unit)).uid)
+
+        await self.patiently(release)
 
     async def pause(self, unit: str) -> None:
         async def put() -> None:
@@ -119,9 +144,9 @@ class Stage:
 
 async def tell(stage: Stage, number: int) -> None:
     """The story, with names of its own."""
-    unit, other = f"story-{number}", f"other-{number}"
-    x, y, taken, beside = (f"{name}-{number}" for name in ("x", "y", "taken", "beside"))
-    path = {name: f"{COLLECTION}/{name}" for name in (x, y, taken, beside)}
+    unit, other, guarded, label = f"story-{number}", f"other-{number}", f"guarded-{number}", f"guard-{number}"
+    x, y, taken, beside, kept = (f"{name}-{number}" for name in ("x", "y", "taken", "beside", "kept"))
+    path = {name: f"{COLLECTION}/{name}" for name in (x, y, taken, beside, kept)}
     foreign = frozenset({("b", path[taken])})
     one, two, theirs = {"v": "1"}, {"v": "2"}, {"whose": "theirs"}
     stage.intent = Intent(data={path[name]: (one,) for name in (x, y, taken)}, foreign=foreign)
@@ -145,11 +170,26 @@ async def tell(stage: Stage, number: int) -> None:
     await somebody(stage, "a", x, {"v": "hacked"})
     await stage.until({("a", x): two})
 
+    stage.intent = replace(stage.intent, data={**data, path[kept]: (one,)})
+    for member in MEMBERS:
+        await stage.label(member, **{label: "on"})
+    where = Placement(cluster_selector=LabelSelector(match_labels=((label, "on"),)))
+    nothing = UnitSpec(placement=where, removals=RemovalBudget(objects_per_change=0))
+    await stage.apply(guarded, stage.make(kept, **one), spec=nothing)
+    await stage.until({(member, kept): one for member in MEMBERS})
+    await stage.label("b")
+    await stage.until_held(guarded)
+    stage.intent = replace(stage.intent, removable=stage.intent.removable | {path[kept]})
+    await stage.confirm(guarded)
+    await stage.until({("a", kept): one, ("b", kept): None})
+
     # What is on its way when it is stored that it shall go may still arrive; what comes after that is seen by the next.
     stage.intent = replace(stage.intent, removable=frozenset(path.values()))
-    for name in (unit, other):
+    for name in (unit, other, guarded):
         await stage.patiently(partial(stage.world.delete, name))
-    gone = {(member, name): None for member in MEMBERS for name in (x, y, beside)}
+    await stage.until_held(guarded)
+    await stage.confirm(guarded)
+    gone = {(member, name): None for member in MEMBERS for name in (x, y, beside, kept)}
     await stage.until(gone | {("a", taken): None, ("b", taken): theirs})
 
 
@@ -167,8 +207,10 @@ async def somebody(stage: Stage, member: str, name: str, data: dict[str, str]) -
 
 @pytest.fixture
 async def stage(quiet_world: Any, make_config_map: Callable[..., Any]) -> AsyncIterator[Stage]:
-    """Two members, controllers running."""
+    """Two members, controllers running; a fleet that may lose all that many stories take away."""
     world = quiet_world
+    async with world.store.transaction() as tx:
+        await fleet.update(tx, FleetSpec(removals=RemovalBudget(objects_per_change=10**6, objects_per_hour=10**6)))
     for name in MEMBERS:
         await world.register(name, labels={"name": name})
     async with contextlib.AsyncExitStack() as stack:
@@ -249,6 +291,37 @@ async def _forgetting(stage: Stage, picks: random.Random, _end: Callable[[], Awa
         stage.world.member(picks.choice(MEMBERS)).forget_history()
 
 
+async def _raging(stage: Stage, picks: random.Random, end: Callable[[], Awaitable[None]]) -> None:
+    """All of it by turns, and the process killed now and then."""
+    faults = [
+        Faults(lost_share=0.5),
+        Faults(late_write_seconds=0.1),
+        Faults(reverse_events=True, repeat_events=True),
+        Faults(latency_seconds=0.05, clock_skew_seconds=7_200.0),
+        Faults(error_status=429, retry_after_seconds=0),
+        Faults(error_status=503, error_share=0.5),
+        Faults(watch_silence=True),
+        Faults(outage=Outage.REFUSED),
+        Faults(outage=Outage.BLACK_HOLE),
+    ]
+    while True:
+        name = picks.choice(MEMBERS)
+        stage.world.member(name).inject(picks.choice(faults))
+        await asyncio.sleep(picks.uniform(0.02, 0.2))
+        match picks.randrange(10):
+            case 0:
+                await end()
+            case 1:
+                stage.world.member(name).forget_history()
+            case 2:
+                await stage.world.stop()
+                stage.world.start()
+            case _:
+                pass
+        stage.world.member(name).inject(Faults())
+        await asyncio.sleep(picks.uniform(0.02, 0.2))
+
+
 async def _losing_postgresql(stage: Stage, picks: random.Random, end: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(picks.uniform(0.5, 2.0))
@@ -264,6 +337,7 @@ WEATHERS = {
     "lost-answers": constantly(lost_share=0.3),
     "repeated-events": constantly(repeat_events=True),
     "reversed-events": constantly(reverse_events=True, repeat_events=True),
+    "late-writes": constantly(late_write_seconds=0.15),
     "slow": constantly(latency_seconds=0.05),
     "clock-ahead": constantly(clock_skew_seconds=7_200.0),
     "clock-behind": constantly(clock_skew_seconds=-7_200.0),
@@ -272,6 +346,7 @@ WEATHERS = {
     "history-forgotten": _forgetting,
     "flapping": _flapping,
     "postgresql-gone": _losing_postgresql,
+    "raging": _raging,
 }
 
 
