@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedsvc.controllers.preparing import Prepared
+from fedsvc.controllers.removing import RemovalHeldError
 from fedsvc.model.removal import PROTECTED, Limits, limits, lost_objects, refusal
-from fedsvc.store import fleet, removals
+from fedsvc.model.unit import Unit
+from fedsvc.model.work import CLUSTER_LEAVING, DirtyWork
+from fedsvc.store import fleet, removals, units, works
 from fedsvc.store.store import Transaction
 from fedsvc.store.works import Doomed
 
@@ -33,12 +36,6 @@ class Asked:
         unit, had = self.given.unit, self.given.decided.given.request.bindings
         return unit.delete_time is None and bool(had) and (not self.given.plan.clusters or not unit.resource_count)
 
-    @property
-    def has_own_limit(self) -> bool:
-        """Whether the unit says itself what may go in one change."""
-        own = self.given.unit.spec.removals
-        return own is not None and (own.objects_per_change is not None or own.percent_per_change is not None)
-
 
 async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[Doomed]) -> dict[str, str]:
     """Authorise removals, or hold them; gives by uid of the unit why they are held."""
@@ -54,7 +51,7 @@ async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[
     if spent:
         await removals.spend(tx, spent)
     reasons = {
-        found.id: (held[one.given.unit.uid][0], _words(one, held[one.given.unit.uid][1]))
+        found.id: (held[one.given.unit.uid][0], _words(one.given.unit, held[one.given.unit.uid][1]))
         for one in asked
         if one.given.unit.uid in held
         for found in one.doomed
@@ -72,7 +69,7 @@ def judged(asked: Sequence[Asked], *, change_objects: int, hour_objects: int) ->
         uid = one.given.unit.uid
         if one.given.unit.spec.protected:
             held[uid] = (PROTECTED, "the unit is protected")
-        elif one.has_own_limit or (one.is_emptied and not one.within.allow_empty):
+        elif has_own_limit(one.given.unit) or (one.is_emptied and not one.within.allow_empty):
             found = refusal(
                 one.objects,
                 change_objects=0,
@@ -96,6 +93,55 @@ def judged(asked: Sequence[Asked], *, change_objects: int, hour_objects: int) ->
         if found is not None:
             held.update((one.given.unit.uid, found) for one in shared)
     return held
+
+
+async def judge_found(tx: Transaction, *, work: DirtyWork, member_uid: str) -> str:
+    """Authorise the removal of an object that no decision counted, or hold it; gives why it is held, else nothing.
+
+    It was made by a process that was killed before it stored so: whoever decided took the member to hold nothing.
+
+    Raises:
+        RemovalHeldError: it is not to go any more.
+    """
+    cause = await removals.found(tx, work, member_uid)
+    if cause is None:
+        raise RemovalHeldError("it is decided otherwise by now")
+    (unit,) = await units.get_many(tx, [work.unit_uid])
+    if cause == CLUSTER_LEAVING:
+        return ""
+    if unit.granted_removals:
+        await removals.spend(tx, {unit.uid: 1})
+        return ""
+    change, hour = await removals.spent(tx)
+    budget = (await fleet.get(tx)).spec.removals
+    of_unit = (await removals.objects_of_units(tx, [unit.uid])).get(unit.uid, 0)
+    within = limits(budget, unit.spec.removals, fleet_objects=await removals.fleet_objects(tx), unit_objects=of_unit)
+    is_emptied = unit.delete_time is None and not (await works.bindings_of(tx, [unit.uid]))[unit.uid]
+    refused = (
+        (PROTECTED, "the unit is protected")
+        if unit.spec.protected
+        else refusal(
+            1,
+            change_objects=0 if has_own_limit(unit) else change,
+            hour_objects=hour,
+            is_emptied=is_emptied,
+            within=within,
+        )
+    )
+    if refused is None:
+        await removals.add(tx, {unit.resource_name: 1}, is_decision=True)
+        return ""
+    reason, why = refused
+    words = _words(unit, why)
+    await removals.hold(tx, {work.id: (reason, words)})
+    tx.record("work", f"works/{work.id}", subject=unit.resource_name)
+    return words
+
+
+def has_own_limit(unit: Unit) -> bool:
+    """Whether a unit says itself what may go in one change."""
+    own = unit.spec.removals
+    return own is not None and (own.objects_per_change is not None or own.percent_per_change is not None)
 
 
 async def _asked(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[Doomed]) -> list[Asked]:
@@ -148,7 +194,7 @@ def _keeps_replicas(given: Prepared) -> bool:
     return 0 < before <= after
 
 
-def _words(one: Asked, why: str) -> str:
-    unit = f"unit/{one.given.unit.namespace}/{one.given.unit.name}"
-    first = "take protection back, then " if one.given.unit.spec.protected else ""
-    return f"{why}: it stays there until that is confirmed: {first}fedctl confirm {unit}"
+def _words(unit: Unit, why: str) -> str:
+    name = f"unit/{unit.namespace}/{unit.name}"
+    first = "take protection back, then " if unit.spec.protected else ""
+    return f"{why}: it stays there until that is confirmed: {first}fedctl confirm {name}"

@@ -14,6 +14,7 @@ import structlog
 
 from fedsvc.controllers import metrics, outcomes
 from fedsvc.controllers.applying import Applied, apply_work
+from fedsvc.controllers.budgeting import judge_found
 from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import WriteHeldError
 from fedsvc.controllers.index import Entry, GroupVersionKind
@@ -21,7 +22,7 @@ from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
 from fedsvc.controllers.pacing import Pace, Trouble
 from fedsvc.controllers.pausing import Pauses
 from fedsvc.controllers.recreating import RECREATING
-from fedsvc.controllers.removing import remove_work
+from fedsvc.controllers.removing import RemovalHeldError, remove_work
 from fedsvc.controllers.results import Results, applied_result, outcome_result
 from fedsvc.controllers.session import MemberSession, object_uid, object_version
 from fedsvc.controllers.storing import write
@@ -217,7 +218,8 @@ class Propagator:
         in_flight = self._running
         try:
             result, live = await self._act(work, entry)
-        except WriteHeldError:  # since it was claimed: it stays dirty, and is claimed again when the hold ends
+        # Since it was claimed: it stays as it is, and is claimed again when the hold ends, or somebody confirms it.
+        except (WriteHeldError, RemovalHeldError):
             result, live = None, None
         finally:
             entry.in_flight = False
@@ -260,7 +262,7 @@ class Propagator:
             if work.removal is not None:
                 return await self._remove(work), None
             done = await apply_work(self._session, work)
-        except (WriteHeldError, StoreUnavailableError):
+        except (WriteHeldError, RemovalHeldError, StoreUnavailableError):
             raise
         except MemberError as error:
             self._note(error)
@@ -279,7 +281,7 @@ class Propagator:
         return self._applied(work, entry, done), done.live
 
     async def _remove(self, work: DirtyWork) -> WorkResult:
-        outcome = await remove_work(self._session, work)
+        outcome = await remove_work(self._session, work, authorise=self._authorise)
         if outcome is not None:
             if outcome.state is WorkState.REMOVING:
                 self._removing[work.id] = work
@@ -290,6 +292,13 @@ class Propagator:
         self._session.definitions.forget(work.key)
         metrics.APPLIES.labels(self._session.cluster, "gone").inc()
         return WorkResult(id=work.id, generation=work.generation, state=WorkState.REMOVING, gone=True)
+
+    async def _authorise(self, work: DirtyWork, member_uid: str) -> None:
+        held = await write(self._store, partial(judge_found, work=work, member_uid=member_uid))
+        if held:
+            text = f"removals are held: {work.key}: {held}"
+            self._session.events.warning(work.unit_name, "RemovalsHeld", text, cluster=self._session.cluster)
+            raise RemovalHeldError(held)
 
     def _applied(self, work: DirtyWork, entry: Entry, done: Applied) -> WorkResult:
         self._applies.inc()

@@ -9,6 +9,7 @@ and not answered. Once its work is gone nobody would know of it, so as long as t
 more. (A change on its way makes nothing: it is for the very object that was there.)
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fedsvc.controllers import outcomes
@@ -40,12 +41,30 @@ _POLICIES: Final = {
 }
 
 
-async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None:
+class RemovalHeldError(Exception):
+    """An object is not to be deleted before somebody confirms it."""
+
+
+Authorise = Callable[[DirtyWork, str], Awaitable[None]]
+"""Called with a work and the uid of an object that nobody counted when its removal was decided.
+
+Raises:
+    RemovalHeldError: it is to stay for now.
+"""
+
+
+async def remove_work(session: MemberSession, work: DirtyWork, *, authorise: Authorise) -> Outcome | None:
     """Remove one work; None when the object is gone, or no longer ours to remove.
+
+    Args:
+        session: the member.
+        work: the work.
+        authorise: called before an object is deleted that was never known to be there.
 
     Raises:
         MemberError: whatever `outcomes` has words for.
         WriteHeldError: nothing may be removed for it now.
+        RemovalHeldError: somebody is to confirm it first.
     """
     try:
         resource = await session.resource(work.key.gvk)
@@ -60,7 +79,7 @@ async def remove_work(session: MemberSession, work: DirtyWork) -> Outcome | None
         message = f"{work.key} was never applied and may not be looked at there, so nothing is removed: {error.message}"
         session.events.warning(work.unit_name, "NeverApplied", message, cluster=session.cluster)
         return None
-    return _gone(session) if live is None else await _remove(session, work, path, live)
+    return _gone(session) if live is None else await _remove(session, work, path, live, authorise)
 
 
 def _was_never_there(work: DirtyWork, error: MemberStatusError) -> bool:
@@ -68,7 +87,9 @@ def _was_never_there(work: DirtyWork, error: MemberStatusError) -> bool:
     return not was_applied and is_want_of_rights(error)
 
 
-async def _remove(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Outcome | None:
+async def _remove(
+    session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any], authorise: Authorise
+) -> Outcome | None:
     owner = owner_of(live)
     if not is_managed(live) or owner is None or owner.unit_uid not in (work.unit_uid, work.former_unit_uid):
         return None  # somebody took our mark off: hands off
@@ -76,6 +97,8 @@ async def _remove(session: MemberSession, work: DirtyWork, path: str, live: dict
         return await _orphan(session, work, path, live)
     if is_terminating(live):
         return _waiting(work, live)
+    if not work.member_uid:
+        await authorise(work, object_uid(live))
     return await _delete(session, work, path, object_uid(live))
 
 

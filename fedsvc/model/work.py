@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.handling import PLAIN, Handling
 from fedsvc.model.unit import ConflictMode, DriftMode, WorkState
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.waves import AwaitedState
+
+CLUSTER_LEAVING: Final = "ClusterLeaving"
+"""The cause of removals from a cluster that is on its way out: counted when that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

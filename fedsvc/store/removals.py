@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fedsvc.model.removal import CHANGE_SECONDS, HOUR_SECONDS
+from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store.sql import text
 from fedsvc.store.store import Transaction
@@ -49,6 +50,10 @@ _HOLD = text(
     "UPDATE work SET dirty = FALSE, state = 'Held', reason = i.reason, message = i.message, update_time = now()"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[]), CAST(:messages AS text[])) AS i (id, reason, message)"
     " WHERE work.id = i.id"
+)
+_FOUND = text(
+    "UPDATE work SET member_uid = :member_uid WHERE id = :id AND generation = :generation AND removal IS NOT NULL"
+    " AND state <> 'Held' RETURNING removal_cause"
 )
 _HELD: Final = (
     "work.state = 'Held' AND (CAST(:uid AS uuid) IS NULL OR work.unit_uid = CAST(:uid AS uuid))"
@@ -135,6 +140,16 @@ async def hold(tx: Transaction, held: Mapping[int, tuple[str, str]]) -> None:
         "messages": [message for _, message in held.values()],
     }
     await tx.execute(_HOLD, values)
+
+
+async def found(tx: Transaction, work: DirtyWork, member_uid: str) -> str | None:
+    """Note that the object of a removal is there, though no act on it was ever stored; gives why it is to go.
+
+    None where it is not to go any more.
+    """
+    values = {"id": work.id, "generation": work.generation, "member_uid": member_uid}
+    row = (await tx.execute(_FOUND, values)).one_or_none()
+    return None if row is None else str(row.removal_cause)
 
 
 async def protected_held(tx: Transaction, *, uid: str | None = None, cluster: str = "") -> list[str]:

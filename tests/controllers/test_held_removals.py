@@ -1,9 +1,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.removal import RemovalBudget
 from fedsvc.model.unit import UnitSpec, UnitState, WorkState
+from fedsvc.simulator import Faults
 from fedsvc.store import fleet, removals, units, works
 from fedsvc_placement import LabelSelector, Placement
 
@@ -222,3 +225,33 @@ async def test_removals_tell_since_when_and_why(world: Any, make_config_map: Cal
 
     await world.until(left)
     await world.client("a").patch(PATH, b'{"metadata": {"finalizers": null}}', field_manager="holder")
+
+
+@pytest.mark.parametrize("confirmed", [False, True], ids=["over-budget", "within-it"])
+async def test_an_object_that_nobody_knew_of_is_counted_before_it_is_removed(
+    world: Any,
+    make_config_map: Callable[..., Any],
+    confirmed: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    within = RemovalBudget(objects_per_change=1 if confirmed else 0)
+    await tier(world, "a", "b")
+    await world.apply("web", make_config_map(), spec=UnitSpec(placement=BY_TIER, removals=within))
+    await world.until_state("web", UnitState.READY)
+    await world.stop()
+    async with world.store.database.begin() as connection:  # as if the process had been killed before it stored them
+        await connection.execute(
+            "UPDATE work SET member_uid = '', applied_digest = NULL, state = 'Pending', dirty = TRUE"
+        )
+    world.member("b").inject(Faults(reject_writes="not now"))  # what was applied is not found out by another apply
+    world.start()
+    await world.until_work("b", "Failed", "Denied")
+    await tier(world, "a")
+    if not confirmed:
+        assert await until_held(world, count=1) == "OverBudget"
+        world.member("b").inject(Faults())
+        assert await world.get("b", PATH) is not None
+        assert await confirm(world, "web") == {"namespaces/shop/units/web": 1}
+    world.member("b").inject(Faults())
+    await until_absent(world, "b")
+    async with world.store.reader() as tx:
+        assert await removals.spent(tx) == ((1, 1) if confirmed else (0, 0))
