@@ -77,7 +77,20 @@ def demand_of(requests: Mapping[str, int]) -> Demand:
 
 def fitting_demand(capacity: Capacity, demand: Demand) -> int:
     """Return what `fitting` does, for what `demand_of` gave."""
-    return sum([shape.count * _fits(shape.free, demand) for shape in capacity.nodes])
+    # As `_fits` counts: this is asked of every cluster in which anything changed, and a call each takes a third more.
+    total = 0
+    for shape in capacity.nodes:
+        free, most = shape.free, -1
+        for resource, amount in demand:
+            fits = free.get(resource, 0) // amount
+            if fits <= 0:
+                break
+            if most < 0 or fits < most:
+                most = fits
+        else:
+            if most > 0:
+                total += shape.count * most
+    return total
 
 
 def limited(room: int | None, learned: Iterable[Learned], now: datetime) -> int | None:

@@ -51,7 +51,7 @@ async def test_a_unit_is_explained_simulated_and_rebalanced(town: Any) -> None:
     assert (lost.exit_code, said(lost).splitlines()[-2:]) == (
         1,
         [
-            "default/shop: on no cluster: none of the registered clusters fits",
+            "  on no cluster: none of the registered clusters fits",
             "1 of 1 unit would move; 1 unit would be on no cluster",
         ],
     )

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from click.testing import Result
 
+from fedctl.simulations import move_texts
 from fedsvc.v1 import decision_pb2, unit_pb2, unit_service_pb2
 from fedsvc.v1 import placement_service_pb2 as pb
 from fedsvc_client.testing import FakeServer, RefusalError
@@ -51,6 +52,21 @@ def world(server: FakeServer) -> FakeServer:
     return server
 
 
+def test_moves_of_several_workloads_are_told_by_name() -> None:
+    moves = [
+        decision_pb2.Move(cluster="eu-1", after=1, message="it fits and is taken"),
+        decision_pb2.Move(cluster="eu-1", workload=WEB, after=2),
+        decision_pb2.Move(cluster="eu-1", workload="apps/v1 Deployment default/api", after=1),
+        decision_pb2.Move(cluster="far-1", workload=WEB, before=2, after=1),
+        decision_pb2.Move(cluster="us-1", after=1, message="it fits and is taken"),
+    ]
+    assert move_texts(moves) == [
+        "eu-1   web 0 -> 2, api 0 -> 1: it fits and is taken",
+        "far-1  web 2 -> 1",
+        "us-1   comes: it fits and is taken",
+    ]
+
+
 # --- simulate -------------------------------------------------------------------------------------------------------
 
 
@@ -62,9 +78,10 @@ def test_a_simulation_tells_moves_and_what_finds_no_place(fedctl: Run, world: Fa
         "UNIT           BEFORE      AFTER   MOVES   SHORT",
         "default/shop   eu-1,us-1   us-1    2       4",
         "",
-        "default/shop: eu-1: it is lost; default/web 6 -> 0",
-        "default/shop: us-1 default/web 6 -> 8: the division gives 8 instead of 6",
-        "default/shop: 4 of 12 found no place",
+        "default/shop",
+        "  eu-1  6 -> 0: it is lost",
+        "  us-1  6 -> 8",
+        "  4 of 12 found no place",
         "1 of 3 units would move; 4 replicas would find no place",
     ]
     assert world.requests("SimulatePlacement")[0] == pb.SimulatePlacementRequest(
@@ -102,8 +119,12 @@ def test_a_unit_that_would_be_nowhere_is_no_success(fedctl: Run, world: FakeServ
     result = fedctl("simulate", "--lose-cluster", "eu-1")
 
     assert result.exit_code == 1
-    assert lines(result)[-2:] == [
-        "web/api: on no cluster: none of 1 registered clusters fits",
+    assert lines(result)[-6:] == [
+        "web/api",
+        "  eu-1  goes: it is lost",
+        "  on no cluster: none of 1 registered clusters fits",
+        "default/shop",
+        "  us-1  6 -> 8",
         "2 of 2 units would move; 1 unit would be on no cluster",
     ]
 
@@ -220,7 +241,8 @@ def test_a_dry_run_only_shows(fedctl: Run, world: FakeServer) -> None:
         "UNIT           BEFORE      AFTER       MOVES   SHORT",
         "default/shop   eu-1,us-1   eu-1,us-1   1       -",
         "",
-        "default/shop: us-1 default/web 6 -> 8: the division gives 8 instead of 6",
+        "default/shop",
+        "  us-1  6 -> 8",
         "1 of 1 unit would move; everything finds its place",
     ]
     assert asked(world) == [([SHOP], True)]

@@ -1,12 +1,13 @@
 """Telling what would become of units: for `fedctl simulate` and `fedctl rebalance`."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
 import click
 from google.protobuf.message import Message
+from rich.console import Console
 
 from fedctl import kinds
 from fedctl.context import Context
@@ -57,16 +58,7 @@ def print_simulations(
         if len(units) > _MOST_UNITS:
             console.print(f"... and {len(units) - _MOST_UNITS} more: -o json has them all", style=words.DIM)
         console.print()
-    moves = [f"{views.unit_text(unit.unit)}: {text}" for unit in units for text in move_texts(unit.moves)]
-    for text in moves if len(moves) <= _MOST_MOVES else ():
-        console.print(text)
-    if len(moves) > _MOST_MOVES:
-        console.print(f"{len(moves)} moves: -o json tells each, and why", style=words.DIM)
-    troubles = [f"{views.unit_text(unit.unit)}: {text}" for unit in units for text in _troubles(unit)]
-    for trouble in troubles[:_MOST_TROUBLES]:
-        console.print(trouble, style=words.YELLOW)
-    if len(troubles) > _MOST_TROUBLES:
-        console.print(f"... and {len(troubles) - _MOST_TROUBLES} more of these", style=words.DIM)
+    _print_changes(console, units)
     shortfalls = [entry for unit in units for entry in unit.shortfalls]
     below = sum(entry.replicas for entry in shortfalls if entry.reason == _BELOW_MINIMUM)
     short = sum(entry.replicas for entry in shortfalls) - below
@@ -81,6 +73,26 @@ def print_simulations(
         f"{moving} of {words.count(unit_count, 'unit')} would move; {', '.join(left) or 'everything finds its place'}",
         style=words.YELLOW if left else None,
     )
+
+
+def _print_changes(console: Console, units: Sequence[placement_service_pb2.UnitSimulation]) -> None:
+    moves = sum(len(move_texts(unit.moves)) for unit in units)
+    if moves > _MOST_MOVES:
+        console.print(f"{moves} moves: -o json tells each, and why", style=words.DIM)
+    troubles = [(unit, text) for unit in units for text in _troubles(unit)]
+    shown = troubles[:_MOST_TROUBLES]
+    if moves > _MOST_MOVES or not moves:
+        for unit, trouble in shown:
+            console.print(f"{views.unit_text(unit.unit)}: {trouble}", style=words.YELLOW)
+    else:
+        for unit in units:
+            console.print(views.unit_text(unit.unit))
+            for text in move_texts(unit.moves):
+                console.print(f"  {text}")
+            for trouble in (text for of, text in shown if of is unit):
+                console.print(f"  {trouble}", style=words.YELLOW)
+    if len(troubles) > len(shown):
+        console.print(f"... and {len(troubles) - len(shown)} more of these", style=words.DIM)
 
 
 def is_nowhere(unit: placement_service_pb2.UnitSimulation) -> bool:
@@ -99,20 +111,25 @@ def print_document(answer: Message, output: str) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
 
 
-def move_texts(moves: Iterable[decision_pb2.Move]) -> list[str]:
-    """Write moves: cluster, from how many to how many, and why; one line for all that comes to or leaves a cluster."""
+def move_texts(moves: Sequence[decision_pb2.Move]) -> list[str]:
+    """Write the moves of a unit, a line a cluster: from how many replicas to how many, and why it comes or goes."""
+    width = max((len(move.cluster) for move in moves), default=0)
+    # Of one workload everybody knows which; of several their names tell them apart.
+    is_named = len({move.workload for move in moves if move.workload}) > 1
     found: list[str] = []
     for cluster, of in groupby(moves, key=lambda move: move.cluster):
         listed = list(of)
-        if listed[0].workload:
-            found.extend(f"{cluster} {_count_text(move)}: {move.message}" for move in listed)
-        else:
-            found.append("; ".join([f"{cluster}: {listed[0].message}", *map(_count_text, listed[1:])]))
+        whole = [move for move in listed if not move.workload]
+        text = ", ".join(_count_text(move, is_named=is_named) for move in listed if move.workload)
+        for move in whole:
+            text = f"{text or ('comes' if move.after else 'goes')}: {move.message}"
+        found.append(f"{cluster:<{width}}  {text}")
     return found
 
 
-def _count_text(move: decision_pb2.Move) -> str:
-    return f"{move.workload.rpartition(' ')[2]} {move.before} -> {move.after}"
+def _count_text(move: decision_pb2.Move, *, is_named: bool) -> str:
+    name = f"{move.workload.rpartition('/')[2]} " if is_named else ""
+    return f"{name}{move.before} -> {move.after}"
 
 
 def _troubles(unit: placement_service_pb2.UnitSimulation) -> list[str]:
