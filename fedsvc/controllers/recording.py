@@ -13,8 +13,9 @@ from fedsvc.controllers.evicting import ailing_on, emptied_for, evicted_from, fa
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.model.floor import allows, kept_words
+from fedsvc.model.grants import Granted
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import automation, decisions, departures, failovers, floors, manifests, rollouts, units, works
+from fedsvc.store import automation, decisions, departures, failovers, floors, grants, manifests, rollouts, units, works
 from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Transaction, is_secret
 
@@ -63,6 +64,14 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     occupied, held = synced.occupied, await judge(tx, moved, doomed)
     await failovers.keep_until_replaced(tx, emptied)
     await _note_departures(tx, writing)
+    await grants.add(
+        tx,
+        [
+            Granted(at=given.decided.inputs.now, spoken=spoken)
+            for given in writing
+            for spoken in given.decided.spoken_for
+        ],
+    )
     await units.set_decided(tx, [_decided(given, ids, occupied) for given in writing])
     written = {given.unit.uid for given in writing}
     return [_stored(given, occupied, held.get(given.unit.uid, ""), written) for given in prepared]

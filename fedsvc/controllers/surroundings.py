@@ -1,37 +1,24 @@
 """What units are placed on: the fleet as it was last read, and the room that was given away since.
 
-The room of a member is read about once a minute. What was placed since, and what was placed so shortly before that its
-pods may not have been there yet, is taken off it here; after a restart only what the members themselves report is.
+What is given away is stored with the decision: who begins to lead takes over what no reading has seen yet.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
-from typing import Final
 from uuid import uuid4
 
 from fedsvc.controllers.learning import stuck_workloads
 from fedsvc.controllers.touching import FleetChange, fleet_change
 from fedsvc.model.cluster import Cluster
-from fedsvc.store import automation, clusters, placing
+from fedsvc.model.grants import Granted, outstanding, with_grants
+from fedsvc.store import automation, clusters, grants, placing
 from fedsvc.store.automation import Gate
 from fedsvc.store.decisions import PackedFleet, pack_fleet
 from fedsvc.store.store import Transaction
 from fedsvc_placement import ClusterSnapshot, Fleet, PreparedFleet, prepare_fleet
-from fedsvc_placement.model import Grant, Spoken
-
-SETTLING: Final = timedelta(seconds=30)
-"""So long after a decision its pods may not be on their nodes yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """Room that a stored decision gave away."""
-
-    at: datetime
-    spoken: Spoken
+from fedsvc_placement.model import Spoken
 
 
 @dataclass(kw_only=True)
@@ -49,43 +36,6 @@ class Ground:
     def packed(self) -> PackedFleet:
         """As it is kept with decisions; made when the first of them is stored."""
         return pack_fleet(self.fleet)
-
-
-def outstanding(granted: Iterable[Granted], rooms: Mapping[str, datetime]) -> list[Granted]:
-    """Those grants that a reading may not have seen yet.
-
-    Args:
-        granted: the grants.
-        rooms: when reading the room of each cluster began; one whose room is unknown has none to give.
-    """
-    return [
-        grant
-        for grant in granted
-        if (read := rooms.get(grant.spoken.cluster)) is not None and grant.at >= read - SETTLING
-    ]
-
-
-def with_grants(fleet: Fleet, granted: Iterable[Granted]) -> Fleet:
-    """The fleet, its clusters without the room that was granted."""
-    counts: dict[str, Counter[tuple[tuple[str, int], ...]]] = {}
-    for grant in granted:
-        spoken = grant.spoken
-        counts.setdefault(spoken.cluster, Counter())[tuple(sorted(spoken.requests.items()))] += spoken.replicas
-    if not counts:
-        return fleet
-    by_cluster = {
-        cluster: [Grant(requests=dict(requests), replicas=replicas) for requests, replicas in sorted(found.items())]
-        for cluster, found in counts.items()
-    }
-    return replace(
-        fleet, clusters=tuple(_granting(cluster, by_cluster.get(cluster.name, ())) for cluster in fleet.clusters)
-    )
-
-
-def _granting(cluster: ClusterSnapshot, grants: Sequence[Grant]) -> ClusterSnapshot:
-    if not grants or cluster.capacity is None:
-        return cluster
-    return replace(cluster, capacity=replace(cluster.capacity, grants=(*cluster.capacity.grants, *grants)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +78,7 @@ class Surroundings:
             changed: names of the clusters that may be others than before; None: all may be.
         """
         kept: dict[str, Cluster] = {}
+        is_first = self.seen is None
         gate = await automation.gate(tx)
         if self.seen is not None and gate != self.seen.gate:
             changed = None
@@ -145,6 +96,8 @@ class Surroundings:
             members={name: members[name] for name in names},
             gate=gate,
         )
+        if is_first:
+            self._granted = await grants.outstanding(tx)
         rooms = {name: member.room.read_time for name, member in members.items() if member.room is not None}
         self._granted = outstanding(self._granted, rooms)
         self._ground = None

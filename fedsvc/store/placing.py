@@ -12,6 +12,7 @@ from typing import Final
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.departure import Departure, acted_on, away_from, seen_at
 from fedsvc.model.failover import tolerating
+from fedsvc.model.grants import with_grants
 from fedsvc.model.unit import Resource, Unit
 from fedsvc.model.work import Binding
 from fedsvc.rendering.canonical import load_json
@@ -24,7 +25,7 @@ from fedsvc.rendering.workloads import (
     needed_kinds,
     workloads_of,
 )
-from fedsvc.store import automation, clusters, fleet, manifests, policies, served_kinds, unit_facts, works
+from fedsvc.store import automation, clusters, fleet, grants, manifests, policies, served_kinds, unit_facts, works
 from fedsvc.store.automation import Gate
 from fedsvc.store.served_kinds import ServedKind
 from fedsvc.store.sql import text
@@ -109,14 +110,14 @@ class PlacementRequest:
 
 
 async def read_fleet(tx: Transaction, *, with_units: bool) -> Fleet:
-    """Everything that units are placed on and next to.
+    """Everything that units are placed on and next to, without the room that was given away.
 
     Args:
         tx: the transaction.
         with_units: whether units count that others want to be near or far from.
     """
     members = await clusters.list_all(tx)
-    found = await read_fleet_of(tx, await snapshots_of(tx, members))
+    found = with_grants(await read_fleet_of(tx, await snapshots_of(tx, members)), await grants.outstanding(tx))
     return replace(found, units=await placed_units(tx)) if with_units else found
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from fedsvc.model.grants import SETTLING
+from fedsvc.model.room import ROOM_LASTS
 from fedsvc.store import revisions
 from fedsvc.store.changes import KEPT
 from fedsvc.store.sql import text
@@ -25,6 +27,7 @@ _STATEMENTS: Final = tuple(
         "DELETE FROM hold WHERE end_time < now() - interval '1 day'",
         "DELETE FROM removal WHERE create_time < now() - interval '1 day'",
         "DELETE FROM thaw WHERE end_time < now() - interval '1 day'",
+        f"DELETE FROM room_grant WHERE grant_time < now() - interval '{(ROOM_LASTS + SETTLING).total_seconds()} seconds'",
         "DELETE FROM request WHERE create_time < now() - interval '24 hours'",
         "DELETE FROM decision d USING (SELECT id, row_number() OVER (PARTITION BY unit_uid ORDER BY create_time DESC) AS n"
         f" FROM decision) r WHERE r.id = d.id AND r.n > {DECISIONS_KEPT}"

@@ -196,6 +196,17 @@ decision_spoken = Table(
     _time("create_time"),
 )
 
+room_grant = Table(
+    "room_grant",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("cluster", Text, nullable=False),
+    _json("requests"),  # of each replica, by resource
+    Column("replicas", Integer, nullable=False),
+    Column("grant_time", TIMESTAMP(timezone=True), nullable=False),  # as of the decision
+    Index("room_grant_time_idx", "grant_time"),
+)
+
 decision = Table(
     "decision",
     metadata,

@@ -8,10 +8,10 @@ import pytest
 
 from fedsvc.controllers.learning import learned, observations, workload_of_key
 from fedsvc.controllers.notes import UnitNotes
-from fedsvc.controllers.surroundings import SETTLING, Granted, outstanding, with_grants
 from fedsvc.controllers.swings import MAX_MOVES, WINDOW_SECONDS, Swings
 from fedsvc.controllers.touching import FleetChange, UnitNote, fleet_change, foremost, touches_of, triggers_of
 from fedsvc.model.cluster import Cluster, Connection
+from fedsvc.model.grants import SETTLING, Granted, outstanding, with_grants
 from fedsvc.model.room import Room, StuckWorkload
 from fedsvc.model.work import Binding
 from fedsvc_placement import (

@@ -306,6 +306,27 @@ async def test_units_of_one_batch_do_not_get_the_same_room(world: Any, make_depl
     assert [await replayed(world, name) for name in places] == [True, True, True]
 
 
+async def test_room_that_was_given_away_stays_so_after_a_restart(
+    world: Any, make_deployment: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.stop()
+    never: dict[str, Any] = {"probe_seconds": NEVER_SECONDS, "survey_seconds": NEVER_SECONDS}
+    monkeypatch.setattr(health, "HealthSettings", partial(health.HealthSettings, **never))
+    rather_a = (ClusterPreference(weight=100, clusters=ClusterMatcher(names=("a",))),)
+    for name, cluster in (("one", "a"), ("two", "b")):
+        world.start()
+        if name == "one":
+            await put_room(world, "a")
+            await put_room(world, "b")
+        large = make_deployment(name, replicas=2)  # fills the two nodes of one cluster
+        large["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "6"}}
+        placement = Placement(clusters=("a", "b"), spread=ONE, preferences=rather_a, replicas=PACKED)
+        await world.apply(name, large, placement=placement)
+        await until_on(world, name, cluster)
+        await world.stop()
+    assert await replayed(world, "two")
+
+
 async def test_replicas_that_find_no_node_go_elsewhere_and_are_remembered(
     world: Any, make_deployment: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """What placement looks at, read from the store."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +9,11 @@ import pytest
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.failover import tolerating
 from fedsvc.model.fleet import FleetSpec, RegionDistance
+from fedsvc.model.grants import SETTLING, Granted
 from fedsvc.model.room import Room
 from fedsvc.model.unit import Unit, UnitSpec
 from fedsvc.model.work import Binding
-from fedsvc.store import clusters, fleet, placing, policies, served_kinds, unit_facts, units, works
+from fedsvc.store import clusters, fleet, grants, placing, policies, served_kinds, unit_facts, units, works
 from fedsvc.store.placing import NO_PLACEMENT
 from fedsvc.store.sql import text
 from fedsvc_placement import (
@@ -31,6 +32,7 @@ from fedsvc_placement import (
     ReplicaPolicy,
     Taint,
 )
+from fedsvc_placement.model import Spoken
 
 pytestmark = pytest.mark.postgres
 
@@ -100,6 +102,27 @@ async def test_a_fleet_holds_clusters_with_their_room_and_the_settings(world: An
     assert (b.capacity, b.kinds) == (None, None), "not known"
     assert (found.datasets, found.headroom) == (settings.datasets, settings.headroom)
     assert found.distances_ms == {("eu", "us"): 90}
+
+
+async def test_room_that_was_given_away_counts_until_a_reading_may_have_seen_it(world: Any) -> None:
+    for name in ("a", "b"):
+        await world.cluster(name)
+    await world.run(clusters.set_room, "a", Room(read_time=NOW))
+    small, large = {"cpu": 50}, {"memory": 2**30, "cpu": 500}
+    given = [("a", small, 1), ("a", large, 3), ("a", small, 2), ("b", small, 7), ("gone", small, 7)]
+    granted = [Granted(at=NOW, spoken=Spoken(cluster=c, requests=r, replicas=n)) for c, r, n in given]
+    await world.run(grants.add, granted)
+    await world.run(grants.add, [Granted(at=NOW - timedelta(minutes=1), spoken=granted[0].spoken)])
+
+    async def grants_of_a(read_time: datetime) -> Any:
+        await world.run(clusters.set_room, "a", Room(read_time=read_time))
+        capacity = (await read_fleet(world)).clusters[0].capacity
+        return [(grant.requests, grant.replicas) for grant in capacity.grants]
+
+    assert await grants_of_a(NOW + SETTLING) == [(small, 3), (large, 3)]
+    assert await grants_of_a(NOW + SETTLING + timedelta(seconds=1)) == []
+    await world.run(clusters.set_room, "a", None)
+    assert (await read_fleet(world)).clusters[0].capacity is None, "of which nothing is known, it gives nothing"
 
 
 async def test_kinds_are_those_a_cluster_serves_and_the_same_set_for_all_that_serve_the_same(world: Any) -> None:
