@@ -108,8 +108,11 @@ _RESULTS = text(
     " ready_replicas = CASE WHEN r.seen THEN r.ready ELSE work.ready_replicas END"
     f" FROM {_RESULT_INPUT} WHERE work.id = r.id AND work.generation = r.generation RETURNING work.id, {UNIT_NAME}"
 )
+# Whoever decided that an object goes before it was known to be there did not count it: that shows by its uid, which is
+# noted when it is counted.
 _LATE_RESULTS = text(
-    "UPDATE work SET applied_digest = r.digest, applied_time = now(), member_uid = r.uid, ownership_digest = r.ownership"
+    "UPDATE work SET applied_digest = r.digest, applied_time = now(), ownership_digest = r.ownership, member_uid = CASE"
+    " WHEN work.removal IS NOT NULL AND work.member_uid = '' THEN '' ELSE r.uid END"
     f" FROM {_RESULT_INPUT} WHERE work.id = r.id AND work.generation <> r.generation AND r.digest IS NOT NULL"
 )
 _GONE_INPUT: Final = "unnest(CAST(:ids AS bigint[]), CAST(:generations AS bigint[])) AS r (id, generation)"

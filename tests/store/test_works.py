@@ -8,7 +8,7 @@ import pytest
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DriftMode, Propagation, WorkState
 from fedsvc.model.work import DirtyWork, WorkObservation, WorkResult
-from fedsvc.store import clusters, units, works
+from fedsvc.store import clusters, removals, units, works
 from fedsvc.store.changes import Change
 
 pytestmark = pytest.mark.postgres
@@ -480,3 +480,21 @@ async def test_a_work_that_is_written_twice_waits_for_nobody_who_holds_its_unit(
 
     [stored] = await world.works()
     assert (stored.state, stored.health) == ("Applied", "Healthy")
+
+
+async def test_what_was_made_since_its_removal_was_decided_is_not_taken_for_counted(
+    world: Any, manifest: Callable[..., dict[str, Any]], applied: Callable[[Any], WorkResult]
+) -> None:
+    unit = await world.unit(manifest("x"))
+    await world.cluster("a")
+    await world.place(unit, {"a": [manifest("x")]})
+    (claimed,) = await world.claim()
+    await world.place(unit, {})  # nobody knows of an object yet, so none is counted
+    await world.results(applied(claimed))
+
+    (work,) = await world.claim()
+
+    assert (work.removal is not None, work.member_uid) == (True, "")
+    assert work.applied_digest == claimed.digest
+    assert await world.run(removals.found, work, "uid-1") == "ClusterLeft"
+    assert [one.member_uid for one in await world.claim()] == ["uid-1"]
