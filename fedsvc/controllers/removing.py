@@ -7,13 +7,16 @@ it is not there either where a crash kept the result of a try from being stored.
 An object that is not there may still come: its creation may be on its way, sent by a process that was killed, or by us
 and not answered. Once its work is gone nobody would know of it, so as long as that can be the work stays and looks once
 more. (A change on its way makes nothing: it is for the very object that was there.)
+
+A namespace, or a definition of a kind, is not deleted while others are in it that would go with it: see `contents`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from fedsvc.controllers import outcomes
 from fedsvc.controllers.backoff import delay_seconds
+from fedsvc.controllers.contents import MAX_SHOWN, is_container, occupants
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of, object_uid
 from fedsvc.members.client import PatchType, PropagationPolicy
@@ -99,6 +102,8 @@ async def _remove(
         return _waiting(work, live)
     if not work.member_uid:
         await authorise(work, object_uid(live))
+    if is_container(work.key) and (others := await occupants(session, work.key, live)):
+        return _occupied(work, others)
     return await _delete(session, work, path, object_uid(live))
 
 
@@ -167,6 +172,16 @@ def _gone(session: MemberSession) -> Outcome | None:
         return None
     message = "it is not there; a write that was not answered may still make it, so it is looked for once more"
     return Outcome(state=WorkState.REMOVING, reason="LateWrites", message=message, retry_after_seconds=wait)
+
+
+def _occupied(work: DirtyWork, others: Sequence[str]) -> Outcome:
+    more = " and more" if len(others) > MAX_SHOWN else ""
+    message = (
+        f"it stays, since others would go with it: {', '.join(others[:MAX_SHOWN])}{more} - remove or move these, or "
+        "leave it there: --cascade orphan, or fedctl release"
+    )
+    wait = delay_seconds(f"work-{work.id}", work.attempts, first=_FIRST_LOOK_SECONDS, maximum=_MAX_LOOK_SECONDS)
+    return Outcome(state=WorkState.REMOVING, reason="Occupied", message=message, retry_after_seconds=wait)
 
 
 def _waiting(work: DirtyWork, live: dict[str, Any]) -> Outcome:

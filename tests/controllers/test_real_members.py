@@ -306,3 +306,28 @@ async def test_the_room_of_a_real_cluster_follows_its_nodes_and_pods(
     await quiet_world.until(taken)
     await forget(real, f"{pods}/runs")
     await forget(real, "/api/v1/nodes/roomy")
+
+
+async def test_a_namespace_goes_with_what_the_cluster_put_in_and_not_with_what_others_did(
+    quiet_world: Any, real: MemberClient, make_config_map: Callable[..., Any]
+) -> None:
+    inside = make_config_map("settings")
+    inside["metadata"]["namespace"] = "team"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}}
+    await quiet_world.apply("team", namespace, inside, placement=ON_REAL)
+    await quiet_world.until_work("real", "Applied", unit="team", seconds=30)
+
+    async def given() -> bool:  # the account and its token, by the cluster's own controllers
+        return bool((await real.get("/api/v1/namespaces/team/secrets"))["items"])
+
+    await quiet_world.until(given, seconds=30)
+    theirs = "/api/v1/namespaces/team/configmaps/theirs"
+    await real.apply(theirs, orjson.dumps(make_config_map("theirs") | {"metadata": {"name": "theirs"}}), force=True)
+    await quiet_world.delete("team")
+
+    work = await quiet_world.until_work("real", "Removing", "Occupied", seconds=30)
+    assert "go with it: ConfigMap team/theirs - " in work.message
+
+    await forget(real, theirs)
+    await quiet_world.until_gone("team", seconds=60)
+    assert await get(real, "/api/v1/namespaces/team") is None

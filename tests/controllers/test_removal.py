@@ -236,3 +236,52 @@ async def test_an_object_that_a_killed_process_still_makes_is_removed_all_the_sa
     await world.until_gone("web")
     assert made.is_set()
     assert await world.get("a", PATH) is None
+
+
+async def test_a_namespace_stays_while_others_are_in_it(world: Any, make_config_map: Callable[..., Any]) -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    await world.apply("web", make_config_map(), namespace, placement=ON_A)
+    await world.apply("other", make_config_map("beside"), placement=ON_A)
+    for unit in ("web", "other"):
+        await world.until_state(unit, UnitState.READY)
+    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}}
+    claims = "/api/v1/namespaces/shop/persistentvolumeclaims"
+    await world.client("a").post(claims, claim)
+    await world.delete("web")
+
+    work = await world.until_work("a", "Removing", "Occupied")
+    assert "ConfigMap shop/beside, PersistentVolumeClaim shop/data - " in work.message
+    assert await world.get("a", PATH) is None
+
+    await world.delete("other")
+    await world.until_gone("other")
+    assert "deletionTimestamp" not in (await world.get("a", "/api/v1/namespaces/shop"))["metadata"]
+    await world.client("a").delete(f"{claims}/data")
+    await world.until_gone("web", seconds=30.0)
+    assert await world.get("a", "/api/v1/namespaces/shop") is None
+
+
+async def test_a_definition_stays_while_somebody_elses_objects_are_of_its_kind(world: Any) -> None:
+    names = {"kind": "Widget", "plural": "widgets"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+    ours = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "ours", "namespace": "default"}}
+    await world.apply("web", definition, ours, placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    widgets = "/apis/example.com/v1/namespaces/default/widgets"
+    await world.client("a").post(widgets, {**ours, "metadata": {"name": "theirs"}})
+    await world.delete("web")
+
+    work = await world.until_work("a", "Removing", "Occupied")
+    assert "Widget default/theirs - " in work.message
+    assert await world.get("a", f"{widgets}/ours") is None
+
+    await world.client("a").delete(f"{widgets}/theirs")
+    await world.until_gone("web", seconds=30.0)
+    assert await world.get("a", widgets) is None
