@@ -37,7 +37,8 @@ class FreezeWindow:
     days: tuple[str, ...] = ()  # on which a daily window begins; empty: on all
     time_zone: str = "UTC"
     clusters: ClusterMatcher | None = None  # None: all
-    namespaces: tuple[str, ...] = ()  # of units; empty: all
+    namespaces: tuple[str, ...] = ()  # whose units it is for; empty, with no units either: all
+    units: tuple[str, ...] = ()  # names in the API of units it is for besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,8 @@ class Hold:
     clusters: frozenset[str] | None = (
         None  # it is for these alone (of a region: its own); None: all that `subject` says
     )
-    namespaces: frozenset[str] | None = None  # likewise, of units
+    namespaces: frozenset[str] | None = None  # it is for units of these, and for `units`; both None: for all
+    units: frozenset[str] | None = None  # names in the API
     thawed: frozenset[str] = frozenset()  # subjects that are let through in an emergency
 
     @property
@@ -64,7 +65,13 @@ class Hold:
             return False
         if self.clusters is not None and cluster not in self.clusters:
             return False
-        return self.namespaces is None or unit_name.split("/")[1] in self.namespaces
+        return self.is_for(unit_name)
+
+    def is_for(self, unit_name: str) -> bool:
+        """Whether a unit is among those that it is for, wherever that is."""
+        if self.namespaces is None and self.units is None:
+            return True
+        return unit_name.split("/")[1] in (self.namespaces or ()) or unit_name in (self.units or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,6 +190,7 @@ async def _resolved(look: Look, windows: Sequence[FreezeWindow], now: datetime) 
             create_time=span.start,
             end_time=span.end,
             namespaces=frozenset(window.namespaces) if window.namespaces else None,
+            units=frozenset(window.units) if window.units else None,
             thawed=frozenset(thaws.get(window.name, ())),
         )
         if window.clusters is not None:

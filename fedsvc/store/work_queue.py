@@ -27,9 +27,10 @@ _LOCK_DIRTY = text(LOCK.format("cluster = :cluster AND dirty"))
 # What holds keep back; it holds back no later wave either: what of those may be written is no change.
 _HELD: Final = (
     " AND NOT EXISTS (SELECT 1 FROM unit hu, jsonb_to_recordset(CAST(:holds AS jsonb))"
-    " AS hold (scope text, unit text, namespaces text[], thawed text[]) WHERE hu.uid = work.unit_uid"
+    " AS hold (scope text, unit text, namespaces text[], units text[], thawed text[]) WHERE hu.uid = work.unit_uid"
     " AND (hold.unit IS NULL OR hold.unit = 'namespaces/' || hu.namespace || '/units/' || hu.name)"
-    " AND (hold.namespaces IS NULL OR hu.namespace = ANY(hold.namespaces))"
+    " AND ((hold.namespaces IS NULL AND hold.units IS NULL) OR hu.namespace = ANY(hold.namespaces)"
+    "   OR 'namespaces/' || hu.namespace || '/units/' || hu.name = ANY(hold.units))"
     " AND NOT 'namespaces/' || hu.namespace || '/units/' || hu.name = ANY(hold.thawed)"
     " AND (hold.scope = 'Everything' OR work.removal IS NOT NULL"
     " OR (hold.scope = 'Changes' AND work.desired_digest IS DISTINCT FROM work.applied_digest)))"
@@ -243,6 +244,7 @@ def _held_input(cluster: str, holds: Sequence[Hold]) -> list[dict[str, Any]]:
             "scope": hold.scope.value,
             "unit": hold.subject if "/units/" in hold.subject else None,
             "namespaces": None if hold.namespaces is None else sorted(hold.namespaces),
+            "units": None if hold.units is None else sorted(hold.units),
             "thawed": sorted(hold.thawed),
         }
         for hold in (*holds_of_cluster(holds, cluster), *(one for one in holds if "/units/" in one.subject))

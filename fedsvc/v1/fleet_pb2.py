@@ -28,7 +28,7 @@ from fedsvc.v1 import removal_pb2 as fedsvc_dot_v1_dot_removal__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66\x65\x64svc/v1/fleet.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x17\x66\x65\x64svc/v1/removal.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\rFleetSettings\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.fedsvc.v1.FleetSettingsSpec\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x88\x02\n\x11\x46leetSettingsSpec\x12,\n\tdistances\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.RegionDistance\x12$\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x12.fedsvc.v1.Dataset\x12*\n\x08headroom\x18\x03 \x01(\x0b\x32\x13.fedsvc.v1.HeadroomH\x00\x88\x01\x01\x12(\n\x07\x66reezes\x18\x04 \x03(\x0b\x32\x17.fedsvc.v1.FreezeWindow\x12/\n\x08removals\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.RemovalBudgetH\x01\x88\x01\x01\x42\x0b\n\t_headroomB\x0b\n\t_removals\"\xac\x01\n\x0c\x46reezeWindow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x03(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12\x30\n\x08\x63lusters\x18\x06 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12\x12\n\nnamespaces\x18\x07 \x03(\tB\x0b\n\t_clusters\"E\n\x0eRegionDistance\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05other\x18\x02 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x03 \x01(\x05\"M\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07primary\x18\x02 \x01(\t\x12#\n\x06\x63opies\x18\x03 \x03(\x0b\x32\x13.fedsvc.v1.DataCopy\"E\n\x08\x44\x61taCopy\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x18\n\x0blag_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lag_seconds\">\n\x08Headroom\x12\x1f\n\x02\x62y\x18\x01 \x01(\x0e\x32\x13.fedsvc.v1.Topology\x12\x11\n\tlabel_key\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x66\x65\x64svc/v1/fleet.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\x1a\x17\x66\x65\x64svc/v1/removal.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\rFleetSettings\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.fedsvc.v1.FleetSettingsSpec\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x88\x02\n\x11\x46leetSettingsSpec\x12,\n\tdistances\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.RegionDistance\x12$\n\x08\x64\x61tasets\x18\x02 \x03(\x0b\x32\x12.fedsvc.v1.Dataset\x12*\n\x08headroom\x18\x03 \x01(\x0b\x32\x13.fedsvc.v1.HeadroomH\x00\x88\x01\x01\x12(\n\x07\x66reezes\x18\x04 \x03(\x0b\x32\x17.fedsvc.v1.FreezeWindow\x12/\n\x08removals\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.RemovalBudgetH\x01\x88\x01\x01\x42\x0b\n\t_headroomB\x0b\n\t_removals\"\xbb\x01\n\x0c\x46reezeWindow\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x04 \x03(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\x12\x30\n\x08\x63lusters\x18\x06 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12\x12\n\nnamespaces\x18\x07 \x03(\t\x12\r\n\x05units\x18\x08 \x03(\tB\x0b\n\t_clusters\"E\n\x0eRegionDistance\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05other\x18\x02 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x03 \x01(\x05\"M\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07primary\x18\x02 \x01(\t\x12#\n\x06\x63opies\x18\x03 \x03(\x0b\x32\x13.fedsvc.v1.DataCopy\"E\n\x08\x44\x61taCopy\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x18\n\x0blag_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lag_seconds\">\n\x08Headroom\x12\x1f\n\x02\x62y\x18\x01 \x01(\x0e\x32\x13.fedsvc.v1.Topology\x12\x11\n\tlabel_key\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FLEETSETTINGSSPEC']._serialized_start=285
   _globals['_FLEETSETTINGSSPEC']._serialized_end=549
   _globals['_FREEZEWINDOW']._serialized_start=552
-  _globals['_FREEZEWINDOW']._serialized_end=724
-  _globals['_REGIONDISTANCE']._serialized_start=726
-  _globals['_REGIONDISTANCE']._serialized_end=795
-  _globals['_DATASET']._serialized_start=797
-  _globals['_DATASET']._serialized_end=874
-  _globals['_DATACOPY']._serialized_start=876
-  _globals['_DATACOPY']._serialized_end=945
-  _globals['_HEADROOM']._serialized_start=947
-  _globals['_HEADROOM']._serialized_end=1009
+  _globals['_FREEZEWINDOW']._serialized_end=739
+  _globals['_REGIONDISTANCE']._serialized_start=741
+  _globals['_REGIONDISTANCE']._serialized_end=810
+  _globals['_DATASET']._serialized_start=812
+  _globals['_DATASET']._serialized_end=889
+  _globals['_DATACOPY']._serialized_start=891
+  _globals['_DATACOPY']._serialized_end=960
+  _globals['_HEADROOM']._serialized_start=962
+  _globals['_HEADROOM']._serialized_end=1024
 # @@protoc_insertion_point(module_scope)

@@ -133,6 +133,7 @@ class FreezeWindow(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CLUSTERS_FIELD_NUMBER: _builtins.int
     NAMESPACES_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. Unique among them."""
     start: _builtins.str
@@ -151,7 +152,11 @@ class FreezeWindow(_message.Message):
 
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Namespaces of units it is for. Empty: all."""
+        """Namespaces whose units it is for. Empty, with no units either: all."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Units it is for, besides those of the namespaces: "namespaces/{namespace}/units/{unit}"."""
 
     def __init__(
         self,
@@ -163,10 +168,11 @@ class FreezeWindow(_message.Message):
         time_zone: _builtins.str = ...,
         clusters: _common_pb2.ClusterMatcher | None = ...,
         namespaces: _abc.Iterable[_builtins.str] | None = ...,
+        units: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters", "days", b"days", "end", b"end", "name", b"name", "namespaces", b"namespaces", "start", b"start", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "clusters", b"clusters", "days", b"days", "end", b"end", "name", b"name", "namespaces", b"namespaces", "start", b"start", "time_zone", b"time_zone", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
     _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/hold.proto\x12\tfedsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x02\n\x04Hold\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.fedsvc.v1.HoldKind\x12#\n\x05scope\x18\x03 \x01(\x0e\x32\x14.fedsvc.v1.HoldScope\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63lusters\x18\x08 \x03(\t\x12\x12\n\nnamespaces\x18\t \x03(\t\x12\x0e\n\x06thawed\x18\n \x03(\t*}\n\x08HoldKind\x12\x19\n\x15HOLD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fHOLD_KIND_PAUSE\x10\x01\x12\x14\n\x10HOLD_KIND_FREEZE\x10\x02\x12\x15\n\x11HOLD_KIND_BREAKER\x10\x03\x12\x14\n\x10HOLD_KIND_HEALTH\x10\x04*\x8e\x01\n\tHoldScope\x12\x1a\n\x16HOLD_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15HOLD_SCOPE_EVERYTHING\x10\x01\x12\x16\n\x12HOLD_SCOPE_CHANGES\x10\x02\x12\x17\n\x13HOLD_SCOPE_REMOVALS\x10\x03\x12\x19\n\x15HOLD_SCOPE_AUTOMATION\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/hold.proto\x12\tfedsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x04Hold\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.fedsvc.v1.HoldKind\x12#\n\x05scope\x18\x03 \x01(\x0e\x32\x14.fedsvc.v1.HoldScope\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63lusters\x18\x08 \x03(\t\x12\x12\n\nnamespaces\x18\t \x03(\t\x12\x0e\n\x06thawed\x18\n \x03(\t\x12\r\n\x05units\x18\x0b \x03(\t*}\n\x08HoldKind\x12\x19\n\x15HOLD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fHOLD_KIND_PAUSE\x10\x01\x12\x14\n\x10HOLD_KIND_FREEZE\x10\x02\x12\x15\n\x11HOLD_KIND_BREAKER\x10\x03\x12\x14\n\x10HOLD_KIND_HEALTH\x10\x04*\x8e\x01\n\tHoldScope\x12\x1a\n\x16HOLD_SCOPE_UNSPECIFIED\x10\x00\x12\x19\n\x15HOLD_SCOPE_EVERYTHING\x10\x01\x12\x16\n\x12HOLD_SCOPE_CHANGES\x10\x02\x12\x17\n\x13HOLD_SCOPE_REMOVALS\x10\x03\x12\x19\n\x15HOLD_SCOPE_AUTOMATION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.hold_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HOLDKIND']._serialized_start=347
-  _globals['_HOLDKIND']._serialized_end=472
-  _globals['_HOLDSCOPE']._serialized_start=475
-  _globals['_HOLDSCOPE']._serialized_end=617
+  _globals['_HOLDKIND']._serialized_start=362
+  _globals['_HOLDKIND']._serialized_end=487
+  _globals['_HOLDSCOPE']._serialized_start=490
+  _globals['_HOLDSCOPE']._serialized_end=632
   _globals['_HOLD']._serialized_start=69
-  _globals['_HOLD']._serialized_end=345
+  _globals['_HOLD']._serialized_end=360
 # @@protoc_insertion_point(module_scope)

@@ -102,6 +102,7 @@ class Hold(_message.Message):
     CLUSTERS_FIELD_NUMBER: _builtins.int
     NAMESPACES_FIELD_NUMBER: _builtins.int
     THAWED_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """What it is of: "fleet", "clusters/{cluster}", "regions/{region}" or "namespaces/{namespace}/units/{unit}"."""
     kind: Global___HoldKind.ValueType
@@ -132,6 +133,10 @@ class Hold(_message.Message):
     def thawed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Of a freeze: what it lets through for now, named as `subject` is; sorted."""
 
+    @_builtins.property
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a freeze for some units: these, sorted; it is for those of `namespaces`, too."""
+
     def __init__(
         self,
         *,
@@ -145,10 +150,11 @@ class Hold(_message.Message):
         clusters: _abc.Iterable[_builtins.str] | None = ...,
         namespaces: _abc.Iterable[_builtins.str] | None = ...,
         thawed: _abc.Iterable[_builtins.str] | None = ...,
+        units: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "clusters", b"clusters", "create_time", b"create_time", "end_time", b"end_time", "kind", b"kind", "namespaces", b"namespaces", "reason", b"reason", "scope", b"scope", "subject", b"subject", "thawed", b"thawed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "clusters", b"clusters", "create_time", b"create_time", "end_time", b"end_time", "kind", b"kind", "namespaces", b"namespaces", "reason", b"reason", "scope", b"scope", "subject", b"subject", "thawed", b"thawed", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

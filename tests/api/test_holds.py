@@ -107,7 +107,9 @@ async def test_a_freeze_is_broken_by_naming_its_window_and_a_reason(api: Any, he
 
 
 async def test_freeze_windows_are_checked_and_kept_in_order(api: Any, helpers: Any) -> None:
-    wrong = fleet_pb2.FreezeWindow(name="Big", start="22:00", end="Fri 06:00", time_zone="Moon", namespaces=["-"])
+    wrong = fleet_pb2.FreezeWindow(
+        name="Big", start="22:00", end="Fri 06:00", time_zone="Moon", namespaces=["-"], units=["web"]
+    )
     refusal = await helpers.refused(freeze(api, always("a"), always("a"), wrong))
     assert [path for path, _ in refusal.fields] == [
         "fleet_settings.spec.freezes[1].name",
@@ -115,6 +117,7 @@ async def test_freeze_windows_are_checked_and_kept_in_order(api: Any, helpers: A
         "fleet_settings.spec.freezes[2].time_zone",
         "fleet_settings.spec.freezes[2].end",
         "fleet_settings.spec.freezes[2].namespaces[0]",
+        "fleet_settings.spec.freezes[2].units[0]",
     ]
     nightly = fleet_pb2.FreezeWindow(name="nightly", start="22:00", end="06:00", days=["Sun", "Mon"])
     stored = (await freeze(api, nightly, always("a"))).fleet_settings.spec.freezes

@@ -32,10 +32,12 @@ async def resume(world: Any, subject: str) -> None:
         assert await holds.end(tx, subject=subject, scope=None)
 
 
-async def freeze(world: Any, *, on: bool = True, clusters: ClusterMatcher | None = None) -> None:
+async def freeze(
+    world: Any, *, on: bool = True, clusters: ClusterMatcher | None = None, units: tuple[str, ...] = ()
+) -> None:
     day = datetime.now(UTC).date()
     first, last = (day - timedelta(days=1), day + timedelta(days=2)) if on else (day - timedelta(days=9), day)
-    window = FreezeWindow(name="year-end", start=f"{first} 00:00", end=f"{last} 00:00", clusters=clusters)
+    window = FreezeWindow(name="year-end", start=f"{first} 00:00", end=f"{last} 00:00", clusters=clusters, units=units)
     async with world.store.transaction() as tx:
         await fleet.update(tx, FleetSpec(freezes=(window,) if on else ()))
 
@@ -206,6 +208,18 @@ async def test_a_freeze_of_some_clusters_follows_their_labels(world: Any, make_c
     await until_data(world, "c", {"a": "1"})
     assert "(on a, b)" in await until_writable(world, reason="Frozen")
     assert await world.get("a", PATH) is None
+
+
+async def test_a_freeze_of_some_units_is_for_these_alone(world: Any, make_config_map: Callable[..., Any]) -> None:
+    await freeze(world, units=(WEB,))
+    await world.apply("web", make_config_map(a="1"), placement=ON_A)
+    await world.apply("other", make_config_map("other"), placement=ON_A)
+    await world.until_state("other", UnitState.READY)
+    await until_writable(world, reason="Frozen")
+    assert await world.get("a", PATH) is None
+
+    await freeze(world, on=False)
+    await until_data(world, "a", {"a": "1"})
 
 
 async def test_what_is_thawed_goes_through_a_freeze_alone(world: Any, make_config_map: Callable[..., Any]) -> None:

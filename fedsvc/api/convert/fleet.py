@@ -70,11 +70,12 @@ def _freeze_message(window: FreezeWindow) -> fleet_pb2.FreezeWindow:
         time_zone=window.time_zone,
         clusters=matcher_message(window.clusters),
         namespaces=window.namespaces,
+        units=window.units,
     )
 
 
 def read_freeze(message: fleet_pb2.FreezeWindow) -> FreezeWindow:
-    """A freeze window of protobuf, its days and namespaces in the order in which they are kept."""
+    """A freeze window of protobuf, its days, namespaces and units in the order in which they are kept."""
     return FreezeWindow(
         name=message.name,
         start=message.start,
@@ -83,6 +84,7 @@ def read_freeze(message: fleet_pb2.FreezeWindow) -> FreezeWindow:
         time_zone=message.time_zone or "UTC",
         clusters=read_matcher(message.clusters) if message.HasField("clusters") else None,
         namespaces=tuple(sorted(set(message.namespaces))),
+        units=tuple(sorted(set(message.units))),
     )
 
 

@@ -34,4 +34,5 @@ def hold_message(hold: Hold) -> hold_pb2.Hold:
         clusters=sorted(hold.clusters or ()),
         namespaces=sorted(hold.namespaces or ()),
         thawed=sorted(hold.thawed),
+        units=sorted(hold.units or ()),
     )

@@ -7,8 +7,9 @@ from fedsvc.api.convert.common import read_matcher
 from fedsvc.api.convert.fleet import read_fleet_spec, read_freeze
 from fedsvc.api.intent.removal import check_budget
 from fedsvc.api.limits import MAX_LISTED
-from fedsvc.api.names import MAX_CLUSTER_ID
+from fedsvc.api.names import MAX_CLUSTER_ID, parse_unit
 from fedsvc.api.problems import Problems
+from fedsvc.errors import InvalidInputError
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.freeze import window_problems
 from fedsvc.rendering.names import dns_label_problem, label_key_problem, label_value_problem
@@ -106,12 +107,22 @@ def _check_freezes(windows: Sequence[fleet_pb2.FreezeWindow], path: str, problem
         seen.add(window.name)
         for field, wrong in window_problems(read_freeze(window)):
             problems.add(f"{at}.{field}", wrong)
-        if window.HasField("clusters"):
-            for found in validate_matcher(read_matcher(window.clusters), f"{at}.clusters"):
-                problems.add(found.path, found.message)
-        for place, namespace in enumerate(window.namespaces):
-            if (problem := dns_label_problem(namespace)) is not None:
-                problems.add(f"{at}.namespaces[{place}]", problem)
+        _check_scope(window, at, problems)
+
+
+def _check_scope(window: fleet_pb2.FreezeWindow, path: str, problems: Problems) -> None:
+    """What a freeze window is for."""
+    if window.HasField("clusters"):
+        for found in validate_matcher(read_matcher(window.clusters), f"{path}.clusters"):
+            problems.add(found.path, found.message)
+    for place, namespace in enumerate(window.namespaces):
+        if (problem := dns_label_problem(namespace)) is not None:
+            problems.add(f"{path}.namespaces[{place}]", problem)
+    for place, unit in enumerate(window.units):
+        try:
+            parse_unit(unit, f"{path}.units[{place}]")
+        except InvalidInputError as error:
+            problems.extend(error.problems)
 
 
 def _check_copies(dataset: fleet_pb2.Dataset, path: str, problems: Problems) -> None:

@@ -162,9 +162,4 @@ def _concerning(found: Sequence[Hold], subject: str) -> list[Hold]:
         return holds_of_cluster(found, subject.removeprefix("clusters/"))
     if subject.startswith(REGIONS):
         return [hold for hold in found if hold.subject in (FLEET_SUBJECT, subject)]
-    namespace = subject.split("/")[1]
-    return [
-        hold
-        for hold in found
-        if hold.subject in (FLEET_SUBJECT, subject) and (hold.namespaces is None or namespace in hold.namespaces)
-    ]
+    return [hold for hold in found if hold.subject in (FLEET_SUBJECT, subject) and hold.is_for(subject)]

@@ -227,7 +227,11 @@ def holds(now: Now = utc_now) -> Table[hold_pb2.Hold]:
             _age_column("AGE", lambda row: row.create_time, now),
             Column(title="UNTIL", text=lambda row: words.moment(row.end_time) if row.HasField("end_time") else ""),
             Column(title="BY", text=lambda row: row.author),
-            Column(title="ONLY", text=lambda row: ",".join((*row.clusters, *row.namespaces)), is_wide=True),
+            Column(
+                title="ONLY",
+                text=lambda row: ",".join((*row.clusters, *row.namespaces, *map(subject_text, row.units))),
+                is_wide=True,
+            ),
             Column(title="THAWED", text=lambda row: ",".join(map(subject_text, row.thawed)), is_wide=True),
             Column(title="REASON", text=lambda row: words.one_line(row.reason), is_long=True),
         )
