@@ -17,6 +17,7 @@ FedsvcError
     NothingToConfirmError      nothing waits for a confirmation
     NoEarlierRevisionError     there is nothing to go back to
     RolloutStateError          the rollout does not stand where that can be done
+    DrillStateError            a drill cannot be begun or stopped now
     NotOnClustersError         a unit is not on clusters that it would have to be on
   RequestIdReusedError         the request id was used for another request
   LimitExceededError           a stated limit is passed
@@ -183,6 +184,14 @@ class RolloutStateError(PreconditionError):
 
     def __init__(self, *, phase: str, message: str) -> None:
         self.phase = phase
+        super().__init__(message)
+
+
+class DrillStateError(PreconditionError):
+    """A drill cannot be begun or stopped now."""
+
+    def __init__(self, why: str, message: str) -> None:
+        self.why = why  # CamelCase constant
         super().__init__(message)
 
 

@@ -11,6 +11,8 @@ from fedsvc.rendering.names import dns_label_problem, label_value_problem
 MAX_CLUSTER_ID: Final = 48
 """Cluster ids become parts of object names and DNS labels, which leave room for a suffix."""
 
+_MOST_DIGITS: Final = 18  # an id is a signed number of 64 bits
+
 ANY: Final = "-"
 """The wildcard of AIP-159: any namespace, any unit."""
 
@@ -72,6 +74,20 @@ def parse_cluster(text: str, path: str) -> str:
         InvalidInputError: it is not of that form.
     """
     return _single(text, path, "clusters", "clusters/{cluster}")
+
+
+def parse_drill(text: str, path: str) -> int:
+    """The number in ``drills/{drill}``.
+
+    Raises:
+        InvalidInputError: it is not of that form.
+    """
+    number = _single(text, path, "drills", "drills/{drill}")
+    if not (number.isascii() and number.isdecimal() and len(number) < _MOST_DIGITS):
+        problems = Problems()
+        problems.add(path, f"is '{text[:64]}'; write drills/{{drill}}, as ListDrills names it")
+        problems.refuse()
+    return int(number)
 
 
 def parse_placement_policy(text: str, path: str) -> str:

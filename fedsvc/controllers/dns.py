@@ -16,7 +16,7 @@ from fedsvc.controllers.wakeups import Signal
 from fedsvc.naming.planning import Outcome, plan_names
 from fedsvc.naming.reachable import probe_targets, with_probes
 from fedsvc.naming.reading import read_before, read_facts
-from fedsvc.store import zones
+from fedsvc.store import drills, zones
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc_dns.planner.addresses import host_names
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _SETTLE_SECONDS: Final = 0.02
 """Changes come in bursts: one plan for each."""
-_MOVES: Final = ("work", "unit", "cluster", "hold")
+_MOVES: Final = ("work", "unit", "cluster", "hold", "drill")
 
 
 class DnsController:
@@ -80,6 +80,7 @@ class DnsController:
                 self._vantage.of({}, before.now)
                 return None
             found = await read_facts(tx, before, holds)
+            drill = await drills.drained(tx)
         named = (host for one in found.observations.instances for host in host_names(one.addresses))
         resolved = dict(self._host_names.of(named))
         found = replace(found, observations=replace(found.observations, resolved=resolved))
@@ -89,7 +90,7 @@ class DnsController:
         made, done = await asyncio.to_thread(plan_names, before, found, self._previous)
         self._previous = made
         try:
-            await self._write(done, is_other=done.memory != before.memory)
+            await self._write(done, is_other=done.memory != before.memory, drill_id=0 if drill is None else drill[0])
         except StaleChangeError as error:
             _log.info("dns_plan_is_late", message=str(error))
             self._previous = None
@@ -97,8 +98,8 @@ class DnsController:
             return None
         return None if done.due is None else max(0.0, (done.due - before.now).total_seconds())
 
-    async def _write(self, done: Outcome, *, is_other: bool) -> None:
-        if not (done.writes or done.names or done.gone or is_other):
+    async def _write(self, done: Outcome, *, is_other: bool, drill_id: int) -> None:
+        if not (done.writes or done.names or done.gone or is_other or drill_id):
             return
         async with self._store.transaction() as tx:
             for one in done.writes:
@@ -106,6 +107,9 @@ class DnsController:
             await zones.write_names(tx, done.names, done.gone)
             if is_other:
                 await zones.put_memory(tx, done.memory)
+            if drill_id:
+                changed = {one.key[0] for write in done.writes for one in write.change.replacements}
+                await drills.names_changed(tx, drill_id, len(changed))
         for one in done.writes:
             count = len(one.change.replacements)
             _log.info(

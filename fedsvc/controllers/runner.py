@@ -15,6 +15,7 @@ from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.breaking import Breaking, SelfCheck
 from fedsvc.controllers.cleanup import CleanupController
 from fedsvc.controllers.dns import DnsController
+from fedsvc.controllers.drilling import DrillController
 from fedsvc.controllers.events import EventRecorder
 from fedsvc.controllers.fleet import Fleet
 from fedsvc.controllers.gating import GateController
@@ -151,6 +152,7 @@ async def _lead(
     holds.tell(placement.holds_changed)
     returning = ReturnController(store, settings=settings, wake_member=fleet.wake)
     ailing = AilingController(store, settings=settings)
+    drilling = DrillController(store, settings=settings)
     breaking = Breaking(store, settings=settings, self_check=self_check)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
@@ -169,6 +171,7 @@ async def _lead(
         "breaking": breaking.run,
         "returning": returning.run,
         "ailing": ailing.run,
+        "drilling": drilling.run,
         "dns": dns.run,
         "publishing": publishing.run,
     }

@@ -83,6 +83,9 @@ class ControllerSettings:
     ailing_seconds: float = 5.0
     ailing_settle_seconds: float = 30.0
 
+    # How often a drill is looked at.
+    drill_seconds: float = 1.0
+
     # How often old rows are removed.
     retention_seconds: float = 3_600.0
     # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.

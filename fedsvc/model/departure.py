@@ -19,6 +19,7 @@ class DepartureCause(StrEnum):
     LOST = "Lost"  # the cluster was lost
     ASKED = "Asked"  # somebody wants it elsewhere
     DRAIN = "Drain"  # somebody wants the cluster empty
+    DRILL = "Drill"  # it is rehearsed that the cluster is lost
     UNHEALTHY = "Unhealthy"  # the cluster is well, and the unit was not there
 
 
@@ -43,7 +44,7 @@ class Departure:
     @property
     def is_asked(self) -> bool:
         """Whether a person is behind it."""
-        return self.cause in (DepartureCause.ASKED, DepartureCause.DRAIN)
+        return self.cause in (DepartureCause.ASKED, DepartureCause.DRAIN, DepartureCause.DRILL)
 
     @property
     def is_ordered(self) -> bool:

@@ -68,6 +68,10 @@ class PendingMove:
 
 
 _TURN: Final = "Turn"
+_AWAY_WORDS: Final = {
+    DepartureCause.DRAIN: "the cluster was drained",
+    DepartureCause.DRILL: "it is away by a drill, and comes back with its end: it was begun",
+}
 
 
 def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None:
@@ -167,7 +171,7 @@ def _back(one: Standing, departure: Departure, now: datetime) -> PendingMove:
         return _move(one, MoveKind.BACK, "NotHealthy", f"{why}: it goes back when that is healthy")
     if departure.free_time is None:
         who = f" by {departure.author}" if departure.author else ""
-        words = "the cluster was drained" if departure.cause is DepartureCause.DRAIN else "it was taken away"
+        words = _AWAY_WORDS.get(departure.cause, "it was taken away")
         return _move(one, MoveKind.BACK, "Asked", f"{words}{who}", command)
     policy = one.policy.failback
     match policy.mode:

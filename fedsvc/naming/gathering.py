@@ -1,6 +1,6 @@
 """Pure: what the planner of DNS wants to know, from what is stored of units, their works and clusters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -66,6 +66,7 @@ def gather(
     holds: Iterable[Hold],
     known: Iterable[tuple[str, str]],
     gateways: Iterable[HeldObject] = (),
+    drained: Collection[str] = (),
 ) -> Facts:
     """Return what the planner wants to know.
 
@@ -77,6 +78,7 @@ def gather(
         holds: in force.
         known: (object, cluster) of all targets of the plan before: what is on a cluster no more is told as gone.
         gateways: what clusters hold of Gateways.
+        drained: clusters that names are to have no addresses of, for a drill.
     """
     named = list(objects)
     of_unit: dict[str, list[HeldObject]] = {}
@@ -132,7 +134,7 @@ def gather(
         services=tuple(services),
         topology=facts.Topology(
             zones=tuple(planned_zone(zone.name, zone.spec) for zone in kept),
-            clusters=tuple(cluster_fact(cluster) for cluster in clusters),
+            clusters=tuple(cluster_fact(cluster, drained) for cluster in clusters),
         ),
         observations=facts.Observations(instances=tuple(instances.values())),
         policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
@@ -195,7 +197,7 @@ def _live(held: HeldObject) -> dict[str, Any]:
     return {**(held.manifest or {}), "status": held.status}
 
 
-def cluster_fact(cluster: Cluster) -> facts.Cluster:
+def cluster_fact(cluster: Cluster, drained: Collection[str] = ()) -> facts.Cluster:
     """What the planner knows of a cluster. One of which nothing was found yet says nothing, and is heard."""
     verdict = cluster.health.verdict
     return facts.Cluster(
@@ -203,7 +205,7 @@ def cluster_fact(cluster: Cluster) -> facts.Cluster:
         region=cluster.region,
         zones=cluster.zones if cluster.region else (),
         labels=tuple(sorted(cluster.effective_labels.items())),
-        is_drained=cluster.delete_time is not None,
+        is_drained=cluster.delete_time is not None or cluster.name in drained,
         verdict=facts.Verdict.HEALTHY if verdict is health.Verdict.UNKNOWN else facts.Verdict(verdict.value),
         verdict_since=cluster.health.since,
     )

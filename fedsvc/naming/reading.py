@@ -6,7 +6,7 @@ from dataclasses import replace
 from fedsvc.model.hold import Hold
 from fedsvc.naming.gathering import ROUTE, Facts, gather
 from fedsvc.naming.planning import Before
-from fedsvc.store import clusters, named_objects, policies, zones
+from fedsvc.store import clusters, drills, named_objects, policies, zones
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Transaction
 from fedsvc_dns.planner.memory import Memory
@@ -50,4 +50,5 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
         clusters=await clusters.list_all(tx),
         holds=holds,
         known=before.memory.targets,
+        drained=drill[1] if (drill := await drills.drained(tx)) is not None else (),
     )

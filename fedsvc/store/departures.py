@@ -182,22 +182,22 @@ async def leave(tx: Transaction, left: Sequence[Leave]) -> None:
 async def heard(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Decisions of this transaction keep units away, each by uid and cluster."""
     if pairs:
-        await tx.execute(_HEARD, _pairs(pairs))
+        await tx.execute(_HEARD, pairs_of(pairs))
 
 
 async def taking(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Units were let be on clusters again, and give up later what they had elsewhere instead."""
     if pairs:
-        await tx.execute(_RETURNED, _pairs(pairs))
-        await tx.execute(_TAKING, _pairs(pairs))
+        await tx.execute(_RETURNED, pairs_of(pairs))
+        await tx.execute(_TAKING, pairs_of(pairs))
 
 
 async def end(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> None:
     """Units are let be on clusters again, each by uid and cluster; what was to leave for its health, for now."""
     if pairs:
-        await tx.execute(_RETURNED, _pairs(pairs))
-        await tx.execute(_END, _pairs(pairs))
-        await tx.execute(_PUT_OFF, {**_pairs(pairs), "retry": RETRY})
+        await tx.execute(_RETURNED, pairs_of(pairs))
+        await tx.execute(_END, pairs_of(pairs))
+        await tx.execute(_PUT_OFF, {**pairs_of(pairs), "retry": RETRY})
 
 
 async def order(
@@ -310,7 +310,7 @@ async def begin_return(tx: Transaction, pairs: Sequence[tuple[str, str]]) -> Non
     """Have units decided anew with the clusters that they left, each by uid and cluster."""
     if pairs:
         await lock(tx, [uid for uid, _ in pairs])
-        await tx.execute(_RETURN, _pairs(pairs))
+        await tx.execute(_RETURN, pairs_of(pairs))
         await touch(tx, [uid for uid, _ in pairs])
 
 
@@ -319,7 +319,8 @@ async def lock(tx: Transaction, uids: Sequence[str]) -> None:
     await tx.execute(_LOCK_UNITS, {"uids": sorted(set(uids))})
 
 
-def _pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def pairs_of(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Units and clusters as parameters of a statement."""
     return {"uids": [uid for uid, _ in pairs], "clusters": [cluster for _, cluster in pairs]}
 
 

@@ -24,6 +24,7 @@ _STATEMENTS: Final = tuple(
         "DELETE FROM change USING change_horizon h WHERE change.xid <= h.xid",
         "DELETE FROM event WHERE update_time < now() - interval '7 days'",
         "DELETE FROM failover WHERE create_time < now() - interval '90 days'",
+        "DELETE FROM drill WHERE phase = 'Over' AND create_time < now() - interval '90 days'",
         "DELETE FROM hold WHERE end_time < now() - interval '1 day'",
         "DELETE FROM removal WHERE create_time < now() - interval '1 day'",
         "DELETE FROM thaw WHERE end_time < now() - interval '1 day'",

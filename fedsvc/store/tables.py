@@ -494,6 +494,26 @@ departure = Table(
     Index("departure_cluster_idx", "cluster"),
 )
 
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _json("plan"),  # what it was begun with
+    Column("phase", Text, nullable=False),  # DrillPhase
+    Column("outcome", Text),  # DrillOutcome; null: it has none yet
+    _text("message"),  # why it is undone before its time
+    _text("author"),
+    _text("reason"),
+    _time("create_time"),
+    _time("traffic_time", nullable=True),  # names have changed
+    _time("away_time", nullable=True),  # all that left is ready elsewhere
+    _time("return_time", nullable=True),  # all is being brought back
+    _time("end_time", nullable=True),  # all is as before
+    Column("name_count", Integer, nullable=False, server_default=text("0")),  # names that changed
+    _time("worse_time", nullable=True),  # since when some unit is Degraded that was not before
+    Index("drill_open_idx", text("(TRUE)"), unique=True, postgresql_where=text("phase <> 'Over'")),
+)
+
 ailment = Table(
     "ailment",
     metadata,

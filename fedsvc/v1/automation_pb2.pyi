@@ -65,6 +65,8 @@ class _DepartureCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Depart
     """Somebody wants the cluster empty."""
     DEPARTURE_CAUSE_UNHEALTHY: _DepartureCause.ValueType  # 4
     """The cluster was well, and the unit was not there."""
+    DEPARTURE_CAUSE_DRILL: _DepartureCause.ValueType  # 5
+    """It is rehearsed that the cluster is lost."""
 
 class DepartureCause(_DepartureCause, metaclass=_DepartureCauseEnumTypeWrapper):
     """DepartureCause is why a unit leaves a cluster."""
@@ -79,6 +81,8 @@ DEPARTURE_CAUSE_DRAIN: DepartureCause.ValueType  # 3
 """Somebody wants the cluster empty."""
 DEPARTURE_CAUSE_UNHEALTHY: DepartureCause.ValueType  # 4
 """The cluster was well, and the unit was not there."""
+DEPARTURE_CAUSE_DRILL: DepartureCause.ValueType  # 5
+"""It is rehearsed that the cluster is lost."""
 Global___DepartureCause: _TypeAlias = DepartureCause  # noqa: Y015
 
 class _MoveKind:

@@ -23,45 +23,62 @@ _sym_db = _symbol_database.Default()
 
 
 from fedsvc.v1 import automation_pb2 as fedsvc_dot_v1_dot_automation__pb2
+from fedsvc.v1 import drill_pb2 as fedsvc_dot_v1_dot_drill__pb2
 from fedsvc.v1 import hold_pb2 as fedsvc_dot_v1_dot_hold__pb2
 from fedsvc.v1 import placement_service_pb2 as fedsvc_dot_v1_dot_placement__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fedsvc/v1/automation_service.proto\x12\tfedsvc.v1\x1a\x1a\x66\x65\x64svc/v1/automation.proto\x1a\x14\x66\x65\x64svc/v1/hold.proto\x1a!fedsvc/v1/placement_service.proto\"\x16\n\x14GetAutomationRequest\"B\n\x15GetAutomationResponse\x12)\n\nautomation\x18\x01 \x01(\x0b\x32\x15.fedsvc.v1.Automation\"V\n\x18ReleaseAutomationRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"f\n\x19ReleaseAutomationResponse\x12\x1e\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Hold\x12)\n\nautomation\x18\x02 \x01(\x0b\x32\x15.fedsvc.v1.Automation\"\\\n\x14ListFailoversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\"X\n\x15ListFailoversResponse\x12&\n\tfailovers\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Failover\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x17ListPendingMovesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\"Z\n\x18ListPendingMovesResponse\x12%\n\x05moves\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x0f\x46\x61ilOverRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"z\n\x10\x46\x61ilOverResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\"_\n\x0f\x46\x61ilBackRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\x10\x46\x61ilBackResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\"\x8e\x01\n\x14\x44rainClustersRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x19\n\x0cpace_percent\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x0f\n\r_pace_percent\"\x91\x01\n\x15\x44rainClustersResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t2\xd6\x04\n\x11\x41utomationService\x12R\n\rGetAutomation\x12\x1f.fedsvc.v1.GetAutomationRequest\x1a .fedsvc.v1.GetAutomationResponse\x12^\n\x11ReleaseAutomation\x12#.fedsvc.v1.ReleaseAutomationRequest\x1a$.fedsvc.v1.ReleaseAutomationResponse\x12R\n\rListFailovers\x12\x1f.fedsvc.v1.ListFailoversRequest\x1a .fedsvc.v1.ListFailoversResponse\x12[\n\x10ListPendingMoves\x12\".fedsvc.v1.ListPendingMovesRequest\x1a#.fedsvc.v1.ListPendingMovesResponse\x12\x43\n\x08\x46\x61ilOver\x12\x1a.fedsvc.v1.FailOverRequest\x1a\x1b.fedsvc.v1.FailOverResponse\x12\x43\n\x08\x46\x61ilBack\x12\x1a.fedsvc.v1.FailBackRequest\x1a\x1b.fedsvc.v1.FailBackResponse\x12R\n\rDrainClusters\x12\x1f.fedsvc.v1.DrainClustersRequest\x1a .fedsvc.v1.DrainClustersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fedsvc/v1/automation_service.proto\x12\tfedsvc.v1\x1a\x1a\x66\x65\x64svc/v1/automation.proto\x1a\x15\x66\x65\x64svc/v1/drill.proto\x1a\x14\x66\x65\x64svc/v1/hold.proto\x1a!fedsvc/v1/placement_service.proto\"\xb6\x02\n\x11StartDrillRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\"\n\x04mode\x18\x02 \x01(\x0e\x32\x14.fedsvc.v1.DrillMode\x12\'\n\x08\x61\x62ort_on\x18\x03 \x03(\x0e\x32\x15.fedsvc.v1.DrillAbort\x12\x19\n\x0c\x61way_seconds\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rlimit_seconds\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0etarget_seconds\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x15\n\rvalidate_only\x18\x08 \x01(\x08\x12\x12\n\nrequest_id\x18\t \x01(\tB\x0f\n\r_away_secondsB\x10\n\x0e_limit_secondsB\x11\n\x0f_target_seconds\"_\n\x12StartDrillResponse\x12\x1f\n\x05\x64rill\x18\x01 \x01(\x0b\x32\x10.fedsvc.v1.Drill\x12(\n\x05units\x18\x02 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\"K\n\x10StopDrillRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"4\n\x11StopDrillResponse\x12\x1f\n\x05\x64rill\x18\x01 \x01(\x0b\x32\x10.fedsvc.v1.Drill\"\x1f\n\x0fGetDrillRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x10GetDrillResponse\x12\x1f\n\x05\x64rill\x18\x01 \x01(\x0b\x32\x10.fedsvc.v1.Drill\":\n\x11ListDrillsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"O\n\x12ListDrillsResponse\x12 \n\x06\x64rills\x18\x01 \x03(\x0b\x32\x10.fedsvc.v1.Drill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x16\n\x14GetAutomationRequest\"B\n\x15GetAutomationResponse\x12)\n\nautomation\x18\x01 \x01(\x0b\x32\x15.fedsvc.v1.Automation\"V\n\x18ReleaseAutomationRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"f\n\x19ReleaseAutomationResponse\x12\x1e\n\x05\x65nded\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Hold\x12)\n\nautomation\x18\x02 \x01(\x0b\x32\x15.fedsvc.v1.Automation\"\\\n\x14ListFailoversRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\"X\n\x15ListFailoversResponse\x12&\n\tfailovers\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Failover\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x17ListPendingMovesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x0f\n\x07\x63luster\x18\x04 \x01(\t\"Z\n\x18ListPendingMovesResponse\x12%\n\x05moves\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x0f\x46\x61ilOverRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"z\n\x10\x46\x61ilOverResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\"_\n\x0f\x46\x61ilBackRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\x10\x46\x61ilBackResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\"\x8e\x01\n\x14\x44rainClustersRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x19\n\x0cpace_percent\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x0f\n\r_pace_percent\"\x91\x01\n\x15\x44rainClustersResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12(\n\x08left_out\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.PendingMove\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t2\xf9\x06\n\x11\x41utomationService\x12R\n\rGetAutomation\x12\x1f.fedsvc.v1.GetAutomationRequest\x1a .fedsvc.v1.GetAutomationResponse\x12^\n\x11ReleaseAutomation\x12#.fedsvc.v1.ReleaseAutomationRequest\x1a$.fedsvc.v1.ReleaseAutomationResponse\x12R\n\rListFailovers\x12\x1f.fedsvc.v1.ListFailoversRequest\x1a .fedsvc.v1.ListFailoversResponse\x12[\n\x10ListPendingMoves\x12\".fedsvc.v1.ListPendingMovesRequest\x1a#.fedsvc.v1.ListPendingMovesResponse\x12\x43\n\x08\x46\x61ilOver\x12\x1a.fedsvc.v1.FailOverRequest\x1a\x1b.fedsvc.v1.FailOverResponse\x12\x43\n\x08\x46\x61ilBack\x12\x1a.fedsvc.v1.FailBackRequest\x1a\x1b.fedsvc.v1.FailBackResponse\x12R\n\rDrainClusters\x12\x1f.fedsvc.v1.DrainClustersRequest\x1a .fedsvc.v1.DrainClustersResponse\x12I\n\nStartDrill\x12\x1c.fedsvc.v1.StartDrillRequest\x1a\x1d.fedsvc.v1.StartDrillResponse\x12\x46\n\tStopDrill\x12\x1b.fedsvc.v1.StopDrillRequest\x1a\x1c.fedsvc.v1.StopDrillResponse\x12\x43\n\x08GetDrill\x12\x1a.fedsvc.v1.GetDrillRequest\x1a\x1b.fedsvc.v1.GetDrillResponse\x12I\n\nListDrills\x12\x1c.fedsvc.v1.ListDrillsRequest\x1a\x1d.fedsvc.v1.ListDrillsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.automation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETAUTOMATIONREQUEST']._serialized_start=134
-  _globals['_GETAUTOMATIONREQUEST']._serialized_end=156
-  _globals['_GETAUTOMATIONRESPONSE']._serialized_start=158
-  _globals['_GETAUTOMATIONRESPONSE']._serialized_end=224
-  _globals['_RELEASEAUTOMATIONREQUEST']._serialized_start=226
-  _globals['_RELEASEAUTOMATIONREQUEST']._serialized_end=312
-  _globals['_RELEASEAUTOMATIONRESPONSE']._serialized_start=314
-  _globals['_RELEASEAUTOMATIONRESPONSE']._serialized_end=416
-  _globals['_LISTFAILOVERSREQUEST']._serialized_start=418
-  _globals['_LISTFAILOVERSREQUEST']._serialized_end=510
-  _globals['_LISTFAILOVERSRESPONSE']._serialized_start=512
-  _globals['_LISTFAILOVERSRESPONSE']._serialized_end=600
-  _globals['_LISTPENDINGMOVESREQUEST']._serialized_start=602
-  _globals['_LISTPENDINGMOVESREQUEST']._serialized_end=697
-  _globals['_LISTPENDINGMOVESRESPONSE']._serialized_start=699
-  _globals['_LISTPENDINGMOVESRESPONSE']._serialized_end=789
-  _globals['_FAILOVERREQUEST']._serialized_start=792
-  _globals['_FAILOVERREQUEST']._serialized_end=920
-  _globals['_FAILOVERRESPONSE']._serialized_start=922
-  _globals['_FAILOVERRESPONSE']._serialized_end=1044
-  _globals['_FAILBACKREQUEST']._serialized_start=1046
-  _globals['_FAILBACKREQUEST']._serialized_end=1141
-  _globals['_FAILBACKRESPONSE']._serialized_start=1143
-  _globals['_FAILBACKRESPONSE']._serialized_end=1265
-  _globals['_DRAINCLUSTERSREQUEST']._serialized_start=1268
-  _globals['_DRAINCLUSTERSREQUEST']._serialized_end=1410
-  _globals['_DRAINCLUSTERSRESPONSE']._serialized_start=1413
-  _globals['_DRAINCLUSTERSRESPONSE']._serialized_end=1558
-  _globals['_AUTOMATIONSERVICE']._serialized_start=1561
-  _globals['_AUTOMATIONSERVICE']._serialized_end=2159
+  _globals['_STARTDRILLREQUEST']._serialized_start=158
+  _globals['_STARTDRILLREQUEST']._serialized_end=468
+  _globals['_STARTDRILLRESPONSE']._serialized_start=470
+  _globals['_STARTDRILLRESPONSE']._serialized_end=565
+  _globals['_STOPDRILLREQUEST']._serialized_start=567
+  _globals['_STOPDRILLREQUEST']._serialized_end=642
+  _globals['_STOPDRILLRESPONSE']._serialized_start=644
+  _globals['_STOPDRILLRESPONSE']._serialized_end=696
+  _globals['_GETDRILLREQUEST']._serialized_start=698
+  _globals['_GETDRILLREQUEST']._serialized_end=729
+  _globals['_GETDRILLRESPONSE']._serialized_start=731
+  _globals['_GETDRILLRESPONSE']._serialized_end=782
+  _globals['_LISTDRILLSREQUEST']._serialized_start=784
+  _globals['_LISTDRILLSREQUEST']._serialized_end=842
+  _globals['_LISTDRILLSRESPONSE']._serialized_start=844
+  _globals['_LISTDRILLSRESPONSE']._serialized_end=923
+  _globals['_GETAUTOMATIONREQUEST']._serialized_start=925
+  _globals['_GETAUTOMATIONREQUEST']._serialized_end=947
+  _globals['_GETAUTOMATIONRESPONSE']._serialized_start=949
+  _globals['_GETAUTOMATIONRESPONSE']._serialized_end=1015
+  _globals['_RELEASEAUTOMATIONREQUEST']._serialized_start=1017
+  _globals['_RELEASEAUTOMATIONREQUEST']._serialized_end=1103
+  _globals['_RELEASEAUTOMATIONRESPONSE']._serialized_start=1105
+  _globals['_RELEASEAUTOMATIONRESPONSE']._serialized_end=1207
+  _globals['_LISTFAILOVERSREQUEST']._serialized_start=1209
+  _globals['_LISTFAILOVERSREQUEST']._serialized_end=1301
+  _globals['_LISTFAILOVERSRESPONSE']._serialized_start=1303
+  _globals['_LISTFAILOVERSRESPONSE']._serialized_end=1391
+  _globals['_LISTPENDINGMOVESREQUEST']._serialized_start=1393
+  _globals['_LISTPENDINGMOVESREQUEST']._serialized_end=1488
+  _globals['_LISTPENDINGMOVESRESPONSE']._serialized_start=1490
+  _globals['_LISTPENDINGMOVESRESPONSE']._serialized_end=1580
+  _globals['_FAILOVERREQUEST']._serialized_start=1583
+  _globals['_FAILOVERREQUEST']._serialized_end=1711
+  _globals['_FAILOVERRESPONSE']._serialized_start=1713
+  _globals['_FAILOVERRESPONSE']._serialized_end=1835
+  _globals['_FAILBACKREQUEST']._serialized_start=1837
+  _globals['_FAILBACKREQUEST']._serialized_end=1932
+  _globals['_FAILBACKRESPONSE']._serialized_start=1934
+  _globals['_FAILBACKRESPONSE']._serialized_end=2056
+  _globals['_DRAINCLUSTERSREQUEST']._serialized_start=2059
+  _globals['_DRAINCLUSTERSREQUEST']._serialized_end=2201
+  _globals['_DRAINCLUSTERSRESPONSE']._serialized_start=2204
+  _globals['_DRAINCLUSTERSRESPONSE']._serialized_end=2349
+  _globals['_AUTOMATIONSERVICE']._serialized_start=2352
+  _globals['_AUTOMATIONSERVICE']._serialized_end=3241
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fedsvc.v1 import automation_pb2 as _automation_pb2
+from fedsvc.v1 import drill_pb2 as _drill_pb2
 from fedsvc.v1 import hold_pb2 as _hold_pb2
 from fedsvc.v1 import placement_service_pb2 as _placement_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -20,6 +21,257 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class StartDrillRequest(_message.Message):
+    """StartDrillRequest says what is rehearsed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    ABORT_ON_FIELD_NUMBER: _builtins.int
+    AWAY_SECONDS_FIELD_NUMBER: _builtins.int
+    LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
+    TARGET_SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Required. "clusters/{cluster}" or "regions/{region}"."""
+    mode: _drill_pb2.DrillMode.ValueType
+    """How far it goes. Unset: simulate."""
+    away_seconds: _builtins.int
+    """How long all stays away before it is brought back; from 0 to 86400. Unset: 60."""
+    limit_seconds: _builtins.int
+    """How long leaving may take before all is brought back; from 10 to 86400. Unset: 600."""
+    target_seconds: _builtins.int
+    """How soon a unit has to be ready elsewhere, to count in full; from 1 to 86400. Unset: 60."""
+    reason: _builtins.str
+    """Why, for people; at most 500 characters."""
+    validate_only: _builtins.bool
+    """Whether to check only."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    @_builtins.property
+    def abort_on(self) -> _containers.RepeatedScalarFieldContainer[_drill_pb2.DrillAbort.ValueType]:
+        """What ends it before its time, besides what always does. None: trouble and degraded."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        mode: _drill_pb2.DrillMode.ValueType = ...,
+        abort_on: _abc.Iterable[_drill_pb2.DrillAbort.ValueType] | None = ...,
+        away_seconds: _builtins.int | None = ...,
+        limit_seconds: _builtins.int | None = ...,
+        target_seconds: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_away_seconds", b"_away_seconds", "_limit_seconds", b"_limit_seconds", "_target_seconds", b"_target_seconds", "away_seconds", b"away_seconds", "limit_seconds", b"limit_seconds", "target_seconds", b"target_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_away_seconds", b"_away_seconds", "_limit_seconds", b"_limit_seconds", "_target_seconds", b"_target_seconds", "abort_on", b"abort_on", "away_seconds", b"away_seconds", "limit_seconds", b"limit_seconds", "mode", b"mode", "reason", b"reason", "request_id", b"request_id", "subject", b"subject", "target_seconds", b"target_seconds", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__away_seconds: _TypeAlias = _typing.Literal["away_seconds"]  # noqa: Y015
+    _WhichOneofArgType__away_seconds: _TypeAlias = _typing.Literal["_away_seconds", b"_away_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__limit_seconds: _TypeAlias = _typing.Literal["limit_seconds"]  # noqa: Y015
+    _WhichOneofArgType__limit_seconds: _TypeAlias = _typing.Literal["_limit_seconds", b"_limit_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__target_seconds: _TypeAlias = _typing.Literal["target_seconds"]  # noqa: Y015
+    _WhichOneofArgType__target_seconds: _TypeAlias = _typing.Literal["_target_seconds", b"_target_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__away_seconds) -> _WhichOneofReturnType__away_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_seconds) -> _WhichOneofReturnType__limit_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_seconds) -> _WhichOneofReturnType__target_seconds | None: ...
+
+Global___StartDrillRequest: _TypeAlias = StartDrillRequest  # noqa: Y015
+
+@_typing.final
+class StartDrillResponse(_message.Message):
+    """StartDrillResponse tells what is known at its begin; of a simulation, all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRILL_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drill(self) -> _drill_pb2.Drill:
+        """The drill."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
+        """Units that change or come short."""
+
+    def __init__(
+        self,
+        *,
+        drill: _drill_pb2.Drill | None = ...,
+        units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartDrillResponse: _TypeAlias = StartDrillResponse  # noqa: Y015
+
+@_typing.final
+class StopDrillRequest(_message.Message):
+    """StopDrillRequest says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "drills/{drill}"."""
+    validate_only: _builtins.bool
+    """Whether to check only."""
+    request_id: _builtins.str
+    """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopDrillRequest: _TypeAlias = StopDrillRequest  # noqa: Y015
+
+@_typing.final
+class StopDrillResponse(_message.Message):
+    """StopDrillResponse returns how it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRILL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drill(self) -> _drill_pb2.Drill:
+        """The drill."""
+
+    def __init__(
+        self,
+        *,
+        drill: _drill_pb2.Drill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopDrillResponse: _TypeAlias = StopDrillResponse  # noqa: Y015
+
+@_typing.final
+class GetDrillRequest(_message.Message):
+    """GetDrillRequest says which."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "drills/{drill}"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDrillRequest: _TypeAlias = GetDrillRequest  # noqa: Y015
+
+@_typing.final
+class GetDrillResponse(_message.Message):
+    """GetDrillResponse returns it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRILL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def drill(self) -> _drill_pb2.Drill:
+        """The drill."""
+
+    def __init__(
+        self,
+        *,
+        drill: _drill_pb2.Drill | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drill", b"drill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDrillResponse: _TypeAlias = GetDrillResponse  # noqa: Y015
+
+@_typing.final
+class ListDrillsRequest(_message.Message):
+    """ListDrillsRequest selects drills."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 50 by default, 1000 at most."""
+    page_token: _builtins.str
+    """From the answer before; all other fields must stay as they were."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrillsRequest: _TypeAlias = ListDrillsRequest  # noqa: Y015
+
+@_typing.final
+class ListDrillsResponse(_message.Message):
+    """ListDrillsResponse is a page of drills."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRILLS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty at the end."""
+    @_builtins.property
+    def drills(self) -> _containers.RepeatedCompositeFieldContainer[_drill_pb2.Drill]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        drills: _abc.Iterable[_drill_pb2.Drill] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drills", b"drills", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrillsResponse: _TypeAlias = ListDrillsResponse  # noqa: Y015
 
 @_typing.final
 class GetAutomationRequest(_message.Message):

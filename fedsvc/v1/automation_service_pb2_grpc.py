@@ -70,6 +70,26 @@ class AutomationServiceStub:
                 request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.SerializeToString,
                 response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.FromString,
                 _registered_method=True)
+        self.StartDrill = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/StartDrill',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.StartDrillRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.StartDrillResponse.FromString,
+                _registered_method=True)
+        self.StopDrill = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/StopDrill',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.StopDrillRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.StopDrillResponse.FromString,
+                _registered_method=True)
+        self.GetDrill = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/GetDrill',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.GetDrillRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.GetDrillResponse.FromString,
+                _registered_method=True)
+        self.ListDrills = channel.unary_unary(
+                '/fedsvc.v1.AutomationService/ListDrills',
+                request_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsRequest.SerializeToString,
+                response_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsResponse.FromString,
+                _registered_method=True)
 
 
 class AutomationServiceServicer:
@@ -130,6 +150,36 @@ class AutomationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartDrill(self, request, context):
+        """StartDrill rehearses the loss of a cluster or region that lives, and brings all back in the end: also where fedsvc is
+        killed in the midst of it. It is refused while another drill is under way, a cluster is not healthy, automation is
+        held or off, or a failover is not over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopDrill(self, request, context):
+        """StopDrill has all brought back now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDrill(self, request, context):
+        """GetDrill returns a drill, with what came of it so far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDrills(self, request, context):
+        """ListDrills returns drills, the newest first; they are kept for 90 days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AutomationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -167,6 +217,26 @@ def add_AutomationServiceServicer_to_server(servicer, server):
                     servicer.DrainClusters,
                     request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.FromString,
                     response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.SerializeToString,
+            ),
+            'StartDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartDrill,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.StartDrillRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.StartDrillResponse.SerializeToString,
+            ),
+            'StopDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopDrill,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.StopDrillRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.StopDrillResponse.SerializeToString,
+            ),
+            'GetDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrill,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.GetDrillRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.GetDrillResponse.SerializeToString,
+            ),
+            'ListDrills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrills,
+                    request_deserializer=fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsRequest.FromString,
+                    response_serializer=fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -359,6 +429,114 @@ class AutomationService:
             '/fedsvc.v1.AutomationService/DrainClusters',
             fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersRequest.SerializeToString,
             fedsvc_dot_v1_dot_automation__service__pb2.DrainClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/StartDrill',
+            fedsvc_dot_v1_dot_automation__service__pb2.StartDrillRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.StartDrillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/StopDrill',
+            fedsvc_dot_v1_dot_automation__service__pb2.StopDrillRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.StopDrillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/GetDrill',
+            fedsvc_dot_v1_dot_automation__service__pb2.GetDrillRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.GetDrillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fedsvc.v1.AutomationService/ListDrills',
+            fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsRequest.SerializeToString,
+            fedsvc_dot_v1_dot_automation__service__pb2.ListDrillsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,17 @@ class AutomationServiceStub:
     or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
     leave stays then, and what left goes back by its own policy.
     """
+    StartDrill: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.StartDrillRequest, _automation_service_pb2.StartDrillResponse]
+    """StartDrill rehearses the loss of a cluster or region that lives, and brings all back in the end: also where fedsvc is
+    killed in the midst of it. It is refused while another drill is under way, a cluster is not healthy, automation is
+    held or off, or a failover is not over.
+    """
+    StopDrill: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.StopDrillRequest, _automation_service_pb2.StopDrillResponse]
+    """StopDrill has all brought back now."""
+    GetDrill: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.GetDrillRequest, _automation_service_pb2.GetDrillResponse]
+    """GetDrill returns a drill, with what came of it so far."""
+    ListDrills: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.ListDrillsRequest, _automation_service_pb2.ListDrillsResponse]
+    """ListDrills returns drills, the newest first; they are kept for 90 days."""
 
 @_typing.type_check_only
 class AutomationServiceAsyncStub(AutomationServiceStub):
@@ -85,6 +96,17 @@ class AutomationServiceAsyncStub(AutomationServiceStub):
     or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
     leave stays then, and what left goes back by its own policy.
     """
+    StartDrill: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.StartDrillRequest, _automation_service_pb2.StartDrillResponse]  # type: ignore[assignment]
+    """StartDrill rehearses the loss of a cluster or region that lives, and brings all back in the end: also where fedsvc is
+    killed in the midst of it. It is refused while another drill is under way, a cluster is not healthy, automation is
+    held or off, or a failover is not over.
+    """
+    StopDrill: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.StopDrillRequest, _automation_service_pb2.StopDrillResponse]  # type: ignore[assignment]
+    """StopDrill has all brought back now."""
+    GetDrill: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.GetDrillRequest, _automation_service_pb2.GetDrillResponse]  # type: ignore[assignment]
+    """GetDrill returns a drill, with what came of it so far."""
+    ListDrills: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.ListDrillsRequest, _automation_service_pb2.ListDrillsResponse]  # type: ignore[assignment]
+    """ListDrills returns drills, the newest first; they are kept for 90 days."""
 
 class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
     """AutomationService shows what is done about lost clusters, and lets it go on. It is held by HoldService.Pause."""
@@ -153,5 +175,40 @@ class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
         or at a pace; each is removed there when it is ready elsewhere. It ends with the taint fedsvc.io/cordoned: what did not
         leave stays then, and what left goes back by its own policy.
         """
+
+    @_abc_1.abstractmethod
+    def StartDrill(
+        self,
+        request: _automation_service_pb2.StartDrillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.StartDrillResponse, _abc.Awaitable[_automation_service_pb2.StartDrillResponse]]:
+        """StartDrill rehearses the loss of a cluster or region that lives, and brings all back in the end: also where fedsvc is
+        killed in the midst of it. It is refused while another drill is under way, a cluster is not healthy, automation is
+        held or off, or a failover is not over.
+        """
+
+    @_abc_1.abstractmethod
+    def StopDrill(
+        self,
+        request: _automation_service_pb2.StopDrillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.StopDrillResponse, _abc.Awaitable[_automation_service_pb2.StopDrillResponse]]:
+        """StopDrill has all brought back now."""
+
+    @_abc_1.abstractmethod
+    def GetDrill(
+        self,
+        request: _automation_service_pb2.GetDrillRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.GetDrillResponse, _abc.Awaitable[_automation_service_pb2.GetDrillResponse]]:
+        """GetDrill returns a drill, with what came of it so far."""
+
+    @_abc_1.abstractmethod
+    def ListDrills(
+        self,
+        request: _automation_service_pb2.ListDrillsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_automation_service_pb2.ListDrillsResponse, _abc.Awaitable[_automation_service_pb2.ListDrillsResponse]]:
+        """ListDrills returns drills, the newest first; they are kept for 90 days."""
 
 def add_AutomationServiceServicer_to_server(servicer: AutomationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -72,6 +72,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
     ERROR_REASON_NOT_ON_CLUSTERS: _ErrorReason.ValueType  # 31
     """An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
+    ERROR_REASON_DRILL_STATE: _ErrorReason.ValueType  # 50
+    """A drill cannot be begun or stopped now. Metadata: {"why": "AutomationOff"}. FAILED_PRECONDITION."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -126,4 +128,6 @@ ERROR_REASON_NO_EARLIER_REVISION: ErrorReason.ValueType  # 26
 """The unit has no earlier revision that is kept. Metadata: {"name": ...}."""
 ERROR_REASON_NOT_ON_CLUSTERS: ErrorReason.ValueType  # 31
 """An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
+ERROR_REASON_DRILL_STATE: ErrorReason.ValueType  # 50
+"""A drill cannot be begun or stopped now. Metadata: {"why": "AutomationOff"}. FAILED_PRECONDITION."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

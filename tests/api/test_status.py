@@ -55,6 +55,12 @@ CASES = [
         "PreconditionFailure",
     ),
     (
+        errors.DrillStateError("UnderWay", "another drill is not over"),
+        "FAILED_PRECONDITION",
+        "DRILL_STATE",
+        "PreconditionFailure",
+    ),
+    (
         errors.RolloutStateError(phase="Paused", message="it is paused"),
         "FAILED_PRECONDITION",
         "ROLLOUT_STATE",

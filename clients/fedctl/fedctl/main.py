@@ -56,6 +56,8 @@ COMMANDS = {
     "failover": _command("moves", "failover", "Have a unit, or all units, leave a cluster or region"),
     "failback": _command("moves", "failback", "Let units take back what left a cluster that is well"),
     "drain": _command("moves", "drain", "Empty a cluster or region that lives, at a pace"),
+    "drill": _command("drill", "drill", "Rehearse the loss of a region or cluster, measured and undone"),
+    "drills": _command("drill", "drills", "Show drills and what came of them"),
     "dns": _command("dns", "dns", "Show what DNS zones hold and why; verify, plan, freeze them"),
     "confirm": _command("confirm", "confirm", "Let removals be done that are held"),
     "demo": _command("demo", "demo", "Bring up a demonstration federation on this machine"),

@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator, Sequence
 
-from fedsvc.v1 import automation_pb2, automation_service_pb2, automation_service_pb2_grpc
+from fedsvc.v1 import automation_pb2, automation_service_pb2, automation_service_pb2_grpc, drill_pb2
 from fedsvc_client._calls import DEADLINE_SECONDS, Caller, new_request_id, pages
 
 MOVE_SECONDS = 120.0
@@ -129,3 +129,55 @@ class AsyncAutomation:
             request_id=new_request_id(),
         )
         return await self._caller.call(self._stub.DrainClusters, request, timeout_seconds=timeout_seconds)
+
+    async def start_drill(
+        self,
+        subject: str,
+        *,
+        mode: drill_pb2.DrillMode.ValueType = drill_pb2.DRILL_MODE_SIMULATE,
+        abort_on: Sequence[drill_pb2.DrillAbort.ValueType] = (),
+        away_seconds: int | None = None,
+        limit_seconds: int | None = None,
+        target_seconds: int | None = None,
+        reason: str = "",
+        validate_only: bool = False,
+        timeout_seconds: float = MOVE_SECONDS,
+    ) -> automation_service_pb2.StartDrillResponse:
+        """Rehearse the loss of "clusters/{cluster}" or "regions/{region}"; the server brings all back by itself."""
+        request = automation_service_pb2.StartDrillRequest(
+            subject=subject,
+            mode=mode,
+            abort_on=abort_on,
+            away_seconds=away_seconds,
+            limit_seconds=limit_seconds,
+            target_seconds=target_seconds,
+            reason=reason,
+            validate_only=validate_only,
+            request_id=new_request_id(),
+        )
+        return await self._caller.call(self._stub.StartDrill, request, timeout_seconds=timeout_seconds)
+
+    async def stop_drill(
+        self, name: str, *, validate_only: bool = False, timeout_seconds: float = DEADLINE_SECONDS
+    ) -> drill_pb2.Drill:
+        """Have all that left by a drill brought back now."""
+        request = automation_service_pb2.StopDrillRequest(
+            name=name, validate_only=validate_only, request_id=new_request_id()
+        )
+        return (await self._caller.call(self._stub.StopDrill, request, timeout_seconds=timeout_seconds)).drill
+
+    async def drill(self, name: str, *, timeout_seconds: float = DEADLINE_SECONDS) -> drill_pb2.Drill:
+        """Return a drill, with what came of it so far."""
+        request = automation_service_pb2.GetDrillRequest(name=name)
+        return (await self._caller.call(self._stub.GetDrill, request, timeout_seconds=timeout_seconds)).drill
+
+    def drills(
+        self, *, page_size: int = 0, timeout_seconds: float = DEADLINE_SECONDS
+    ) -> AsyncIterator[drill_pb2.Drill]:
+        """Yield drills, the newest first; `timeout_seconds` is for each page."""
+
+        async def page(token: str) -> automation_service_pb2.ListDrillsResponse:
+            request = automation_service_pb2.ListDrillsRequest(page_size=page_size, page_token=token)
+            return await self._caller.call(self._stub.ListDrills, request, timeout_seconds=timeout_seconds)
+
+        return pages(page, lambda found: found.drills)

@@ -225,6 +225,10 @@ class Automation(_Facade):
     fail_over = wait(AsyncAutomation.fail_over)
     fail_back = wait(AsyncAutomation.fail_back)
     drain = wait(AsyncAutomation.drain)
+    start_drill = wait(AsyncAutomation.start_drill)
+    stop_drill = wait(AsyncAutomation.stop_drill)
+    drill = wait(AsyncAutomation.drill)
+    drills = each(AsyncAutomation.drills)
 
 
 class Zones(_Facade):

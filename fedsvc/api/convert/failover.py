@@ -42,6 +42,7 @@ _CAUSES: Final = {
     DepartureCause.LOST: automation_pb2.DEPARTURE_CAUSE_LOST,
     DepartureCause.ASKED: automation_pb2.DEPARTURE_CAUSE_ASKED,
     DepartureCause.DRAIN: automation_pb2.DEPARTURE_CAUSE_DRAIN,
+    DepartureCause.DRILL: automation_pb2.DEPARTURE_CAUSE_DRILL,
     DepartureCause.UNHEALTHY: automation_pb2.DEPARTURE_CAUSE_UNHEALTHY,
 }
 _KINDS: Final = {

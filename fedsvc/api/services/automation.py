@@ -5,23 +5,25 @@ from typing import Any, Final
 from grpc import aio
 
 from fedsvc.api.caller import caller
+from fedsvc.api.convert.drill import drill_message
 from fedsvc.api.convert.failover import automation_message, history_message, pending_message
 from fedsvc.api.convert.hold import hold_message
 from fedsvc.api.mutation import mutate
-from fedsvc.api.names import parse_cluster, parse_hold_subject, parse_unit
+from fedsvc.api.names import parse_cluster, parse_drill, parse_hold_subject, parse_unit
 from fedsvc.api.paging import cut, parse_page
-from fedsvc.api.services import moving
+from fedsvc.api.services import drilling, moving
 from fedsvc.health import Automation, Verdict
 from fedsvc.model.hold import FLEET_SUBJECT, REGIONS, HoldKind, HoldScope, words_of
 from fedsvc.model.pending import pending_move
-from fedsvc.store import automation, clusters, events, failovers, holds, pending, units
+from fedsvc.store import automation, clusters, drills, events, failovers, holds, pending, units
 from fedsvc.store.store import Store, Transaction
-from fedsvc.v1 import automation_pb2, automation_service_pb2_grpc
+from fedsvc.v1 import automation_pb2, automation_service_pb2_grpc, drill_pb2
 from fedsvc.v1 import automation_service_pb2 as pb
 
 Context = aio.ServicerContext[Any, Any]
 
 _NEWEST: Final = 2**63 - 1
+_SIMULATING: Final = (drill_pb2.DRILL_MODE_UNSPECIFIED, drill_pb2.DRILL_MODE_SIMULATE)
 _TROUBLED: Final = frozenset({Verdict.SUSPECT, Verdict.UNREACHABLE, Verdict.DEGRADED})
 
 
@@ -105,6 +107,38 @@ class AutomationServicer(automation_service_pb2_grpc.AutomationServiceServicer):
         """Empty clusters that live."""
         del context
         return await mutate(self._store, request, pb.DrainClustersResponse, moving.drain)
+
+    async def StartDrill(self, request: pb.StartDrillRequest, context: Context) -> pb.StartDrillResponse:
+        """Rehearse the loss of a cluster or region."""
+        del context
+        if request.mode in _SIMULATING and not request.validate_only:
+            async with self._store.reader() as tx:
+                return await drilling.start(tx, request)
+        return await mutate(self._store, request, pb.StartDrillResponse, drilling.start)
+
+    async def StopDrill(self, request: pb.StopDrillRequest, context: Context) -> pb.StopDrillResponse:
+        """Have all brought back now."""
+        del context
+        return await mutate(self._store, request, pb.StopDrillResponse, drilling.stop)
+
+    async def GetDrill(self, request: pb.GetDrillRequest, context: Context) -> pb.GetDrillResponse:
+        """Return a drill."""
+        del context
+        number = parse_drill(request.name, "name")
+        async with self._store.reader() as tx:
+            drill = await drills.get(tx, number)
+            return pb.GetDrillResponse(drill=drill_message(drill, await drills.moved(tx, drill)))
+
+    async def ListDrills(self, request: pb.ListDrillsRequest, context: Context) -> pb.ListDrillsResponse:
+        """Return drills, the newest first."""
+        del context
+        page = parse_page(request.page_size, request.page_token, filter=("drills",), key=(int,))
+        async with self._store.reader() as tx:
+            before = _NEWEST if page.after is None else min(int(page.after[0]), _NEWEST)
+            rows = await drills.list_page(tx, before=before, limit=page.size + 1)
+            found = cut(page, rows, [(row.id,) for row in rows])
+            messages = [drill_message(one, await drills.moved(tx, one)) for one in found.rows]
+        return pb.ListDrillsResponse(drills=messages, next_page_token=found.next_page_token)
 
 
 async def _read(tx: Transaction) -> automation_pb2.Automation:

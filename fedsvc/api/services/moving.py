@@ -39,7 +39,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Subject:
+class Subject:
     """What a request is about."""
 
     unit: Unit | None  # where one is named
@@ -49,7 +49,7 @@ class _Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Preview:
+class Preview:
     """What comes of it, as far as is known now."""
 
     changes: Sequence[placement_service_pb2.UnitSimulation]
@@ -64,23 +64,23 @@ async def fail_over(tx: Transaction, request: pb.FailOverRequest) -> pb.FailOver
         NotFoundError: the unit or cluster of the subject is not there.
     """
     problems = Problems()
-    _check_reason(request.reason, problems)
-    subject = await _subject(tx, request.subject, request.clusters, problems)
+    check_reason(request.reason, problems)
+    subject = await read_subject(tx, request.subject, request.clusters, problems)
     _check_targets(request.targets, subject, problems)
     problems.refuse()
-    asked, left_out = await _leaving(tx, subject)
+    asked, left_out = await leaving(tx, subject)
     from_where = {one.unit.uid: _left_by(one, subject, problems) for one in asked}
     problems.refuse()
-    supposed = [_without(one, from_where[one.unit.uid], DepartureCause.ASKED, tuple(request.targets)) for one in asked]
+    supposed = [without(one, from_where[one.unit.uid], DepartureCause.ASKED, tuple(request.targets)) for one in asked]
     fleet = await placing.read_fleet(tx, with_units=True)
-    preview = await aside(lambda ended: _preview(supposed, fleet, tx.now, ended))
-    _check_gone_to(subject, request.targets, preview, problems)
+    found = await aside(lambda ended: preview(supposed, fleet, tx.now, ended))
+    _check_gone_to(subject, request.targets, found, problems)
     problems.refuse()
     orders = [
         departures.Order(uid=one.unit.uid, cluster=name, due_time=tx.now)
         for one in asked
         for name in from_where[one.unit.uid]
-        if name not in _has_left(one)
+        if name not in has_left(one)
     ]
     await departures.order(
         tx,
@@ -91,8 +91,8 @@ async def fail_over(tx: Transaction, request: pb.FailOverRequest) -> pb.FailOver
         reason=request.reason,
     )
     await _tell(tx, subject, "FailOverAsked", f"to leave: {_count(len(asked))}", request.reason)
-    stays = [pending_message(move) for move in (*left_out, *preview.stays)]
-    return pb.FailOverResponse(units=preview.changes, unit_count=len(asked), left_out=stays)
+    stays = [pending_message(move) for move in (*left_out, *found.stays)]
+    return pb.FailOverResponse(units=found.changes, unit_count=len(asked), left_out=stays)
 
 
 async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBackResponse:
@@ -103,7 +103,7 @@ async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBack
         NotFoundError: the unit or cluster of the subject is not there.
     """
     problems = Problems()
-    subject = await _subject(tx, request.subject, request.clusters, problems)
+    subject = await read_subject(tx, request.subject, request.clusters, problems)
     problems.refuse()
     found = await _away(tx, subject)
     if subject.unit is not None and request.clusters:
@@ -136,12 +136,12 @@ async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBack
         if one.unit.uid in back
     ]
     fleet = await placing.read_fleet(tx, with_units=True)
-    preview = await aside(lambda ended: _preview(supposed, fleet, tx.now, ended))
+    shown = await aside(lambda ended: preview(supposed, fleet, tx.now, ended))
     await departures.begin_return(tx, [(one.unit.uid, name) for one, name in going])
     if going:
         await _tell(tx, subject, "FailBackAsked", f"to go back: {_count(len(back))}", "")
     stays = [pending_message(move) for move in left_out]
-    return pb.FailBackResponse(units=preview.changes, unit_count=len(back), left_out=stays)
+    return pb.FailBackResponse(units=shown.changes, unit_count=len(back), left_out=stays)
 
 
 async def drain(tx: Transaction, request: pb.DrainClustersRequest) -> pb.DrainClustersResponse:
@@ -152,19 +152,19 @@ async def drain(tx: Transaction, request: pb.DrainClustersRequest) -> pb.DrainCl
         NotFoundError: the cluster of the subject is not there.
     """
     problems = Problems()
-    _check_reason(request.reason, problems)
+    check_reason(request.reason, problems)
     if request.subject.startswith(_UNIT):
         problems.add("subject", "is a unit; name clusters/{cluster} or regions/{region}, or ask FailOver for a unit")
         problems.refuse()
     pace = request.pace_percent if request.HasField("pace_percent") else MAX_PERCENT
     if not 1 <= pace <= MAX_PERCENT:
         problems.add("pace_percent", f"is {pace}; it must be from 1 to {MAX_PERCENT}")
-    subject = await _subject(tx, request.subject, (), problems)
+    subject = await read_subject(tx, request.subject, (), problems)
     problems.refuse()
-    asked, left_out = await _leaving(tx, subject)
-    supposed = [_without(one, subject.clusters, DepartureCause.DRAIN, ()) for one in asked]
+    asked, left_out = await leaving(tx, subject)
+    supposed = [without(one, subject.clusters, DepartureCause.DRAIN, ()) for one in asked]
     fleet = await placing.read_fleet(tx, with_units=True)
-    preview = await aside(lambda ended: _preview(supposed, fleet, tx.now, ended))
+    found = await aside(lambda ended: preview(supposed, fleet, tx.now, ended))
     for name in subject.clusters:
         await _cordon(tx, name)
     ranked = sorted(asked, key=lambda one: (-one.unit.spec.failover.priority, one.input.key))
@@ -172,13 +172,13 @@ async def drain(tx: Transaction, request: pb.DrainClustersRequest) -> pb.DrainCl
         departures.Order(uid=one.unit.uid, cluster=name, due_time=due)
         for one, due in zip(ranked, turns(len(ranked), pace, tx.now), strict=True)
         for name in subject.clusters
-        if name not in _has_left(one)
+        if name not in has_left(one)
     ]
     await departures.order(tx, orders, cause=DepartureCause.DRAIN, author=caller(), reason=request.reason)
     await _tell(tx, subject, "Draining", f"to leave: {_count(len(asked))}", request.reason)
-    stays = [pending_message(move) for move in (*left_out, *preview.stays)]
+    stays = [pending_message(move) for move in (*left_out, *found.stays)]
     return pb.DrainClustersResponse(
-        units=preview.changes, unit_count=len(asked), left_out=stays, clusters=subject.clusters
+        units=found.changes, unit_count=len(asked), left_out=stays, clusters=subject.clusters
     )
 
 
@@ -190,11 +190,12 @@ def turns(count: int, pace_percent: int, now: datetime) -> list[datetime]:
     return [now + _MINUTE * (index // in_a_minute) for index in range(count)]
 
 
-def _has_left(one: PlacementRequest) -> set[str]:
+def has_left(one: PlacementRequest) -> set[str]:
+    """The clusters that a unit left already."""
     return {each.cluster for each in one.departures if each.leave_time is not None and each.return_time is None}
 
 
-def _without(
+def without(
     one: PlacementRequest, left: Collection[str], cause: DepartureCause, targets: tuple[str, ...]
 ) -> PlacementRequest:
     """A unit, were it to leave clusters now."""
@@ -206,7 +207,9 @@ def _without(
     return one.supposing((*kept, *new))
 
 
-def _preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, ended: threading.Event) -> _Preview:
+def preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, ended: threading.Event) -> Preview:
+    """What comes of units that are to leave, or to go back: to be run aside."""
+
     def asks(listed: Iterable[PlacementRequest]) -> list[Ask]:
         return [Ask(unit=one.input, previous=one.previous, memory=one.memory) for one in listed]
 
@@ -231,7 +234,7 @@ def _preview(requests: Sequence[PlacementRequest], fleet: Fleet, now: datetime, 
     told = {
         one.input.key: replace(found[one.input.key], moves=tuple(_moves(one, found[one.input.key]))) for one in moving
     }
-    return _Preview(changes=changes_of([one.supposing(()) for one in moving], told), stays=stays)
+    return Preview(changes=changes_of([one.supposing(()) for one in moving], told), stays=stays)
 
 
 def _moves(one: PlacementRequest, decision: Decision) -> Iterator[Move]:
@@ -263,7 +266,12 @@ def _no_place(one: PlacementRequest, cluster: str, decision: Decision) -> Pendin
     )
 
 
-async def _subject(tx: Transaction, text: str, named: Sequence[str], problems: Problems) -> _Subject:
+async def read_subject(tx: Transaction, text: str, named: Sequence[str], problems: Problems) -> Subject:
+    """What a request is about; what is wrong with it is noted.
+
+    Raises:
+        NotFoundError: the unit or cluster is not there.
+    """
     members = {one.name: one for one in await clusters.list_all(tx) if one.delete_time is None}
     kind, _, name = text.partition("/")
     if kind == "namespaces":
@@ -274,24 +282,24 @@ async def _subject(tx: Transaction, text: str, named: Sequence[str], problems: P
         for index, each in enumerate(named[:MAX_LISTED]):
             if each not in members:
                 problems.add(f"clusters[{index}]", _unknown("cluster", each, members))
-        return _Subject(unit=unit, clusters=tuple(sorted(named or members)), is_named=bool(named), members=members)
+        return Subject(unit=unit, clusters=tuple(sorted(named or members)), is_named=bool(named), members=members)
     if named:
         problems.add("clusters", "is for a unit; the subject names clusters itself")
     if kind == "clusters":
         cluster = parse_cluster(text, "subject")
         if cluster not in members:
             raise NotFoundError(text)
-        return _Subject(unit=None, clusters=(cluster,), is_named=True, members=members)
+        return Subject(unit=None, clusters=(cluster,), is_named=True, members=members)
     regions = {one.region for one in members.values() if one.region}
     if kind != "regions":
         problems.add("subject", f"is '{text[:64]}'; write {_FORM}" if text else f"is missing: write {_FORM}")
     elif name not in regions:
         problems.add("subject", _unknown("region", name, regions))
     found = tuple(sorted(one.name for one in members.values() if one.region == name))
-    return _Subject(unit=None, clusters=found, is_named=True, members=members)
+    return Subject(unit=None, clusters=found, is_named=True, members=members)
 
 
-async def _leaving(tx: Transaction, subject: _Subject) -> tuple[list[PlacementRequest], list[PendingMove]]:
+async def leaving(tx: Transaction, subject: Subject) -> tuple[list[PlacementRequest], list[PendingMove]]:
     """The units that are to leave, and those that do not since they are not named themselves."""
     if subject.unit is not None:
         return await placing.read_requests(tx, living([subject.unit])), []
@@ -310,7 +318,7 @@ async def _leaving(tx: Transaction, subject: _Subject) -> tuple[list[PlacementRe
     return found, left_out
 
 
-async def _away(tx: Transaction, subject: _Subject) -> list[PlacementRequest]:
+async def _away(tx: Transaction, subject: Subject) -> list[PlacementRequest]:
     if subject.unit is not None:
         return await placing.read_requests(tx, living([subject.unit]))
     return await _requests(tx, await departures.uids_away(tx, subject.clusters))
@@ -324,7 +332,7 @@ async def _requests(tx: Transaction, uids: Sequence[str]) -> list[PlacementReque
     return sorted(found, key=lambda one: one.input.key)
 
 
-def _left_by(one: PlacementRequest, subject: _Subject, problems: Problems) -> tuple[str, ...]:
+def _left_by(one: PlacementRequest, subject: Subject, problems: Problems) -> tuple[str, ...]:
     """The clusters that a unit is to leave."""
     bound = [binding.cluster for binding in one.bindings]
     if subject.unit is None:
@@ -342,7 +350,7 @@ def _left_by(one: PlacementRequest, subject: _Subject, problems: Problems) -> tu
     return ()
 
 
-def _stays_away(one: PlacementRequest, departure: Departure, subject: _Subject) -> PendingMove | None:
+def _stays_away(one: PlacementRequest, departure: Departure, subject: Subject) -> PendingMove | None:
     name = departure.cluster
     if subject.unit is None and one.unit.spec.failover.failback.mode is FailbackMode.NEVER:
         return _named_only(one, name, MoveKind.BACK, "failback", f"--to {name}")
@@ -369,7 +377,7 @@ def _named_only(one: PlacementRequest, cluster: str, kind: MoveKind, command: st
     )
 
 
-def _check_targets(targets: Sequence[str], subject: _Subject, problems: Problems) -> None:
+def _check_targets(targets: Sequence[str], subject: Subject, problems: Problems) -> None:
     if len(targets) > MAX_LISTED:
         problems.add("targets", f"has {len(targets)} entries; at most {MAX_LISTED} are accepted")
         return
@@ -383,11 +391,11 @@ def _check_targets(targets: Sequence[str], subject: _Subject, problems: Problems
             problems.add(f"targets[{index}]", f"is {name}, which is lost")
 
 
-def _check_gone_to(subject: _Subject, targets: Sequence[str], preview: _Preview, problems: Problems) -> None:
+def _check_gone_to(subject: Subject, targets: Sequence[str], found: Preview, problems: Problems) -> None:
     """Make sure that a unit which is named goes where it is to."""
     if subject.unit is None or not targets:
         return
-    after = {name for change in preview.changes for name in change.clusters_after}
+    after = {name for change in found.changes for name in change.clusters_after}
     for index, name in enumerate(targets):
         if name not in after:
             unit = f"{subject.unit.namespace}/{subject.unit.name}"
@@ -396,7 +404,8 @@ def _check_gone_to(subject: _Subject, targets: Sequence[str], preview: _Preview,
             )
 
 
-def _check_reason(reason: str, problems: Problems) -> None:
+def check_reason(reason: str, problems: Problems) -> None:
+    """Note a reason that is too long."""
     if len(reason) > MAX_REASON:
         problems.add("reason", f"has {len(reason)} characters; at most {MAX_REASON} are accepted")
 
@@ -408,7 +417,7 @@ async def _cordon(tx: Transaction, name: str) -> None:
         await clusters.update(tx, replace(cluster, taints=(*cluster.taints, mark)))
 
 
-async def _tell(tx: Transaction, subject: _Subject, reason: str, what: str, why: str) -> None:
+async def _tell(tx: Transaction, subject: Subject, reason: str, what: str, why: str) -> None:
     who = f" by {caller()}" if caller() else ""
     message = f"{what}, asked for{who}{f': {why}' if why else ''}"
     if subject.unit is not None:
