@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.removing import RemovalHeldError
-from fedsvc.model.removal import PROTECTED, Limits, limits, lost_objects, refusal
+from fedsvc.model.removal import AWAITING_TAKER, PROTECTED, Limits, limits, lost_objects, refusal
 from fedsvc.model.unit import Unit
-from fedsvc.model.work import CLUSTER_LEAVING, DirtyWork
+from fedsvc.model.work import CLUSTER_LEAVING, RESOURCE_REMOVED, DirtyWork
 from fedsvc.store import fleet, removals, units, works
 from fedsvc.store.store import Transaction
 from fedsvc.store.works import Doomed
@@ -44,13 +44,13 @@ async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[
     change, hour = await removals.spent(tx)
     asked = await _asked(tx, prepared, doomed)
     held = judged(asked, change_objects=change, hour_objects=hour)
-    let = [one for one in asked if one.objects and one.given.unit.uid not in held]
-    done = {one.given.unit.resource_name: one.objects for one in let}
+    let = [(one, one.objects - len(_given(one))) for one in asked if one.given.unit.uid not in held]
+    done = {one.given.unit.resource_name: objects for one, objects in let if objects > 0}
     await removals.add(tx, done, is_decision=True)
     spent = {one.given.unit.uid: one.lost for one in asked if one.given.unit.granted_removals}
     if spent:
         await removals.spend(tx, spent)
-    reasons = {
+    reasons = _for_takers(asked) | {
         found.id: (held[one.given.unit.uid][0], _words(one.given.unit, held[one.given.unit.uid][1]))
         for one in asked
         if one.given.unit.uid in held
@@ -58,7 +58,29 @@ async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[
     }
     if reasons:
         await removals.hold(tx, reasons)
-    return {uid: why for uid, (_, why) in held.items()}
+    return {one.given.unit.uid: _taker_words(one.given.unit) for one in asked if _given(one)} | {
+        uid: why for uid, (_, why) in held.items()
+    }
+
+
+def _given(asked: Asked) -> list[Doomed]:
+    """What is taken out of a unit that says who takes it over."""
+    unit = asked.given.unit
+    waits = bool(unit.spec.propagation.gives) and unit.delete_time is None
+    return [one for one in asked.doomed if one.stays] if waits else []
+
+
+def _for_takers(asked: Sequence[Asked]) -> dict[int, tuple[str, str]]:
+    return {
+        found.id: (AWAITING_TAKER, _words(one.given.unit, _taker_words(one.given.unit)))
+        for one in asked
+        for found in _given(one)
+    }
+
+
+def _taker_words(unit: Unit) -> str:
+    takers = " or ".join(f"unit/{'/'.join(name.split('/')[1::2])}" for name in unit.spec.propagation.gives)
+    return f"it is kept for {takers}, which takes it by naming it and adopting from this unit"
 
 
 def judged(asked: Sequence[Asked], *, change_objects: int, hour_objects: int) -> dict[str, tuple[str, str]]:
@@ -117,17 +139,13 @@ async def judge_found(tx: Transaction, *, work: DirtyWork, member_uid: str) -> s
     of_unit = (await removals.objects_of_units(tx, [unit.uid])).get(unit.uid, 0)
     within = limits(budget, unit.spec.removals, fleet_objects=await removals.fleet_objects(tx), unit_objects=of_unit)
     is_emptied = unit.delete_time is None and not (await works.bindings_of(tx, [unit.uid]))[unit.uid]
-    refused = (
-        (PROTECTED, "the unit is protected")
-        if unit.spec.protected
-        else refusal(
-            1,
-            change_objects=0 if has_own_limit(unit) else change,
-            hour_objects=hour,
-            is_emptied=is_emptied,
-            within=within,
-        )
-    )
+    if unit.spec.protected:
+        refused: tuple[str, str] | None = (PROTECTED, "the unit is protected")
+    elif cause == RESOURCE_REMOVED and unit.spec.propagation.gives:
+        refused = AWAITING_TAKER, _taker_words(unit)
+    else:
+        before = 0 if has_own_limit(unit) else change
+        refused = refusal(1, change_objects=before, hour_objects=hour, is_emptied=is_emptied, within=within)
     if refused is None:
         await removals.add(tx, {unit.resource_name: 1}, is_decision=True)
         return ""

@@ -15,6 +15,7 @@ CHANGE_SECONDS: Final = 60
 OVER_BUDGET: Final = "OverBudget"
 EMPTIED: Final = "Emptied"
 PROTECTED: Final = "Protected"
+AWAITING_TAKER: Final = "AwaitingTaker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,7 @@ class Propagation:
     immutable: ImmutableMode = ImmutableMode.FAIL
     migrate: tuple[str, ...] = ()  # families or field managers whose fields become ours when an object is taken over
     adopts: tuple[str, ...] = ()  # names of units from which objects are taken that this one names
+    gives: tuple[str, ...] = ()  # names of units for which objects are kept that this one names no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

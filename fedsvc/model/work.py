@@ -13,6 +13,9 @@ from fedsvc.rendering.waves import AwaitedState
 CLUSTER_LEAVING: Final = "ClusterLeaving"
 """The cause of removals from a cluster that is on its way out: counted when that was asked for."""
 
+RESOURCE_REMOVED: Final = "ResourceRemoved"
+"""The cause of removals of what was taken out of a unit that stays on the cluster."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:

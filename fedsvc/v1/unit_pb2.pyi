@@ -820,6 +820,7 @@ class Propagation(_message.Message):
     IMMUTABLE_FIELD_NUMBER: _builtins.int
     MIGRATE_FIELD_NUMBER: _builtins.int
     ADOPTS_FIELD_NUMBER: _builtins.int
+    GIVES_FIELD_NUMBER: _builtins.int
     conflict: Global___ConflictMode.ValueType
     """What to do about an object that is there already and not ours. Unset: abort."""
     drift: Global___DriftMode.ValueType
@@ -845,6 +846,12 @@ class Propagation(_message.Message):
         hands where they are, and are not deleted in between.
         """
 
+    @_builtins.property
+    def gives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Units that take over what is taken out of this one: "namespaces/{namespace}/units/{unit}". Until one of them names it
+        and adopts from this unit, or somebody confirms its removal, it stays in the members.
+        """
+
     def __init__(
         self,
         *,
@@ -855,10 +862,11 @@ class Propagation(_message.Message):
         immutable: Global___ImmutableMode.ValueType = ...,
         migrate: _abc.Iterable[_builtins.str] | None = ...,
         adopts: _abc.Iterable[_builtins.str] | None = ...,
+        gives: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopts", b"adopts", "conflict", b"conflict", "deletion", b"deletion", "drift", b"drift", "fields", b"fields", "immutable", b"immutable", "migrate", b"migrate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopts", b"adopts", "conflict", b"conflict", "deletion", b"deletion", "drift", b"drift", "fields", b"fields", "gives", b"gives", "immutable", b"immutable", "migrate", b"migrate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

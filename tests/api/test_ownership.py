@@ -26,6 +26,7 @@ async def test_what_is_said_of_fields_comes_back_as_it_was_written(api: Any, hel
         immutable=unit_pb2.IMMUTABLE_MODE_RECREATE,
         migrate=["kubectl", "my-script"],
         adopts=["namespaces/shop/units/other"],
+        gives=["namespaces/shop/units/third"],
     )
     await api.apply("shop", helpers.config_map(), propagation=propagation)
 
@@ -34,6 +35,7 @@ async def test_what_is_said_of_fields_comes_back_as_it_was_written(api: Any, hel
     assert list(found.fields) == list(propagation.fields)
     assert (found.immutable, list(found.migrate)) == (propagation.immutable, ["kubectl", "my-script"])
     assert list(found.adopts) == ["namespaces/shop/units/other"]
+    assert list(found.gives) == ["namespaces/shop/units/third"]
 
 
 @pytest.mark.parametrize(

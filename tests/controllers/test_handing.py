@@ -11,7 +11,7 @@ from fedsvc.errors import ObjectOwnedError, ProtectedError, RolloutStateError
 from fedsvc.model.unit import Propagation, UnitSpec, UnitState
 from fedsvc.rendering.identity import key_of
 from fedsvc.rollout.policy import RolloutPolicy, RolloutWave
-from fedsvc.store import handing, units
+from fedsvc.store import handing, removals, units
 from fedsvc_placement import Placement
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
@@ -113,6 +113,37 @@ async def test_a_unit_takes_what_it_may_adopt_and_names(world: Any, make_config_
     await world.until_state("web", UnitState.READY, seconds=20)
     await world.until_state("other", UnitState.READY, seconds=20)
     assert (await identity(world))[0] == before[0]
+
+
+@pytest.mark.parametrize("end", ["taken", "confirmed"])
+async def test_what_the_giver_gives_is_kept_until_it_is_taken_or_its_removal_confirmed(
+    world: Any, make_config_map: Callable[..., Any], end: str
+) -> None:
+    gives = Propagation(gives=("namespaces/shop/units/other",))
+    moving, stays = make_config_map(a="1"), make_config_map("stays", x="1")
+    await world.apply("web", moving, stays, placement=ON_A, propagation=gives)
+    await world.until_state("web", UnitState.READY, seconds=20)
+    before = await identity(world)
+
+    await world.apply("web", stays, placement=ON_A, propagation=gives)
+
+    work = await world.until_work("a", "Held", "AwaitingTaker", seconds=20)
+    assert "kept for unit/shop/other" in work.message
+    assert await identity(world) == before
+    if end == "taken":
+        await world.apply("other", make_config_map(a="2"), placement=ON_A, propagation=ADOPTS)
+        await until_of(world, "other", data={"a": "2"})
+        assert (await identity(world))[0] == before[0]
+        await world.until_state("web", UnitState.READY, seconds=20)
+    else:
+        async with world.store.transaction() as tx:
+            uid = (await units.get(tx, "shop", "web")).uid
+            assert await removals.release(tx, uid=uid) == {"namespaces/shop/units/web": 1}
+
+        async def gone() -> bool:
+            return await world.get("a", PATH) is None
+
+        await world.until(gone, seconds=20)
 
 
 async def test_what_is_on_its_way_out_is_taken_back_by_who_may_adopt_it(

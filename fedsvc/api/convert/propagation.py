@@ -65,12 +65,13 @@ def propagation_message(propagation: Propagation) -> unit_pb2.Propagation:
         immutable=_IMMUTABLES[propagation.immutable],
         migrate=propagation.migrate,
         adopts=propagation.adopts,
+        gives=propagation.gives,
     )
 
 
 def read_propagation(message: unit_pb2.Propagation, path: str, problems: Problems) -> Propagation:
     """How a unit is propagated, of protobuf; what it says is checked by `fedsvc.api.intent.propagation`."""
-    for name in ("fields", "migrate", "adopts"):
+    for name in ("fields", "migrate", "adopts", "gives"):
         if len(getattr(message, name)) > MAX_LISTED:
             problems.add(f"{path}.{name}", f"has more than {MAX_LISTED} entries")
             return Propagation()
@@ -89,4 +90,5 @@ def read_propagation(message: unit_pb2.Propagation, path: str, problems: Problem
         immutable=read_enum(message.immutable, _READ_IMMUTABLES, f"{path}.immutable", problems),
         migrate=tuple(message.migrate),
         adopts=tuple(message.adopts),
+        gives=tuple(message.gives),
     )

@@ -41,7 +41,8 @@ def check_propagation(
         ):
             yield f"{place}.target matches none of the unit's resources"
     _check_migrate(propagation, f"{path}.migrate", problems)
-    _check_adopts(propagation.adopts, name, f"{path}.adopts", problems)
+    _check_others(propagation.adopts, name, f"{path}.adopts", problems)
+    _check_others(propagation.gives, name, f"{path}.gives", problems)
 
 
 def ignored_replicas(propagation: Propagation, path: str) -> Iterator[str]:
@@ -90,9 +91,9 @@ def _check_migrate(propagation: Propagation, path: str, problems: Problems) -> N
         seen.add(manager)
 
 
-def _check_adopts(adopts: Sequence[str], name: UnitName, path: str, problems: Problems) -> None:
+def _check_others(units: Sequence[str], name: UnitName, path: str, problems: Problems) -> None:
     seen: set[str] = set()
-    for index, unit in enumerate(adopts):
+    for index, unit in enumerate(units):
         place = f"{path}[{index}]"
         try:
             parse_unit(unit, place)

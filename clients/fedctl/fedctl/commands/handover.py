@@ -24,6 +24,7 @@ Examples:
 
 \b
 In files: the unit that gets it says  propagation: {adopts: [namespaces/default/units/shop]}
+Where the other may be applied first, it says  propagation: {gives: [namespaces/default/units/payments]}
 """
 _RELEASE_EXAMPLES = """\b
 Examples:
