@@ -22,6 +22,9 @@ POOL_SIZE: Final = 30
 
 _POOL_SECONDS: Final = 10
 _ROLLBACK_SECONDS: Final = 5
+_RELEASE_SECONDS: Final = 5
+"""How long one that was broken off in the middle of a statement is waited for; then it is closed."""
+
 _CLOSE_SECONDS: Final = 5
 _SURE_SECONDS: Final = 20.0
 """A pooled connection that was used so shortly before is not asked whether it lives: one that PostgreSQL ended has said
@@ -138,7 +141,7 @@ class Database:
                 # Whether it can be given back is of no matter to what was done with it, and least to a task that is being
                 # cancelled: the pool makes another.
                 with contextlib.suppress(asyncpg.PostgresError, *NOT_ANSWERING):
-                    await pool.release(connection)
+                    await pool.release(connection, timeout=_RELEASE_SECONDS)
 
     @contextlib.asynccontextmanager
     async def begin(self, *, read_only: bool = False) -> AsyncIterator[Any]:
@@ -193,7 +196,7 @@ class Database:
                 connection.note_use()
             except (asyncpg.PostgresError, *NOT_ANSWERING):
                 # What ended this one ended others with it: each is made anew when it is next wanted.
-                connection.terminate()
+                _give_up(connection)
                 await pool.expire_connections()
                 await pool.release(connection)
             except BaseException:
@@ -234,6 +237,12 @@ async def _take_back(connection: Any, transaction: Any) -> None:
         async with asyncio.timeout(_ROLLBACK_SECONDS):
             await transaction.rollback()
     except (asyncpg.PostgresError, *NOT_ANSWERING):
+        _give_up(connection)
+
+
+def _give_up(connection: Any) -> None:
+    """Close it without a word. One that PostgreSQL closed has left the pool already, which the driver calls an error."""
+    with contextlib.suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import asyncpg
-from asyncpg.exceptions import TargetServerAttributeNotMatched
+from asyncpg.exceptions import InvalidCachedStatementError, TargetServerAttributeNotMatched
 
 from fedsvc.errors import InvalidInputError, Problem, StoreUnavailableError
 from fedsvc.store.advice import why
@@ -24,6 +24,7 @@ _READ_ONLY: Final = "25006"  # a standby that was the primary before
 _DISK_FULL: Final = "53100"
 _BAD_TEXT: Final = ("22021", "22P05")
 _BROKEN_OFF: Final = ("40001", "40P01")  # serialization failure, deadlock
+_TOO_SLOW: Final = ("57014", "55P03")  # a statement, or its wait for a lock, was broken off by a deadline or by hand
 
 
 @contextlib.contextmanager
@@ -55,10 +56,10 @@ def talking(shown: str) -> Iterator[None]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether it says "not now"."""
-    if isinstance(error, NOT_ANSWERING):
+    if isinstance(error, (*NOT_ANSWERING, InvalidCachedStatementError)):
         return True
     code = getattr(error, "sqlstate", None) or ""
-    return code == _READ_ONLY or code in _BROKEN_OFF or code.startswith(_UNAVAILABLE_CLASSES)
+    return code in (_READ_ONLY, *_BROKEN_OFF, *_TOO_SLOW) or code.startswith(_UNAVAILABLE_CLASSES)
 
 
 def unavailable(shown: str, error: BaseException) -> StoreUnavailableError:
@@ -66,6 +67,12 @@ def unavailable(shown: str, error: BaseException) -> StoreUnavailableError:
     code = getattr(error, "sqlstate", None)
     if code in _BROKEN_OFF:
         return StoreUnavailableError("the change met another one at the same rows, and nothing was written: try again")
+    if code in _TOO_SLOW:
+        return StoreUnavailableError(
+            f"PostgreSQL at {shown} was too slow, and nothing was written: {why(error)}; try again, and look at its load"
+        )
+    if isinstance(error, InvalidCachedStatementError):
+        return StoreUnavailableError("the tables were migrated at this moment, and nothing was written: try again")
     if code == _DISK_FULL:
         return StoreUnavailableError(
             f"the disk of PostgreSQL at {shown} is full: nothing is lost, but nothing can be written until space is made"

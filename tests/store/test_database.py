@@ -81,7 +81,7 @@ async def test_options_of_libpq_in_the_url_are_understood(database_url: str, opt
         await database.close()
 
 
-@pytest.mark.parametrize("sqlstate", ["53100", "53300", "57P01", "57P03", "58030", "25006", "08006"])
+@pytest.mark.parametrize("sqlstate", ["53100", "53300", "57P01", "57P03", "58030", "25006", "08006", "57014", "55P03"])
 async def test_not_now_is_unavailable(store: Store, sqlstate: str) -> None:
     with pytest.raises(StoreUnavailableError):
         async with store.transaction() as tx:
@@ -188,8 +188,8 @@ async def test_a_cancellation_stays_one_when_the_connection_cannot_be_given_back
 ) -> None:
     release = Pool.release
 
-    async def fails(pool: Any, connection: Any) -> None:  # as where PostgreSQL goes while the driver asks it to stop
-        await release(pool, connection)
+    async def fails(pool: Any, connection: Any, **options: Any) -> None:  # PostgreSQL goes while it is asked to stop
+        await release(pool, connection, **options)
         raise ConnectionRefusedError(111, "refused")
 
     async def sleep() -> None:
