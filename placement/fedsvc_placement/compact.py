@@ -6,6 +6,7 @@ equal bytes, however they came about.
 """
 
 import json
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -23,12 +24,15 @@ from fedsvc_placement.model import (
     in_columns,
 )
 from fedsvc_placement.record import from_plain, to_plain
+from fedsvc_placement.refusals import SELECT
 
 T = TypeVar("T")
 
 _CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 _CODE_OF = {code: index for index, code in enumerate(_CODES)}
 _TERMS = ("weight", "min", "max", "rule", "held", "tier")
+# As `held_back` tells the score of a cluster.
+_SCORE = re.compile(r" \(score -?\d+\)")
 _NUMBERS = ("replicas", "before", "room", "completions")
 
 
@@ -103,7 +107,9 @@ def answer_digest(record: Mapping[str, Any]) -> bytes:
     """Return a digest that records, in either form, have in common when they say the same of where a unit runs and why.
 
     What they say of the run does not count: digest of inputs, moves, what was there before, scores, room, rules that
-    are met, and what was merely learned. A decision that was carried out and is made again is the same answer.
+    are met, by how much a cluster that fits is not taken, and what was merely learned. A decision that was carried out
+    and is made again is the same answer; so is one after others moved that the unit would rather be near to, where that
+    moves nothing.
     """
     names, said, kind_of = _said(record["clusters"])
     # Kinds that say the same are one, numbered as they come first.
@@ -127,7 +133,10 @@ def _names_json(names: tuple[str, ...]) -> str:
 def _beside_clusters(record: Mapping[str, Any]) -> Any:
     skipped = {"inputs_digest", "moves", "divisions", "clusters", "memory"}
     memory = {name: value for name, value in record.get("memory", {}).items() if name != "learned"}
-    return {name: value for name, value in record.items() if name not in skipped}, memory
+    beside = {name: value for name, value in record.items() if name not in skipped}
+    if beside.get("held_back"):
+        beside["held_back"] = [_SCORE.sub("", text) for text in beside["held_back"]]
+    return beside, memory
 
 
 def _said(clusters: Any) -> tuple[tuple[str, ...], Mapping[Any, Any], Sequence[Any]]:
@@ -142,7 +151,12 @@ def _said(clusters: Any) -> tuple[tuple[str, ...], Mapping[Any, Any], Sequence[A
 
 
 def _failing(verdicts: Iterable[Any]) -> list[Any]:
-    return [verdict for verdict in verdicts if not verdict["passed"]]
+    """Those that are not met; what `Select` has to say compares scores and room, so only its reason counts."""
+    return [
+        {**verdict, "message": ""} if verdict["rule"] == SELECT else verdict
+        for verdict in verdicts
+        if not verdict["passed"]
+    ]
 
 
 def _names(given: Any) -> tuple[str, ...]:

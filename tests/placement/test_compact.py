@@ -1,6 +1,7 @@
 """Records in little room, and whether two of them say the same."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -10,11 +11,18 @@ import pytest
 
 from bench.placement_cases import fleet_of, units_of, without_region
 from fedsvc_placement import (
+    ClusterPreference,
     Decision,
+    ExternalScore,
     Fleet,
+    LabelSelector,
     Learned,
     Memory,
+    Placement,
     PreviousBinding,
+    SpreadConstraint,
+    Stability,
+    UnitInput,
     answer_digest,
     decide,
     explain_lines,
@@ -126,10 +134,14 @@ def said(decision: Decision) -> Any:
     """What of a decision counts as its answer, cluster by cluster."""
     wide = to_dict(decision)
     memory = {name: value for name, value in wide.pop("memory", {}).items() if name != "learned"}
-    told = [
-        (entry["cluster"], entry["chosen"], [verdict for verdict in entry["verdicts"] if not verdict["passed"]])
-        for entry in wide.pop("clusters")
-    ]
+    told = []
+    for entry in wide.pop("clusters"):
+        failing = [verdict for verdict in entry["verdicts"] if not verdict["passed"]]
+        reasons = [
+            (verdict["reason"], "" if verdict["rule"] == "Select" else verdict["message"]) for verdict in failing
+        ]
+        told.append((entry["cluster"], entry["chosen"], reasons))
+    wide["held_back"] = [re.sub(r" \(score \d+\)", "", text) for text in wide.get("held_back", ())]
     return told, memory, {name: wide[name] for name in wide if name not in ("inputs_digest", "moves", "divisions")}
 
 
@@ -139,6 +151,32 @@ def test_a_digest_tells_the_same_answer_from_others(key: str) -> None:
     for one, other in combinations(decisions, 2):
         digests = {answer_digest(form(decision)) for form in (to_dict, to_record) for decision in (one, other)}
         assert len(digests) == (1 if said(one) == said(other) else 2)
+
+
+def test_scores_that_change_and_move_nothing_are_no_new_answer() -> None:
+    placement = Placement(
+        cluster_selector=LabelSelector(),
+        spread=(SpreadConstraint(by="cluster", max_groups=1),),
+        preferences=(ClusterPreference(score="fast", weight=90),),
+        stability=Stability(stickiness=0),
+    )
+    bound = (PreviousBinding(cluster="c00003"),)
+
+    def decided_with(**scores: int) -> Decision:
+        clusters = tuple(
+            replace(entry, scores=(ExternalScore(name="fast", value=scores.get(entry.name, 0)),))
+            for entry in FLEET.clusters
+        )
+        return decide(UnitInput(key="web", placement=placement), Fleet(clusters=clusters), bound, NOW)
+
+    one, other, better = (
+        decided_with(c00003=10, **rest) for rest in ({"c00004": 60}, {"c00004": 90}, {"c00004": 60, "c00005": 70})
+    )
+
+    assert [decision.targets for decision in (other, better)] == [one.targets] * 2
+    assert other.held_back != one.held_back, "by another score"
+    assert answer_digest(to_record(other)) == answer_digest(to_record(one))
+    assert answer_digest(to_record(better)) != answer_digest(to_record(one)), "another would be better"
 
 
 def test_what_was_learned_anew_is_no_new_answer() -> None:
