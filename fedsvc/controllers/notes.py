@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable
 from typing import Final
 
 from fedsvc.controllers.touching import FleetChange, Touch, UnitNote, touches_of, triggers_of
-from fedsvc_placement import PlacedUnit, Placement, touches_unit
+from fedsvc_placement import PlacedUnit, touches_unit
 
 _YIELD_EACH: Final = 50
 """Notes looked at before others may run: a few milliseconds, where each asks for something else."""
@@ -14,8 +14,11 @@ _YIELD_EACH: Final = 50
 _ANY: Final = None
 
 
-def _minded(placement: Placement) -> set[Hashable]:
-    """Whom a placement minds: keys of units, a label that they have, or any."""
+def _minded(note: UnitNote) -> set[Hashable]:
+    """Whom a unit minds: keys of units, a label that they have, or any."""
+    placement = note.placement
+    if not note.minds_neighbours:
+        return set()
     found: set[Hashable] = set(placement.follows)
     for affinity in placement.affinities:
         names, selector = affinity.units.names, affinity.units.selector
@@ -44,7 +47,7 @@ class UnitNotes:
         self._by_uid[note.uid] = note
         self._number(note)
         self._uids[note.name] = note.uid
-        for whom in _minded(note.placement):
+        for whom in _minded(note):
             self._looking.setdefault(whom, set()).add(note.uid)
         return before
 
@@ -104,7 +107,7 @@ class UnitNotes:
 
     def _look_away(self, uid: str) -> None:
         note = self._by_uid.get(uid)
-        for whom in () if note is None else _minded(note.placement):
+        for whom in () if note is None else _minded(note):
             uids = self._looking[whom]
             uids.discard(uid)
             if not uids:

@@ -19,7 +19,7 @@ from fedsvc_placement import (
     matches_cluster,
     touches,
 )
-from fedsvc_placement.bystanders import got_worse, minds_others
+from fedsvc_placement.bystanders import got_worse, minds_neighbours, minds_others
 from fedsvc_placement.rooms import counts_capacity
 
 FOREMOST: Final = (
@@ -43,6 +43,7 @@ class UnitNote:
     placed: PlacedUnit | None  # as others see it; None while it is being deleted
     wants_room: bool  # more room somewhere may change where it is
     minds_others: bool  # a cluster that gets worse may change where it is though it is not on it
+    minds_neighbours: bool  # where other units are may change where it is
     workloads: frozenset[Workload]  # whose pods teach something
     override_clusters: tuple[ClusterMatcher, ...]  # those that select by more than name, distinct
     placement_policy: str
@@ -97,6 +98,7 @@ def note_of(unit: Unit, asked: UnitInput, decision: Decision, overrides: Iterabl
         else PlacedUnit(key=asked.key, labels=asked.labels, clusters=clusters),
         wants_room=counting and (bool(decision.shortfall) or Trigger.CAPACITY in asked.placement.stability.replace_on),
         minds_others=minds_others(asked.placement, decision.memory),
+        minds_neighbours=minds_neighbours(asked.placement, decision.memory),
         workloads=frozenset(workload_of_key(workload.key) for workload in asked.workloads) if counting else frozenset(),
         override_clusters=tuple(selecting),
         placement_policy=unit.spec.placement_policy,

@@ -1,4 +1,7 @@
-"""Who stays where it is when a cluster gets worse: units that are on others. Most of a fleet, when a region is lost."""
+"""Who stays where it is: units on others, when a cluster gets worse, and those that others concern as a wish alone.
+
+Most of a fleet, when a region is lost.
+"""
 
 from dataclasses import replace
 
@@ -32,3 +35,17 @@ def minds_others(placement: Placement, memory: Memory) -> bool:
         or Trigger.OTHER in placement.stability.replace_on
         or (replicas is not None and replicas.movement == Movement.FRESH)
     )
+
+
+def minds_neighbours(placement: Placement, memory: Memory) -> bool:
+    """Tell whether a unit may move because others did.
+
+    Where it does not, `decide` gives the targets that it gave before: that it would rather be near some units, or far
+    from them, is points alone.
+
+    Args:
+        placement: of the unit, policies resolved.
+        memory: as it came out of its newest decision.
+    """
+    is_bound = bool(placement.follows) or any(affinity.weight is None for affinity in placement.affinities)
+    return is_bound or (bool(placement.affinities) and minds_others(placement, memory))

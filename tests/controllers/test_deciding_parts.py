@@ -52,6 +52,7 @@ def note(placement: Placement = ALL, **more: Any) -> UnitNote:
         placed=PlacedUnit(key="shop/web"),
         wants_room=False,
         minds_others=False,
+        minds_neighbours=False,
         workloads=frozenset(),
         override_clusters=(),
         placement_policy="",

@@ -48,7 +48,7 @@ placements = st.builds(
 )
 
 
-def note(key: str, placement: Placement) -> UnitNote:
+def note(key: str, placement: Placement, *, minds: bool = True) -> UnitNote:
     return UnitNote(
         uid=key,
         name=key,
@@ -56,6 +56,7 @@ def note(key: str, placement: Placement) -> UnitNote:
         placed=PlacedUnit(key=key),
         wants_room=False,
         minds_others=False,
+        minds_neighbours=minds,
         workloads=frozenset(),
         override_clusters=(),
         placement_policy="",
@@ -106,3 +107,13 @@ def test_those_are_woken_that_mind_where_another_one_is(
     newest = {key: placement for key, placement in history if key not in dropped}
     minding = [key for key in sorted(newest) if key != moved.key and touches_unit(newest[key], key, before, after)]
     assert notes.beside(moved.key, before, after) == minding
+
+
+def test_who_minds_no_neighbours_is_not_woken_by_them() -> None:
+    near = UnitAffinity(mode=AffinityMode.TOGETHER, units=UnitMatcher(names=(KEYS[0],)), weight=50)
+    notes = UnitNotes()
+    notes.put(note(KEYS[1], Placement(affinities=(near,)), minds=False))
+    moved = PlacedUnit(key=KEYS[0], clusters=("one",))
+    assert notes.beside(KEYS[0], None, moved) == []
+    notes.put(note(KEYS[1], Placement(affinities=(near,))))
+    assert notes.beside(KEYS[0], None, moved) == [KEYS[1]]

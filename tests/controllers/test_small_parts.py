@@ -185,6 +185,7 @@ def note(placement: Placement, *matchers: ClusterMatcher) -> UnitNote:
         placed=PlacedUnit(key="shop/n"),
         wants_room=False,
         minds_others=False,
+        minds_neighbours=False,
         workloads=frozenset(),
         override_clusters=matchers,
         placement_policy="",

@@ -54,7 +54,7 @@ from fedsvc_placement import (
     validate,
 )
 from fedsvc_placement.batch import spoken_for
-from fedsvc_placement.bystanders import got_worse, minds_others
+from fedsvc_placement.bystanders import got_worse, minds_neighbours, minds_others
 from fedsvc_placement.fleet import PreparedFleet
 from fedsvc_placement.topology import domains, group_of
 
@@ -499,6 +499,30 @@ def test_a_unit_stays_where_it_is_when_a_cluster_gets_worse_that_it_is_not_on(
     assert got_worse(before, after)
     changed = replace(fleet, clusters=(*(cluster for cluster in fleet.clusters if cluster is not before), after))
     around = settled(unit, changed, previous, first)
+    assert decide(unit, around, bound(first), NOW, memory=first.memory).targets == first.targets
+
+
+@given(units, policies, fleets, bindings, others, st.data())
+def test_a_unit_stays_where_it_is_when_others_move_of_which_it_has_no_more_than_a_wish(
+    unit: UnitInput,
+    policy: ReplicaPolicy | None,
+    fleet: Fleet,
+    previous: list[PreviousBinding],
+    moved: list[PlacedUnit],
+    data: st.DataObject,
+) -> None:
+    wishes = st.lists(affinities().map(lambda entry: replace(entry, weight=entry.weight or 7)), min_size=1, max_size=2)
+    placement = replace(
+        unit.placement,
+        affinities=tuple(data.draw(wishes)),
+        replicas=data.draw(st.sampled_from((unit.placement.replicas, policy))),
+        stability=replace(unit.placement.stability, replace_on=()),
+    )
+    assume(not validate(placement))
+    unit = replace(unit, placement=placement)
+    first = decide(unit, fleet, previous, NOW)
+    assume(not minds_neighbours(placement, first.memory))
+    around = settled(unit, replace(fleet, units=tuple(moved)), previous, first)
     assert decide(unit, around, bound(first), NOW, memory=first.memory).targets == first.targets
 
 
