@@ -15,7 +15,7 @@ from fedsvc.model.failback import due_back
 from fedsvc.model.floor import shortage
 from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
 from fedsvc.model.unit import Unit
-from fedsvc.store import automation, departures, failovers, fleet, floors, removals, units
+from fedsvc.store import automation, departures, failovers, fleet, floors, removals, returns, units
 from fedsvc.store.failovers import Grave
 from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Store, Transaction
@@ -72,26 +72,23 @@ class ReturnController:
 
     async def _look(self) -> None:
         async with self._store.look() as look:
-            is_moving = await failovers.any_open(look)
-            has_found = bool(await failovers.graves(look))
-            is_due = await departures.any_due(look)
-            is_opened = await departures.any_opened(look)
-            is_stable = await departures.any_stable(look)
-        if is_due:
+            found = await returns.look_out(look)
+            has_left = bool(await failovers.graves(look))
+        if found.is_due:
             async with self._store.transaction() as tx:
                 await departures.begin_due(tx)
-        if is_opened:
+        if found.is_opened:
             async with self._store.transaction() as tx:
                 await departures.end_drains(tx)
-        if is_stable:
+        if found.is_stable:
             async with self._store.transaction() as tx:
                 await self._return(tx)
-        if is_moving:
+        if found.is_moving:
             async with self._store.transaction() as tx:
                 over = await failovers.follow(tx)
             for phase, seconds in over:
                 metrics.FAILOVER_SECONDS.labels(phase).observe(seconds)
-        if has_found:
+        if has_left:
             async with self._store.transaction() as tx:
                 cleaned = [] if (await automation.gate(tx)).is_held else await self._clean(tx)
             for cluster in cleaned:

@@ -42,6 +42,7 @@ class Standing:
     reconsider_time: datetime | None  # when the unit is decided again by itself
     departure: Departure | None
     ailment: Ailment | None = None
+    is_emptied: bool = False  # a taint of the cluster drives units out of it
     kept_message: str = ""  # why what it left there stays until enough is ready elsewhere; empty: nothing does
 
 
@@ -84,6 +85,10 @@ def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None
         return _departing(one, departure, now)
     if one.is_bound and one.health.verdict is Verdict.UNREACHABLE:
         return _away(one, stop)
+    if one.is_bound and one.is_emptied and one.policy.mode is FailoverMode.NEVER:
+        leave = f"fedctl failover unit/{_short(one.unit_name)} --from {one.cluster}"
+        message = "the cluster is to be empty, and its failover.mode is never: it stays"
+        return _move(one, MoveKind.AWAY, "Never", message, leave)
     if one.is_bound and one.ailment is not None and one.ailment.reason:
         return _ailing(one, one.ailment, stop)
     return None
@@ -92,10 +97,13 @@ def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None
 def _departing(one: Standing, departure: Departure, now: datetime) -> PendingMove | None:
     if departure.cause is DepartureCause.UNHEALTHY:
         return _unhealthy(one, departure, now)
+    who = f" by {departure.author}" if departure.author else ""
     if departure.due_time > now:
-        who = f" by {departure.author}" if departure.author else ""
         message = f"asked for{who}; it is its turn later"
         return _move(one, MoveKind.AWAY, _TURN, message, due_time=departure.due_time)
+    if departure.leave_time is None and not departure.is_pending and one.is_bound:
+        message = f"asked for{who}; it leaves when those before it are ready elsewhere"
+        return _move(one, MoveKind.AWAY, _TURN, message)
     return None if departure.is_pending or one.is_bound else _back(one, departure, now)
 
 

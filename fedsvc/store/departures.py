@@ -15,7 +15,7 @@ from fedsvc.model.failover import FailoverPolicy
 from fedsvc.store.codec import from_json
 from fedsvc.store.sql import text
 from fedsvc.store.storable import storable_text
-from fedsvc.store.store import Look, Transaction
+from fedsvc.store.store import Transaction
 from fedsvc.store.unit_rows import resource_name
 
 COLUMNS: Final = (
@@ -78,12 +78,23 @@ _TOUCH = text(
     " RETURNING namespace, name"
 )
 _FORGET = text("DELETE FROM departure WHERE unit_uid = CAST(:uid AS uuid) AND cause <> 'Drain'")
-_DUE: Final = "leave_time IS NULL AND return_time IS NULL AND NOT is_pending AND due_time <= now()"
-_ANY_DUE = text(f"SELECT EXISTS (SELECT 1 FROM departure WHERE {_DUE})")
-_UIDS_DUE = text(f"SELECT DISTINCT CAST(unit_uid AS text) AS uid FROM departure WHERE {_DUE} ORDER BY 1")
+# A drain goes on by what came of it: the next ones leave when those before them are ready elsewhere.
+_BEFORE: Final = (
+    "SELECT 1 FROM departure e WHERE d.cause = 'Drain' AND e.cause = 'Drain' AND e.cluster = d.cluster AND e.due_time < d.due_time"
+    " AND e.return_time IS NULL AND (e.leave_time IS NULL OR EXISTS (SELECT 1 FROM failover f WHERE f.unit_uid = e.unit_uid"
+    " AND f.cluster = e.cluster AND f.cause = 'Drain' AND f.ready_time IS NULL AND f.clean_time IS NULL))"
+)
+_DUE: Final = (
+    "d.leave_time IS NULL AND d.return_time IS NULL AND NOT d.is_pending AND d.due_time <= now()"
+    f" AND NOT EXISTS ({_BEFORE})"
+)
+ANY_DUE: Final = f"EXISTS (SELECT 1 FROM departure d WHERE {_DUE})"
+"""Whether somebody wanted a unit to leave a cluster at a time that has come."""
+
+_UIDS_DUE = text(f"SELECT DISTINCT CAST(d.unit_uid AS text) AS uid FROM departure d WHERE {_DUE} ORDER BY 1")
 _CLAIM_DUE = text(
-    f"UPDATE departure SET is_pending = TRUE WHERE {_DUE} AND unit_uid = ANY(CAST(:uids AS uuid[]))"
-    " RETURNING CAST(unit_uid AS text) AS uid"
+    f"UPDATE departure d SET is_pending = TRUE WHERE {_DUE} AND d.unit_uid = ANY(CAST(:uids AS uuid[]))"
+    " RETURNING CAST(d.unit_uid AS text) AS uid"
 )
 
 _AWAY = text(
@@ -98,13 +109,21 @@ _RETURN_TIMES = text(
     "SELECT f.cluster, f.return_time FROM failover f JOIN cluster c ON c.name = f.cluster"
     " WHERE f.return_time >= CAST(c.observation -> 'health' ->> 'since' AS timestamptz)"
 )
-_ANY_STABLE = text(
-    "SELECT EXISTS (SELECT 1 FROM departure d JOIN unit u ON u.uid = d.unit_uid JOIN cluster c ON c.name = d.cluster"
+ANY_STABLE: Final = (
+    "EXISTS (SELECT 1 FROM departure d JOIN unit u ON u.uid = d.unit_uid JOIN cluster c ON c.name = d.cluster"
     " WHERE d.free_time IS NOT NULL AND d.return_time IS NULL AND c.observation -> 'health' ->> 'verdict' = :healthy"
     " AND coalesce(u.spec #>> '{failover,failback,mode}', :after) = :after"
     " AND greatest(CAST(c.observation -> 'health' ->> 'since' AS timestamptz), d.free_time)"
     " + make_interval(secs => coalesce(CAST(u.spec #>> '{failover,failback,stable_seconds}' AS int), :stable)) <= now())"
 )
+"""Whether some unit is away from a cluster that was well for as long as the unit asks for."""
+STABLE_VALUES: Final = {
+    "healthy": Verdict.HEALTHY.value,
+    "after": FailbackMode.AFTER.value,
+    "stable": DEFAULT_STABLE_SECONDS,
+}
+"""Parameters of `ANY_STABLE`."""
+
 _UIDS_ON = text(
     "SELECT DISTINCT CAST(unit_uid AS text) AS uid FROM binding WHERE cluster = ANY(CAST(:clusters AS text[])) ORDER BY 1"
 )
@@ -125,7 +144,9 @@ _FREE_DRAINED = text(f"UPDATE departure d SET free_time = now() {_OPENED} AND d.
 _DROP_DRAINED = text(
     f"DELETE FROM departure d USING cluster c {_OPENED.removeprefix('FROM cluster c ')} AND d.leave_time IS NULL {_OF}"
 )
-_ANY_OPENED = text(f"SELECT EXISTS (SELECT 1 FROM departure d, {_OPENED.removeprefix('FROM ')})")
+ANY_OPENED: Final = f"EXISTS (SELECT 1 FROM departure d, {_OPENED.removeprefix('FROM ')})"
+"""Whether some cluster was drained and is open to units again."""
+
 _RETURN = text(
     "UPDATE departure d SET return_time = now(), is_pending = TRUE FROM"
     " unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[])) AS i (unit_uid, cluster)"
@@ -239,22 +260,11 @@ async def forget(tx: Transaction, uid: str) -> None:
     await tx.execute(_FORGET, {"uid": uid})
 
 
-async def any_due(look: Look) -> bool:
-    """Whether somebody wanted a unit to leave a cluster at a time that has come."""
-    return bool((await look.execute(_ANY_DUE)).scalar_one())
-
-
 async def begin_due(tx: Transaction) -> None:
     """Have the units decided anew that are to leave a cluster from now on."""
     uids = [row.uid for row in await tx.execute(_UIDS_DUE)]
     await lock(tx, uids)
     await touch(tx, [row.uid for row in await tx.execute(_CLAIM_DUE, {"uids": uids})])
-
-
-async def any_stable(look: Look) -> bool:
-    """Whether some unit is away from a cluster that was well for as long as the unit asks for."""
-    values = {"healthy": Verdict.HEALTHY.value, "after": FailbackMode.AFTER.value, "stable": DEFAULT_STABLE_SECONDS}
-    return bool((await look.execute(_ANY_STABLE, values)).scalar_one())
 
 
 async def away(tx: Transaction) -> list[tuple[str, Away]]:
@@ -291,11 +301,6 @@ async def uids_on(tx: Transaction, clusters: Sequence[str]) -> list[str]:
 async def uids_away(tx: Transaction, clusters: Sequence[str]) -> list[str]:
     """The units that are kept away from any of the clusters, or are to leave them."""
     return [row.uid for row in await tx.execute(_UIDS_AWAY, {"clusters": list(clusters)})]
-
-
-async def any_opened(look: Look) -> bool:
-    """Whether some cluster was drained and is open to units again."""
-    return bool((await look.execute(_ANY_OPENED)).scalar_one())
 
 
 async def end_drains(tx: Transaction) -> None:

@@ -59,11 +59,13 @@ _GONE: Final = (
     " AND w.cluster = f.cluster)"
 )
 _CLEANED = text(f"UPDATE failover f SET clean_time = now() WHERE {_GONE} RETURNING f.id")
-_OPEN = text(
-    "SELECT EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND cardinality(targets) > 0)"
+OPEN: Final = (
+    "(EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND cardinality(targets) > 0)"
     " OR EXISTS (SELECT 1 FROM failover f JOIN binding b USING (unit_uid, cluster) WHERE f.clean_time IS NULL)"
-    f" OR EXISTS (SELECT 1 FROM failover f WHERE {_GONE})"
+    f" OR EXISTS (SELECT 1 FROM failover f WHERE {_GONE}))"
 )
+"""Whether something is to be noted of some failover."""
+
 _TAKEN_BACK = text(
     "UPDATE failover f SET clean_time = b.update_time FROM binding b WHERE b.unit_uid = f.unit_uid AND b.cluster = f.cluster"
     " AND f.clean_time IS NULL RETURNING f.id"
@@ -194,11 +196,6 @@ async def follow(tx: Transaction) -> list[tuple[str, float]]:
     await tx.execute(_TAKEN_BACK)
     await tx.execute(_CLEANED)
     return [*placed, *ready]
-
-
-async def any_open(look: Look) -> bool:
-    """Whether something is to be noted of some failover."""
-    return bool((await look.execute(_OPEN)).scalar_one())
 
 
 async def graves(look: Look) -> list[Grave]:

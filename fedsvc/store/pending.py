@@ -13,13 +13,18 @@ from fedsvc.store.store import Transaction
 
 _KEPT: Final = "removal IS NOT NULL AND state = 'Held' AND reason = :kept"
 _AILMENT: Final = ("reason", "message", "due_time")
+_EMPTIED: Final = "jsonb_path_exists(c.taints, CAST('$[*] ? (@.effect == \"NoExecute\")' AS jsonpath))"
 _LIST: Final = text(
     "SELECT 'namespaces/' || u.namespace || '/units/' || u.name AS unit_name, c.name AS cluster, u.spec -> 'failover' AS policy,"
-    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, CASE WHEN a.cluster IS NOT NULL THEN to_jsonb(a) END AS ailment, coalesce(k.message, '') AS kept_message,"
+    " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, CASE WHEN a.cluster IS NOT NULL THEN to_jsonb(a) END AS ailment,"
+    f" {_EMPTIED} AS is_emptied,"
+    " coalesce(k.message, '') AS kept_message,"
     f" CASE WHEN d.cluster IS NOT NULL THEN (SELECT to_jsonb(x) FROM (SELECT {departures.COLUMNS}) x) END AS departure"
     " FROM (SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster"
     "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure"
-    f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT} UNION SELECT unit_uid, cluster FROM ailment) AS p"
+    f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT} UNION SELECT unit_uid, cluster FROM ailment"
+    "  UNION SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster JOIN unit u ON u.uid = b.unit_uid"
+    f"  WHERE u.spec #>> '{{failover,mode}}' = 'never' AND {_EMPTIED}) AS p"
     " JOIN unit u ON u.uid = p.unit_uid JOIN cluster c ON c.name = p.cluster"
     " LEFT JOIN binding b ON b.unit_uid = p.unit_uid AND b.cluster = p.cluster"
     " LEFT JOIN departure d ON d.unit_uid = p.unit_uid AND d.cluster = p.cluster"
@@ -70,6 +75,7 @@ def _standing(row: Any) -> Standing:
         health=from_json(Health, row.health or {}),
         is_bound=row.is_bound,
         reconsider_time=row.reconsider_time,
+        is_emptied=row.is_emptied,
         kept_message=row.kept_message,
         ailment=from_json(Ailment, {key: row.ailment[key] for key in _AILMENT}) if row.ailment is not None else None,
         departure=departures.from_plain([row.departure])[0] if row.departure is not None else None,

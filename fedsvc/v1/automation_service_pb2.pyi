@@ -664,7 +664,9 @@ class DrainClustersRequest(_message.Message):
     subject: _builtins.str
     """Required. "clusters/{cluster}" or "regions/{region}"."""
     pace_percent: _builtins.int
-    """Of the units there so many percent leave in a minute, one at least; from 1 to 100. Unset: all at once."""
+    """Of the units there so many percent leave in a minute, one at least, and only when those before them are ready
+    elsewhere; from 1 to 100. Unset: all at once.
+    """
     reason: _builtins.str
     """Why, for people; at most 500 characters."""
     validate_only: _builtins.bool

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -220,6 +221,11 @@ async def test_neither_a_loss_nor_a_taint_moves_a_unit_that_never_moves(
     await fleet.change_cluster(there, taints=[Taint(key=MAINTENANCE_TAINT, value="", effect=Effect.NO_EXECUTE)])
     await fleet.apply("mark", make_config_map("mark"), placement=Placement(clusters=tuple(others(there))))
     await fleet.until_state("mark", "Ready")
+    async with fleet.store.reader() as tx:
+        (standing,) = await pending.list_page(tx, after=("", ""), limit=10)
+        move = pending_move(standing, await pending.stop(tx), tx.now)
+    assert move is not None
+    assert (move.cluster, move.reason) == (there, "Never")
     fleet.member(there).gate.change(LOST)
     await fleet.change_cluster(there, taints=[])
     await until_verdict(fleet, there, Verdict.UNREACHABLE)
@@ -241,6 +247,49 @@ async def test_a_drain_ends_with_its_cordon(fleet: Any, make_config_map: Callabl
     assert await fleet.count("departure WHERE free_time IS NOT NULL") == 0
     await fleet.change_cluster(left, taints=[])
     await until_on(fleet, left)
+
+
+async def test_a_drain_goes_on_when_what_left_before_is_ready_elsewhere(
+    fleet: Any, make_config_map: Callable[..., Any]
+) -> None:
+    (left,) = await place(fleet, make_config_map())
+    await fleet.apply("next", make_config_map("next"), placement=Placement(clusters=(left,)))
+    await fleet.until_state("next", "Ready")
+    await fleet.apply("next", make_config_map("next"), placement=ONE)
+    await fleet.until_state("next", "Ready")
+    assert {work.cluster for work in await fleet.works("next")} == {left}
+    for name in others(left):
+        fleet.member(name).gate.change(Faults(error_status=503))
+    mark = Taint(key=CORDON_TAINT, value="", effect=Effect.NO_SCHEDULE)
+    await fleet.change_cluster(left, taints=[mark])
+    first, second = await fleet.unit("web"), await fleet.unit("next")
+    async with fleet.store.transaction() as tx:
+        soon = tx.now + timedelta(milliseconds=50)
+        orders = [
+            Order(uid=first.uid, cluster=left, due_time=tx.now),
+            Order(uid=second.uid, cluster=left, due_time=soon),
+        ]
+        await departures.order(tx, orders, cause=DepartureCause.DRAIN, author="ann")
+
+    async def waits_for_its_turn() -> bool:
+        async with fleet.store.reader() as tx:
+            standing = await pending.list_page(tx, after=("", ""), limit=10)
+            stop = await pending.stop(tx)
+        moves = [pending_move(one, stop, tx.now) for one in standing]
+        return any(
+            move is not None and (move.unit_name, move.reason, move.due_time) == (second.resource_name, "Turn", None)
+            for move in moves
+        )
+
+    await fleet.until(waits_for_its_turn)
+    assert {work.cluster for work in await fleet.works("next")} == {left}
+    for name in others(left):
+        fleet.member(name).gate.change(Faults())
+
+    async def both_are_gone() -> bool:
+        return not [work for work in await fleet.works() if work.cluster == left]
+
+    await fleet.until(both_are_gone)
 
 
 async def test_who_says_anew_where_a_unit_is_to_run_is_heard(fleet: Any, make_config_map: Callable[..., Any]) -> None:

@@ -183,6 +183,18 @@ LEFT = departure(leave_time=EARLIER, free_time=EARLIER)
             "Turn",
             "",
         ),
+        (
+            standing(departure=departure(cause=DepartureCause.DRAIN), verdict=Verdict.HEALTHY),
+            Stop(),
+            "Turn",
+            "",
+        ),
+        (
+            standing(is_emptied=True, verdict=Verdict.MAINTENANCE, policy=FailoverPolicy(mode=FailoverMode.NEVER)),
+            Stop(),
+            "Never",
+            "fedctl failover unit/shop/web --from a",
+        ),
     ],
 )
 def test_what_waits_says_for_what_and_which_command_does_it(
