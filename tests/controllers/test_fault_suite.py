@@ -34,6 +34,7 @@ PROPAGATION = frozenset(
     {
         "Propagator.run",
         "Propagator._handle",
+        "Propagator._wake_outdated",
         "Propagator._wake_served",
         "Results.run",
         "GroupWriter.run",
