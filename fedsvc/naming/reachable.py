@@ -30,6 +30,7 @@ class ProbeTarget:
         host: whom it is asked of; empty: the address.
         interval_seconds: between two probes.
         timeout_seconds: of one probe.
+        service: that is asked for by gRPC; empty: the server as a whole.
     """
 
     addresses: tuple[str, ...]
@@ -39,6 +40,7 @@ class ProbeTarget:
     host: str
     interval_seconds: int
     timeout_seconds: int
+    service: str = ""
 
 
 def probe_targets(
@@ -73,6 +75,7 @@ def probe_targets(
                 host=probe.host or _first_host(service),
                 interval_seconds=probe.interval_seconds,
                 timeout_seconds=probe.timeout_seconds,
+                service=probe.service,
             )
     return targets, tuple(problems)
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x66\x65\x64svc/v1/dns.proto\x12\tfedsvc.v1\"\xee\x03\n\x0b\x44nsSettings\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\r\n\x05hosts\x18\x02 \x03(\t\x12(\n\x08strategy\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.DnsStrategy\x12\x18\n\x0bttl_seconds\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0bmin_healthy\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.DnsMinHealthyH\x01\x88\x01\x01\x12)\n\x0bon_all_down\x18\x06 \x01(\x0e\x32\x14.fedsvc.v1.OnAllDown\x12\x34\n\x07weights\x18\x07 \x03(\x0b\x32#.fedsvc.v1.DnsSettings.WeightsEntry\x12!\n\x05tiers\x18\x08 \x03(\x0b\x32\x12.fedsvc.v1.DnsTier\x12\r\n\x05spill\x18\t \x01(\x08\x12\x0e\n\x06prefix\x18\n \x01(\t\x12\x15\n\rexternal_name\x18\x0b \x01(\t\x12\r\n\x05sorry\x18\x0c \x03(\t\x12\'\n\x05probe\x18\r \x01(\x0b\x32\x13.fedsvc.v1.DnsProbeH\x02\x88\x01\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0e\n\x0c_ttl_secondsB\x0e\n\x0c_min_healthyB\x08\n\x06_probe\"\xd7\x01\n\x08\x44nsProbe\x12-\n\x08protocol\x18\x01 \x01(\x0e\x32\x1b.fedsvc.v1.DnsProbeProtocol\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x1d\n\x10interval_seconds\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0ftimeout_seconds\x18\x06 \x01(\x05H\x02\x88\x01\x01\x42\x07\n\x05_portB\x13\n\x11_interval_secondsB\x12\n\x10_timeout_seconds\">\n\rDnsMinHealthy\x12\x12\n\x05\x63ount\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07percent\x18\x02 \x01(\x05\x42\x08\n\x06_count\"\x8b\x01\n\x07\x44nsTier\x12\x10\n\x08\x63lusters\x18\x01 \x03(\t\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.fedsvc.v1.DnsTier.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8d\x01\n\x10\x44nsProbeProtocol\x12\"\n\x1e\x44NS_PROBE_PROTOCOL_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44NS_PROBE_PROTOCOL_TCP\x10\x01\x12\x1b\n\x17\x44NS_PROBE_PROTOCOL_HTTP\x10\x02\x12\x1c\n\x18\x44NS_PROBE_PROTOCOL_HTTPS\x10\x03*\x9a\x01\n\x0b\x44nsStrategy\x12\x1c\n\x18\x44NS_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44NS_STRATEGY_ROUND_ROBIN\x10\x01\x12\x19\n\x15\x44NS_STRATEGY_WEIGHTED\x10\x02\x12\x19\n\x15\x44NS_STRATEGY_FAILOVER\x10\x03\x12\x19\n\x15\x44NS_STRATEGY_LOCALITY\x10\x04*\x84\x01\n\tOnAllDown\x12\x1b\n\x17ON_ALL_DOWN_UNSPECIFIED\x10\x00\x12\x13\n\x0fON_ALL_DOWN_ALL\x10\x01\x12\x14\n\x10ON_ALL_DOWN_LAST\x10\x02\x12\x15\n\x11ON_ALL_DOWN_SORRY\x10\x03\x12\x18\n\x14ON_ALL_DOWN_NXDOMAIN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x66\x65\x64svc/v1/dns.proto\x12\tfedsvc.v1\"\xee\x03\n\x0b\x44nsSettings\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\r\n\x05hosts\x18\x02 \x03(\t\x12(\n\x08strategy\x18\x03 \x01(\x0e\x32\x16.fedsvc.v1.DnsStrategy\x12\x18\n\x0bttl_seconds\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x32\n\x0bmin_healthy\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.DnsMinHealthyH\x01\x88\x01\x01\x12)\n\x0bon_all_down\x18\x06 \x01(\x0e\x32\x14.fedsvc.v1.OnAllDown\x12\x34\n\x07weights\x18\x07 \x03(\x0b\x32#.fedsvc.v1.DnsSettings.WeightsEntry\x12!\n\x05tiers\x18\x08 \x03(\x0b\x32\x12.fedsvc.v1.DnsTier\x12\r\n\x05spill\x18\t \x01(\x08\x12\x0e\n\x06prefix\x18\n \x01(\t\x12\x15\n\rexternal_name\x18\x0b \x01(\t\x12\r\n\x05sorry\x18\x0c \x03(\t\x12\'\n\x05probe\x18\r \x01(\x0b\x32\x13.fedsvc.v1.DnsProbeH\x02\x88\x01\x01\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0e\n\x0c_ttl_secondsB\x0e\n\x0c_min_healthyB\x08\n\x06_probe\"\xe8\x01\n\x08\x44nsProbe\x12-\n\x08protocol\x18\x01 \x01(\x0e\x32\x1b.fedsvc.v1.DnsProbeProtocol\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x1d\n\x10interval_seconds\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1c\n\x0ftimeout_seconds\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07service\x18\x07 \x01(\tB\x07\n\x05_portB\x13\n\x11_interval_secondsB\x12\n\x10_timeout_seconds\">\n\rDnsMinHealthy\x12\x12\n\x05\x63ount\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07percent\x18\x02 \x01(\x05\x42\x08\n\x06_count\"\x8b\x01\n\x07\x44nsTier\x12\x10\n\x08\x63lusters\x18\x01 \x03(\t\x12\x0f\n\x07regions\x18\x02 \x03(\t\x12.\n\x06labels\x18\x03 \x03(\x0b\x32\x1e.fedsvc.v1.DnsTier.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xaa\x01\n\x10\x44nsProbeProtocol\x12\"\n\x1e\x44NS_PROBE_PROTOCOL_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44NS_PROBE_PROTOCOL_TCP\x10\x01\x12\x1b\n\x17\x44NS_PROBE_PROTOCOL_HTTP\x10\x02\x12\x1c\n\x18\x44NS_PROBE_PROTOCOL_HTTPS\x10\x03\x12\x1b\n\x17\x44NS_PROBE_PROTOCOL_GRPC\x10\x04*\x9a\x01\n\x0b\x44nsStrategy\x12\x1c\n\x18\x44NS_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44NS_STRATEGY_ROUND_ROBIN\x10\x01\x12\x19\n\x15\x44NS_STRATEGY_WEIGHTED\x10\x02\x12\x19\n\x15\x44NS_STRATEGY_FAILOVER\x10\x03\x12\x19\n\x15\x44NS_STRATEGY_LOCALITY\x10\x04*\x84\x01\n\tOnAllDown\x12\x1b\n\x17ON_ALL_DOWN_UNSPECIFIED\x10\x00\x12\x13\n\x0fON_ALL_DOWN_ALL\x10\x01\x12\x14\n\x10ON_ALL_DOWN_LAST\x10\x02\x12\x15\n\x11ON_ALL_DOWN_SORRY\x10\x03\x12\x18\n\x14ON_ALL_DOWN_NXDOMAIN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DNSSETTINGS_WEIGHTSENTRY']._serialized_options = b'8\001'
   _globals['_DNSTIER_LABELSENTRY']._loaded_options = None
   _globals['_DNSTIER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_DNSPROBEPROTOCOL']._serialized_start=956
-  _globals['_DNSPROBEPROTOCOL']._serialized_end=1097
-  _globals['_DNSSTRATEGY']._serialized_start=1100
-  _globals['_DNSSTRATEGY']._serialized_end=1254
-  _globals['_ONALLDOWN']._serialized_start=1257
-  _globals['_ONALLDOWN']._serialized_end=1389
+  _globals['_DNSPROBEPROTOCOL']._serialized_start=973
+  _globals['_DNSPROBEPROTOCOL']._serialized_end=1143
+  _globals['_DNSSTRATEGY']._serialized_start=1146
+  _globals['_DNSSTRATEGY']._serialized_end=1300
+  _globals['_ONALLDOWN']._serialized_start=1303
+  _globals['_ONALLDOWN']._serialized_end=1435
   _globals['_DNSSETTINGS']._serialized_start=35
   _globals['_DNSSETTINGS']._serialized_end=529
   _globals['_DNSSETTINGS_WEIGHTSENTRY']._serialized_start=441
   _globals['_DNSSETTINGS_WEIGHTSENTRY']._serialized_end=487
   _globals['_DNSPROBE']._serialized_start=532
-  _globals['_DNSPROBE']._serialized_end=747
-  _globals['_DNSMINHEALTHY']._serialized_start=749
-  _globals['_DNSMINHEALTHY']._serialized_end=811
-  _globals['_DNSTIER']._serialized_start=814
-  _globals['_DNSTIER']._serialized_end=953
-  _globals['_DNSTIER_LABELSENTRY']._serialized_start=908
-  _globals['_DNSTIER_LABELSENTRY']._serialized_end=953
+  _globals['_DNSPROBE']._serialized_end=764
+  _globals['_DNSMINHEALTHY']._serialized_start=766
+  _globals['_DNSMINHEALTHY']._serialized_end=828
+  _globals['_DNSTIER']._serialized_start=831
+  _globals['_DNSTIER']._serialized_end=970
+  _globals['_DNSTIER_LABELSENTRY']._serialized_start=925
+  _globals['_DNSTIER_LABELSENTRY']._serialized_end=970
 # @@protoc_insertion_point(module_scope)

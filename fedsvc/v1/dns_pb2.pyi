@@ -33,6 +33,8 @@ class _DnsProbeProtocolEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DnsP
     """GET."""
     DNS_PROBE_PROTOCOL_HTTPS: _DnsProbeProtocol.ValueType  # 3
     """GET by TLS; the certificate is not checked."""
+    DNS_PROBE_PROTOCOL_GRPC: _DnsProbeProtocol.ValueType  # 4
+    """The standard health service (grpc.health.v1.Health), without TLS, as Kubernetes' own probes; SERVING is a success."""
 
 class DnsProbeProtocol(_DnsProbeProtocol, metaclass=_DnsProbeProtocolEnumTypeWrapper):
     """DnsProbeProtocol is how it is asked."""
@@ -45,6 +47,8 @@ DNS_PROBE_PROTOCOL_HTTP: DnsProbeProtocol.ValueType  # 2
 """GET."""
 DNS_PROBE_PROTOCOL_HTTPS: DnsProbeProtocol.ValueType  # 3
 """GET by TLS; the certificate is not checked."""
+DNS_PROBE_PROTOCOL_GRPC: DnsProbeProtocol.ValueType  # 4
+"""The standard health service (grpc.health.v1.Health), without TLS, as Kubernetes' own probes; SERVING is a success."""
 Global___DnsProbeProtocol: _TypeAlias = DnsProbeProtocol  # noqa: Y015
 
 class _DnsStrategy:
@@ -241,6 +245,7 @@ class DnsProbe(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
     protocol: Global___DnsProbeProtocol.ValueType
     """Unset: TCP."""
     port: _builtins.int
@@ -248,11 +253,15 @@ class DnsProbe(_message.Message):
     path: _builtins.str
     """For HTTP and HTTPS: what is asked for by GET; an answer of 200 to 399 is a success. Unset: "/"."""
     host: _builtins.str
-    """For HTTP and HTTPS: whom it is asked of. Unset: the first host of the object that is no wildcard, else the address."""
+    """For HTTP, HTTPS and gRPC: whom it is asked of. Unset: the first host of the object that is no wildcard, else the
+    address.
+    """
     interval_seconds: _builtins.int
     """From 1 to 20. Unset: 5."""
     timeout_seconds: _builtins.int
     """From 1 to 10, and not more than the interval. Unset: 2."""
+    service: _builtins.str
+    """For gRPC: the service that is asked for. Unset: the server as a whole."""
     def __init__(
         self,
         *,
@@ -262,10 +271,11 @@ class DnsProbe(_message.Message):
         host: _builtins.str = ...,
         interval_seconds: _builtins.int | None = ...,
         timeout_seconds: _builtins.int | None = ...,
+        service: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds", "_port", b"_port", "_timeout_seconds", b"_timeout_seconds", "interval_seconds", b"interval_seconds", "port", b"port", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds", "_port", b"_port", "_timeout_seconds", b"_timeout_seconds", "host", b"host", "interval_seconds", b"interval_seconds", "path", b"path", "port", b"port", "protocol", b"protocol", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds", "_port", b"_port", "_timeout_seconds", b"_timeout_seconds", "host", b"host", "interval_seconds", b"interval_seconds", "path", b"path", "port", b"port", "protocol", b"protocol", "service", b"service", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__interval_seconds: _TypeAlias = _typing.Literal["interval_seconds"]  # noqa: Y015
     _WhichOneofArgType__interval_seconds: _TypeAlias = _typing.Literal["_interval_seconds", b"_interval_seconds"]  # noqa: Y015

@@ -202,8 +202,16 @@ async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers
             timeout_seconds=1,
         ),
     }
-    answer = await api.units.ApplyUnit(unit(**given))
-    assert answer.unit.spec.dns == unit(**given).unit.spec.dns
+    grpc_probe = dns_pb2.DnsProbe(
+        protocol=dns_pb2.DNS_PROBE_PROTOCOL_GRPC,
+        port=9000,
+        service="shop.v1.Cart",
+        interval_seconds=5,
+        timeout_seconds=2,
+    )
+    for probe in (given["probe"], grpc_probe):
+        request = unit(**given | {"probe": probe})
+        assert (await api.units.ApplyUnit(request)).unit.spec.dns == request.unit.spec.dns
     assert (await api.zones.GetZone(pb.GetZoneRequest(name="zones/main"))).zone.unit_count == 1
     refusal = await helpers.refused(api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main")))
     assert refusal.code is grpc.StatusCode.FAILED_PRECONDITION
@@ -213,7 +221,17 @@ async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers
     ("settings", "path"),
     [
         ({"probe": dns_pb2.DnsProbe(port=0)}, "unit.spec.dns.probe.port"),
-        ({"probe": dns_pb2.DnsProbe(path="/x")}, "unit.spec.dns.probe.protocol"),
+        ({"probe": dns_pb2.DnsProbe(path="/x")}, "unit.spec.dns.probe.path"),
+        ({"probe": dns_pb2.DnsProbe(host="x.example.org")}, "unit.spec.dns.probe.host"),
+        ({"probe": dns_pb2.DnsProbe(service="shop.v1.Cart")}, "unit.spec.dns.probe.service"),
+        (
+            {"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_GRPC, path="/x")},
+            "unit.spec.dns.probe.path",
+        ),
+        (
+            {"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_GRPC, service="a b")},
+            "unit.spec.dns.probe.service",
+        ),
         ({"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_HTTP, path="x")}, "unit.spec.dns.probe.path"),
         (
             {"probe": dns_pb2.DnsProbe(protocol=dns_pb2.DNS_PROBE_PROTOCOL_HTTP, host="a..b")},

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from fedsvc.controllers.reaching import Reached, reach
 from fedsvc.controllers.vantage import Vantage
@@ -74,6 +76,52 @@ async def test_a_status_of_success_is_asked_for(answer: bytes, outcome: Outcome,
     assert found.outcome is outcome
     assert detail in found.detail
     assert asked[0].startswith(b"GET /health HTTP/1.1\r\nHost: shop.example.org\r\n")
+
+
+HEALTH = health_pb2.HealthCheckResponse
+
+
+@pytest.mark.parametrize(
+    ("service", "outcome", "detail"),
+    [
+        ("", Outcome.UP, ""),
+        ("shop.v1.Cart", Outcome.UP, ""),
+        ("shop.v1.Pay", Outcome.DOWN, "says NOT_SERVING of service shop.v1.Pay"),
+        ("shop.v1.Send", Outcome.DOWN, "does not know service shop.v1.Send"),
+    ],
+)
+async def test_grpc_is_asked_by_its_health_service(service: str, outcome: Outcome, detail: str) -> None:
+    server, health_servicer = aio.server(), health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await health_servicer.set("shop.v1.Cart", HEALTH.SERVING)
+    await health_servicer.set("shop.v1.Pay", HEALTH.NOT_SERVING)
+    await server.start()
+    try:
+        found = await reach(replace(TARGET, port=port, protocol=ProbeProtocol.GRPC, service=service))
+    finally:
+        await server.stop(None)
+    assert found.outcome is outcome
+    assert found.detail == (f"GRPC 127.0.0.1 port {port} {detail}" if detail else "")
+
+
+async def test_a_server_of_grpc_without_health_service_is_told_so() -> None:
+    server = aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        found = await reach(replace(TARGET, port=port, protocol=ProbeProtocol.GRPC))
+    finally:
+        await server.stop(None)
+    assert (found.outcome, "has no health service" in found.detail) == (Outcome.DOWN, True)
+
+
+async def test_what_does_not_speak_grpc_is_down_and_a_refusal_is_told_as_one() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (port, _):
+        assert (await reach(replace(TARGET, port=port, protocol=ProbeProtocol.GRPC))).outcome is Outcome.DOWN
+    (nobody,) = free_ports(1)
+    refused = await reach(replace(TARGET, port=nobody, protocol=ProbeProtocol.GRPC))
+    assert refused.detail.startswith(f"GRPC 127.0.0.1 port {nobody}: ")
 
 
 async def test_one_address_that_answers_is_enough_and_a_refusal_is_told() -> None:

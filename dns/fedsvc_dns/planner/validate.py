@@ -25,6 +25,7 @@ from fedsvc_dns.records import MAX_TTL_SECONDS, is_within
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SCHEME = re.compile(r"[a-z][a-z0-9-]{0,13}[a-z0-9]")
 _PATH = re.compile(r"/[!-~]{0,999}")
+_GRPC_SERVICE = re.compile(r"[!-~]{0,256}")
 _ALPN = re.compile(r'[^\s",\\]{1,255}')
 MAX_WEIGHT = 65535
 """An SRV record has 16 bits for it (RFC 2782)."""
@@ -222,8 +223,17 @@ def _probe(probe: ProbeSettings, path: str) -> Iterator[Problem]:
         )
     if probe.host:
         yield from _host(probe.host, None, f"{path}.host")
-    if probe.protocol is ProbeProtocol.TCP and (probe.host or probe.path != "/"):
-        yield Problem(path=f"{path}.protocol", message="path and host are only used with protocol HTTP and HTTPS")
+    if probe.protocol is ProbeProtocol.TCP and probe.host:
+        yield Problem(path=f"{path}.host", message="is only used with protocol HTTP, HTTPS and GRPC")
+    if probe.protocol not in (ProbeProtocol.HTTP, ProbeProtocol.HTTPS) and probe.path != "/":
+        yield Problem(path=f"{path}.path", message="is only used with protocol HTTP and HTTPS")
+    if probe.protocol is not ProbeProtocol.GRPC and probe.service:
+        yield Problem(path=f"{path}.service", message="is only used with protocol GRPC")
+    if _GRPC_SERVICE.fullmatch(probe.service) is None:
+        yield Problem(
+            path=f"{path}.service",
+            message=f"{probe.service[:100]!r} is no service of gRPC: up to 256 visible characters, as shop.v1.Cart",
+        )
 
 
 def _binding(binding: ServiceBinding, path: str) -> Iterator[Problem]:

@@ -115,11 +115,12 @@ class ServiceBinding:
 
 
 class ProbeProtocol(StrEnum):
-    """How a target is probed: by a connection, by GET, or by GET within TLS."""
+    """How a target is probed: by a connection, by GET, by GET within TLS, or by gRPC's health service."""
 
     TCP = "tcp"
     HTTP = "http"
     HTTPS = "https"
+    GRPC = "grpc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,7 @@ class ProbeSettings:
         host: whom it is asked of; empty: the first host of the object, else the address.
         interval_seconds: between two probes.
         timeout_seconds: of one probe.
+        service: that is asked for by gRPC; empty: the server as a whole.
     """
 
     protocol: ProbeProtocol = ProbeProtocol.TCP
@@ -141,6 +143,7 @@ class ProbeSettings:
     host: str = ""
     interval_seconds: int = 5
     timeout_seconds: int = 2
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ _PROTOCOLS: Final = {
     ProbeProtocol.TCP: dns_pb2.DNS_PROBE_PROTOCOL_TCP,
     ProbeProtocol.HTTP: dns_pb2.DNS_PROBE_PROTOCOL_HTTP,
     ProbeProtocol.HTTPS: dns_pb2.DNS_PROBE_PROTOCOL_HTTPS,
+    ProbeProtocol.GRPC: dns_pb2.DNS_PROBE_PROTOCOL_GRPC,
 }
 _READ_PROTOCOLS: Final = {dns_pb2.DNS_PROBE_PROTOCOL_UNSPECIFIED: ProbeProtocol.TCP, **inverted(_PROTOCOLS)}
 _READ_ALL_DOWN: Final = inverted(_ALL_DOWN)
@@ -74,6 +75,7 @@ def _read_probe(message: dns_pb2.DnsProbe, path: str, problems: Problems) -> Pro
         host=message.host,
         interval_seconds=message.interval_seconds if message.HasField("interval_seconds") else usual.interval_seconds,
         timeout_seconds=message.timeout_seconds if message.HasField("timeout_seconds") else usual.timeout_seconds,
+        service=message.service,
     )
 
 
@@ -136,8 +138,9 @@ def _probe_message(probe: ProbeSettings) -> dns_pb2.DnsProbe:
     return dns_pb2.DnsProbe(
         protocol=_PROTOCOLS[probe.protocol],
         port=probe.port,
-        path="" if probe.protocol is ProbeProtocol.TCP else probe.path,
+        path=probe.path if probe.protocol in (ProbeProtocol.HTTP, ProbeProtocol.HTTPS) else "",
         host=probe.host,
         interval_seconds=probe.interval_seconds,
         timeout_seconds=probe.timeout_seconds,
+        service=probe.service,
     )
