@@ -4,7 +4,7 @@ import asyncio
 import errno
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -69,18 +69,19 @@ async def _ask_health(target: ProbeTarget, address: str) -> str:
     _, writer = await asyncio.open_connection(address, target.port)
     writer.transport.abort()
     at = f"ipv6:[{address}]:{target.port}" if ":" in address else f"ipv4:{address}:{target.port}"
-    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
     if target.host:
         options.append(("grpc.default_authority", target.host))
     async with grpc.aio.insecure_channel(at, options=options) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(
+            answer = await health.Check(
                 health_pb2.HealthCheckRequest(service=target.service), timeout=target.timeout_seconds
             )
         except grpc.aio.AioRpcError as error:
             return _refusal_words(target, error)
-    status = health_pb2.HealthCheckResponse.ServingStatus
-    return "" if answer.status == status.SERVING else f"says {status.Name(answer.status)} of {_asked(target)}"
+    status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return "" if status == "SERVING" else f"says {status} of {_asked(target)}"
 
 
 def _refusal_words(target: ProbeTarget, error: grpc.aio.AioRpcError) -> str:
