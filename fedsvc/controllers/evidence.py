@@ -29,10 +29,23 @@ _TOO_MANY: Final = 429
 _SERVER_TROUBLE: Final = 500
 
 
-def evidence_of(readiness: Readiness | None, error: MemberError | None) -> Evidence:
-    """What a probe tells: `readiness`, or the `error` in its place."""
+def evidence_of(
+    readiness: Readiness | None, error: MemberError | None, *, nodes: int = 0, ready_nodes: int = 0
+) -> Evidence:
+    """What a probe tells: `readiness`, or the `error` in its place; where that is well, what is known of its nodes.
+
+    Args:
+        readiness: what was answered.
+        error: why nothing was.
+        nodes: that the member has, as was read last; 0: none, or that is not known.
+        ready_nodes: those of them that are ready.
+    """
     if readiness is not None:
-        return _of_answer(readiness)
+        found = _of_answer(readiness)
+        if found.kind is EvidenceKind.WELL and nodes and not ready_nodes:
+            words = "its node is not ready" if nodes == 1 else f"none of its {nodes} nodes is ready"
+            return Evidence(kind=EvidenceKind.NODES_NOT_READY, message=words)
+        return found
     if isinstance(error, MemberUnreachableError):
         kind = _KINDS[error.kind]
     elif isinstance(error, MemberStatusError):

@@ -261,7 +261,12 @@ class HealthController:
         health, state.streak = judge(
             before,
             state.streak,
-            evidence_of(state.readiness, error),
+            evidence_of(
+                state.readiness,
+                error,
+                nodes=state.observation.node_count,
+                ready_nodes=state.observation.ready_node_count,
+            ),
             now=now,
             expected=expected_of(state.cluster),
             limits=self._health.limits,

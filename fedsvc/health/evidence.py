@@ -13,6 +13,7 @@ class EvidenceKind(StrEnum):
     CREDENTIALS_REFUSED = "CredentialsRefused"  # 401 or 403: ours is revoked or ended
     OVERLOADED = "Overloaded"  # 429
     NOT_READY = "NotReady"  # 5xx, or checks of its own fail
+    NODES_NOT_READY = "NodesNotReady"  # its API works, and not one of its nodes is ready
     # Nobody answered where the member is.
     REFUSED = "Refused"
     TIMED_OUT = "TimedOut"
@@ -26,7 +27,14 @@ class EvidenceKind(StrEnum):
     WRONG_SETTINGS = "WrongSettings"
 
 
-IMPAIRED: Final = frozenset({EvidenceKind.CREDENTIALS_REFUSED, EvidenceKind.OVERLOADED, EvidenceKind.NOT_READY})
+IMPAIRED: Final = frozenset(
+    {
+        EvidenceKind.CREDENTIALS_REFUSED,
+        EvidenceKind.OVERLOADED,
+        EvidenceKind.NOT_READY,
+        EvidenceKind.NODES_NOT_READY,
+    }
+)
 """The member lives, and cannot be worked with."""
 
 DEAD: Final = frozenset({EvidenceKind.REFUSED, EvidenceKind.TIMED_OUT, EvidenceKind.BROKEN_OFF, EvidenceKind.NO_ROUTE})

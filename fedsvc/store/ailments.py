@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from fedsvc.health import Verdict
+from fedsvc.health import EvidenceKind, Verdict
 from fedsvc.model.ailing import DEFAULT_FORGET_SECONDS, STEP, Course, Spot
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
@@ -42,7 +42,8 @@ _IS_READY: Final = REACHED.format(awaited="'ready'")
 _WORDS: Final = "work.kind || ' ' || work.name || ': ' || concat_ws(': ', nullif(work.health_reason, ''), nullif(work.health_message, ''))"
 _SPOTS = text(
     "SELECT CAST(u.uid AS text) AS uid, u.namespace, u.name, u.spec -> 'failover' AS policy, b.cluster, a.since,"
-    " max(work.applied_time) AS applied_time, coalesce(bool_or(c.observation -> 'health' ->> 'verdict' = :healthy"
+    " max(work.applied_time) AS applied_time, coalesce(bool_or((c.observation -> 'health' ->> 'verdict' = :healthy"
+    "   OR c.observation -> 'health' ->> 'kind' = :no_nodes)"
     f"   AND {_SICK}), FALSE) AS is_sick, coalesce(bool_and({_IS_READY}), FALSE)"
     "   AND bool_and(c.observation -> 'health' ->> 'verdict' IS NOT DISTINCT FROM :healthy) AS is_well,"
     f" (array_agg({_WORDS} ORDER BY work.id) FILTER (WHERE {_SICK}))[1] AS message"
@@ -120,7 +121,9 @@ async def lock(tx: Transaction) -> None:
 async def read(tx: Transaction) -> list[Found]:
     """The units that ask to leave where they are unhealthy, but for those that are ready everywhere."""
     found: dict[str, Found] = {}
-    for row in await tx.execute(_SPOTS, {"healthy": Verdict.HEALTHY.value}):
+    for row in await tx.execute(
+        _SPOTS, {"healthy": Verdict.HEALTHY.value, "no_nodes": EvidenceKind.NODES_NOT_READY.value}
+    ):
         one = found.get(row.uid)
         if one is None:
             name = resource_name(row.namespace, row.name)

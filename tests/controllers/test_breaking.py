@@ -58,6 +58,27 @@ def test_a_probe_is_evidence_by_the_kind_of_what_it_found(
 
 
 @pytest.mark.parametrize(
+    ("readiness", "nodes", "ready_nodes", "kind"),
+    [
+        (Readiness(ready=True), 3, 0, EvidenceKind.NODES_NOT_READY),
+        (Readiness(ready=True), 3, 1, EvidenceKind.WELL),
+        (Readiness(ready=True), 0, 0, EvidenceKind.WELL),  # none, or not known
+        (Readiness(ready=False, message="etcd"), 3, 0, EvidenceKind.NOT_READY),
+        (Readiness(ready=None, refusal=STATUS_401), 3, 0, EvidenceKind.CREDENTIALS_REFUSED),
+        (None, 3, 0, EvidenceKind.REFUSED),
+        (None, 3, 3, EvidenceKind.REFUSED),  # what was read before says nothing of now
+    ],
+)
+def test_a_member_that_answers_and_has_no_node_that_is_ready_cannot_be_worked_with(
+    readiness: Readiness | None, nodes: int, ready_nodes: int, kind: EvidenceKind
+) -> None:
+    error = MemberUnreachableError(UnreachableKind.REFUSED, "x") if readiness is None else None
+    found = evidence_of(readiness, error, nodes=nodes, ready_nodes=ready_nodes)
+    assert found.kind is kind
+    assert kind is not EvidenceKind.NODES_NOT_READY or found.message == "none of its 3 nodes is ready"
+
+
+@pytest.mark.parametrize(
     ("key", "effect", "expected"),
     [
         ("fedsvc.io/maintenance", "NoExecute", Verdict.MAINTENANCE),

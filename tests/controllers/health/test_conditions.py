@@ -5,8 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from fedsvc.health import EvidenceKind, Verdict
 from fedsvc.model.cluster import Cluster, Condition, Connection
 from fedsvc.simulator import Faults, Outage
 from fedsvc.simulator.certificates import make_authority
@@ -36,6 +38,30 @@ async def test_a_member_that_joins_shows_conditions_version_and_nodes(ward: Any)
     assert observation.last_seen_time is not None
     async with ward.world.store.reader() as tx:
         assert ("", "v1", "ConfigMap", "configmaps", True) in (await served_kinds.api_resources(tx))["a"]
+
+
+async def test_a_member_whose_nodes_are_all_lost_cannot_be_worked_with_until_one_is_ready(ward: Any) -> None:
+    ward.start()
+    client = ward.world.client("a")
+
+    async def has_nodes(*, ready: bool) -> None:
+        condition = {"type": "Ready", "status": "True" if ready else "Unknown", "reason": "x", "message": "x"}
+        for node in (await client.get("/api/v1/nodes"))["items"]:
+            path = f"/api/v1/nodes/{node['metadata']['name']}/status"
+            await client.patch(path, orjson.dumps({"status": {"conditions": [condition]}}))
+
+    async def is_seen(verdict: Verdict, kind: EvidenceKind) -> bool:
+        health = (await ward.cluster()).health
+        return (health.verdict, health.kind) == (verdict, kind)
+
+    await ward.world.until(lambda: is_seen(Verdict.HEALTHY, EvidenceKind.WELL))
+    await has_nodes(ready=False)
+    await ward.world.until(lambda: is_seen(Verdict.DEGRADED, EvidenceKind.NODES_NOT_READY))
+    found = await ward.cluster()
+    assert found.health.message == "none of its 3 nodes is ready"
+    assert not found.health.may_be_removed_from
+    await has_nodes(ready=True)
+    await ward.world.until(lambda: is_seen(Verdict.HEALTHY, EvidenceKind.WELL))
 
 
 @pytest.mark.parametrize(
