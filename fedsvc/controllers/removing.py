@@ -19,6 +19,7 @@ from fedsvc.controllers.backoff import delay_seconds
 from fedsvc.controllers.contents import MAX_SHOWN, is_container, occupants
 from fedsvc.controllers.outcomes import Outcome
 from fedsvc.controllers.session import MemberSession, is_terminating, metadata_of, object_uid
+from fedsvc.members.api_table import ApiResource
 from fedsvc.members.client import PatchType, PropagationPolicy
 from fedsvc.members.errors import KindNotServedError, MemberStatusError
 from fedsvc.members.refusals import is_want_of_rights
@@ -26,6 +27,7 @@ from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import WorkState
 from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.canonical import canonical_json
+from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.marks import (
     FIELD_MANAGER,
     MANAGED_LABEL,
@@ -69,9 +71,8 @@ async def remove_work(session: MemberSession, work: DirtyWork, *, authorise: Aut
         WriteHeldError: nothing may be removed for it now.
         RemovalHeldError: somebody is to confirm it first.
     """
-    try:
-        resource = await session.resource(work.key.gvk)
-    except KindNotServedError:
+    resource = await _resource(session, work.key)
+    if resource is None:
         return None  # with the kind all its objects went
     path = resource.path(namespace=work.key.namespace or "default", name=work.key.name)
     try:
@@ -83,6 +84,22 @@ async def remove_work(session: MemberSession, work: DirtyWork, *, authorise: Aut
         session.events.warning(work.unit_name, "NeverApplied", message, cluster=session.cluster)
         return None
     return _gone(session) if live is None else await _remove(session, work, path, live, authorise)
+
+
+async def _resource(session: MemberSession, key: ObjectKey) -> ApiResource | None:
+    """How objects of the kind are served, in whatever version: to delete one takes no schema. None: not at all.
+
+    Raises:
+        MemberError: that cannot be found out now.
+    """
+    try:
+        return await session.resource(key.gvk)
+    except KindNotServedError as error:
+        if error.note:
+            raise
+        return (
+            await session.resource((key.group, error.served_versions[0], key.kind)) if error.served_versions else None
+        )
 
 
 def _was_never_there(work: DirtyWork, error: MemberStatusError) -> bool:

@@ -141,6 +141,7 @@ class KindNotServedError(MemberError):
     Attributes:
         group, version, kind: what was asked for.
         served_versions: the versions of the group in which the member does serve the kind.
+        note: why what it serves could not be read, where that is why the kind is not known; empty: it is not served.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class KindNotServedError(MemberError):
         self.version = version
         self.kind = kind
         self.served_versions = served_versions
+        self.note = note
         api_version = f"{group}/{version}" if group else version
         text = f"the cluster does not serve {kind} in {api_version}"
         if served_versions:

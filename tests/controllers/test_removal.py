@@ -9,6 +9,8 @@ import pytest
 from fedsvc.controllers import group_writing, removing, storing
 from fedsvc.controllers.collector import Collector
 from fedsvc.members.client import MemberClient
+from fedsvc.members.discovery import Discovery
+from fedsvc.members.errors import KindNotServedError
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.unit import DeletionMode, DriftMode, Propagation, UnitState
 from fedsvc.simulator import Faults
@@ -18,6 +20,8 @@ from fedsvc_placement import Placement
 
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
+WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com"
 ON_A = Placement(clusters=("a",))
 
 
@@ -261,27 +265,76 @@ async def test_a_namespace_stays_while_others_are_in_it(world: Any, make_config_
     assert await world.get("a", "/api/v1/namespaces/shop") is None
 
 
-async def test_a_definition_stays_while_somebody_elses_objects_are_of_its_kind(world: Any) -> None:
-    names = {"kind": "Widget", "plural": "widgets"}
+def widgets(*versions: str, storage: str = "v1") -> dict[str, Any]:
+    """The definition of Widgets, served in these versions."""
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-    definition = {
+    served = [
+        {"name": name, "served": name in versions, "storage": name == storage, "schema": schema}
+        for name in dict.fromkeys((*versions, storage))
+    ]
+    return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.example.com"},
-        "spec": {"group": "example.com", "names": names, "scope": "Namespaced", "versions": [version]},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Widget", "plural": "widgets"},
+            "scope": "Namespaced",
+            "versions": served,
+        },
     }
-    ours = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "ours", "namespace": "default"}}
-    await world.apply("web", definition, ours, placement=ON_A)
+
+
+def widget(version: str = "v1") -> dict[str, Any]:
+    metadata = {"name": "ours", "namespace": "default"}
+    return {"apiVersion": f"example.com/{version}", "kind": "Widget", "metadata": metadata}
+
+
+async def test_a_definition_stays_while_somebody_elses_objects_are_of_its_kind(world: Any) -> None:
+    await world.apply("web", widgets("v1"), widget(), placement=ON_A)
     await world.until_state("web", UnitState.READY)
-    widgets = "/apis/example.com/v1/namespaces/default/widgets"
-    await world.client("a").post(widgets, {**ours, "metadata": {"name": "theirs"}})
+    await world.client("a").post(WIDGETS, widget() | {"metadata": {"name": "theirs"}})
     await world.delete("web")
 
     work = await world.until_work("a", "Removing", "Occupied")
     assert "Widget default/theirs - " in work.message
-    assert await world.get("a", f"{widgets}/ours") is None
+    assert await world.get("a", f"{WIDGETS}/ours") is None
 
-    await world.client("a").delete(f"{widgets}/theirs")
+    await world.client("a").delete(f"{WIDGETS}/theirs")
     await world.until_gone("web", seconds=30.0)
-    assert await world.get("a", widgets) is None
+    assert await world.get("a", WIDGETS) is None
+
+
+async def test_an_object_whose_version_is_no_longer_served_is_removed_in_another(world: Any) -> None:
+    await world.client("a").apply(CRD, orjson.dumps(widgets("v1alpha1", "v1")), force=True)
+    await world.apply("web", widget("v1alpha1"), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    await world.stop()
+    await world.client("a").apply(CRD, orjson.dumps(widgets("v1")), force=True)
+    world.start()
+
+    await world.delete("web")
+    await world.until_gone("web", seconds=30.0)
+
+    assert await world.get("a", f"{WIDGETS}/ours") is None
+
+
+async def test_an_object_of_a_kind_of_which_nothing_can_be_found_out_is_not_taken_for_gone(
+    world: Any, make_config_map: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.apply("web", make_config_map(), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+
+    async def unknown(_: Any, group: str, version: str, kind: str) -> Any:
+        raise KindNotServedError(group=group, version=version, kind=kind, note="its discovery fails: 503")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Discovery, "known", lambda *_: None)
+        patch.setattr(Discovery, "resource", unknown)
+        await world.delete("web")
+        work = await world.until_work("a", "Retrying", "KindNotServed")
+        assert "its discovery fails" in work.message
+
+    assert await world.get("a", PATH) is not None
+    await world.until_gone("web", seconds=60.0)
+    assert await world.get("a", PATH) is None
