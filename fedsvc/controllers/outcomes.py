@@ -19,6 +19,7 @@ not an API server's answer             Retrying  BadAnswer            back-off
 422: an immutable field                Failed    ImmutableField       5 min
 400, 422, other 4xx                    Failed    Invalid              5 min
 429                                    Retrying  TooManyRequests      as the member says, else back-off
+500: a field its kind does not have    Failed    Invalid              5 min
 5xx                                    Retrying  MemberError          as the member says, else back-off
 =====================================  ========  ===================  =========================================
 
@@ -58,6 +59,9 @@ _SHOWN_CAUSES: Final = 5
 _IMMUTABLE_ADVICE: Final = (
     "undo the change, give the object another name, or have it made anew with propagation.immutable: recreate"
 )
+# How an apply is answered that does not fit the schema (structured-merge-diff): as trouble of the server's own.
+_NOT_OF_SCHEMA: Final = "failed to create typed patch object"
+_RELEASED_GROUPS: Final = ("networking.k8s.io", "rbac.authorization.k8s.io")  # and those without a dot, as "apps"
 _TERMINATING_WORDS: Final = ("being terminated", "is terminating", "object is being deleted")
 
 
@@ -224,8 +228,17 @@ def _transient_reason(error: MemberStatusError) -> str:
     if error.code == 429:
         return "TooManyRequests"
     if error.code >= 500:
-        return "MemberError"
+        return "" if _is_outside_schema(error) else "MemberError"
     return "Conflict" if error.transient or error.code in (404, 409, 410) else ""
+
+
+def _is_outside_schema(error: MemberStatusError) -> bool:
+    """Whether an apply has what the kind does not, and will not have: the schema of a custom kind may be on its way."""
+    if error.code != 500 or not error.message.startswith(_NOT_OF_SCHEMA):
+        return False
+    root, _, rest = error.path.removeprefix("/").partition("/")
+    group = rest.partition("/")[0] if root == "apis" else ""
+    return "." not in group or group in _RELEASED_GROUPS
 
 
 def _of_refusal(error: MemberStatusError, *, cluster: str, key: str) -> Outcome:

@@ -7,13 +7,16 @@ from fedsvc.rendering import names
 from fedsvc.rendering.canonical import json_type
 from fedsvc.rendering.errors import ManifestError, Problem
 from fedsvc.rendering.keys import ObjectKey, key_of, split_api_version
-from fedsvc.rendering.kinds import Scope, is_known, known_kind, scope_of
+from fedsvc.rendering.kinds import Scope, is_known, known_kind, near_kind, scope_of
 from fedsvc.rendering.paths import child_path
 from fedsvc.rendering.waves import wave_problems
 
 __all__ = ["ObjectKey", "key_of", "object_key", "split_api_version", "validate_manifest"]
 
 _MAX_ANNOTATIONS_BYTES: Final = 256 * 1024  # the API server's own limit on keys and values together
+
+# Kubernetes' own, which hold no custom resources; members may still know what we do not.
+_OWN_GROUPS: Final = ("", "apps", "batch", "policy", "autoscaling")
 
 
 def object_key(manifest: Mapping[str, Any]) -> ObjectKey:
@@ -110,13 +113,17 @@ def _check_known(group: str, version: str, kind: str, manifest: Mapping[str, Any
         message = f"a {kind} is not an object of its own; send each of its items (fedctl does so)"
         problems.append(Problem(path="kind", message=message))
         return
-    if is_known(group, kind) or (known := known_kind(kind)) is None:
+    if is_known(group, kind):
+        return
+    if (known := known_kind(kind)) is None:
+        near = near_kind(group, kind) if group in _OWN_GROUPS else None
+        if near is not None:
+            problems.append(Problem(path="kind", message=f"{kind}: did you mean {near}?", warning=True))
         return
     known_group, known_name = known
     if known_group == group:
         problems.append(Problem(path="kind", message=f"'{kind}' is written '{known_name}'"))
-    elif group in ("", "apps", "batch", "policy", "autoscaling"):
-        # These groups are Kubernetes' own and hold no custom resources; members may still know what we do not.
+    elif group in _OWN_GROUPS:
         wanted = f"{known_group}/v1" if known_group else "v1"
         here = f"{group}/{version}" if group else version
         message = f"{here} has no {kind}; did you mean apiVersion {wanted}, kind {known_name}?"

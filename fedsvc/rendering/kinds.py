@@ -4,6 +4,7 @@ A kind is named by (group, kind), never by version: the facts here hold for all 
 Unknown kinds (custom resources) have no scope here; a member's discovery tells it.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -103,6 +104,12 @@ def scope_of(group: str, kind: str) -> Scope | None:
 def known_kind(kind: str) -> tuple[str, str] | None:
     """The (group, kind) of a built-in kind by its name in any case, for suggestions; None where there is none."""
     return _GROUPS_OF_KIND.get(kind.lower())
+
+
+def near_kind(group: str, kind: str) -> str | None:
+    """The built-in kind of a group that a word may be a typing error of; None where none is near."""
+    kinds = [known for known_group, known in _KINDS if known_group == group]
+    return next(iter(difflib.get_close_matches(kind, kinds, n=1, cutoff=0.75)), None)
 
 
 def is_known(group: str, kind: str) -> bool:

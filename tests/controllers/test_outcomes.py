@@ -23,6 +23,9 @@ def status(code: int, message: str = "", *, reason: str = "", **more: object) ->
 FORBIDDEN = (
     'configmaps "x" is forbidden: User "u" cannot patch resource "configmaps" in API group "" in namespace "shop"'
 )
+UNKNOWN_FIELD = "failed to create typed patch object (shop/web; apps/v1): .spec.replica: field not declared in schema"
+BUILT_IN = "/apis/apps/v1/namespaces/shop/deployments/web"
+CUSTOM = "/apis/shop.example/v1/namespaces/shop/banners/web"
 CONFLICT = StatusCause(reason="FieldManagerConflict", message='conflict with "kubectl"', field=".data.a")
 
 
@@ -58,6 +61,8 @@ CONFLICT = StatusCause(reason="FieldManagerConflict", message='conflict with "ku
         pytest.param(status(400, "bad"), "Failed", "Invalid", 200, 400, id="400"),
         pytest.param(status(429, "slow down", retry_after_seconds=7.0), "Retrying", "TooManyRequests", 7, 9, id="429"),
         pytest.param(status(500, "oops"), "Retrying", "MemberError", 0.7, 1.3, id="500"),
+        pytest.param(status(500, UNKNOWN_FIELD, path=BUILT_IN), "Failed", "Invalid", 200, 400, id="field-unknown"),
+        pytest.param(status(500, UNKNOWN_FIELD, path=CUSTOM), "Retrying", "MemberError", 0.7, 1.3, id="crd-behind"),
         pytest.param(MemberGarbageError("no JSON"), "Retrying", "BadAnswer", 0.7, 1.3, id="garbage"),
         pytest.param(
             MemberUnreachableError(UnreachableKind.TIMEOUT, "late"), "Retrying", "NoAnswer", 0.7, 1.3, id="timeout"

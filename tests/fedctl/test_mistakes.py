@@ -362,6 +362,18 @@ def test_options_may_stand_before_and_after_the_command(fedctl: Run, units: Fake
     assert units.asked[-1].metadata["authorization"] == "Bearer from-file"
 
 
+@pytest.mark.parametrize(
+    ("scheme", "code", "told"), [("", 0, ""), ("http://", 0, ""), ("https://", 6, "does not speak TLS")]
+)
+def test_the_scheme_of_an_address_counts_also_where_the_configuration_knows_it(
+    fedctl: Run, units: FakeServer, tmp_path: Path, scheme: str, code: int, told: str
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(f"servers:\n  a: {{address: '{units.address}', token: from-file, tls: false}}\n")
+    result = fedctl("get", "units", "--config", str(config), "--server", f"{scheme}{units.address}")
+    assert (result.exit_code, told in result.stderr) == (code, True)
+
+
 def test_a_file_that_the_environment_names_is_not_needed_where_an_address_is_given(
     fedctl: Run, units: FakeServer
 ) -> None:

@@ -126,6 +126,7 @@ def test_what_kubernetes_takes_is_taken(given: dict[str, Any]) -> None:
     ("given", "path", "words"),
     [
         pytest.param(manifest("v1", "Deployment"), "apiVersion", "did you mean apiVersion apps/v1", id="wrong group"),
+        pytest.param(manifest("apps/v1", "Deploymnet"), "kind", "did you mean Deployment?", id="typing error"),
         pytest.param(manifest("apps/v1", "CronJob"), "apiVersion", "batch/v1", id="another wrong group"),
         pytest.param(
             manifest("rbac.authorization.k8s.io/v1", "ClusterRole"), "metadata.namespace", "cluster-scoped", id="scope"

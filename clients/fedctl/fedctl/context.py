@@ -121,8 +121,8 @@ class Context:
             return configuration.server(wanted)
         parsed = parse_address(wanted)
         # The token of an address that the configuration knows is right for it, and for no other.
-        same = (entry for entry in configuration.servers.values() if entry.address == parsed.address)
-        return next(same, parsed)
+        same = next((entry for entry in configuration.servers.values() if entry.address == parsed.address), parsed)
+        return dataclasses.replace(same, tls=parsed.tls) if "://" in wanted else same
 
 
 def is_address(server: str) -> bool:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from fedctl import kinds
 from fedctl.completing import kube_contexts, names
@@ -18,6 +17,7 @@ from fedctl.join.member import MemberApi
 from fedctl.join.registration import completed, find_stored, read_registration, to_cluster
 from fedctl.join.waiting import wait_gone, wait_ready
 from fedctl.options import label_problem, timeout_option
+from fedctl.output.printing import to_yaml
 from fedctl.removals import (
     UnconfirmedFailure,
     check_confirmed,
@@ -292,4 +292,4 @@ def _preview(
     _say(
         f"  register cluster {name} at {cluster.connection.endpoint} with rights {rights}" + f" ({where})" * bool(where)
     )
-    click.echo(yaml.safe_dump_all([manifest for _, manifest in plan], sort_keys=False), nl=False)
+    click.echo("---\n".join(to_yaml(manifest) for _, manifest in plan), nl=False)
