@@ -3,6 +3,7 @@
     ./dev bench failover --units 1000
     ./dev bench failover --kind real --units 100 --how killed
     ./dev bench failover --kind real --units 100 --how frozen --toleration 30
+    ./dev bench failover --kind real --units 100 --toleration 1 --detect 5
 
 Each unit has one Deployment and runs on one member. Time begins when the API server is lost, and what is seen of the
 others is seen through watches of their own. Phases are told by the history of failovers: until the first bad finding,
@@ -156,11 +157,14 @@ def _request(name: str, toleration_seconds: int | None) -> unit_service_pb2.Appl
     )
 
 
-async def measure(kind: str, member_count: int, unit_count: int, how: str, toleration_seconds: int | None) -> None:
+async def measure(
+    kind: str, member_count: int, unit_count: int, *, how: str, toleration_seconds: int | None, detect_seconds: float
+) -> None:
     async with losable(kind, member_count, how) as found:
         for namespace in ("raw", "bench"):
             await make_namespace(found.members, namespace)
-        async with running_service(found.members, found.kubeconfig) as service:
+        detection = ("--detect-seconds", str(detect_seconds))
+        async with running_service(found.members, found.kubeconfig, arguments=detection) as service:
             channel, stub, token = units_stub(service)
             metadata: Metadata = (("authorization", f"Bearer {token}"),)
             async with channel:
@@ -198,6 +202,7 @@ async def measure(kind: str, member_count: int, unit_count: int, how: str, toler
         raw = time.monotonic() - begin
     toleration = 30 if toleration_seconds is None else toleration_seconds
     print(f"failover: {len(moved)} of {unit_count} units ran on one of {member_count} {kind} members that was {how}")
+    print(f"  detection                 {detect_seconds:g} s")
     print(f"  lost → first bad finding  {_span(history, began, 'trouble_time')}")
     print(f"  lost → Unreachable        {_span(history, began, 'detect_time')}")
     print(f"  lost → decided            {_span(history, began, 'decide_time')}   (toleration {toleration} s)")
@@ -244,5 +249,15 @@ if __name__ == "__main__":
     parser.add_argument("--kind", choices=["real", "simulator"], default="simulator")
     parser.add_argument("--how", choices=["killed", "frozen"], default="killed")
     parser.add_argument("--toleration", type=int, help="seconds; without: the default of units")
+    parser.add_argument("--detect", type=float, default=20.0, help="fedsvc serve --detect-seconds")
     options = parser.parse_args()
-    asyncio.run(measure(options.kind, options.members, options.units, options.how, options.toleration))
+    asyncio.run(
+        measure(
+            options.kind,
+            options.members,
+            options.units,
+            how=options.how,
+            toleration_seconds=options.toleration,
+            detect_seconds=options.detect,
+        )
+    )
