@@ -40,7 +40,7 @@ from fedsvc.testing.postgres import ScratchPostgres
 from fedsvc.testing.service import cpu_seconds, descendants
 from fedsvc_placement import ClusterSnapshot, UnitInput
 
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 15.0
 """So long nothing comes out of a decision before all are taken for made."""
 
 
