@@ -151,7 +151,8 @@ class RolloutController:
             return
         self._open.add(name)
         waits = [] if done.look_again is None else [done.look_again.timestamp() - now]
-        if any(view.revision == rollout.revision and view.healthy and not view.applied for view in views):
+        aim = rollout.stable if rollout.phase.goes_back else rollout.revision
+        if any(view.revision == aim and view.healthy and not view.applied for view in views):
             waits.append(self._settings.rollout_settle_seconds)  # what was applied may bring no news at all
         if waits:
             self._look_again[name] = asyncio.get_running_loop().time() + max(0.0, min(waits))
