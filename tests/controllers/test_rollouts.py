@@ -13,7 +13,7 @@ from fedsvc.model.cluster import Condition
 from fedsvc.model.hold import HoldScope
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.overrides import Override
-from fedsvc.rollout import Phase, Rollout, RolloutPolicy, RolloutWave, acts
+from fedsvc.rollout import Phase, Rollout, RolloutPolicy, RolloutWave, acts, step
 from fedsvc.rollout.policy import OnFailure, OnSilence
 from fedsvc.simulator import Faults, Outage
 from fedsvc.store import holds, policies, rollouts, units
@@ -24,6 +24,12 @@ from fedsvc_placement.model import Mode, ReplicaPolicy
 EVERYWHERE = Placement(cluster_selector=LabelSelector())
 CANARY = RolloutWave(name="canary", clusters=ClusterMatcher(names=("a",)), approval=False)
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in trouble has failed after a moment."""
+    monkeypatch.setattr(step, "PATIENCE_SECONDS", 1)
 
 
 def spec(*waves: RolloutWave, placement: Placement = EVERYWHERE, **policy: Any) -> UnitSpec:
