@@ -186,7 +186,7 @@ def _check_annotations_size(annotations: Any, problems: list[Problem]) -> None:
 def _quote_advice(value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        hint = " (in YAML yes, no, on and off are booleans too)" if isinstance(value, bool) else ""
+        hint = " (in YAML yes, no, on, off, y and n are booleans too)" if isinstance(value, bool) else ""
         return f'must be a string, not {json_type(value)}: quote it, as in "{text}"{hint}'
     if value is None:
         return 'must be a string, not null: write "" for an empty one'

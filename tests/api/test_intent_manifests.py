@@ -124,7 +124,7 @@ def test_a_manifest_that_kubernetes_would_refuse_is_told_with_its_path(data: byt
         pytest.param(
             {"data": {"port": 8080}}, "data.port", "must be text, not a number: put it in quotes", id="number"
         ),
-        pytest.param({"data": {"on": True}}, "data.on", "as YAML reads yes, no, on and off", id="boolean"),
+        pytest.param({"data": {"on": True}}, "data.on", "as YAML reads yes, no, on, off, y and n", id="boolean"),
         pytest.param({"data": {"a.conf": {"b": "c"}}}, 'data["a.conf"]', "is a '|' missing", id="mapping"),
         pytest.param({"data": ["a"]}, "data", "must be a mapping of keys to text, not a list", id="list"),
         pytest.param({"binaryData": {"a": "not base64!"}}, "binaryData.a", "is not base64", id="binary data"),

@@ -74,6 +74,6 @@ def _no_text(value: Any, plain: str) -> str:
     """Say what would be right in place of a value that is no text; `plain` is where text stands as it is."""
     if isinstance(value, (dict, list)):
         return f"must be text, not {json_type(value)}: is it indented too far, or is a '|' missing after the key?"
-    words = ", as YAML reads yes, no, on and off, too" if isinstance(value, bool) else ""
+    words = ", as YAML reads yes, no, on, off, y and n, too" if isinstance(value, bool) else ""
     where = f" and move it to {plain}, which is not base64" if plain else ""
     return f"must be text, not {json_type(value)}{words}: put it in quotes{where}"
