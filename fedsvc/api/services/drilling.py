@@ -7,7 +7,9 @@ from fedsvc.api.caller import caller
 from fedsvc.api.convert.drill import drill_message, left_of, plan_message, read_plan
 from fedsvc.api.names import parse_drill
 from fedsvc.api.problems import Problems
-from fedsvc.api.services import moving
+from fedsvc.api.services.move_previews import preview, without
+from fedsvc.api.services.move_subjects import leaving, read_subject
+from fedsvc.api.services.moving import check_reason
 from fedsvc.api.services.simulating import aside
 from fedsvc.errors import DrillStateError
 from fedsvc.model.departure import DepartureCause
@@ -31,21 +33,21 @@ async def start(tx: Transaction, request: pb.StartDrillRequest) -> pb.StartDrill
         DrillStateError: it cannot be begun now.
     """
     problems = Problems()
-    moving.check_reason(request.reason, problems)
+    check_reason(request.reason, problems)
     if request.subject.startswith(_UNIT):
         problems.add("subject", "is a unit; name clusters/{cluster} or regions/{region}")
         problems.refuse()
-    subject = await moving.read_subject(tx, request.subject, (), problems)
+    subject = await read_subject(tx, request.subject, (), problems)
     plan = read_plan(request, subject.clusters, problems)
     problems.refuse()
     if plan.mode is not DrillMode.SIMULATE:
         await _check(tx)
-    asked, never = await moving.leaving(tx, subject)
+    asked, never = await leaving(tx, subject)
     going = [one for one in asked if one.unit.spec.failover.mode is FailoverMode.AUTO]
     manual = [_manual(one, name) for one in asked if one not in going for name in _on(one, subject.clusters)]
     fleet = await placing.read_fleet(tx, with_units=True)
-    supposed = [moving.without(one, subject.clusters, DepartureCause.DRILL, ()) for one in going]
-    shown = await aside(lambda ended: moving.preview(supposed, fleet, tx.now, ended))
+    supposed = [without(one, subject.clusters, DepartureCause.DRILL, ()) for one in going]
+    shown = await aside(lambda ended: preview(supposed, fleet, tx.now, ended))
     left_out = left_of((*never, *manual, *shown.stays))
     plan = replace(
         plan,
