@@ -137,6 +137,9 @@ class Database:
                 connection = await self._acquire(pool)
             try:
                 yield connection
+            except BaseException:
+                await _settle(connection)
+                raise
             finally:
                 # Whether it can be given back is of no matter to what was done with it, and least to a task that is being
                 # cancelled: the pool makes another.
@@ -153,15 +156,15 @@ class Database:
         async with self.connection() as connection:
             kind = {"isolation": "repeatable_read", "readonly": True} if read_only else {}
             transaction = connection.transaction(**kind)
-            with talking(self.shown):
-                await transaction.start()
             try:
+                with talking(self.shown):
+                    await transaction.start()
                 yield connection
+                with talking(self.shown):
+                    await transaction.commit()
             except BaseException:
                 await _take_back(connection, transaction)
                 raise
-            with talking(self.shown):
-                await transaction.commit()
 
     async def _open(self) -> Any:
         if self._pool is None:
@@ -232,10 +235,26 @@ class Database:
 
 
 async def _take_back(connection: Any, transaction: Any) -> None:
-    """Roll back in time; where that fails, give the connection up: what went wrong before is what is told."""
+    """Roll back in time; where that fails, give the connection up: what went wrong before is what is told.
+
+    It fails, too, where the transaction did not begin, or its end was not heard of.
+    """
     try:
         async with asyncio.timeout(_ROLLBACK_SECONDS):
             await transaction.rollback()
+    except (asyncpg.PostgresError, *NOT_ANSWERING):
+        _give_up(connection)
+
+
+async def _settle(connection: Any) -> None:
+    """Have PostgreSQL end what it has begun.
+
+    The driver asks for a statement to be prepared and bound in two steps. Where a task is cancelled between them, or the
+    parameters do not fit, PostgreSQL is within a transaction that the driver knows nothing of, and the next BEGIN fails.
+    """
+    try:
+        async with asyncio.timeout(_ROLLBACK_SECONDS):
+            await connection.execute("SELECT 1")
     except (asyncpg.PostgresError, *NOT_ANSWERING):
         _give_up(connection)
 

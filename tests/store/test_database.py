@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from asyncpg.pool import Pool
 
@@ -206,3 +207,16 @@ async def test_a_cancellation_stays_one_when_the_connection_cannot_be_given_back
         sleeping.cancel()
         await asyncio.wait([sleeping])
     assert sleeping.cancelled()
+
+
+async def test_a_statement_that_was_prepared_and_not_run_leaves_no_transaction_behind(database_url: str) -> None:
+    store = Store(Database(database_url, pool_size=1), Sealer(keys={"k": b"k" * 32}))
+    try:
+        for _ in range(2):
+            with pytest.raises(asyncpg.DataError, match="invalid input"):
+                async with store.look() as look:
+                    await look.execute(text("SELECT CAST(:number AS int)"), {"number": "none"})
+            async with store.reader() as tx:
+                await tx.execute(text("SELECT 1"))
+    finally:
+        await store.close()
