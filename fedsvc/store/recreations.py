@@ -56,4 +56,5 @@ async def confirm(
         # Rendering it anew changes nothing, and has the controllers look at these works at once, wherever they run.
         await tx.execute(_RENDER_ANEW, {"uid": uid, "clusters": names})
         await tx.execute(_DECIDE_ANEW, {"uid": uid})
+        tx.record("unit", rows[0].unit_name)
     return names
