@@ -62,10 +62,13 @@ def all_namespaces_option(function: F) -> F:
 
 
 def output_option(function: F) -> F:
-    """-o FORMAT."""
-    return click.option(
-        "-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True, help="How to print"
-    )(function)
+    """-o FORMAT: any of those for lists of objects."""
+    return output_as(*OUTPUTS)(function)
+
+
+def output_as(*outputs: str, help: str = "How to print") -> Callable[[F], F]:  # noqa: A002 - click's own name
+    """-o FORMAT: one of these, the first unless told otherwise."""
+    return click.option("-o", "--output", type=click.Choice(outputs), default=outputs[0], show_default=True, help=help)
 
 
 def recursive_option(function: F) -> F:

@@ -10,7 +10,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import Seconds, namespace_option
+from fedctl.options import Seconds, namespace_option, output_as, output_option
 from fedctl.output import failover_views, views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedctl.subjects import FLEET, read_hold_subject, shown_subject, subject_names
@@ -46,25 +46,10 @@ Examples:
 DETECT: from the first failing probe to the verdict; DECIDE: from there to the decision, the unit's toleration included;
 PLACE: until the other clusters held it; READY: until it was healthy there.
 """
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "wide", "json", "yaml", "name")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
 
 
 @click.command(epilog=_AUTOMATION_EXAMPLES)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_as("table", "json", "yaml")
 @pass_context
 def automation(context: Context, *, output: str) -> None:
     """Show whether lost clusters are acted on, and what keeps that back."""
@@ -110,7 +95,7 @@ def hold(
 @namespace_option
 @click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only what left this cluster")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many")
-@_output
+@output_option
 @pass_context
 def failovers(context: Context, *, unit: str | None, namespace: str, cluster: str, limit: int, output: str) -> None:
     """Show what left clusters, how long each phase took, and what does not leave or go back for now."""

@@ -5,7 +5,7 @@ from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.explain import failure_of
 from fedctl.listing import missing
-from fedctl.options import Seconds, namespace_option
+from fedctl.options import Seconds, namespace_option, output_as
 from fedctl.output import words
 from fedctl.output.differences import print_differences
 from fedctl.simulations import print_document
@@ -40,14 +40,7 @@ Exit codes, as those of diff:
     show_default=True,
     help="How long each cluster has to answer, 25s at most",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("text", "json", "yaml", "name")),
-    default="text",
-    show_default=True,
-    help="How to print",
-)
+@output_as("text", "json", "yaml", "name")
 @click.pass_context
 @pass_context
 def diff(

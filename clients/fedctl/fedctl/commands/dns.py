@@ -9,6 +9,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
+from fedctl.options import output_as
 from fedctl.output import dns_views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedsvc.v1 import zone_pb2
@@ -47,14 +48,7 @@ Examples:
   fedctl describe zone main                  what waits, why, and the digest that stands for it
   fedctl dns confirm main 1f3c5b7a90de2468
 """
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+_output = output_as("table", "json", "yaml")
 _zone = click.argument("zone", shell_complete=names(kinds.ZONE))
 
 

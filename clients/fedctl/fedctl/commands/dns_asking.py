@@ -11,7 +11,7 @@ from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.files.plan import Item, make_plan
 from fedctl.files.source import read_documents
 from fedctl.listing import Filter, missing, read_list, read_one
-from fedctl.options import output_option
+from fedctl.options import output_as, output_option
 from fedctl.output import dns_views, words
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.simulations import print_document
@@ -55,14 +55,7 @@ Examples:
   fedctl dns apply -f zone.yaml      shows what the zone would change, asks, and applies it
   fedctl dns apply main --yes
 """
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("text", "json", "yaml", "name")),
-    default="text",
-    show_default=True,
-    help="How to print",
-)
+_output = output_as("text", "json", "yaml", "name")
 _zone = click.argument("zone", required=False, shell_complete=names(kinds.ZONE))
 _file = click.option("-f", "--filename", metavar="FILE|-", help="A document of a Zone, as it would be")
 

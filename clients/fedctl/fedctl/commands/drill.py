@@ -8,7 +8,7 @@ from fedctl.commands.rebalance import can_answer
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.listing import missing
-from fedctl.options import Seconds
+from fedctl.options import Seconds, output_as, output_option
 from fedctl.output import drill_views, failover_views, views
 from fedctl.output.printing import print_table
 from fedctl.simulations import print_document, print_simulations
@@ -51,14 +51,7 @@ _ABORTS = {
 _POLL_SECONDS = 1.0
 _MOST = 20
 
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+_output = output_as("table", "json", "yaml")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -138,14 +131,7 @@ def drill(
 @click.command(epilog=_DRILLS_EXAMPLES)
 @click.argument("number", required=False, type=click.IntRange(min=1))
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "wide", "json", "yaml", "name")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_option
 @pass_context
 def drills(context: Context, *, number: int | None, limit: int, output: str) -> None:
     """Show drills and what came of them."""

@@ -13,7 +13,7 @@ from fedctl.context import Context, pass_context
 from fedctl.files.convert import write_message
 from fedctl.files.shape import API_VERSION
 from fedctl.listing import missing
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_as
 from fedctl.output import views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedctl.output.tables import Column, Table
@@ -52,14 +52,7 @@ class _Line:
 @click.argument("unit", shell_complete=names(kinds.UNIT))
 @namespace_option
 @click.option("--warnings", is_flag=True, help="Only those of type Warning")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "wide", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_as("table", "wide", "json", "yaml")
 @cluster_options
 @pass_context
 def events(

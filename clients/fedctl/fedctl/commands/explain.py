@@ -7,7 +7,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, UsageFailure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_as
 from fedctl.output import explanation, placement_views, views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedsvc.v1 import decision_pb2, placement_service_pb2
@@ -37,14 +37,7 @@ Exit codes: 0 explained, 1 a replay gave another result, 3 there is no such unit
 @click.option("--now", "is_now", is_flag=True, help="What would be decided now, without doing it")
 @click.option("--replay", is_flag=True, help="Decide again from the inputs that were kept, and compare")
 @click.option("--history", is_flag=True, help="The decisions on the unit, the newest first")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_as("table", "json", "yaml")
 @pass_context
 def explain(
     context: Context,

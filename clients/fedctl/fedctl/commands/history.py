@@ -8,7 +8,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_option
 from fedctl.output import rollout_views, views, words
 from fedctl.output.printing import print_documents, print_table, to_yaml
 from fedsvc.v1 import common_pb2, revision_pb2, unit_pb2
@@ -31,14 +31,7 @@ Bring one back:  fedctl rollback shop --to 4
 @click.argument("unit", shell_complete=names(kinds.UNIT))
 @namespace_option
 @click.option("--revision", type=click.IntRange(min=1), help="Show this one, with all that it changed")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "wide", "json", "yaml", "name")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_option
 @pass_context
 def history(context: Context, *, unit: str, namespace: str, revision: int | None, output: str) -> None:
     """Show the revisions of a unit, and what each changed."""

@@ -11,7 +11,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure, UsageFailure
 from fedctl.listing import missing
 from fedctl.members import change_cluster
-from fedctl.options import namespace_option, timeout_option
+from fedctl.options import namespace_option, output_as, timeout_option
 from fedctl.output import failover_views, words
 from fedctl.output.printing import print_table
 from fedctl.simulations import print_document, print_simulations
@@ -74,14 +74,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only show what would mo
 _yes = click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask")
 _wait = click.option("--wait", "is_awaited", is_flag=True, help="Wait until the units that move are ready")
 _why = click.option("--why", default="", help="Why, for others to see")
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+_output = output_as("table", "json", "yaml")
 
 
 @click.command(epilog=_FAILOVER_EXAMPLES)

@@ -4,7 +4,7 @@ import click
 
 from fedctl.context import Context, pass_context
 from fedctl.failures import Failure, UsageFailure
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_as
 from fedctl.output import words
 from fedctl.simulations import deciding, print_document, print_simulations
 from fedsvc.v1 import placement_service_pb2
@@ -25,14 +25,7 @@ Examples:
 @click.option("--all", "is_all", is_flag=True, help="All units of all namespaces")
 @click.option("--dry-run", is_flag=True, help="Only show what would move")
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Do not ask")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print",
-)
+@output_as("table", "json", "yaml")
 @pass_context
 def rebalance(
     context: Context, *, units: tuple[str, ...], namespace: str, is_all: bool, dry_run: bool, is_sure: bool, output: str

@@ -11,7 +11,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import namespace_option, timeout_option
+from fedctl.options import namespace_option, output_as, timeout_option
 from fedctl.output import views
 from fedctl.output.printing import to_yaml
 from fedctl.removals import UnconfirmedFailure, check_confirmed, confirm_removal_option, is_unconfirmed
@@ -47,14 +47,7 @@ _SIGNS = {
 @confirm_removal_option
 @click.option("--wait", is_flag=True, help="Wait until the unit is ready")
 @timeout_option("5m")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("text", "json", "yaml", "name")),
-    default="text",
-    show_default=True,
-    help="How to print",
-)
+@output_as("text", "json", "yaml", "name")
 @pass_context
 def rollback(
     context: Context,

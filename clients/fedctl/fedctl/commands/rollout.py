@@ -11,7 +11,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, Failure
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
-from fedctl.options import Seconds, namespace_option
+from fedctl.options import Seconds, namespace_option, output_as
 from fedctl.output import rollout_views, views, words
 from fedctl.output.printing import print_table, to_yaml
 from fedctl.watching import Trouble
@@ -58,14 +58,7 @@ def _unit_command(name: str, epilog: str = "") -> Callable[[F], click.Command]:
         options: list[Callable[[F], F]] = [
             click.argument("unit", shell_complete=names(kinds.UNIT)),
             namespace_option,
-            click.option(
-                "-o",
-                "--output",
-                type=click.Choice(_OUTPUTS),
-                default="table",
-                show_default=True,
-                help="How to print",
-            ),
+            output_as(*_OUTPUTS),
         ]
         for option in reversed(options):
             function = option(function)

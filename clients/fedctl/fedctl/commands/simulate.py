@@ -2,7 +2,7 @@ import click
 
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, UsageFailure
-from fedctl.options import namespace_option
+from fedctl.options import namespace_option, output_as
 from fedctl.output import placement_views
 from fedctl.output.printing import print_table
 from fedctl.simulations import comes_short, deciding, print_document, print_simulations
@@ -48,14 +48,7 @@ Exit codes: 0 everything would find its place, 1 something would not or a minimu
     metavar="POLICY",
     help="This placement policy instead of the units' own placement",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(("table", "wide", "json", "yaml")),
-    default="table",
-    show_default=True,
-    help="How to print; wide shows the room that would be left",
-)
+@output_as("table", "wide", "json", "yaml", help="How to print; wide shows the room that would be left")
 @pass_context
 def simulate(
     context: Context,

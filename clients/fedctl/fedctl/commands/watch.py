@@ -7,7 +7,7 @@ from fedctl.context import Context, pass_context
 from fedctl.failures import UsageFailure
 from fedctl.listing import WATCHED, Filter
 from fedctl.listing_flags import check_filter
-from fedctl.options import OUTPUTS, all_namespaces_option, namespace_option, namespace_wanted
+from fedctl.options import all_namespaces_option, namespace_option, namespace_wanted, output_option
 from fedctl.watching import follow
 from fedsvc_client import unit_name
 
@@ -34,7 +34,7 @@ Examples:
 @click.option("-l", "--selector", default="", help="Only what has these labels")
 @click.option("--unit", default="", shell_complete=names(kinds.UNIT), help="Only works or events of this unit")
 @click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="Only works or events of this cluster")
-@click.option("-o", "--output", type=click.Choice(OUTPUTS), default="table", show_default=True, help="How to print")
+@output_option
 @pass_context
 def watch(
     context: Context,
