@@ -88,8 +88,15 @@ class World:
         credential = Credential(token=self.member(name).admin_token)
         return Connection(endpoint=self.simulator.server_of(name), credential=credential)
 
-    async def register(self, name: str, *, labels: dict[str, str] | None = None, region: str = "") -> Cluster:
-        """Join a member."""
+    async def register(
+        self,
+        name: str,
+        *,
+        labels: dict[str, str] | None = None,
+        region: str = "",
+        connection: Connection | None = None,
+    ) -> Cluster:
+        """Join a member: a simulated one, or that of the connection."""
         now = datetime.now(UTC)
         cluster = Cluster(
             name=name,
@@ -100,7 +107,7 @@ class World:
             region=region,
             zones=(),
             taints=(),
-            connection=self.connection(name),
+            connection=connection or self.connection(name),
             create_time=now,
             update_time=now,
         )

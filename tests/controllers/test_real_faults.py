@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
 
 from fedsvc.members.client import MemberClient
-from fedsvc.model.cluster import Cluster, Connection, Credential
+from fedsvc.model.cluster import Connection, Credential
 from fedsvc.model.hold import HoldScope
 from fedsvc.model.unit import UnitState
-from fedsvc.store import clusters, holds
+from fedsvc.store import holds
 from fedsvc.testing.audit import AGENT
 from fedsvc.testing.control_plane import ControlPlane
 
@@ -124,22 +123,7 @@ async def staged(world: Any, plane: ControlPlane, make: Callable[..., Any]) -> A
         await client.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
         await client.post(COLLECTION, {"metadata": {"name": "item-0"}, "data": {"whose": "theirs"}})
         await world.register("a", labels={"name": "a"})
-        now = datetime.now(UTC)
-        async with world.store.transaction() as tx:
-            member = Cluster(
-                name="real",
-                uid=str(uuid4()),
-                labels={},
-                annotations={},
-                provider="",
-                region="",
-                zones=(),
-                taints=(),
-                connection=connection,
-                create_time=now,
-                update_time=now,
-            )
-            await clusters.create(tx, member)
+        await world.register("real", connection=connection)
         world.settings = replace(world.settings, concurrency=1, concurrency_max=1)
         world.start()
         yield Stage(world=world, plane=plane, client=client, make=make)

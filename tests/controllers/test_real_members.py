@@ -2,11 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -16,7 +14,7 @@ from fedsvc.controllers import health, outcomes
 from fedsvc.members import discovery
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
-from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
+from fedsvc.model.cluster import Connection, Credential, ObjectDeletion
 from fedsvc.model.unit import ConflictMode, DriftMode, Propagation, UnitState
 from fedsvc.store import clusters
 from fedsvc.testing.control_plane import ControlPlane
@@ -60,22 +58,7 @@ async def real(quiet_world: Any, plane: ControlPlane) -> AsyncIterator[MemberCli
     connection = Connection(
         endpoint=plane.server, ca_pem=plane.ca_file.read_bytes(), credential=Credential(token=plane.token)
     )
-    now = datetime.now(UTC)
-    cluster = Cluster(
-        name="real",
-        uid=str(uuid4()),
-        labels={},
-        annotations={},
-        provider="",
-        region="",
-        zones=(),
-        taints=(),
-        connection=connection,
-        create_time=now,
-        update_time=now,
-    )
-    async with quiet_world.store.transaction() as tx:
-        await clusters.create(tx, cluster)
+    await quiet_world.register("real", connection=connection)
     quiet_world.settings = replace(quiet_world.settings, request_timeout_seconds=10.0)
     quiet_world.start()
     async with MemberClient(connection) as client:

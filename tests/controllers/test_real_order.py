@@ -4,20 +4,19 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
 
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
-from fedsvc.model.cluster import Cluster, Connection, Credential
+from fedsvc.model.cluster import Connection, Credential
 from fedsvc.model.dependency import Dependency
 from fedsvc.model.hold import HoldScope
 from fedsvc.model.unit import UnitSpec, UnitState
 from fedsvc.rendering.waves import AwaitedState
 from fedsvc.rollout import Phase, RolloutPolicy, RolloutWave, acts
-from fedsvc.store import clusters, gates, holds, rollouts, units
+from fedsvc.store import gates, holds, rollouts, units
 from fedsvc.testing.control_plane import ControlPlane
 from fedsvc_placement import ClusterMatcher, Placement
 
@@ -42,22 +41,7 @@ async def real(quiet_world: Any, plane: ControlPlane) -> AsyncIterator[MemberCli
     connection = Connection(
         endpoint=plane.server, ca_pem=plane.ca_file.read_bytes(), credential=Credential(token=plane.token)
     )
-    now = datetime.now(UTC)
-    cluster = Cluster(
-        name="real",
-        uid=str(uuid4()),
-        labels={},
-        annotations={},
-        provider="",
-        region="",
-        zones=(),
-        taints=(),
-        connection=connection,
-        create_time=now,
-        update_time=now,
-    )
-    async with quiet_world.store.transaction() as tx:
-        await clusters.create(tx, cluster)
+    await quiet_world.register("real", connection=connection)
     await quiet_world.register("a", labels={"name": "a"})
     quiet_world.start()
     async with MemberClient(connection) as client:

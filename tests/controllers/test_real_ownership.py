@@ -2,10 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -14,7 +12,7 @@ from fedsvc.api.diffing import diff_unit
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.members.registry import Members
-from fedsvc.model.cluster import Cluster, Connection, Credential
+from fedsvc.model.cluster import Connection, Credential
 from fedsvc.model.unit import ConflictMode, DriftMode, FieldPolicy, FieldRule, ImmutableMode, Propagation, UnitState
 from fedsvc.rendering.identity import key_of
 from fedsvc.store import clusters, handing, recreations, units
@@ -41,22 +39,7 @@ async def real(quiet_world: Any, plane: ControlPlane) -> AsyncIterator[MemberCli
     connection = Connection(
         endpoint=plane.server, ca_pem=plane.ca_file.read_bytes(), credential=Credential(token=plane.token)
     )
-    now = datetime.now(UTC)
-    cluster = Cluster(
-        name="real",
-        uid=str(uuid4()),
-        labels={},
-        annotations={},
-        provider="",
-        region="",
-        zones=(),
-        taints=(),
-        connection=connection,
-        create_time=now,
-        update_time=now,
-    )
-    async with quiet_world.store.transaction() as tx:
-        await clusters.create(tx, cluster)
+    await quiet_world.register("real", connection=connection)
     quiet_world.settings = replace(quiet_world.settings, request_timeout_seconds=10.0)
     quiet_world.start()
     async with MemberClient(connection) as client:
