@@ -55,6 +55,7 @@ async def connect(**arguments: Any) -> Any:
     except BaseException:
         connection.terminate()
         raise
+    connection.note_use()
     return connection
 
 

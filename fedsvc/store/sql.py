@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import asyncpg
 
-# A name after one colon: two are a cast. What stands in quotes is not looked at, so none of our literals has a colon before a word.
+# A name after one colon: two are a cast. Quotes are not looked at, so no literal of ours has a colon before a word.
 _PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)", re.ASCII)
 
 

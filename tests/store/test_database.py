@@ -9,7 +9,7 @@ import pytest
 from asyncpg.pool import Pool
 
 from fedsvc.errors import ConfigurationError, StoreUnavailableError
-from fedsvc.store.database import Database
+from fedsvc.store.database import CONNECT_SECONDS, Database
 from fedsvc.store.embedded import EmbeddedPostgres
 from fedsvc.store.migrate import migrate
 from fedsvc.store.sealing import Sealer
@@ -220,3 +220,11 @@ async def test_a_statement_that_was_prepared_and_not_run_leaves_no_transaction_b
                 await tx.execute(text("SELECT 1"))
     finally:
         await store.close()
+
+
+async def test_a_connection_that_was_just_made_is_not_asked_whether_it_lives(store: Store) -> None:
+    connection = await store.database.connect_directly("test")
+    try:
+        assert connection.silent_seconds() < CONNECT_SECONDS
+    finally:
+        await connection.close()
