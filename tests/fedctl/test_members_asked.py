@@ -31,6 +31,8 @@ metadata: {name: both}
 spec: {containers: [{name: one, image: i}, {name: two, image: i}]}
 """
 
+LONE = "{apiVersion: v1, kind: ConfigMap, metadata: {name: lone}}"
+
 
 def ok(result: Any) -> str:
     assert result.exit_code == 0, (result.exit_code, result.output)
@@ -139,6 +141,15 @@ async def test_logs_of_all_containers_begin_with_whose_they_are(shop: Any) -> No
 
     tail = ok(await shop.fedctl("logs", "shop", "--cluster", "b", "-c", "two", "--tail", "1", "--no-prefix"))
     assert tail == "second line\n"
+
+
+@pytest.mark.parametrize("words", [("get", "pods", "lone"), ("logs", "lone"), ("logs", "lone", "-f")])
+async def test_of_a_unit_that_is_nowhere_it_is_said_that_no_cluster_was_asked(
+    shop: Any, words: tuple[str, ...]
+) -> None:
+    ok(await shop.fedctl("apply", "-f", "-", "--unit", "lone", "--selector", "no=where", stdin=LONE))
+    result = await shop.fedctl(*words)
+    assert (result.exit_code, "No cluster holds anything of it" in result.stderr) == (0, True)
 
 
 async def test_logs_are_followed_until_the_container_ends(shop: Any) -> None:

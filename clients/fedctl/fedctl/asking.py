@@ -89,6 +89,11 @@ class Answers:
         if answer.truncated:
             self.truncated.append(answer.cluster)
 
+    def tell_if_none_was_asked(self, context: Context) -> None:
+        """Say on stderr that the unit is nowhere, where it is."""
+        if not self.answered and not self.silent:
+            context.note("No cluster holds anything of it; --all-clusters asks every cluster.")
+
     def tell(self, context: Context) -> None:
         """Say on stderr who did not answer, and of whom not all is shown."""
         for answer in sorted(self.silent, key=lambda item: item.cluster):

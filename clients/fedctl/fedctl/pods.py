@@ -40,8 +40,7 @@ def show_pods(context: Context, *, unit: str, namespace: str, asked: Asked, outp
     if not found and answers.answered and output in ("table", "wide"):
         whose = f"unit {views.unit_text(parent)}" if unit else f"namespace {namespace!r}"
         context.note(f"No pods of {whose} on {words.count(answers.answered, 'cluster')} that answered.")
-    if not found and not answers.answered and not answers.silent:
-        context.note("No cluster holds anything of it; --all-clusters asks every cluster.")
+    answers.tell_if_none_was_asked(context)
     answers.tell(context)
     click.get_current_context().exit(int(answers.exit_code))
 

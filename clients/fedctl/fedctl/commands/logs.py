@@ -93,6 +93,7 @@ def logs(
                     tell_silent(context, response.answer)
     if not printer.has_shown and answers.answered and not answers.silent:
         context.note(f"No logs of unit {views.unit_text(unit_name(unit, namespace))}.")
+    answers.tell_if_none_was_asked(context)
     if not follow:
         answers.tell(context)
     click.get_current_context().exit(int(answers.exit_code))
