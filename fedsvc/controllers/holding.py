@@ -13,7 +13,7 @@ from typing import Final
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.model.hold import Hold, Write, hold_of
+from fedsvc.model.hold import Hold, HoldKind, Write, hold_of
 from fedsvc.store import holds, leases
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
@@ -117,13 +117,15 @@ class Holds:
                 listener(before, self._found)
 
     def _changed(self, change: Change) -> None:
-        # What a freeze window is for depends on the labels of clusters.
-        if change.kind in ("hold", "fleet") or (change.kind == "cluster" and self._minds_labels):
+        if change.kind in ("hold", "fleet") or (change.kind == "cluster" and self._minds(change.name)):
             self._ask()
 
-    @property
-    def _minds_labels(self) -> bool:
-        return any(hold.clusters is not None for hold in self._found)
+    def _minds(self, cluster: str) -> bool:
+        """Whether a change of a cluster may be the end of a hold: of one for its health, or by its labels."""
+        return any(
+            hold.clusters is not None or (hold.kind is HoldKind.HEALTH and hold.subject == cluster)
+            for hold in self._found
+        )
 
     def _ask(self) -> None:
         self._asked += 1

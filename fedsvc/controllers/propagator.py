@@ -169,7 +169,7 @@ class Propagator:
         filled = len(self._queue) * 2 > limit
         start = "" if filled else self._claimed_to
         self._session.look = False  # before the read: what is set from now on may not be in it
-        held = await self._session.holds.current()
+        held = self._claimed_under = await self._session.holds.current()
         async with self._store.look() as look:
             due = await works.due(look, self._session.cluster, limit=limit, after=start)
             units = [uid for uid in due.units if not (filled and self._queue.has(uid))]
@@ -219,8 +219,13 @@ class Propagator:
         try:
             result, live = await self._act(work, entry)
         # Since it was claimed: it stays as it is, and is claimed again when the hold ends, or somebody confirms it.
-        except (WriteHeldError, RemovalHeldError):
+        # Where that happened already, the look it led to left this work out, which was at hand.
+        except WriteHeldError as error:
             result, live = None, None
+            self._session.look |= error.hold not in self._claimed_under
+        except RemovalHeldError:
+            result, live = None, None
+            self._session.look = True
         finally:
             entry.in_flight = False
             self._running -= 1

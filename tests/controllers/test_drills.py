@@ -89,10 +89,12 @@ async def test_a_drill_is_brought_to_its_end_by_whoever_leads_next(
     fleet: Any, make_deployment: Callable[..., Any]
 ) -> None:
     home = await place(fleet, make_deployment())
-    drill = await begin(fleet, home, away_seconds=0)
+    drill = await begin(fleet, home, away_seconds=600)
     await until_phase(fleet, drill, DrillPhase.AWAY)
     await fleet.stop()
     assert await fleet.count("departure") == 1
+    async with fleet.store.database.begin() as connection:  # meanwhile its time passes
+        await connection.execute("UPDATE drill SET away_time = away_time - interval '600 s'")
     fleet.start()
     done = await until_phase(fleet, drill, DrillPhase.OVER)
     assert done.outcome is DrillOutcome.PASSED

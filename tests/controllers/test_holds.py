@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,11 +8,13 @@ import orjson
 import pytest
 
 from fedsvc.controllers.holding import Holds, WriteHeldError
+from fedsvc.controllers.hub import Hub
+from fedsvc.health import Health, Verdict
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.freeze import FreezeWindow
-from fedsvc.model.hold import FLEET_SUBJECT, HoldScope, Write
+from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope, Write
 from fedsvc.model.unit import UnitState
-from fedsvc.store import fleet, holds, works
+from fedsvc.store import clusters, fleet, holds, works
 from fedsvc.store.leases import Lease, LeaseLostError
 from fedsvc_placement import ClusterMatcher, Placement
 
@@ -182,6 +185,33 @@ async def test_a_pause_of_another_replica_is_heeded_without_a_word_from_the_log(
     await pause(world, FLEET_SUBJECT)
     with pytest.raises(WriteHeldError, match="fleet"):
         await found.check(write)
+
+
+async def test_removals_that_were_held_for_a_members_health_go_on_as_soon_as_it_is_well(quiet_world: Any) -> None:
+    world = quiet_world
+    await world.register("a")
+
+    async def judge(verdict: Verdict) -> None:
+        async with world.store.transaction() as tx:
+            known = await clusters.get(tx, "a")
+            found = replace(known.observation, health=Health(verdict=verdict, is_returning=True))
+            await clusters.observe(tx, "a", found, connection=known.connection)
+
+    await judge(Verdict.SUSPECT)
+    found, told = Holds(world.store, settings=world.settings), asyncio.Event()
+    hub = Hub(world.store, rescan_seconds=world.settings.rescan_seconds)
+    found.listen(hub)
+    assert [hold.kind for hold in await found.current()] == [HoldKind.HEALTH]
+    found.tell(lambda _, after: None if after else told.set())
+    async with asyncio.timeout(world.settings.rescan_seconds / 2), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(task) for task in (hub.run(), found.run())]
+        await asyncio.sleep(0)  # they have begun
+
+        await judge(Verdict.HEALTHY)
+
+        await told.wait()
+        for task in tasks:
+            task.cancel()
 
 
 async def test_a_freeze_keeps_changes_back_and_what_was_applied_up(
