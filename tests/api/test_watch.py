@@ -456,16 +456,20 @@ async def test_works_are_told_anew_when_their_cluster_falls_silent_and_when_it_i
             found = ClusterObservation(conditions=(condition,), last_seen_time=SINCE)
             await clusters.observe(tx, "us-1", found, connection=connection)
 
-    async def told(stream: Watching) -> list[tuple[str, str, str]]:
-        while True:
-            changes = (await stream.message()).changes
-            if changes:
-                return [(item.work.unit, item.work.cluster, item.work.silence_reason) for item in changes]
-
     name = "namespaces/shop/units/shop"
+
+    async def until_told(stream: Watching, reason: str) -> None:
+        """What was listed may be told once more, where the server that all tests share has older transactions open."""
+        found: list[str] = []
+        while reason not in found:
+            works = [item.work for item in (await stream.message()).changes]
+            assert {work.unit for work in works} <= {name}
+            assert {work.silence_reason for work in works if work.cluster == "eu-1"} <= {""}
+            found = [work.silence_reason for work in works if work.cluster == "us-1"]
+
     async with watching(api, WORK, name=name, resume_token=listed.resume_token) as stream:
         await stream.message()  # the beginning
         await observe(reachable=False)
-        assert await told(stream) == [(name, "us-1", "MemberUnreachable")]
+        await until_told(stream, "MemberUnreachable")
         await observe(reachable=True)
-        assert await told(stream) == [(name, "us-1", "")]
+        await until_told(stream, "")
