@@ -216,11 +216,13 @@ class World:
             stop()
 
     async def until_state(self, unit: str, state: str, *, seconds: float = 10.0) -> UnitStatus:
-        """Wait for the state of a unit."""
+        """Wait for the state of a unit, as its newest revision has it."""
 
         async def unit_state() -> UnitStatus | None:
             found = await self.unit(unit)
-            return found.status if found is not None and found.status.state == state else None
+            if found is None or found.status.observed_revision != found.revision:
+                return None
+            return found.status if found.status.state == state else None
 
         status = await self.until(unit_state, seconds=seconds)
         assert status is not None

@@ -1,12 +1,14 @@
 """The embedded server over real sockets: UDP, TCP, transfers, limits, swaps, the file of the last zones."""
 
 import asyncio
+import contextlib
 import dataclasses
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import dns.asyncquery
 import dns.flags
@@ -15,6 +17,7 @@ import dns.rcode
 import dns.zone
 import pytest
 
+from fedsvc_dns.providers.primary.serving import Listener, Listening
 from fedsvc_dns.records import record_set
 from fedsvc_dns.server import name_server as name_server_module
 from fedsvc_dns.server.kept import load_kept
@@ -380,6 +383,39 @@ async def test_a_server_that_stops_ends_what_waits_and_lets_go_of_its_addresses(
         writer.close()
         assert await server.listen(HOST, first) == (HOST, first)
         assert (await ask(server, "ns.z.")).rcode() == dns.rcode.NOERROR
+
+
+JUST_ACCEPTED = (0, 3, 4)
+"""Turns of the loop after which a connection waits, is ours, is read; at 1 and 2 it is asyncio's own, which may forget it."""
+
+
+@pytest.mark.parametrize("turns", JUST_ACCEPTED)
+async def test_who_connects_just_before_a_server_stops_is_let_go(turns: int) -> None:
+    async with serving(zone()) as server:
+        await is_let_go(port(server), turns, server.stop)
+
+
+@pytest.mark.parametrize("turns", JUST_ACCEPTED)
+async def test_who_connects_just_before_a_primary_stops_is_let_go(turns: int) -> None:
+    async def answer(*question: Any) -> list[bytes]:
+        raise AssertionError(question)
+
+    listener = Listener(Listening(host=HOST, port=0), answer)
+    running = contextlib.AsyncExitStack()
+    await running.enter_async_context(listener.running())
+    await is_let_go(listener.port, turns, running.aclose)
+
+
+async def is_let_go(to: int, turns: int, stop: Callable[[], Awaitable[None]]) -> None:
+    """Connect, let the server have so many turns of the loop with it, stop it, and see that the connection ends."""
+    with socket.create_connection((HOST, to)) as connection:
+        connection.setblocking(False)  # noqa: FBT003 - of the standard library
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await stop()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(connection, 1) == b""
 
 
 async def test_a_transfer_that_runs_is_finished_before_the_server_stops() -> None:

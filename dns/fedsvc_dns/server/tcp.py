@@ -76,7 +76,7 @@ class TcpListener:
         self._clients[client] += 1
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer, client), name=f"dns tcp {client}")
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(done, client))
+        task.add_done_callback(lambda done: self._ended(done, client, writer))
 
     def _has_room(self, client: str) -> bool:
         """Whether a connection may come, if need be in the place of another."""
@@ -92,7 +92,11 @@ class TcpListener:
         self._counters.connections_displaced += 1
         return True
 
-    def _ended(self, task: "asyncio.Task[None]", client: str) -> None:
+    def _ended(self, task: "asyncio.Task[None]", client: str, writer: asyncio.StreamWriter) -> None:
+        # What waits to be sent to one who does not take it is let go with the connection. A task that is cancelled at
+        # once does nothing itself.
+        if not writer.is_closing():
+            writer.transport.abort()
         self._tasks.discard(task)
         self._clients[client] -= 1
         if not self._clients[client]:
@@ -100,17 +104,12 @@ class TcpListener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: str) -> None:
         """Answer until the client goes, waits too long, sends what is no message, or the server stops."""
-        try:
-            with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, OSError):
-                while not self._stopping:
-                    message = await self._receive(reader)
-                    for reply in self._replies(message, client):
-                        await self._send(writer, reply)
-                writer.close()
-        finally:
-            # what waits to be sent to one who does not take it is let go with the connection
-            if not writer.is_closing():
-                writer.transport.abort()
+        with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, OSError):
+            while not self._stopping:
+                message = await self._receive(reader)
+                for reply in self._replies(message, client):
+                    await self._send(writer, reply)
+            writer.close()
 
     async def _receive(self, reader: asyncio.StreamReader) -> bytes:
         task = asyncio.current_task()

@@ -55,6 +55,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._datagrams = 0
+        self._has_ended = False
         self.port = listening.port
         self.tls_port = listening.tls_port
 
@@ -62,6 +63,7 @@ class Listener:
     async def running(self) -> AsyncIterator[None]:
         """Listen, until left; the ports are known then."""
         host = self._listening.host
+        self._has_ended = False
         servers = [await asyncio.start_server(self._connected, host, self._listening.port)]
         transport: asyncio.DatagramTransport | None = None
         try:
@@ -75,6 +77,7 @@ class Listener:
                 self.tls_port = servers[1].sockets[0].getsockname()[1]
             yield
         finally:
+            self._has_ended = True
             for server in servers:
                 server.close()
             if transport is not None:
@@ -88,23 +91,28 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.own(task)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # What was accepted just before the end comes after it.
+        if self._has_ended or self._connections >= MOST_CONNECTIONS:
+            writer.transport.abort()
+            return
         self._connections += 1
-        try:
-            if self._connections <= MOST_CONNECTIONS:
-                # a peer that goes, or takes too long, ends its own connection and nothing else
-                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                    await self._converse(reader, writer)
-        except asyncio.CancelledError:
-            pass  # the listener ends, and asyncio would log what is no trouble
-        finally:
-            self._connections -= 1
-            writer.close()
+        task = asyncio.get_running_loop().create_task(self._converse(reader, writer), name="dns-connection")
+        self.own(task)
+        task.add_done_callback(
+            lambda _: self._disconnect(writer)
+        )  # a task that is cancelled at once does nothing itself
+
+    def _disconnect(self, writer: asyncio.StreamWriter) -> None:
+        self._connections -= 1
+        writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A peer that goes, or takes too long, ends its own connection and nothing else.
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            await self._answer_all(reader, writer)
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             async with asyncio.timeout(IDLE_SECONDS):
                 (octets,) = struct.unpack("!H", await reader.readexactly(2))
