@@ -6,8 +6,8 @@ from datetime import datetime
 
 from fedsvc.config import StoreSettings
 from fedsvc.errors import ConfigurationError, StoreUnavailableError
+from fedsvc.opening import embedded_postgres, open_store
 from fedsvc.rendering.names import dns_label_problem
-from fedsvc.server import embedded_postgres, open_store
 from fedsvc.store import migrate as migrations
 from fedsvc.store import tokens
 from fedsvc.store.embedded import EmbeddedPostgres

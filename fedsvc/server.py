@@ -4,14 +4,12 @@ import asyncio
 import gc
 import json
 import os
-import secrets
 import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -28,11 +26,11 @@ from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.transferring import Transferring
 from fedsvc.errors import AlreadyExistsError, ConfigurationError, StoreUnavailableError
+from fedsvc.opening import embedded_postgres, open_store
 from fedsvc.store import clusters, tokens
-from fedsvc.store.database import Database
 from fedsvc.store.embedded import EmbeddedPostgres
 from fedsvc.store.migrate import migrate
-from fedsvc.store.sealing import SealError, load_keyring
+from fedsvc.store.sealing import SealError
 from fedsvc.store.store import Store
 from fedsvc.version import fedsvc_version
 from fedsvc_dns.providers.primary.serving import Listening, server_tls
@@ -153,43 +151,6 @@ def _first(group: BaseExceptionGroup) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-@asynccontextmanager
-async def embedded_postgres(settings: StoreSettings) -> AsyncIterator[EmbeddedPostgres | None]:
-    """The embedded PostgreSQL while the context is open; None where another database is given.
-
-    Raises:
-        ConfigurationError: the data folder cannot be used.
-        StoreUnavailableError: it does not come up.
-    """
-    _make_data_dir(settings.data_dir)
-    if settings.database_url is not None:
-        yield None
-        return
-    postgres = EmbeddedPostgres(settings.data_dir)
-    await postgres.start()
-    try:
-        yield postgres
-    finally:
-        await postgres.stop()
-
-
-@asynccontextmanager
-async def open_store(settings: StoreSettings, postgres: EmbeddedPostgres | None) -> AsyncIterator[Store]:
-    """The store while the context is open.
-
-    Raises:
-        ConfigurationError: the URL or the key file cannot be used.
-    """
-    url = settings.database_url if postgres is None else postgres.url()
-    assert url is not None, "there is a URL wherever there is no embedded server"
-    trouble = str if postgres is None else lambda: postgres.trouble
-    store = Store(Database(url, trouble=trouble), load_keyring(settings.keyring))
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
 async def first_token(store: Store) -> str | None:
     """The admin token, made where there is no token at all; None where there is one already.
 
@@ -212,18 +173,6 @@ async def _check_keyring(store: Store, settings: StoreSettings) -> None:
             await clusters.list_all(tx)
     except SealError as error:
         raise ConfigurationError(f"--key-file {settings.keyring}: {error}") from error
-
-
-def _make_data_dir(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o755)
-        probe = path / f".write-{secrets.token_hex(4)}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(
-            f"--data-dir {path} cannot be written: {error.strerror}; give a folder of yours with --data-dir"
-        ) from error
 
 
 def _edge_settings(settings: ServerSettings) -> EdgeSettings:
