@@ -27,7 +27,7 @@ from fedsvc.v1 import fleet_pb2 as fedsvc_dot_v1_dot_fleet__pb2
 from fedsvc.v1 import placement_pb2 as fedsvc_dot_v1_dot_placement__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fedsvc/v1/placement_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/decision.proto\x1a\x15\x66\x65\x64svc/v1/fleet.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\"V\n\x17\x45xplainPlacementRequest\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\t\x12\x0b\n\x03now\x18\x03 \x01(\x08\x12\x0e\n\x06replay\x18\x04 \x01(\x08\"^\n\x18\x45xplainPlacementResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.fedsvc.v1.Decision\x12\r\n\x05lines\x18\x02 \x03(\t\x12\x0c\n\x04same\x18\x03 \x01(\x08\"M\n\x14ListDecisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListDecisionsResponse\x12&\n\tdecisions\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa4\x02\n\x18SimulatePlacementRequest\x12\r\n\x05units\x18\x01 \x03(\t\x12\x15\n\rlost_clusters\x18\x02 \x03(\t\x12\x14\n\x0clost_regions\x18\x03 \x03(\t\x12\x12\n\nlost_zones\x18\x04 \x03(\t\x12\x16\n\x0elost_providers\x18\x05 \x03(\t\x12\x30\n\x0e\x61\x64\x64\x65\x64_clusters\x18\x06 \x03(\x0b\x32\x18.fedsvc.v1.AddedClusters\x12\x18\n\x10replicas_percent\x18\x07 \x01(\x05\x12,\n\tplacement\x18\x08 \x01(\x0b\x32\x14.fedsvc.v1.PlacementH\x00\x88\x01\x01\x12\x18\n\x10placement_policy\x18\t \x01(\tB\x0c\n\n_placement\"<\n\rAddedClusters\x12\x0c\n\x04like\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0e\n\x06region\x18\x03 \x01(\t\"\x7f\n\x19SimulatePlacementResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12$\n\x04room\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.ClusterRoom\"\xaa\x01\n\x0eUnitSimulation\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x17\n\x0f\x63lusters_before\x18\x02 \x03(\t\x12\x16\n\x0e\x63lusters_after\x18\x03 \x03(\t\x12\x1e\n\x05moves\x18\x04 \x03(\x0b\x32\x0f.fedsvc.v1.Move\x12(\n\nshortfalls\x18\x05 \x03(\x0b\x32\x14.fedsvc.v1.Shortfall\x12\x0f\n\x07message\x18\x06 \x01(\t\"Z\n\x0b\x43lusterRoom\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x16\n\x0e\x63pu_millicores\x18\x02 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x0c\n\x04pods\x18\x04 \x01(\x03\"Q\n\x15RebalanceUnitsRequest\x12\r\n\x05units\x18\x01 \x03(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"V\n\x16RebalanceUnitsResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\"\x19\n\x17GetFleetSettingsRequest\"L\n\x18GetFleetSettingsResponse\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\"y\n\x1aUpdateFleetSettingsRequest\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"r\n\x1bUpdateFleetSettingsResponse\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xbd\x04\n\x10PlacementService\x12[\n\x10\x45xplainPlacement\x12\".fedsvc.v1.ExplainPlacementRequest\x1a#.fedsvc.v1.ExplainPlacementResponse\x12R\n\rListDecisions\x12\x1f.fedsvc.v1.ListDecisionsRequest\x1a .fedsvc.v1.ListDecisionsResponse\x12^\n\x11SimulatePlacement\x12#.fedsvc.v1.SimulatePlacementRequest\x1a$.fedsvc.v1.SimulatePlacementResponse\x12U\n\x0eRebalanceUnits\x12 .fedsvc.v1.RebalanceUnitsRequest\x1a!.fedsvc.v1.RebalanceUnitsResponse\x12[\n\x10GetFleetSettings\x12\".fedsvc.v1.GetFleetSettingsRequest\x1a#.fedsvc.v1.GetFleetSettingsResponse\x12\x64\n\x13UpdateFleetSettings\x12%.fedsvc.v1.UpdateFleetSettingsRequest\x1a&.fedsvc.v1.UpdateFleetSettingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fedsvc/v1/placement_service.proto\x12\tfedsvc.v1\x1a\x18\x66\x65\x64svc/v1/decision.proto\x1a\x15\x66\x65\x64svc/v1/fleet.proto\x1a\x19\x66\x65\x64svc/v1/placement.proto\"g\n\x17\x45xplainPlacementRequest\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x02 \x01(\t\x12\x0b\n\x03now\x18\x03 \x01(\x08\x12\x0e\n\x06replay\x18\x04 \x01(\x08\x12\x0f\n\x07\x63luster\x18\x05 \x01(\t\"^\n\x18\x45xplainPlacementResponse\x12%\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x13.fedsvc.v1.Decision\x12\r\n\x05lines\x18\x02 \x03(\t\x12\x0c\n\x04same\x18\x03 \x01(\x08\"M\n\x14ListDecisionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListDecisionsResponse\x12&\n\tdecisions\x18\x01 \x03(\x0b\x32\x13.fedsvc.v1.Decision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa4\x02\n\x18SimulatePlacementRequest\x12\r\n\x05units\x18\x01 \x03(\t\x12\x15\n\rlost_clusters\x18\x02 \x03(\t\x12\x14\n\x0clost_regions\x18\x03 \x03(\t\x12\x12\n\nlost_zones\x18\x04 \x03(\t\x12\x16\n\x0elost_providers\x18\x05 \x03(\t\x12\x30\n\x0e\x61\x64\x64\x65\x64_clusters\x18\x06 \x03(\x0b\x32\x18.fedsvc.v1.AddedClusters\x12\x18\n\x10replicas_percent\x18\x07 \x01(\x05\x12,\n\tplacement\x18\x08 \x01(\x0b\x32\x14.fedsvc.v1.PlacementH\x00\x88\x01\x01\x12\x18\n\x10placement_policy\x18\t \x01(\tB\x0c\n\n_placement\"<\n\rAddedClusters\x12\x0c\n\x04like\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x0e\n\x06region\x18\x03 \x01(\t\"\x7f\n\x19SimulatePlacementResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\x12$\n\x04room\x18\x03 \x03(\x0b\x32\x16.fedsvc.v1.ClusterRoom\"\xaa\x01\n\x0eUnitSimulation\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x17\n\x0f\x63lusters_before\x18\x02 \x03(\t\x12\x16\n\x0e\x63lusters_after\x18\x03 \x03(\t\x12\x1e\n\x05moves\x18\x04 \x03(\x0b\x32\x0f.fedsvc.v1.Move\x12(\n\nshortfalls\x18\x05 \x03(\x0b\x32\x14.fedsvc.v1.Shortfall\x12\x0f\n\x07message\x18\x06 \x01(\t\"Z\n\x0b\x43lusterRoom\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x16\n\x0e\x63pu_millicores\x18\x02 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x0c\n\x04pods\x18\x04 \x01(\x03\"Q\n\x15RebalanceUnitsRequest\x12\r\n\x05units\x18\x01 \x03(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"V\n\x16RebalanceUnitsResponse\x12(\n\x05units\x18\x01 \x03(\x0b\x32\x19.fedsvc.v1.UnitSimulation\x12\x12\n\nunit_count\x18\x02 \x01(\x05\"\x19\n\x17GetFleetSettingsRequest\"L\n\x18GetFleetSettingsResponse\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\"y\n\x1aUpdateFleetSettingsRequest\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"r\n\x1bUpdateFleetSettingsResponse\x12\x30\n\x0e\x66leet_settings\x18\x01 \x01(\x0b\x32\x18.fedsvc.v1.FleetSettings\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xbd\x04\n\x10PlacementService\x12[\n\x10\x45xplainPlacement\x12\".fedsvc.v1.ExplainPlacementRequest\x1a#.fedsvc.v1.ExplainPlacementResponse\x12R\n\rListDecisions\x12\x1f.fedsvc.v1.ListDecisionsRequest\x1a .fedsvc.v1.ListDecisionsResponse\x12^\n\x11SimulatePlacement\x12#.fedsvc.v1.SimulatePlacementRequest\x1a$.fedsvc.v1.SimulatePlacementResponse\x12U\n\x0eRebalanceUnits\x12 .fedsvc.v1.RebalanceUnitsRequest\x1a!.fedsvc.v1.RebalanceUnitsResponse\x12[\n\x10GetFleetSettings\x12\".fedsvc.v1.GetFleetSettingsRequest\x1a#.fedsvc.v1.GetFleetSettingsResponse\x12\x64\n\x13UpdateFleetSettings\x12%.fedsvc.v1.UpdateFleetSettingsRequest\x1a&.fedsvc.v1.UpdateFleetSettingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,35 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.placement_service
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLAINPLACEMENTREQUEST']._serialized_start=124
-  _globals['_EXPLAINPLACEMENTREQUEST']._serialized_end=210
-  _globals['_EXPLAINPLACEMENTRESPONSE']._serialized_start=212
-  _globals['_EXPLAINPLACEMENTRESPONSE']._serialized_end=306
-  _globals['_LISTDECISIONSREQUEST']._serialized_start=308
-  _globals['_LISTDECISIONSREQUEST']._serialized_end=385
-  _globals['_LISTDECISIONSRESPONSE']._serialized_start=387
-  _globals['_LISTDECISIONSRESPONSE']._serialized_end=475
-  _globals['_SIMULATEPLACEMENTREQUEST']._serialized_start=478
-  _globals['_SIMULATEPLACEMENTREQUEST']._serialized_end=770
-  _globals['_ADDEDCLUSTERS']._serialized_start=772
-  _globals['_ADDEDCLUSTERS']._serialized_end=832
-  _globals['_SIMULATEPLACEMENTRESPONSE']._serialized_start=834
-  _globals['_SIMULATEPLACEMENTRESPONSE']._serialized_end=961
-  _globals['_UNITSIMULATION']._serialized_start=964
-  _globals['_UNITSIMULATION']._serialized_end=1134
-  _globals['_CLUSTERROOM']._serialized_start=1136
-  _globals['_CLUSTERROOM']._serialized_end=1226
-  _globals['_REBALANCEUNITSREQUEST']._serialized_start=1228
-  _globals['_REBALANCEUNITSREQUEST']._serialized_end=1309
-  _globals['_REBALANCEUNITSRESPONSE']._serialized_start=1311
-  _globals['_REBALANCEUNITSRESPONSE']._serialized_end=1397
-  _globals['_GETFLEETSETTINGSREQUEST']._serialized_start=1399
-  _globals['_GETFLEETSETTINGSREQUEST']._serialized_end=1424
-  _globals['_GETFLEETSETTINGSRESPONSE']._serialized_start=1426
-  _globals['_GETFLEETSETTINGSRESPONSE']._serialized_end=1502
-  _globals['_UPDATEFLEETSETTINGSREQUEST']._serialized_start=1504
-  _globals['_UPDATEFLEETSETTINGSREQUEST']._serialized_end=1625
-  _globals['_UPDATEFLEETSETTINGSRESPONSE']._serialized_start=1627
-  _globals['_UPDATEFLEETSETTINGSRESPONSE']._serialized_end=1741
-  _globals['_PLACEMENTSERVICE']._serialized_start=1744
-  _globals['_PLACEMENTSERVICE']._serialized_end=2317
+  _globals['_EXPLAINPLACEMENTREQUEST']._serialized_end=227
+  _globals['_EXPLAINPLACEMENTRESPONSE']._serialized_start=229
+  _globals['_EXPLAINPLACEMENTRESPONSE']._serialized_end=323
+  _globals['_LISTDECISIONSREQUEST']._serialized_start=325
+  _globals['_LISTDECISIONSREQUEST']._serialized_end=402
+  _globals['_LISTDECISIONSRESPONSE']._serialized_start=404
+  _globals['_LISTDECISIONSRESPONSE']._serialized_end=492
+  _globals['_SIMULATEPLACEMENTREQUEST']._serialized_start=495
+  _globals['_SIMULATEPLACEMENTREQUEST']._serialized_end=787
+  _globals['_ADDEDCLUSTERS']._serialized_start=789
+  _globals['_ADDEDCLUSTERS']._serialized_end=849
+  _globals['_SIMULATEPLACEMENTRESPONSE']._serialized_start=851
+  _globals['_SIMULATEPLACEMENTRESPONSE']._serialized_end=978
+  _globals['_UNITSIMULATION']._serialized_start=981
+  _globals['_UNITSIMULATION']._serialized_end=1151
+  _globals['_CLUSTERROOM']._serialized_start=1153
+  _globals['_CLUSTERROOM']._serialized_end=1243
+  _globals['_REBALANCEUNITSREQUEST']._serialized_start=1245
+  _globals['_REBALANCEUNITSREQUEST']._serialized_end=1326
+  _globals['_REBALANCEUNITSRESPONSE']._serialized_start=1328
+  _globals['_REBALANCEUNITSRESPONSE']._serialized_end=1414
+  _globals['_GETFLEETSETTINGSREQUEST']._serialized_start=1416
+  _globals['_GETFLEETSETTINGSREQUEST']._serialized_end=1441
+  _globals['_GETFLEETSETTINGSRESPONSE']._serialized_start=1443
+  _globals['_GETFLEETSETTINGSRESPONSE']._serialized_end=1519
+  _globals['_UPDATEFLEETSETTINGSREQUEST']._serialized_start=1521
+  _globals['_UPDATEFLEETSETTINGSREQUEST']._serialized_end=1642
+  _globals['_UPDATEFLEETSETTINGSRESPONSE']._serialized_start=1644
+  _globals['_UPDATEFLEETSETTINGSRESPONSE']._serialized_end=1758
+  _globals['_PLACEMENTSERVICE']._serialized_start=1761
+  _globals['_PLACEMENTSERVICE']._serialized_end=2334
 # @@protoc_insertion_point(module_scope)

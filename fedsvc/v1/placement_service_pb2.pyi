@@ -31,6 +31,7 @@ class ExplainPlacementRequest(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     NOW_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
     unit: _builtins.str
     """"namespaces/{namespace}/units/{unit}"; required where no decision is named."""
     decision: _builtins.str
@@ -39,6 +40,8 @@ class ExplainPlacementRequest(_message.Message):
     """Whether to decide on what is now instead, without storing it."""
     replay: _builtins.bool
     """Whether to decide again from the stored inputs, and compare."""
+    cluster: _builtins.str
+    """Id of the one cluster that is asked about: all is told of it, and of no other. Empty: all clusters, a line each."""
     def __init__(
         self,
         *,
@@ -46,10 +49,11 @@ class ExplainPlacementRequest(_message.Message):
         decision: _builtins.str = ...,
         now: _builtins.bool = ...,
         replay: _builtins.bool = ...,
+        cluster: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "now", b"now", "replay", b"replay", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "decision", b"decision", "now", b"now", "replay", b"replay", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -68,11 +72,14 @@ class ExplainPlacementResponse(_message.Message):
     """Of a replay: whether the same bytes came out."""
     @_builtins.property
     def decision(self) -> _decision_pb2.Decision:
-        """The decision."""
+        """The decision; where one cluster is asked about, without what it says of others."""
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """For people: a line a cluster, the deciding reason first, then what concerns the unit as a whole."""
+        """For people, each with its subject before the first colon: a line a cluster, the deciding reason first, then what
+        concerns the unit as a whole (unit). Of one cluster: itself, each rule (rule NAME), its points (score, score PART),
+        room and division of each workload (room WORKLOAD, division WORKLOAD), what changes there (move), and the unit.
+        """
 
     def __init__(
         self,

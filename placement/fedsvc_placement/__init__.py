@@ -26,6 +26,7 @@ from fedsvc_placement.compact import answer_digest, from_dict, to_record
 from fedsvc_placement.decide import decide
 from fedsvc_placement.digest import ENGINE_VERSION
 from fedsvc_placement.explain import explain_lines
+from fedsvc_placement.explain_cluster import explain_cluster
 from fedsvc_placement.fleet import PreparedFleet, prepare_fleet
 from fedsvc_placement.inputs import (
     Inputs,
@@ -35,7 +36,6 @@ from fedsvc_placement.inputs import (
     inputs_from_dict,
     inputs_to_dict,
 )
-from fedsvc_placement.kubefed import Translation, from_replica_scheduling_preference
 from fedsvc_placement.learning import allowed, next_change, remember
 from fedsvc_placement.model import (
     CORDON_TAINT,
@@ -178,7 +178,6 @@ __all__ = [
     "Toleration",
     "TolerationOperator",
     "Topology",
-    "Translation",
     "Trigger",
     "UnitAffinity",
     "UnitInput",
@@ -193,11 +192,11 @@ __all__ = [
     "decide",
     "decide_all",
     "decide_on",
+    "explain_cluster",
     "explain_lines",
     "fleet_from_json",
     "fleet_to_json",
     "from_dict",
-    "from_replica_scheduling_preference",
     "in_order",
     "inputs_from_dict",
     "inputs_to_dict",

@@ -30,6 +30,12 @@ def explain_lines(decision: Decision) -> tuple[str, ...]:
     lines = [
         _chosen_line(verdict, shares) if verdict.chosen else _refused_line(verdict) for verdict in decision.clusters
     ]
+    return (*lines, *unit_lines(decision))
+
+
+def unit_lines(decision: Decision, *, learned_of: str = "") -> tuple[str, ...]:
+    """Return the lines that concern the unit as a whole; where a cluster is named, what was learned of that alone."""
+    lines: list[str] = []
     if decision.reason:
         lines.append(f"unit: no cluster is chosen ({decision.reason}): {decision.message}")
     if decision.group:
@@ -45,7 +51,11 @@ def explain_lines(decision: Decision) -> tuple[str, ...]:
         f"unit: shortfall ({shortfall.reason}) of {shortfall.workload}: {shortfall.message}"
         for shortfall in decision.shortfall
     )
-    lines.extend(f"unit: learned: {_lesson(entry)}" for entry in _lessons(decision))
+    lines.extend(
+        f"unit: learned: {_lesson(entry)}"
+        for entry in _lessons(decision)
+        if not learned_of or entry.cluster == learned_of
+    )
     lines.extend(f"unit: warning ({warning.reason}): {warning.message}" for warning in decision.warnings)
     lines.extend(f"unit: leaves {move.cluster} by choice: {move.message}" for move in decision.moves if move.voluntary)
     lines.extend(f"unit: held back: {text}" for text in decision.held_back)
@@ -85,10 +95,9 @@ def _lesson(entry: Learned) -> str:
 
 
 def _chosen_line(verdict: ClusterVerdict, shares: dict[tuple[str, str], tuple[Division, Share]]) -> str:
-    *rules, last = verdict.verdicts
-    # What chose it among those that fit says more than what selected it.
-    first, others = (last, rules) if last.rule == SELECT and last.message else (verdict.verdicts[0], [*rules[1:], last])
-    parts = [f"{verdict.cluster}: chosen ({first.reason}): {first.message}"]
+    first = deciding(verdict)
+    others = [other for other in verdict.verdicts if other is not first]
+    parts = [f"{verdict.cluster}: chosen {reason_text(first)}"]
     for workload in sorted(verdict.replicas):
         division, share = shares[verdict.cluster, workload]
         count = count_text(share.replicas, "replica")
@@ -101,10 +110,20 @@ def _chosen_line(verdict: ClusterVerdict, shares: dict[tuple[str, str], tuple[Di
     return "; ".join(parts)
 
 
+def deciding(verdict: ClusterVerdict) -> Verdict:
+    """Return what decided of a cluster: the first rule that refuses it, or what chose it."""
+    refusal = next((entry for entry in verdict.verdicts if not entry.passed), None)
+    if refusal is not None:
+        return refusal
+    first, last = verdict.verdicts[0], verdict.verdicts[-1]
+    # What chose it among those that fit says more than what selected it.
+    return last if last.rule == SELECT and last.message else first
+
+
 def _refused_line(verdict: ClusterVerdict) -> str:
     first, *others = (entry for entry in verdict.verdicts if not entry.passed)
-    parts = [f"{verdict.cluster}: not chosen {_reason(first)}"]
-    parts.extend(f"also {_reason(other)}" for other in others)
+    parts = [f"{verdict.cluster}: not chosen {reason_text(first)}"]
+    parts.extend(f"also {reason_text(other)}" for other in others)
     if first.rule == SELECT:
         parts.extend(_score(verdict))
     if verdict.bound:
@@ -120,7 +139,8 @@ def _part(part: ScorePart) -> str:
     return f"{part.value}: {part.message}"
 
 
-def _reason(verdict: Verdict) -> str:
+def reason_text(verdict: Verdict) -> str:
+    """Return the reason of a verdict for programs, and the one for people behind it."""
     return f"({verdict.reason}): {verdict.message}"
 
 

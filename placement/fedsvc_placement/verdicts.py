@@ -11,8 +11,10 @@ from fedsvc_placement.refusals import Look, Refusals, looks_of, refusals_of
 from fedsvc_placement.rooms import Rooms
 from fedsvc_placement.selecting import Measures
 
+REPLICAS = "Replicas"
+
 _WITHOUT_REPLICAS = Verdict(
-    rule="Replicas",
+    rule=REPLICAS,
     passed=False,
     reason="NoReplicas",
     message="it could be used, and the division gives it no replicas",

@@ -51,6 +51,29 @@ async def test_the_decision_in_force_is_explained_a_line_a_cluster(api: Any, tow
     assert not answer.same
 
 
+async def test_of_one_cluster_all_is_told_and_of_others_nothing(api: Any, town: Any) -> None:
+    await town.divided("shop")
+    await town.decide("shop")
+
+    answer = await explain(api, unit=SHOP, cluster="us-1")
+    refused = await explain(api, unit=SHOP, cluster="eu-2")
+
+    workload = "apps/v1 Deployment shop/web"
+    assert [entry.cluster for entry in answer.decision.clusters] == ["us-1"]
+    assert {move.cluster for move in answer.decision.moves} == {"us-1"}
+    assert answer.lines[0].startswith("us-1: chosen (LabelsMatch): ")
+    assert "rule Exclusion: met (NotExcluded)" in answer.lines
+    assert f"division {workload}: 12 replicas over all clusters, from the template" in answer.lines
+    record = json.loads(answer.decision.record_json)
+    assert [entry["cluster"] for entry in record["clusters"]] == ["us-1"]
+    assert [share["cluster"] for share in record["divisions"][0]["shares"]] == ["us-1"]
+    assert refused.lines[0] == "eu-2: not chosen (LabelsDoNotMatch): label tier is missing"
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await explain(api, unit=SHOP, cluster="mars")
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "the decision knows no cluster 'mars'; it knows: eu-1, eu-2, us-1" in str(error.value.details())
+
+
 async def test_an_earlier_decision_is_explained_by_its_id_with_or_without_its_unit(api: Any, town: Any) -> None:
     await town.divided("shop")
     first = await town.decide("shop")

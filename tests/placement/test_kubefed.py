@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from fedctl.files.convert import Findings, read_message
+from fedctl.kubefed.preferences import read_preference
+from fedsvc.api.convert.replicas import read_replicas
+from fedsvc.api.problems import Problems
+from fedsvc.v1 import placement_pb2
 from fedsvc_placement import (
     ClusterMatcher,
     ClusterSnapshot,
@@ -19,7 +24,6 @@ from fedsvc_placement import (
     WorkloadInput,
     validate,
 )
-from fedsvc_placement.kubefed import from_replica_scheduling_preference
 from fedsvc_placement.replicas import divide_unit
 from fedsvc_placement.shortfalls import shortfalls_of
 from fedsvc_placement.terms import Chosen
@@ -39,6 +43,16 @@ def preference(total: int, clusters: Mapping[str, Limits], *, rebalance: bool = 
 
 
 EVENLY: Mapping[str, Limits] = {"*": (1, 0, None)}
+
+
+def policy_of(document: Mapping[str, Any]) -> ReplicaPolicy:
+    """The preference as it is converted, applied and read by the server."""
+    findings, problems = Findings(), Problems()
+    message = read_message(placement_pb2.ReplicaPolicy, read_preference(document, findings).replicas, (), findings)
+    policy = read_replicas(message, "replicas", problems)
+    assert findings.problems == []
+    problems.refuse()
+    return policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +215,7 @@ VECTORS = (
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
 def test_golden_vectors(vector: Vector) -> None:
     document = preference(vector.total, vector.entries, rebalance=vector.rebalance)
-    policy = from_replica_scheduling_preference(document).policy
+    policy = policy_of(document)
     chosen = [
         Chosen(
             cluster=ClusterSnapshot(name=name),
@@ -235,8 +249,8 @@ def test_every_field_is_translated() -> None:
     document = preference(
         9, {"*": (1, 0, None), "b": (0, 2, 4), "a": (3, 0, None)}, rebalance=True, intersectWithClusterSelector=True
     )
-    translation = from_replica_scheduling_preference(document)
-    assert translation.policy == ReplicaPolicy(
+    policy = policy_of(document)
+    assert policy == ReplicaPolicy(
         mode="Divided",
         strategy="Weighted",
         movement="Fresh",
@@ -248,44 +262,13 @@ def test_every_field_is_translated() -> None:
         ),
         within_capacity=True,
     )
-    assert validate(Placement(cluster_selector=LabelSelector(), replicas=translation.policy)) == []
-    assert [note.split()[0] for note in translation.notes] == ["spec.targetKind", "spec.intersectWithClusterSelector"]
+    assert validate(Placement(cluster_selector=LabelSelector(), replicas=policy)) == []
 
 
 def test_absent_parts_have_kubefeds_defaults() -> None:
-    translation = from_replica_scheduling_preference({"spec": {"totalReplicas": 3}})
-    assert translation.policy.movement == "Steady"
-    assert translation.policy.clusters == (ReplicaRule(weight=1),)
-    listed = from_replica_scheduling_preference({"spec": {"totalReplicas": 3, "clusters": {"a": {}}}})
-    assert listed.policy.clusters == (ReplicaRule(clusters=ClusterMatcher(names=("a",)), weight=0),)
-
-
-def test_what_is_not_in_a_replica_policy_is_told() -> None:
-    notes = from_replica_scheduling_preference(preference(3, {"a": (1, 0, None)})).notes
-    assert any("selects all these clusters" in note for note in notes)
-    assert any("hold the workload with 0 replicas" in note for note in notes)
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        ({"kind": "FederatedDeployment"}, "must be ReplicaSchedulingPreference"),
-        ({}, "spec must be an object"),
-        ({"spec": {}}, "spec.totalReplicas must be given"),
-        ({"spec": {"totalReplicas": True}}, "spec.totalReplicas is True, must be a whole number"),
-        ({"spec": {"totalReplicas": -1}}, "spec.totalReplicas is -1, must be a whole number"),
-        ({"spec": {"totalReplicas": 1, "rebalance": "yes"}}, "spec.rebalance is 'yes', must be true or false"),
-        ({"spec": {"totalReplicas": 1, "replicas": 2}}, "spec.replicas is not a field"),
-        ({"spec": {"totalReplicas": 1, "clusters": []}}, "spec.clusters must be an object"),
-        ({"spec": {"totalReplicas": 1, "clusters": ["a"]}}, "spec.clusters must be an object"),
-        ({"spec": {"totalReplicas": 1, "clusters": {"a": 3}}}, r"spec.clusters\[a\] must be an object"),
-        ({"spec": {"totalReplicas": 1, "clusters": {"a": {"min": 3}}}}, r"spec.clusters\[a\].min is not a field"),
-        (
-            {"spec": {"totalReplicas": 1, "clusters": {"a": {"minReplicas": "3"}}}},
-            r"spec.clusters\[a\].minReplicas is '3', must be",
-        ),
-    ],
-)
-def test_what_cannot_be_read_is_refused_with_its_path(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        from_replica_scheduling_preference(document)
+    spec: dict[str, Any] = {"targetKind": "FederatedDeployment", "totalReplicas": 3}
+    policy = policy_of({"spec": spec})
+    assert policy.movement == "Steady"
+    assert policy.clusters == (ReplicaRule(weight=1),)
+    listed = policy_of({"spec": spec | {"clusters": {"a": {}}}})
+    assert listed.clusters == (ReplicaRule(clusters=ClusterMatcher(names=("a",)), weight=0),)

@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": _command("simulate", "simulate", "Say what would become of units if things were different"),
     "rebalance": _command("rebalance", "rebalance", "Place units anew as if everything could move"),
     "apply": _command("apply", "apply", "Apply manifests or fedsvc documents as units and policies"),
+    "convert": _command("convert", "convert", "Print KubeFed's objects as documents of fedsvc"),
     "adopt": _command("adopt", "adopt", "Take over objects that are in clusters already"),
     "handover": _command("handover", "handover", "Move resources to another unit, where their objects are"),
     "release": _command("handover", "release", "Leave objects in the clusters, unmanaged; or end a hold of automation"),

@@ -22,14 +22,19 @@ class AsyncPlacement:
         decision: str = "",
         now: bool = False,
         replay: bool = False,
+        cluster: str = "",
         timeout_seconds: float = DEADLINE_SECONDS,
     ) -> placement_service_pb2.ExplainPlacementResponse:
-        """Explain a unit's decision in force, a past one (by its id or name), or what would be decided `now`."""
+        """Explain a unit's decision in force, a past one (by its id or name), or what would be decided `now`.
+
+        With `cluster` (by its id or name) all is told of that one, and nothing of others.
+        """
         request = placement_service_pb2.ExplainPlacementRequest(
             unit=names.unit_name(unit) if unit else "",
             decision=names.decision_name(decision) if decision else "",
             now=now,
             replay=replay,
+            cluster=names.last_part(cluster),
         )
         return await self._caller.call(self._stub.ExplainPlacement, request, timeout_seconds=timeout_seconds)
 

@@ -1,7 +1,7 @@
 """Decisions found, made or made again, to be explained."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fedsvc.api.names import UnitName, parse_unit
@@ -13,8 +13,9 @@ from fedsvc.store import decisions, gates, placing, units
 from fedsvc.store.decisions import StoredDecision
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Transaction
-from fedsvc_placement import Decision, decide, explain_lines, from_dict, to_record
+from fedsvc_placement import Decision, decide, explain_cluster, explain_lines, from_dict, to_record
 from fedsvc_placement.inputs import decide_on
+from fedsvc_placement.model import verdicts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,31 @@ class Explained:
     autoscaled: tuple[str, ...] = ()  # keys of the workloads that are not divided since an autoscaler owns them
     waits: tuple[Wait, ...] = ()  # of the decision in force: why what it asks for is not done yet
 
-    def lines(self) -> tuple[str, ...]:
-        """The decision for people, which replicas it left alone, and what it waits for."""
+    def lines(self, cluster: str = "") -> tuple[str, ...]:
+        """The decision for people, what it left alone, and what it waits for; or all that there is of one cluster."""
+        told = explain_cluster(self.decision, cluster) if cluster else explain_lines(self.decision)
         left_alone = (f"unit: replicas of {key} are left to its autoscaler, not divided" for key in self.autoscaled)
-        waiting = (f"unit: what is to change on {wait.cluster} {wait.message}" for wait in self.waits)
-        return (*explain_lines(self.decision), *left_alone, *waiting)
+        waiting = (
+            f"unit: what is to change on {wait.cluster} {wait.message}"
+            for wait in self.waits
+            if not cluster or wait.cluster == cluster
+        )
+        return (*told, *left_alone, *waiting)
+
+    def of(self, cluster: str) -> "Explained":
+        """The same without what it says of other clusters."""
+        divisions = tuple(
+            replace(division, shares=tuple(share for share in division.shares if share.cluster == cluster))
+            for division in self.decision.divisions
+        )
+        decision = replace(
+            self.decision,
+            clusters=verdicts_of(self.decision, [cluster]),
+            targets=tuple(target for target in self.decision.targets if target.cluster == cluster),
+            divisions=divisions,
+            moves=tuple(move for move in self.decision.moves if move.cluster == cluster),
+        )
+        return replace(self, decision=decision)
 
 
 async def explain_now(tx: Transaction, name: UnitName) -> Explained:

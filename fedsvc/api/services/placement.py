@@ -49,7 +49,7 @@ class PlacementServicer(placement_service_pb2_grpc.PlacementServiceServicer):
                 else await explain_stored(tx, unit, decision_id, replay=request.replay)
             )
         # The record of a decision has all clusters: what reads and writes records does so beside the event loop.
-        return await asyncio.to_thread(_explained_message, explained)
+        return await asyncio.to_thread(_explained_message, explained, request.cluster)
 
     async def ListDecisions(self, request: pb.ListDecisionsRequest, context: Context) -> pb.ListDecisionsResponse:
         """Return the decisions on a unit, the newest first."""
@@ -121,17 +121,26 @@ def _place_of(page: Page) -> tuple[datetime, str] | None:
         raise problems.error() from error
 
 
-def _explained_message(explained: Explained) -> pb.ExplainPlacementResponse:
+def _explained_message(explained: Explained, cluster: str) -> pb.ExplainPlacementResponse:
+    """Raises InvalidInputError where a cluster is asked about that the decision does not know."""
+    try:
+        lines = explained.lines(cluster)
+    except KeyError as error:
+        known = ", ".join(entry.cluster for entry in explained.decision.clusters) or "none"
+        problems = Problems()
+        problems.add("cluster", f"the decision knows no cluster {cluster!r}; it knows: {known}")
+        raise problems.error() from error
+    shown = explained.of(cluster) if cluster else explained
     return pb.ExplainPlacementResponse(
         decision=decision_message(
-            explained.decision,
-            unit=explained.unit,
-            revision=explained.revision,
-            decision_id=explained.decision_id,
-            create_time=explained.create_time,
+            shown.decision,
+            unit=shown.unit,
+            revision=shown.revision,
+            decision_id=shown.decision_id,
+            create_time=shown.create_time,
         ),
-        lines=explained.lines(),
-        same=explained.same,
+        lines=lines,
+        same=shown.same,
     )
 
 

@@ -3,6 +3,7 @@ import json
 import click
 
 from fedctl import kinds
+from fedctl.completing import names
 from fedctl.context import Context, pass_context
 from fedctl.failures import Exit, UsageFailure
 from fedctl.files.convert import write_message
@@ -17,7 +18,7 @@ from fedsvc_client.names import last_part
 _EXAMPLES = """\b
 Examples:
   fedctl explain shop                      why it is where it is, and why not elsewhere
-  fedctl explain unit/shop --cluster us-1  what speaks for and against one cluster
+  fedctl explain unit/shop --cluster us-1  all of one cluster: each rule, its points, room, share, and what moves
   fedctl explain shop --history            earlier decisions
   fedctl explain shop --decision 1c9f9b3e-6f0a-4d0c-9a0e-3f6f6f1b2a77
   fedctl explain shop --now                what would be decided now
@@ -32,7 +33,7 @@ Exit codes: 0 explained, 1 a replay gave another result, 3 there is no such unit
 @click.command(epilog=_EXAMPLES)
 @click.argument("what", nargs=-1, required=True, metavar="UNIT")
 @namespace_option
-@click.option("--cluster", default="", help="Only this cluster")
+@click.option("--cluster", default="", shell_complete=names(kinds.CLUSTER), help="All that is to be said of this one")
 @click.option("--decision", default="", help="Id of an earlier decision, from --history")
 @click.option("--now", "is_now", is_flag=True, help="What would be decided now, without doing it")
 @click.option("--replay", is_flag=True, help="Decide again from the inputs that were kept, and compare")
@@ -53,7 +54,8 @@ def explain(
 ) -> None:
     """Say why a unit is where it is, and why it is not elsewhere.
 
-    A line a cluster, the deciding reason first; then what concerns the unit as a whole.
+    A line a cluster, the deciding reason first; then what concerns the unit as a whole. With --cluster each rule, all
+    points, room, the division step by step and the changes of that cluster.
     """
     _check_together(decision=bool(decision), is_now=is_now, replay=replay, history=history, cluster=bool(cluster))
     unit = _unit_of(what)
@@ -63,19 +65,15 @@ def explain(
         if history:
             _print_history(context, list(placement.list_decisions(name)), output)
             return
-        answer = placement.explain(name, decision=decision, now=is_now, replay=replay)
+        answer = placement.explain(name, decision=decision, now=is_now, replay=replay, cluster=cluster)
     except NotFoundError as error:
         if decision:
             raise
         raise missing(context.client(), kinds.UNIT, unit, namespace=namespace) from error
-    cluster = cluster.removeprefix("clusters/")
-    if cluster and cluster not in {entry.cluster for entry in answer.decision.clusters}:
-        known = ", ".join(entry.cluster for entry in answer.decision.clusters) or "none"
-        raise UsageFailure(f"the decision knows no cluster {cluster!r}; it knows: {known}")
     if output != "table":
-        _print_document(answer, cluster, output, replay=replay)
+        _print_document(answer, output, replay=replay)
     else:
-        _print_lines(context, answer, cluster)
+        _print_lines(context, answer, is_one=bool(cluster))
     if replay and answer.same:
         context.note("deciding again from the inputs that were kept gave the same, byte for byte")
     elif replay:
@@ -102,7 +100,7 @@ def _check_together(**given: bool) -> None:
         raise UsageFailure("--now decides anew: it goes with neither --decision nor --replay")
 
 
-def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacementResponse, cluster: str) -> None:
+def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacementResponse, *, is_one: bool) -> None:
     console, decision = context.console(), answer.decision
     when = (
         f"decision {last_part(decision.name)}, {words.age(decision.create_time, views.utc_now())} ago"
@@ -110,14 +108,14 @@ def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacemen
         else "as it would be decided now"
     )
     console.print(f"unit {views.unit_text(decision.unit)}, revision {decision.revision}: {when}")
-    if not cluster:
+    if not is_one:
         console.print(explanation.where_text(decision))
     console.print()
-    lines = explanation.cluster_lines(answer, cluster)
+    lines = explanation.whole_lines(answer) if is_one else explanation.cluster_lines(answer)
     for line in lines:
         console.print(line.subject, style=line.style, end="")
         console.print(f"  {line.text}")
-    general = [] if cluster else explanation.unit_lines(answer)
+    general = explanation.unit_lines(answer)
     if general and lines:
         console.print()
     for line in general:
@@ -135,19 +133,12 @@ def _print_history(context: Context, decisions: list[decision_pb2.Decision], out
     print_table(context.console(), placement_views.decisions(), decisions)
 
 
-def _print_document(
-    answer: placement_service_pb2.ExplainPlacementResponse, cluster: str, output: str, *, replay: bool
-) -> None:
+def _print_document(answer: placement_service_pb2.ExplainPlacementResponse, output: str, *, replay: bool) -> None:
     decision = answer.decision
     value = write_message(decision)
     value.pop("recordJson", None)
     value["record"] = json.loads(decision.record_json) if decision.record_json else {}
-    if cluster:
-        value["clusters"] = [entry for entry in value.get("clusters", []) if entry["cluster"] == cluster]
-        value["record"]["clusters"] = [
-            entry for entry in value["record"].get("clusters", []) if entry["cluster"] == cluster
-        ]
-    value["lines"] = [line for line in answer.lines if not cluster or line.startswith(f"{cluster}: ")]
+    value["lines"] = list(answer.lines)
     if replay:
         value["same"] = answer.same
     _echo(value, output)

@@ -104,7 +104,7 @@ def make_plan(documents: Sequence[Document], *, unit: str, namespace: str, defau
             continue
         findings = Findings()
         read = read_document(document.value, findings, namespace=namespace)
-        problems += [_told(document, wrong.path, wrong.message) for wrong in findings.problems]
+        problems += [told(document, wrong.path, wrong.message) for wrong in findings.problems]
         if read is not None and not findings.problems:
             items.append(_item(read.message, document, read.resource_paths))
     if plain:
@@ -115,12 +115,21 @@ def make_plan(documents: Sequence[Document], *, unit: str, namespace: str, defau
         problems.append("--unit names the unit of plain manifests, and there are none: the documents name theirs")
     _check_twice(items, problems)
     _check_masks(items, problems)
+    refuse(problems)
+    ordered = sorted(items, key=lambda item: isinstance(item.message, unit_pb2.Unit))
+    return Plan(items=tuple(_takers_first(ordered)), remarks=tuple(remarks))
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Raise what is wrong with documents, if anything is.
+
+    Raises:
+        InputFailure: Something is wrong; the message has all of it, of very much the first part.
+    """
     if problems:
         more = len(problems) - _SHOWN
         shown = [*problems[:_SHOWN], *([f"... and {more} more"] if more > 0 else [])]
         raise InputFailure(shown[0] if len(problems) == 1 else "\n  ".join([f"{len(problems)} problems:", *shown]))
-    ordered = sorted(items, key=lambda item: isinstance(item.message, unit_pb2.Unit))
-    return Plan(items=tuple(_takers_first(ordered)), remarks=tuple(remarks))
 
 
 def _takers_first(items: list[Item]) -> list[Item]:
@@ -169,7 +178,7 @@ def _group(plain: Sequence[Document], name: str, problems: list[str]) -> Item:
     for document in plain:
         findings = Findings()
         manifest = read_manifest(document.value, (), findings)
-        problems += [_told(document, wrong.path, wrong.message) for wrong in findings.problems]
+        problems += [told(document, wrong.path, wrong.message) for wrong in findings.problems]
         if manifest is not None:
             message.spec.resources.append(manifest)
     return Item(message=message, document=None, resources=tuple((document, ()) for document in plain))
@@ -205,7 +214,8 @@ def _check_masks(items: Sequence[Item], problems: list[str]) -> None:
                     )
 
 
-def _told(document: Document, path: Path, message: str) -> str:
+def told(document: Document, path: Path, message: str) -> str:
+    """Tell what is wrong with a part of a document, by file, line and field."""
     return f"{document.where(path)}: {_written(path)}: {message}" if path else f"{document.where()}: {message}"
 
 
