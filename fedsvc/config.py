@@ -83,6 +83,7 @@ class ServerSettings:
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0
     revisions_kept: int = 20  # of each unit, beside those that a cluster holds
+    audit_days: int = 365  # for so long the audit is kept
     witness: Address | None = None  # beside all members; answers while this server is not cut off
     detect_seconds: float = DEFAULT_DETECT_SECONDS  # within which a lost member is found to be so
     # Calls under way get so long to finish when the server stops.

@@ -149,6 +149,13 @@ def cli() -> None:
     help="Of each unit, for history and rollback.",
 )
 @_option(
+    "--audit-days",
+    type=click.IntRange(min=1, max=36_500),
+    default=365,
+    show_default=True,
+    help="How long the audit of automation is kept.",
+)
+@_option(
     "--witness", help="host:port that answers while this server is not cut off; two members need one to fail over."
 )
 @_option(
@@ -173,6 +180,7 @@ def serve(
     drain_seconds: float,
     bookmark_seconds: float,
     revisions_kept: int,
+    audit_days: int,
     witness: str | None,
     detect_seconds: float,
 ) -> None:
@@ -190,6 +198,7 @@ def serve(
         drain_seconds=drain_seconds,
         bookmark_seconds=bookmark_seconds,
         revisions_kept=revisions_kept,
+        audit_days=audit_days,
         witness=config.parse_address(witness, "--witness") if witness else None,
         detect_seconds=detect_seconds,
     )

@@ -96,7 +96,10 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         if settings.controllers:
             witness = "" if settings.witness is None else str(settings.witness)
             numbers = ControllerSettings(
-                revisions_kept=settings.revisions_kept, witness=witness, detect_seconds=settings.detect_seconds
+                revisions_kept=settings.revisions_kept,
+                audit_days=settings.audit_days,
+                witness=witness,
+                detect_seconds=settings.detect_seconds,
             )
             check = await stack.enter_async_context(_own_api(settings.tls, listen, stop))
             run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership, self_check=check)

@@ -16,6 +16,7 @@ from fedsvc.api.authentication import Authenticator
 from fedsvc.api.calls import CallInterceptor
 from fedsvc.api.health import PROBE_SECONDS, Health
 from fedsvc.api.limits import MAX_MESSAGE_BYTES
+from fedsvc.api.services.audit import AuditServicer
 from fedsvc.api.services.automation import AutomationServicer
 from fedsvc.api.services.clusters import ClusterServicer
 from fedsvc.api.services.events import EventServicer
@@ -37,6 +38,8 @@ from fedsvc.members.registry import Members
 from fedsvc.store import tokens
 from fedsvc.store.store import Store
 from fedsvc.v1 import (
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     automation_service_pb2,
     automation_service_pb2_grpc,
     cluster_service_pb2,
@@ -74,6 +77,7 @@ from fedsvc.v1 import (
 SERVICES: Final = tuple(
     descriptor.full_name
     for module in (
+        audit_service_pb2,
         automation_service_pb2,
         cluster_service_pb2,
         event_service_pb2,
@@ -156,6 +160,7 @@ class Edge:
         member_service_pb2_grpc.add_MemberServiceServicer_to_server(MemberServicer(store, self._members), server)
         hold_service_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(store), server)
         automation_service_pb2_grpc.add_AutomationServiceServicer_to_server(AutomationServicer(store), server)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(store), server)
         zone_service_pb2_grpc.add_ZoneServiceServicer_to_server(ZoneServicer(store), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),

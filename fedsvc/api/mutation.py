@@ -11,8 +11,9 @@ from typing import Protocol, TypeVar
 from google.protobuf.message import Message
 
 from fedsvc.api.caller import caller
+from fedsvc.api.deeds import deed_of
 from fedsvc.api.names import parse_request_id
-from fedsvc.store import requests
+from fedsvc.store import audit, requests
 from fedsvc.store.store import Store, Transaction
 
 
@@ -54,13 +55,13 @@ async def mutate(
         return await _validate(store, request, run)
     async with store.transaction() as tx:
         if request_id is None:
-            return await run(tx, request)
+            return await _do(tx, request, run)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         name = caller()
         stored = await requests.find(tx, caller=name, request_id=request_id, method=method, digest=digest)
         if stored is not None:
             return response_type.FromString(stored)
-        response = await run(tx, request)
+        response = await _do(tx, request, run)
         await requests.remember(
             tx,
             caller=name,
@@ -70,6 +71,15 @@ async def mutate(
             response=response.SerializeToString(),
         )
         return response
+
+
+async def _do(tx: Transaction, request: RequestT, run: Run[RequestT, ResponseT]) -> ResponseT:
+    """Do it, and keep that somebody asked for it."""
+    response = await run(tx, request)
+    deed = deed_of(request, response, caller())
+    if deed is not None:
+        await audit.add(tx, [deed])
+    return response
 
 
 async def _validate(store: Store, request: RequestT, run: Run[RequestT, ResponseT]) -> ResponseT:

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 import orjson
@@ -19,6 +20,9 @@ MAX_PAGE_SIZE: Final = 1000
 
 _FILTER_DIGEST_BYTES: Final = 9
 _MAX_TOKEN: Final = 4096
+
+END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""After all that happened."""
 
 Key = tuple[str | int, ...]
 RowT = TypeVar("RowT")
@@ -86,6 +90,26 @@ def cut(page: Page, rows: Sequence[RowT], keys: Sequence[Key]) -> Slice[RowT]:
     if len(rows) <= page.size:
         return Slice(rows=rows, next_page_token="")
     return Slice(rows=rows[: page.size], next_page_token=page_token(page, keys[page.size - 1]))
+
+
+TIME_KEY: Final = (int, int, int)
+"""Types of the parts of a key by time and id."""
+
+
+def time_key(time: datetime, id_: int) -> Key:
+    """The key of a row in a list by time: whole seconds and microseconds, of which a float would lose the last."""
+    return (int(time.timestamp() // 1), time.microsecond, id_)
+
+
+def time_place(key: Key | None) -> tuple[datetime, int]:
+    """The time and id of a key; the end of time where there is none."""
+    if key is None:
+        return END_OF_TIME, 0
+    seconds, microseconds, number = (int(part) for part in key)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds), number
+    except (ValueError, OverflowError, OSError):
+        return END_OF_TIME, 0  # a forged token: begin anew
 
 
 def _decode(token: str, filter: Key, types: tuple[type, ...], problems: Problems) -> Key | None:  # noqa: A002 - as above

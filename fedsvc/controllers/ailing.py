@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.model.ailing import Course, Patient, Wait, course
+from fedsvc.model.audit import AuditKind, NewRecord
 from fedsvc.model.failover import FailoverMode
-from fedsvc.store import ailments, automation, events
+from fedsvc.store import ailments, audit, automation, events
 from fedsvc.store.ailments import Found
 from fedsvc.store.automation import Gate
 from fedsvc.store.store import Store, Transaction
@@ -54,7 +55,9 @@ class AilingController:
         )
         await ailments.forget(tx)
         await ailments.order(tx, found, done)
-        await events.add_many(tx, list(_told(found, done)))
+        told = _told(found, done)
+        await events.add_many(tx, told)
+        await audit.add(tx, _kept(told, done))
 
 
 async def _course(tx: Transaction, found: Sequence[Found], gate: Gate) -> Course:
@@ -84,6 +87,14 @@ def _stop(one: Found, gate: Gate) -> Wait | None:
     if not gate.is_on or one.unit_name in gate.held_units:
         return Wait.HELD
     return _STOPS.get(one.policy.mode)
+
+
+def _kept(told: Sequence[events.NewEvent], done: Course) -> list[NewRecord]:
+    """The same for the audit; that a unit leaves is kept where it is decided."""
+    return [
+        NewRecord(kind=AuditKind.FAILBACK, reason="InVain", message=one.message, unit=one.subject, cluster=cluster)
+        for one, (_, cluster) in zip(told[len(done.leaving) :], done.returning, strict=True)
+    ]
 
 
 def _told(found: Sequence[Found], done: Course) -> list[events.NewEvent]:

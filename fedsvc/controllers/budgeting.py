@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.removing import RemovalHeldError
+from fedsvc.model.audit import AuditKind, NewRecord, said
 from fedsvc.model.removal import AWAITING_TAKER, PROTECTED, Limits, limits, lost_objects, refusal
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import CLUSTER_LEAVING, RESOURCE_REMOVED, DirtyWork
-from fedsvc.store import fleet, removals, units, works
+from fedsvc.store import audit, fleet, removals, units, works
 from fedsvc.store.store import Transaction
 from fedsvc.store.works import Doomed
 
@@ -47,6 +48,7 @@ async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[
     let = [(one, one.objects - len(_given(one))) for one in asked if one.given.unit.uid not in held]
     done = {one.given.unit.resource_name: objects for one, objects in let if objects > 0}
     await removals.add(tx, done, is_decision=True)
+    await audit.add(tx, [_authorised(one, change, hour) for one, objects in let if objects > 0])
     spent = {one.given.unit.uid: one.lost for one in asked if one.given.unit.granted_removals}
     if spent:
         await removals.spend(tx, spent)
@@ -61,6 +63,26 @@ async def judge(tx: Transaction, prepared: Sequence[Prepared], doomed: Sequence[
     return {one.given.unit.uid: _taker_words(one.given.unit) for one in asked if _given(one)} | {
         uid: why for uid, (_, why) in held.items()
     }
+
+
+def _authorised(one: Asked, change_objects: int, hour_objects: int) -> NewRecord:
+    clusters = sorted({found.cluster for found in one.doomed})
+    return NewRecord(
+        kind=AuditKind.REMOVAL,
+        reason="Decided",
+        message=f"{len(one.doomed)} of its objects may go from {', '.join(clusters)}",
+        unit=one.given.unit.resource_name,
+        cluster=clusters[0] if len(clusters) == 1 else "",
+        evidence=said(
+            objects=len(one.doomed),
+            counted=one.objects,
+            clusters=clusters,
+            inThisChange=change_objects,
+            inTheLastHour=hour_objects,
+            mayGoInAChange=one.within.per_change,
+            mayGoInAnHour=one.within.per_hour,
+        ),
+    )
 
 
 def _given(asked: Asked) -> list[Doomed]:

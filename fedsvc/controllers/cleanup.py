@@ -70,5 +70,7 @@ class CleanupController:
     async def _trim(self) -> None:
         while True:
             async with self._store.transaction() as tx:
-                await retention.trim(tx, revisions_kept=self._settings.revisions_kept)
+                await retention.trim(
+                    tx, revisions_kept=self._settings.revisions_kept, audit_days=self._settings.audit_days
+                )
             await asyncio.sleep(self._settings.retention_seconds)

@@ -3,8 +3,10 @@
 import asyncio
 
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.model.drill import Drill, DrillOutcome, DrillPhase, next_step, report, worse_than
-from fedsvc.store import drills, events
+from fedsvc.model.audit import AuditKind, NewRecord, said
+from fedsvc.model.drill import Drill, DrillOutcome, DrillPhase, Sight, next_step, report, worse_than
+from fedsvc.model.hold import REGIONS
+from fedsvc.store import audit, drills, events
 from fedsvc.store.store import Store, Transaction
 
 
@@ -40,9 +42,32 @@ class DrillController:
         step = next_step(drill, sight, tx.now)
         if step is not None:
             drill = await drills.move(tx, drill, step)
-            await events.add_many(tx, await _told(tx, drill))
+            told = await _told(tx, drill)
+            await events.add_many(tx, told)
+            await audit.add(tx, [_kept(drill, sight, told[0])] if told else [])
         if drill.phase is DrillPhase.RETURNING:
             await drills.restore(tx)
+
+
+def _kept(drill: Drill, sight: Sight, told: events.NewEvent) -> NewRecord:
+    of_region = drill.plan.subject.startswith(REGIONS)
+    return NewRecord(
+        kind=AuditKind.DRILL,
+        reason=told.reason,
+        message=told.message,
+        region=drill.plan.subject.removeprefix(REGIONS) if of_region else "",
+        cluster="" if of_region else drill.plan.clusters[0],
+        evidence=said(
+            drill=drill.id,
+            mode=drill.plan.mode.value,
+            outcome="" if drill.outcome is None else drill.outcome.value,
+            clusters=list(drill.plan.clusters),
+            troubled=dict(sight.troubled),
+            degraded=list(sight.degraded),
+            held=sight.held,
+            moved=len(sight.moved),
+        ),
+    )
 
 
 async def _told(tx: Transaction, drill: Drill) -> list[events.NewEvent]:

@@ -41,9 +41,10 @@ from fedsvc.members.inspect import Readiness
 from fedsvc.members.refusals import Right
 from fedsvc.members.registry import Member, Members
 from fedsvc.members.room import read_room
+from fedsvc.model.audit import AuditKind, NewRecord, health_evidence, said
 from fedsvc.model.cluster import Cluster, ClusterObservation, Condition, ConditionStatus
 from fedsvc.model.room import Room, still_counts
-from fedsvc.store import automation, clusters, served_kinds
+from fedsvc.store import audit, automation, clusters, served_kinds
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 
@@ -304,7 +305,7 @@ class HealthController:
     def _tell_verdict(self, cluster: Cluster, before: Health, health: Health) -> None:
         if health.verdict is before.verdict or before.verdict is Verdict.UNKNOWN:
             return
-        message = f"it is {health.verdict}, was {before.verdict}{f': {health.message}' if health.message else ''}"
+        message = _verdict_words(before, health)
         tell = self._events.warning if health.verdict in CONCERNS else self._events.normal
         tell(cluster.resource_name, str(health.verdict), message, cluster=cluster.name)
 
@@ -319,6 +320,7 @@ class HealthController:
                 if stored and (written is None or observation.health != written.health):
                     # Nobody finds a member lost before the breaker has judged that.
                     found = await automation.look(tx)
+                    await audit.count(tx, _verdict_told(state, written))
             if found is not None:
                 breaking.show(found)
             state.written = observation
@@ -424,6 +426,33 @@ class HealthController:
 def spread(name: str) -> float:
     """A number from 0 to 1, by the name: members are not asked all at the same moment, and always at their own."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
+
+
+def _verdict_told(state: _State, written: ClusterObservation | None) -> list[NewRecord]:
+    """What is kept of a verdict that is another one than the one that is stored."""
+    before, health = Health() if written is None else written.health, state.observation.health
+    if health.verdict is before.verdict or before.verdict is Verdict.UNKNOWN:
+        return []
+    evidence = {
+        "before": health_evidence(before),
+        "after": health_evidence(health),
+        "inARow": said(
+            dead=state.streak.dead, silent=state.streak.silent, impaired=state.streak.impaired, well=state.streak.well
+        ),
+    }
+    return [
+        NewRecord(
+            kind=AuditKind.VERDICT,
+            reason=str(health.verdict),
+            message=_verdict_words(before, health),
+            cluster=state.cluster.name,
+            evidence=evidence,
+        )
+    ]
+
+
+def _verdict_words(before: Health, health: Health) -> str:
+    return f"it is {health.verdict}, was {before.verdict}{f': {health.message}' if health.message else ''}"
 
 
 def _forget_metrics(name: str) -> None:

@@ -53,7 +53,7 @@ FAILOVER_SECONDS: Final = Histogram(
     "What the phases of failovers took, one of a unit from one cluster each.",
     ["phase"],
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120, 300, 900),
-)  # phase: detect (first bad finding to verdict), decide (toleration included), place (applied), ready
+)  # phase: detect (first bad finding to verdict), decide (toleration included), place (applied), ready, traffic (names)
 UNREADY_FAILOVERS: Final = Gauge(
     "fedsvc_failovers_unready", "Units that left a lost cluster and are not ready elsewhere."
 )

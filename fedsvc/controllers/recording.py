@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fedsvc.controllers import planning
+from fedsvc.controllers.audited import below_floor, failover_told, kept_up, overtaken
 from fedsvc.controllers.budgeting import judge
 from fedsvc.controllers.deciding import Decided
 from fedsvc.controllers.evicting import ailing_on, emptied_for, evicted_from, failing_over, leaving
@@ -15,7 +16,19 @@ from fedsvc.controllers.surroundings import Ground
 from fedsvc.model.floor import allows, kept_words
 from fedsvc.model.grants import Granted
 from fedsvc.rendering.keys import ObjectKey
-from fedsvc.store import automation, decisions, departures, failovers, floors, grants, manifests, rollouts, units, works
+from fedsvc.store import (
+    audit,
+    automation,
+    decisions,
+    departures,
+    failovers,
+    floors,
+    grants,
+    manifests,
+    rollouts,
+    units,
+    works,
+)
 from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Transaction, is_secret
 
@@ -55,14 +68,17 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
     moved = [given for given in writing if given.outcome.moved]
     synced = await _sync(tx, moved, ids)
-    left = [one for given in moved for one in failing_over(given)]
+    leaves = [(given, one) for given in moved for one in failing_over(given)]
+    left = [one for _, one in leaves]
     await failovers.add(tx, left)
+    await audit.add(tx, [failover_told(given, one, ids.get(given.unit.uid, "")) for given, one in leaves])
     lost = {(one.uid, one.cluster) for one in left if one.is_lost}
     emptied = {(given.unit.uid, cluster): targets for given in moved for cluster, targets in emptied_for(given).items()}
     waiting = {pair for pair, targets in emptied.items() if not targets}  # for a place, so nothing is lost
     doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost | waiting]
     occupied, held = synced.occupied, await judge(tx, moved, doomed)
     await failovers.keep_until_replaced(tx, emptied)
+    await audit.count(tx, [one for given in writing for one in kept_up(given)])
     await _note_departures(tx, writing)
     await grants.add(
         tx,
@@ -110,8 +126,9 @@ async def _allowed(tx: Transaction, prepared: Sequence[Prepared]) -> list[Prepar
         return list(prepared)
     versions = {given.decided.ground.automation_version for given in moved}
     gone = sorted({cluster for _, lost, _ in leaving for cluster in lost})
-    if len(versions) == 1 and await automation.still_acts(tx, versions.pop(), gone):
+    if len(versions) == 1 and await automation.still_acts(tx, next(iter(versions)), gone):
         return list(prepared)
+    await audit.count(tx, [one for given, lost, ailing in leaving for one in overtaken(given, [*lost, *ailing])])
     return [given for given, lost, ailing in leaving if not lost and not ailing]
 
 
@@ -120,6 +137,8 @@ async def _above_floor(tx: Transaction, prepared: Sequence[Prepared]) -> list[Pr
     shrinking = [given for given in prepared if given.plan.floor is not None and given.plan.changed]
     ready = await floors.readiness_of(tx, [given.unit.uid for given in shrinking])
     broken = {given.unit.uid for given in shrinking if not _is_above(given, ready[given.unit.uid])}
+    kept = [given for given in prepared if given.unit.uid in broken]
+    await audit.count(tx, [below_floor(given, ready[given.unit.uid]) for given in kept])
     return [given for given in prepared if given.unit.uid not in broken]
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
-from fedsvc.model.failback import due_back
+from fedsvc.model.audit import AuditKind, NewRecord, said
+from fedsvc.model.failback import Away, due_back
 from fedsvc.model.floor import shortage
 from fedsvc.model.removal import PROTECTED, Limits, limits, refusal
 from fedsvc.model.unit import Unit
-from fedsvc.store import automation, departures, failovers, fleet, floors, removals, returns, units
+from fedsvc.store import audit, automation, departures, failovers, fleet, floors, removals, returns, units
 from fedsvc.store.failovers import Grave
 from fedsvc.store.floors import Readiness
 from fedsvc.store.store import Store, Transaction
@@ -108,6 +109,8 @@ class ReturnController:
         ]
         due = due_back(away, await departures.return_times(tx), tx.now)
         await departures.begin_return(tx, [(one.uid, one.cluster) for one in due])
+        names = {one.uid: unit_name for unit_name, one in found}
+        await audit.add(tx, [_returns(names[one.uid], one) for one in due])
 
     async def _clean(self, tx: Transaction) -> list[str]:
         """Within the budget, which is counted here as it is for decisions."""
@@ -144,6 +147,7 @@ class ReturnController:
                 await removals.hold(tx, _told(one, held[one.unit.uid]))
         let = [one for one in asking if one.unit.uid not in held]
         await removals.add(tx, {one.unit.resource_name: one.count for one in let if one.count}, is_decision=True)
+        await audit.add(tx, [one for each in let for one in _cleaned(each)])
         return await failovers.clean(tx, [grave for one in let for grave in one.graves])
 
     async def _below_floor(self, tx: Transaction, asking: Sequence[Leftover]) -> dict[str, str]:
@@ -159,6 +163,40 @@ def _lack(one: Leftover, found: Readiness) -> str:
     assert one.unit.spec.failover.floor is not None, "only units with a floor are looked at"
     left = {grave.cluster for grave in one.graves}
     return shortage(left, found.wanted, found.ready, one.unit.spec.failover.floor)
+
+
+def _returns(unit_name: str, one: Away) -> NewRecord:
+    return NewRecord(
+        kind=AuditKind.FAILBACK,
+        reason="Stable",
+        message=f"it takes back what it had on {one.cluster}, which was well for {one.policy.stable_seconds} s",
+        unit=unit_name,
+        cluster=one.cluster,
+        evidence=said(
+            leaveTime=one.leave_time,
+            wellSince=one.well_since,
+            stableSeconds=one.policy.stable_seconds,
+            pacePercent=one.policy.pace_percent,
+            priority=one.priority,
+        ),
+    )
+
+
+def _cleaned(one: Leftover) -> list[NewRecord]:
+    found: dict[str, list[Grave]] = defaultdict(list)
+    for grave in one.graves:
+        found[grave.cluster].append(grave)
+    return [
+        NewRecord(
+            kind=AuditKind.REMOVAL,
+            reason="LeftBehind",
+            message=f"what it left on {cluster} may go: it is ready elsewhere",
+            unit=one.unit.resource_name,
+            cluster=cluster,
+            evidence=said(objects=len(graves), counted=sum(grave.is_counted for grave in graves)),
+        )
+        for cluster, graves in found.items()
+    ]
 
 
 def kept_back(asking: Iterable[Leftover], *, change_objects: int, hour_objects: int) -> dict[str, tuple[str, str]]:

@@ -11,6 +11,7 @@ import structlog
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.ailing import AilingController
+from fedsvc.controllers.auditing import AuditController
 from fedsvc.controllers.backoff import Backoff
 from fedsvc.controllers.breaking import Breaking, SelfCheck
 from fedsvc.controllers.cleanup import CleanupController
@@ -153,6 +154,7 @@ async def _lead(
     returning = ReturnController(store, settings=settings, wake_member=fleet.wake)
     ailing = AilingController(store, settings=settings)
     drilling = DrillController(store, settings=settings)
+    auditing = AuditController(store, settings=settings)
     breaking = Breaking(store, settings=settings, self_check=self_check)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
@@ -172,6 +174,7 @@ async def _lead(
         "returning": returning.run,
         "ailing": ailing.run,
         "drilling": drilling.run,
+        "auditing": auditing.run,
         "dns": dns.run,
         "publishing": publishing.run,
     }

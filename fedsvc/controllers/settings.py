@@ -90,3 +90,7 @@ class ControllerSettings:
     retention_seconds: float = 3_600.0
     # Revisions of a unit that are kept to be looked at and brought back: some weeks of changes, a few kilobytes each.
     revisions_kept: int = 20
+    # How long the audit is kept: an incident is asked about a year later, and a record is half a kilobyte.
+    audit_days: int = 365
+    # How often it is looked at what automation refuses.
+    audit_seconds: float = 2.0

@@ -70,6 +70,8 @@ class Failover:
     ready_time: datetime | None  # and it is healthy there
     clean_time: datetime | None  # what was left on the lost cluster is gone, or is wanted again
     return_time: datetime | None = None  # it was decided that it takes back what it left
+    is_named: bool = False  # it had names when it left
+    traffic_time: datetime | None = None  # these give addresses of where it is, and none of `cluster`
     cause: DepartureCause = DepartureCause.LOST
     author: str = ""  # who asked for it
 

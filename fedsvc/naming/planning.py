@@ -13,6 +13,7 @@ from fedsvc.naming.gathering import Facts, authority_of
 from fedsvc.store.zones import HeldZone, NameLines, Removals, ZoneWrite
 from fedsvc_dns.bridging import zone_data
 from fedsvc_dns.planner.changes import Change, Published, applied, difference
+from fedsvc_dns.planner.choosing import Basis
 from fedsvc_dns.planner.explaining import explain, explain_lines
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.memory import HealthPolicy, Memory
@@ -216,7 +217,21 @@ def _lines(
         explanation = explain(made, name, policy)
         if explanation is None:
             continue  # held back: it answers as it did, for the reasons it had
-        told = NameLines(service=explanation.service, lines=tuple(explain_lines(explanation)))
+        told = NameLines(
+            service=explanation.service,
+            lines=tuple(explain_lines(explanation)),
+            clusters=_answering(made, name, before.get(name)),
+        )
         if before.get(name) != told:
             found[name] = told
     return found
+
+
+def _answering(made: Plan, name: str, before: NameLines | None) -> tuple[str, ...]:
+    """The clusters whose addresses a name gives; none for a name that is of one cluster, whatever its health."""
+    decision = made.decisions.get(to_a_labels(name))
+    if decision is None:
+        return ()
+    if decision.choice.basis is Basis.LAST:  # it answers as it did
+        return () if before is None else before.clusters
+    return tuple(sorted(decision.choice.clusters))

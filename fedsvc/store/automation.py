@@ -5,6 +5,7 @@ without the breaker having judged that loss. Its `version` changes with all that
 it in the transaction that does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,8 +13,9 @@ import orjson
 
 from fedsvc.health import Automation, BreakerState, FleetMember, Health, Verdict, decide
 from fedsvc.health.verdict import UNREACHABLE_TAINT
+from fedsvc.model.audit import AuditKind, NewRecord, breaker_evidence, health_evidence, said
 from fedsvc.model.hold import FLEET_SUBJECT, HoldKind, HoldScope
-from fedsvc.store import events, holds
+from fedsvc.store import audit, events, holds
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
@@ -150,7 +152,33 @@ async def look(tx: Transaction, *, sight: Sight | None = None, released: bool = 
     await tx.execute(_PUT, values)
     if changed or state.message != stored.state.message:
         await _hold(tx, stored.state, state)
+    if changed:
+        await audit.add(tx, [_changed(stored.state, state, members, sight)])
     return state
+
+
+def _changed(before: BreakerState, state: BreakerState, members: Sequence[FleetMember], sight: Sight) -> NewRecord:
+    """That automation acts from now on, or does not, and by what it was judged."""
+    return NewRecord(
+        kind=AuditKind.AUTOMATION,
+        reason=state.reason or str(state.automation),
+        message=_words_of(before, state),
+        evidence={
+            "before": breaker_evidence(before),
+            "after": breaker_evidence(state),
+            "members": len(members),
+            "troubled": {
+                one.name: health_evidence(one.health) | {"region": one.region}
+                for one in members
+                if one.health.verdict is not Verdict.HEALTHY
+            },
+            "sight": said(error=sight.error, hasWitness=sight.has_witness),
+        },
+    )
+
+
+def _words_of(before: BreakerState, state: BreakerState) -> str:
+    return state.message or f"failovers are made again; it was {before.automation}: {before.message}"
 
 
 async def _hold(tx: Transaction, before: BreakerState, state: BreakerState) -> None:
@@ -176,7 +204,7 @@ async def _hold(tx: Transaction, before: BreakerState, state: BreakerState) -> N
         cluster="",
         type=events.WARNING if holding else events.NORMAL,
         reason=f"Automation{state.automation}",
-        message=state.message or f"failovers are made again; it was {before.automation}: {before.message}",
+        message=_words_of(before, state),
     )
     await events.add_many(tx, [event])
 

@@ -48,7 +48,10 @@ failover = Table(
     Column("cause", Text, nullable=False, server_default=text("'Lost'")),  # DepartureCause
     _text("author"),  # who asked for it
     _time("return_time", nullable=True),  # it was decided to take back what was left
+    Column("is_named", Boolean, nullable=False, server_default=text("false")),  # the unit had names then
+    _time("traffic_time", nullable=True),  # its names give addresses of where it is, and none of the lost cluster
     Index("failover_unit_uid_idx", "unit_uid"),
+    Index("failover_traffic_idx", "id", postgresql_where=text("is_named AND traffic_time IS NULL")),
     Index("failover_open_idx", "id", postgresql_where=text("ready_time IS NULL")),
 )
 

@@ -1,7 +1,7 @@
 """The schema of DNS: what zones hold, why, and what planning remembers. The intent of zones is in `policy`."""
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from fedsvc.store.columns import json_column, metadata, text_column, time_column
 
@@ -36,6 +36,10 @@ dns_name = Table(
     Column("name", Text, primary_key=True),
     Column("service", Text, nullable=False),  # the object that it belongs to
     json_column("lines", "[]"),  # why it answers what it answers
+    text_column("unit"),  # in the API, whose object that is
+    Column("clusters", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),  # whose addresses it gives
+    time_column("change_time"),  # since when it gives those of these clusters
+    Index("dns_name_unit_idx", "unit"),
 )
 
 dns_memory = Table(

@@ -17,7 +17,7 @@ from fedsvc.store.work_rows import UNIT_NAME, record_rows
 
 _COLUMNS: Final = (
     "id, unit_name, cluster, targets, priority, message, cause, author, trouble_time, detect_time,"
-    " create_time AS decide_time, place_time, ready_time, clean_time, return_time"
+    " create_time AS decide_time, place_time, ready_time, traffic_time, is_named, clean_time, return_time"
 )
 _IS_READY: Final = REACHED.format(awaited="'ready'")
 _READY_OTHER: Final = _IS_READY.replace("work.", "other.")
@@ -29,8 +29,9 @@ _BURY = text(
 )
 _ADD = text(
     "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, cause, author, trouble_time, detect_time,"
-    " place_time, ready_time) SELECT i.uid, i.unit_name, i.cluster, ARRAY(SELECT jsonb_array_elements_text(i.targets)),"
+    " is_named, place_time, ready_time) SELECT i.uid, i.unit_name, i.cluster, ARRAY(SELECT jsonb_array_elements_text(i.targets)),"
     " i.priority, i.message, i.cause, i.author, i.trouble_time, i.detect_time,"
+    " EXISTS (SELECT 1 FROM dns_name n WHERE n.unit = i.unit_name),"
     " CASE WHEN i.is_done THEN now() END, CASE WHEN i.is_done THEN now() END"
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS i (uid uuid, unit_name text, cluster text, targets jsonb,"
     " priority int, message text, cause text, author text, trouble_time timestamptz, detect_time timestamptz, is_done boolean)"
@@ -54,6 +55,21 @@ _READY = text(
     f" AND NOT EXISTS (SELECT 1 {_ON_TARGETS} AND NOT {_IS_READY})"
     " RETURNING EXTRACT(EPOCH FROM f.ready_time - f.place_time) AS seconds"
 )
+_ITS_NAMES: Final = "FROM dns_name n WHERE n.unit = f.unit_name AND cardinality(n.clusters) > 0"
+_ITS_ZONES: Final = (
+    "FROM dns_name n JOIN dns_record_set r USING (name) JOIN dns_zone z USING (zone_uid) JOIN policy p ON p.uid = z.zone_uid"
+    " LEFT JOIN dns_publication b USING (zone_uid) WHERE n.unit = f.unit_name AND jsonb_typeof(p.spec -> 'provider') = 'object'"
+)
+# Its names give what the name servers of their zones have: those in fedsvc what is stored, others what was published.
+_TRAFFIC = text(
+    "UPDATE failover f SET traffic_time = greatest(f.create_time, (SELECT max(n.change_time) FROM dns_name n"
+    f" WHERE n.unit = f.unit_name), (SELECT max(CAST(b.report ->> 'publish_time' AS timestamptz)) {_ITS_ZONES}))"
+    " WHERE f.is_named AND f.traffic_time IS NULL AND f.ready_time IS NOT NULL"
+    f" AND EXISTS (SELECT 1 {_ITS_NAMES} AND (cardinality(f.targets) = 0 OR n.clusters && f.targets))"
+    f" AND NOT EXISTS (SELECT 1 {_ITS_NAMES} AND f.cluster = ANY(n.clusters))"
+    f" AND NOT EXISTS (SELECT 1 {_ITS_ZONES} AND coalesce(CAST(b.report ->> 'serial' AS bigint), 0) <> z.serial)"
+    " RETURNING greatest(0, EXTRACT(EPOCH FROM f.traffic_time - f.ready_time)) AS seconds"
+)
 _GONE: Final = (
     "f.clean_time IS NULL AND f.unit_uid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM work w WHERE w.unit_uid = f.unit_uid"
     " AND w.cluster = f.cluster)"
@@ -62,7 +78,9 @@ _CLEANED = text(f"UPDATE failover f SET clean_time = now() WHERE {_GONE} RETURNI
 OPEN: Final = (
     "(EXISTS (SELECT 1 FROM failover WHERE ready_time IS NULL AND unit_uid IS NOT NULL AND cardinality(targets) > 0)"
     " OR EXISTS (SELECT 1 FROM failover f JOIN binding b USING (unit_uid, cluster) WHERE f.clean_time IS NULL)"
-    f" OR EXISTS (SELECT 1 FROM failover f WHERE {_GONE}))"
+    f" OR EXISTS (SELECT 1 FROM failover f WHERE {_GONE})"
+    f" OR EXISTS (SELECT 1 FROM failover f WHERE f.is_named AND f.traffic_time IS NULL AND f.create_time > now() - interval '1 day'"
+    f" AND f.ready_time IS NOT NULL AND EXISTS (SELECT 1 {_ITS_NAMES})))"
 )
 """Whether something is to be noted of some failover."""
 
@@ -189,13 +207,14 @@ async def follow(tx: Transaction) -> list[tuple[str, float]]:
     """Note which failovers have come to their end, or were undone by the unit's return.
 
     Returns:
-        The phases that are over, `place` and `ready`, each with its seconds.
+        The phases that are over, `place`, `ready` and `traffic`, each with its seconds.
     """
     placed = [("place", float(row.seconds)) for row in await tx.execute(_PLACED)]
     ready = [("ready", float(row.seconds)) for row in await tx.execute(_READY)]
+    traffic = [("traffic", float(row.seconds)) for row in await tx.execute(_TRAFFIC)]
     await tx.execute(_TAKEN_BACK)
     await tx.execute(_CLEANED)
-    return [*placed, *ready]
+    return [*placed, *ready, *traffic]
 
 
 async def graves(look: Look) -> list[Grave]:

@@ -9,7 +9,7 @@ from fedsvc.model.pending import Ailment, Standing, Stop
 from fedsvc.store import automation, departures, holds
 from fedsvc.store.codec import from_json
 from fedsvc.store.sql import text
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 
 _KEPT: Final = "removal IS NOT NULL AND state = 'Held' AND reason = :kept"
 _AILMENT: Final = ("reason", "message", "due_time")
@@ -36,6 +36,24 @@ _LIST: Final = text(
     " AND ('namespaces/' || u.namespace || '/units/' || u.name, c.name) > (:after_unit, :after_cluster)"
     " ORDER BY 1, 2 LIMIT :limit"
 )
+
+
+_ANY: Final = text(
+    "SELECT EXISTS (SELECT 1 FROM departure) OR EXISTS (SELECT 1 FROM ailment) OR EXISTS (SELECT 1 FROM work WHERE removal IS NOT NULL"
+    " AND state = 'Held') OR EXISTS (SELECT 1 FROM cluster c WHERE c.delete_time IS NULL AND"
+    f" (c.observation -> 'health' ->> 'verdict' = :lost OR {_EMPTIED}))"
+)
+_MOST: Final = 2**31 - 1
+
+
+async def any_pending(look: Look) -> bool:
+    """Whether moves or removals may be pending at all."""
+    return bool((await look.execute(_ANY, {"lost": Verdict.UNREACHABLE.value})).scalar_one())
+
+
+async def list_all(tx: Transaction) -> list[Standing]:
+    """Where moves may be pending, all of it."""
+    return await list_page(tx, after=("", ""), limit=_MOST)
 
 
 async def list_page(

@@ -1,13 +1,14 @@
 """Removals: what is counted against budgets, what is held until somebody confirms it, what waits to be done."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from fedsvc.model.removal import CHANGE_SECONDS, HOUR_SECONDS
+from fedsvc.model.removal import CHANGE_SECONDS, EMPTIED, HOUR_SECONDS, OVER_BUDGET, PROTECTED
 from fedsvc.model.work import DirtyWork
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store.sql import text
-from fedsvc.store.store import Transaction
+from fedsvc.store.store import Look, Transaction
 from fedsvc.store.work_rows import LOCK, UNIT_NAME, record_rows
 
 # An object of ours is, or may be, in the member.
@@ -68,6 +69,39 @@ _RELEASE = text(
     "UPDATE work SET dirty = TRUE, state = 'Removing', reason = '', message = '', attempts = 0, next_attempt_time = now(),"
     f" update_time = now() WHERE {_HELD} RETURNING work.id, work.cluster, {UNIT_NAME}"
 )
+
+
+_KEPT_BACK: Final = text(
+    f"SELECT {UNIT_NAME}, cluster, reason, min(message) AS message, count(*) AS object_count FROM work"
+    " WHERE removal IS NOT NULL AND state = 'Held' AND reason = ANY(CAST(:reasons AS text[]))"
+    " GROUP BY unit_uid, cluster, reason ORDER BY 1, 2, 3"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRemoval:
+    """Objects of a unit that stay on a cluster until somebody confirms that they may go."""
+
+    unit_name: str  # in the API
+    cluster: str
+    reason: str  # CamelCase constant
+    message: str  # for people
+    object_count: int
+
+
+async def held(look: Look) -> list[HeldRemoval]:
+    """The removals that are kept back for a confirmation."""
+    rows = await look.execute(_KEPT_BACK, {"reasons": [OVER_BUDGET, EMPTIED, PROTECTED]})
+    return [
+        HeldRemoval(
+            unit_name=row.unit_name,
+            cluster=row.cluster,
+            reason=row.reason,
+            message=row.message,
+            object_count=row.object_count,
+        )
+        for row in rows
+    ]
 
 
 async def spent(tx: Transaction) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fedsvc.model.audit import DAYS_KEPT
 from fedsvc.model.grants import SETTLING
 from fedsvc.model.room import ROOM_LASTS
 from fedsvc.store import revisions
@@ -47,14 +48,21 @@ _STATEMENTS: Final = tuple(
 )
 
 
-async def trim(tx: Transaction, *, revisions_kept: int = revisions.KEPT) -> None:
+_AUDIT = text(
+    "DELETE FROM audit WHERE update_time < now() - make_interval(days => :days) AND (outcome <> 'Refused' OR end_time IS NOT NULL)"
+)
+
+
+async def trim(tx: Transaction, *, revisions_kept: int = revisions.KEPT, audit_days: int = DAYS_KEPT) -> None:
     """Remove what is no longer kept: changes after an hour, events after a week, requests after a day.
 
     Args:
         tx: the transaction.
         revisions_kept: of each unit.
+        audit_days: how long the audit is kept; what is refused still stays.
     """
     await tx.execute(_HORIZON)
     await revisions.trim(tx, kept=revisions_kept)  # before the manifests that only they refer to
+    await tx.execute(_AUDIT, {"days": audit_days})
     for statement in _STATEMENTS:
         await tx.execute(statement)

@@ -44,6 +44,7 @@ class Transaction(Look):
     """One transaction, and what it changed."""
 
     now: datetime  # the database's, of the start of the transaction
+    epoch: int = 0  # of the lease that it is fenced by; 0: of none
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
 
     async def execute_each(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
@@ -113,7 +114,13 @@ class Store:
                     now = (await run(connection, _NOW)).scalar_one()
                 else:
                     now = await enter_fence(connection, self.lease)
-            transaction = Transaction(connection=connection, now=now, sealer=self.sealer, shown=self.database.shown)
+            transaction = Transaction(
+                connection=connection,
+                now=now,
+                sealer=self.sealer,
+                shown=self.database.shown,
+                epoch=0 if self.lease is None else self.lease.epoch,
+            )
             yield transaction
             changes = tuple(transaction.changes.values())
             if changes:

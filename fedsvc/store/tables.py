@@ -22,13 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TIMESTAMP, UUID
 from sqlalchemy.types import UserDefinedType
 
-from fedsvc.store import automation_tables, dns_tables
+from fedsvc.store import audit_tables, automation_tables, dns_tables
 from fedsvc.store.columns import json_column as _json
 from fedsvc.store.columns import metadata
 from fedsvc.store.columns import text_column as _text
 from fedsvc.store.columns import time_column as _time
 
-__all__ = ["Xid8", "automation_tables", "dns_tables", "metadata"]
+__all__ = ["Xid8", "audit_tables", "automation_tables", "dns_tables", "metadata"]
 
 
 class Xid8(UserDefinedType[int]):

@@ -78,12 +78,15 @@ _PUT_SETS: Final = text(
     " unnest(CAST(:names AS text[]), CAST(:types AS text[]), CAST(:ttls AS bigint[]), CAST(:data AS jsonb[]))"
     " ON CONFLICT (zone_uid, name, type) DO UPDATE SET ttl_seconds = EXCLUDED.ttl_seconds, data = EXCLUDED.data"
 )
-_NAMES: Final = text("SELECT name, service, lines FROM dns_name")
+_NAMES: Final = text("SELECT name, service, lines, clusters FROM dns_name")
 _DROP_NAMES: Final = text("DELETE FROM dns_name WHERE name = ANY(CAST(:names AS text[]))")
 _PUT_NAMES: Final = text(
-    "INSERT INTO dns_name (name, service, lines) SELECT * FROM"
-    " unnest(CAST(:names AS text[]), CAST(:services AS text[]), CAST(:lines AS jsonb[]))"
-    " ON CONFLICT (name) DO UPDATE SET service = EXCLUDED.service, lines = EXCLUDED.lines"
+    "INSERT INTO dns_name (name, service, lines, unit, clusters) SELECT i.name, i.service, i.lines, i.unit,"
+    " ARRAY(SELECT jsonb_array_elements_text(i.clusters)) FROM unnest(CAST(:names AS text[]), CAST(:services AS text[]),"
+    " CAST(:lines AS jsonb[]), CAST(:units AS text[]), CAST(:clusters AS jsonb[])) AS i (name, service, lines, unit, clusters)"
+    " ON CONFLICT (name) DO UPDATE SET service = EXCLUDED.service, lines = EXCLUDED.lines, unit = EXCLUDED.unit,"
+    " clusters = EXCLUDED.clusters, change_time = CASE WHEN dns_name.clusters = EXCLUDED.clusters"
+    " AND dns_name.unit = EXCLUDED.unit THEN dns_name.change_time ELSE now() END"
 )
 _MEMORY: Final = text("SELECT memory FROM dns_memory")
 _PUT_MEMORY: Final = text(
@@ -130,6 +133,14 @@ class NameLines:
 
     service: str
     lines: tuple[str, ...]
+    clusters: tuple[str, ...] = ()  # whose addresses it gives, sorted; none for a name that is of one cluster always
+
+    @property
+    def unit_name(self) -> str:
+        """The unit in the API whose object it belongs to."""
+        _, _, unit = self.service.rpartition(" of unit ")
+        namespace, _, name = unit.partition("/")
+        return f"namespaces/{namespace}/units/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +240,10 @@ async def held(tx: Transaction) -> dict[str, HeldZone]:
 
 async def names(tx: Transaction) -> dict[str, NameLines]:
     """Whose all names are, and why they answer what they answer."""
-    return {row.name: NameLines(service=row.service, lines=tuple(row.lines)) for row in await tx.execute(_NAMES)}
+    return {
+        row.name: NameLines(service=row.service, lines=tuple(row.lines), clusters=tuple(row.clusters))
+        for row in await tx.execute(_NAMES)
+    }
 
 
 async def memory(tx: Transaction) -> Memory:
@@ -312,6 +326,8 @@ async def write_names(tx: Transaction, put: Mapping[str, NameLines], gone: Itera
                 "names": ordered,
                 "services": [put[name].service for name in ordered],
                 "lines": [orjson.dumps(put[name].lines).decode() for name in ordered],
+                "units": [put[name].unit_name for name in ordered],
+                "clusters": [orjson.dumps(put[name].clusters).decode() for name in ordered],
             },
         )
 

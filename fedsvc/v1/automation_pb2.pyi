@@ -234,6 +234,8 @@ class Failover(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     RETURN_TIME_FIELD_NUMBER: _builtins.int
+    IS_NAMED_FIELD_NUMBER: _builtins.int
+    TRAFFIC_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"failovers/{failover}"."""
     unit: _builtins.str
@@ -248,6 +250,8 @@ class Failover(_message.Message):
     """Why it left."""
     author: _builtins.str
     """Who asked for it; empty where nobody did."""
+    is_named: _builtins.bool
+    """Whether the unit had names in a zone when it left."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the clusters that hold more of it from then on, sorted; none where others held enough, or had no room."""
@@ -280,6 +284,10 @@ class Failover(_message.Message):
     def return_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided that it takes back what it left."""
 
+    @_builtins.property
+    def traffic_time(self) -> _timestamp_pb2.Timestamp:
+        """When its names gave addresses of where it is and none of the cluster that it left, on all name servers of their zones."""
+
     def __init__(
         self,
         *,
@@ -298,10 +306,12 @@ class Failover(_message.Message):
         cause: Global___DepartureCause.ValueType = ...,
         author: _builtins.str = ...,
         return_time: _timestamp_pb2.Timestamp | None = ...,
+        is_named: _builtins.bool = ...,
+        traffic_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_time", b"clean_time", "decide_time", b"decide_time", "detect_time", b"detect_time", "place_time", b"place_time", "ready_time", b"ready_time", "return_time", b"return_time", "trouble_time", b"trouble_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_time", b"clean_time", "decide_time", b"decide_time", "detect_time", b"detect_time", "place_time", b"place_time", "ready_time", b"ready_time", "return_time", b"return_time", "traffic_time", b"traffic_time", "trouble_time", b"trouble_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "cause", b"cause", "clean_time", b"clean_time", "cluster", b"cluster", "decide_time", b"decide_time", "detect_time", b"detect_time", "message", b"message", "name", b"name", "place_time", b"place_time", "priority", b"priority", "ready_time", b"ready_time", "return_time", b"return_time", "targets", b"targets", "trouble_time", b"trouble_time", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "cause", b"cause", "clean_time", b"clean_time", "cluster", b"cluster", "decide_time", b"decide_time", "detect_time", b"detect_time", "is_named", b"is_named", "message", b"message", "name", b"name", "place_time", b"place_time", "priority", b"priority", "ready_time", b"ready_time", "return_time", b"return_time", "targets", b"targets", "traffic_time", b"traffic_time", "trouble_time", b"trouble_time", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

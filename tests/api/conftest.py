@@ -19,6 +19,7 @@ from fedsvc.store.sql import text
 from fedsvc.store.store import Store
 from fedsvc.store.tables import metadata
 from fedsvc.v1 import (
+    audit_service_pb2_grpc,
     automation_service_pb2_grpc,
     cluster_pb2,
     cluster_service_pb2,
@@ -73,6 +74,7 @@ class Api:
         self.automation = automation_service_pb2_grpc.AutomationServiceStub(channel)
         self.holds = hold_service_pb2_grpc.HoldServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.audit = audit_service_pb2_grpc.AuditServiceStub(channel)
         self.members = member_service_pb2_grpc.MemberServiceStub(channel)
         self.server = server_service_pb2_grpc.ServerServiceStub(channel)
         self.watch = watch_service_pb2_grpc.WatchServiceStub(channel)

@@ -16,6 +16,7 @@ from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.members.client import MemberClient
 from fedsvc.members.errors import MemberStatusError
 from fedsvc.model import failover
+from fedsvc.model.audit import AuditKind, AuditRecord
 from fedsvc.model.cluster import Cluster, Connection, Credential, ObjectDeletion
 from fedsvc.model.unit import Propagation, Resource, Unit, UnitSpec, UnitStatus
 from fedsvc.model.work import Work
@@ -23,7 +24,9 @@ from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.identity import key_of
 from fedsvc.rendering.overrides import Override
 from fedsvc.simulator import Options, SimulatedCluster, SimulatedClusterSpec, Simulator, Timing
-from fedsvc.store import clusters, units, works
+from fedsvc.store import audit, clusters, units, works
+from fedsvc.store.audit import AuditFilter
+from fedsvc.store.events import END_OF_TIME
 from fedsvc.store.store import Store
 from fedsvc_placement import LabelSelector, Placement, Taint
 
@@ -43,6 +46,7 @@ SETTINGS = ControllerSettings(
     late_write_seconds=0.3,
     stranger_seconds=0.5,
     rollout_settle_seconds=0.2,
+    audit_seconds=0.2,
 )
 ResultT = TypeVar("ResultT")
 Manifest = dict[str, Any]
@@ -194,6 +198,22 @@ class World:
         async with self.store.database.begin(read_only=True) as connection:
             rows = await connection.fetch("SELECT subject, reason, message FROM event ORDER BY id")
             return [(row.subject, row.reason, row.message) for row in rows]
+
+    async def audit(self, **wanted: Any) -> list[AuditRecord]:
+        """The audit, the oldest first."""
+        async with self.store.look() as look:
+            found = await audit.list_page(look, AuditFilter(**wanted), before=(END_OF_TIME, 0), limit=10_000)
+        return found[::-1]
+
+    async def until_kept(self, kind: AuditKind, reason: str, **wanted: Any) -> AuditRecord:
+        """Wait until the audit has something of a kind for a reason."""
+
+        async def is_kept() -> AuditRecord | None:
+            return next((one for one in await self.audit(kind=kind, **wanted) if one.reason == reason), None)
+
+        found = await self.until(is_kept)
+        assert found is not None
+        return found
 
     async def until(self, look: Callable[[], Awaitable[ResultT]], *, seconds: float = 10.0) -> ResultT:
         """Look until the answer is true, after each commit and now and then; fails when the time is over."""

@@ -17,14 +17,14 @@ from fedsvc.controllers import health, resolving
 from fedsvc.controllers.answering import KEPT, Answering
 from fedsvc.errors import InUseError, NothingToConfirmError
 from fedsvc.health import Limits
-from fedsvc.model.failover import FailoverMode, FailoverPolicy
+from fedsvc.model.failover import Failover, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, ZoneSpec, ZoneState
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.patch import PatchOp, PatchOperation
 from fedsvc.simulator.faults import Faults, Outage
-from fedsvc.store import holds, policies, zones
+from fedsvc.store import failovers, holds, policies, zones
 from fedsvc.store.policies import ZONE
 from fedsvc_dns.planner.zone import DnsSettings, ProbeSettings
 from fedsvc_placement import ClusterMatcher, Placement
@@ -346,8 +346,19 @@ async def test_names_of_a_lost_cluster_go_when_its_unit_has_left_it_and_not_befo
 
         await world.until(is_not_heard)
         assert (await ask(answering, GLOBAL))[1] == both
-        await world.apply("web", make_deployment(), service(), spec=replace(SPEC, placement=Placement(clusters=("b",))))
+        at_once = FailoverPolicy(toleration_seconds=0)
+        await world.apply("web", make_deployment(), service(), spec=replace(SPEC, failover=at_once))
         await until_answer(world, answering, GLOBAL, {found["b"]})
+
+        async def traffic_is_over() -> Failover | None:
+            async with world.store.reader() as tx:
+                (entry,) = await failovers.list_page(tx, before=2**62, limit=10)
+            return entry if entry.traffic_time is not None else None
+
+        entry: Failover = await world.until(traffic_is_over)
+        assert (entry.cluster, entry.is_named) == ("a", True)
+        assert entry.traffic_time is not None
+        assert entry.traffic_time >= entry.decide_time
 
 
 def gateway_kind(plural: str, kind: str) -> Manifest:

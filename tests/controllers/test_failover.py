@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from fedsvc.controllers import health
 from fedsvc.health import Automation, Limits, Verdict
+from fedsvc.model.audit import AuditKind, AuditOutcome
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover, FailoverMode, FailoverPolicy
 from fedsvc.model.fleet import FleetSpec
@@ -26,6 +27,7 @@ from fedsvc_placement.model import Effect
 SETTINGS = "/api/v1/namespaces/shop/configmaps/settings"
 AT_ONCE = FailoverPolicy(toleration_seconds=0)
 LOST = Faults(outage=Outage.REFUSED)
+WEB = "namespaces/shop/units/web"
 PHASES = ("detect", "decide", "place", "ready")
 LIMITS = Limits(unreachable_seconds=0.2, stable_seconds=0.5)
 
@@ -155,6 +157,7 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
     times = [entry.trouble_time, entry.detect_time, entry.decide_time, entry.place_time, entry.ready_time]
     assert times == sorted(times)  # type: ignore[type-var]
     assert entry.clean_time is None
+    assert (entry.is_named, entry.traffic_time) == (False, None)
 
     heal(fleet, lost)
     assert await fleet.get(lost, SETTINGS) is not None  # nothing was removed by its coming back
@@ -175,6 +178,17 @@ async def test_a_unit_leaves_a_lost_cluster_and_what_it_left_goes_when_that_is_b
         return [line.cluster for line in (await fleet.status("web")).clusters] == [target]
 
     await fleet.until(stands_on_target_alone)
+
+    left = await fleet.until_kept(AuditKind.FAILOVER, "Lost", unit=WEB)
+    assert (left.outcome, left.cluster, left.region, left.author) == (AuditOutcome.DID, lost, f"region-{lost}", "")
+    assert (left.revision, left.epoch) == (1, fleet.leadership.epoch)
+    assert left.evidence["targets"] == [target]
+    assert left.evidence["health"]["verdict"] == "Unreachable"
+    assert set(left.evidence) >= {"decision", "automationVersion", "policy", "before", "after"}
+    cleaned = await fleet.until_kept(AuditKind.REMOVAL, "LeftBehind", unit=WEB)
+    assert (cleaned.cluster, cleaned.evidence["counted"]) == (lost, 1)
+    verdicts = [one.reason for one in await fleet.audit(kind=AuditKind.VERDICT, cluster=lost)]
+    assert sorted(verdicts) == ["Healthy", "Suspect", "Unreachable"]  # each once, and counted
 
 
 async def test_nothing_is_removed_from_a_member_that_is_back_and_not_trusted_yet(
@@ -210,6 +224,17 @@ async def test_a_unit_that_is_not_to_be_moved_by_itself_stays(fleet: Any, make_c
     await until_verdict(fleet, place_of, Verdict.UNREACHABLE)
     await settle(fleet, make_config_map, others(place_of)[0])
     assert {work.cluster for work in await fleet.works("web")} == {place_of}
+    refused = await fleet.until_kept(AuditKind.FAILOVER, "Manual", outcome=AuditOutcome.REFUSED)
+    assert (refused.unit, refused.cluster, refused.end_time, refused.count) == (WEB, place_of, None, 1)
+    assert refused.evidence["policy"]["mode"] == "manual"
+    heal(fleet, place_of)
+    await until_verdict(fleet, place_of, Verdict.HEALTHY)
+
+    async def is_over() -> bool:
+        (one,) = await fleet.audit(kind=AuditKind.FAILOVER)
+        return one.end_time is not None
+
+    await fleet.until(is_over)
 
 
 async def test_two_lost_at_once_are_held_and_a_release_lets_go(fleet: Any, make_config_map: Callable[..., Any]) -> None:
@@ -231,10 +256,22 @@ async def test_two_lost_at_once_are_held_and_a_release_lets_go(fleet: Any, make_
     status = await fleet.status("web")
     assert {condition.reason for condition in status.conditions if condition.type == "Writable"} == {"AutomationHeld"}
     assert ("fleet", "AutomationHolding") in [(subject, reason) for subject, reason, _ in await fleet.events()]
+    held = await fleet.until_kept(AuditKind.FAILOVER, "Held", cluster=place_of)
+    assert (held.outcome, held.unit, held.units, held.end_time) == (AuditOutcome.REFUSED, "", (WEB,), None)
+    assert held.evidence["automation"]["state"] == "Holding"
+    opened = await fleet.until_kept(AuditKind.AUTOMATION, "RegionsLost")
+    assert set(opened.evidence["troubled"]) >= {place_of, other}
     async with fleet.store.transaction() as tx:
         await automation.look(tx, released=True)
     assert await until_elsewhere(fleet, place_of) == third
     await fleet.until_gone("new")
+    await fleet.until_kept(AuditKind.AUTOMATION, "On")
+
+    async def is_over() -> bool:
+        return all(one.end_time is not None for one in await fleet.audit(outcome=AuditOutcome.REFUSED))
+
+    await fleet.until(is_over)
+    assert sorted(one.reason for one in await fleet.audit(unit=WEB, kind=AuditKind.FAILOVER)) == ["Held", "Lost"]
 
 
 async def test_a_hold_by_somebody_keeps_all_where_it_is_until_it_ends(

@@ -78,7 +78,23 @@ def test_failovers_are_told_by_the_length_of_their_phases() -> None:
     table = failover_views.failovers(lambda: NOW)
     cells = {column.title: column.text(row) for column in table.columns}
     assert (cells["UNIT"], cells["FROM"], cells["TO"], cells["AGE"]) == ("shop/web", "eu-1", "us-1,us-2", "19s")
-    assert [cells[name] for name in ("DETECT", "DECIDE", "PLACE", "READY")] == ["10.5s", "30.5s", "0.3s", "-"]
+    phases = ("DETECT", "DECIDE", "PLACE", "READY", "TRAFFIC", "TOTAL")
+    assert [cells[name] for name in phases] == ["10.5s", "30.5s", "0.3s", "-", "n/a", "-"]
+
+
+@pytest.mark.parametrize(
+    ("times", "traffic", "total"),
+    [
+        ({"is_named": True, "ready_time": at(-10)}, "-", "-"),
+        ({"is_named": True, "ready_time": at(-10), "traffic_time": at(-8)}, "2.0s", "52.0s"),
+        ({"is_named": True, "ready_time": at(-10), "traffic_time": at(-12)}, "0.0s", "50.0s"),
+        ({"ready_time": at(-10)}, "n/a", "50.0s"),
+    ],
+)
+def test_the_last_phase_is_that_names_lead_elsewhere(times: dict[str, Any], traffic: str, total: str) -> None:
+    row = automation_pb2.Failover(trouble_time=at(-60), decide_time=at(-30), **times)
+    cells = {column.title: column.text(row) for column in failover_views.failovers(lambda: NOW).columns}
+    assert (cells["TRAFFIC"], cells["TOTAL"]) == (traffic, total)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ COMMANDS = {
     "automation": _command("automation", "automation", "Show whether lost clusters are acted on"),
     "hold": _command("automation", "hold", "Let nothing move by itself away from lost clusters"),
     "failovers": _command("automation", "failovers", "Show what left clusters, how long it took, and what waits"),
+    "audit": _command("audit", "audit", "Show what automation did and refused, why, and what people asked of it"),
     "failover": _command("moves", "failover", "Have a unit, or all units, leave a cluster or region"),
     "failback": _command("moves", "failback", "Let units take back what left a cluster that is well"),
     "drain": _command("moves", "drain", "Empty a cluster or region that lives, at a pace"),

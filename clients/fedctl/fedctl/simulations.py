@@ -1,11 +1,9 @@
 """Telling what would become of units: for `fedctl simulate` and `fedctl rebalance`."""
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-import click
 from google.protobuf.message import Message
 from rich.console import Console
 
@@ -14,7 +12,7 @@ from fedctl.context import Context
 from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.output import placement_views, views, words
-from fedctl.output.printing import print_table, to_yaml
+from fedctl.output.printing import print_table, print_value
 from fedsvc.v1 import decision_pb2, placement_service_pb2
 from fedsvc_client import Client, NotFoundError, split_unit_name
 
@@ -107,8 +105,7 @@ def comes_short(units: Sequence[placement_service_pb2.UnitSimulation]) -> bool:
 
 def print_document(answer: Message, output: str) -> None:
     """Print the whole answer as JSON or YAML."""
-    value = write_message(answer)
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
+    print_value(write_message(answer), output)
 
 
 def move_texts(moves: Sequence[decision_pb2.Move]) -> list[str]:

@@ -22,7 +22,7 @@ from fedsvc_client._members import AsyncMembers
 from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
-from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._readers import AsyncAudit, AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
 from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
@@ -260,6 +260,13 @@ class Events(_Facade):
     list = each(AsyncEvents.list)
 
 
+class Audit(_Facade):
+    """What automation did and refused, and what people asked of it."""
+
+    list_page = wait(AsyncAudit.list_page)
+    list = each(AsyncAudit.list)
+
+
 class Members(_Facade):
     """What members say when they are asked."""
 
@@ -332,6 +339,7 @@ class Client:
         self.automation = Automation(inner.automation)
         self.removals = Removals(inner.removals)
         self.events = Events(inner.events)
+        self.audit = Audit(inner.audit)
         self.members = Members(inner.members)
         self.zones = Zones(inner.zones)
         self.server = ServerInfo(inner.server)

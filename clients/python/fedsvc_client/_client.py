@@ -12,7 +12,7 @@ from fedsvc_client._members import AsyncMembers
 from fedsvc_client._ownership import AsyncOwnership
 from fedsvc_client._placement import AsyncPlacement
 from fedsvc_client._policies import AsyncPolicies
-from fedsvc_client._readers import AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
+from fedsvc_client._readers import AsyncAudit, AsyncEvents, AsyncResources, AsyncServerInfo, AsyncWorks
 from fedsvc_client._removals import AsyncRemovals
 from fedsvc_client._rollouts import AsyncRevisions, AsyncRollouts
 from fedsvc_client._units import AsyncUnits
@@ -62,6 +62,7 @@ class AsyncClient:
         self.automation = AsyncAutomation(caller)
         self.removals = AsyncRemovals(caller)
         self.events = AsyncEvents(caller)
+        self.audit = AsyncAudit(caller)
         self.members = AsyncMembers(caller)
         self.zones = AsyncZones(caller)
         self.server = AsyncServerInfo(caller)

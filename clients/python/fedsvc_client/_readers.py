@@ -1,8 +1,12 @@
-"""The sub-clients that only read: resources, works, events and the server itself."""
+"""The sub-clients that only read: resources, works, events, the audit and the server itself."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from fedsvc.v1 import (
+    audit_pb2,
+    audit_service_pb2,
+    audit_service_pb2_grpc,
     event_pb2,
     event_service_pb2,
     event_service_pb2_grpc,
@@ -158,6 +162,91 @@ class AsyncEvents:
                 timeout_seconds=timeout_seconds,
             ),
             lambda page: page.events,
+        )
+
+
+class AsyncAudit:
+    """What automation did and refused, with its evidence, and what people asked of it."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._stub = audit_service_pb2_grpc.AuditServiceStub(caller.channel)
+
+    async def list_page(
+        self,
+        *,
+        unit: str = "",
+        cluster: str = "",
+        region: str = "",
+        kind: audit_pb2.AuditKind.ValueType = audit_pb2.AUDIT_KIND_UNSPECIFIED,
+        outcome: audit_pb2.AuditOutcome.ValueType = audit_pb2.AUDIT_OUTCOME_UNSPECIFIED,
+        author: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> audit_service_pb2.ListAuditRecordsResponse:
+        """Return one page, the newest first; see `list`."""
+        request = audit_service_pb2.ListAuditRecordsRequest(
+            page_size=page_size,
+            page_token=page_token,
+            unit=unit,
+            cluster=names.last_part(cluster),
+            region=names.last_part(region),
+            kind=kind,
+            outcome=outcome,
+            author=author,
+        )
+        if start_time is not None:
+            request.start_time.FromDatetime(start_time)
+        if end_time is not None:
+            request.end_time.FromDatetime(end_time)
+        return await self._caller.call(self._stub.ListAuditRecords, request, timeout_seconds=timeout_seconds)
+
+    def list(
+        self,
+        *,
+        unit: str = "",
+        cluster: str = "",
+        region: str = "",
+        kind: audit_pb2.AuditKind.ValueType = audit_pb2.AUDIT_KIND_UNSPECIFIED,
+        outcome: audit_pb2.AuditOutcome.ValueType = audit_pb2.AUDIT_OUTCOME_UNSPECIFIED,
+        author: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        page_size: int = 0,
+        timeout_seconds: float = DEADLINE_SECONDS,
+    ) -> AsyncIterator[audit_pb2.AuditRecord]:
+        """Yield the records that match, the newest first; `timeout_seconds` is for each page.
+
+        Args:
+            unit: A unit by its name in the API.
+            cluster: A cluster.
+            region: A region, clusters in it included.
+            kind: What was done or refused.
+            outcome: Whether it was done.
+            author: Name of a caller's token; empty: automation alone; None: whoever.
+            start_time: Only what happened then or later; time zone aware.
+            end_time: Only what happened before.
+            page_size: Records read at once.
+            timeout_seconds: Deadline of a call.
+        """
+        return pages(
+            lambda token: self.list_page(
+                unit=unit,
+                cluster=cluster,
+                region=region,
+                kind=kind,
+                outcome=outcome,
+                author=author,
+                start_time=start_time,
+                end_time=end_time,
+                page_size=page_size,
+                page_token=token,
+                timeout_seconds=timeout_seconds,
+            ),
+            lambda page: page.records,
         )
 
 

@@ -162,6 +162,8 @@ def history_message(entry: Failover) -> automation_pb2.Failover:
         decide_time=timestamp(entry.decide_time),
         place_time=timestamp(entry.place_time),
         ready_time=timestamp(entry.ready_time),
+        is_named=entry.is_named,
+        traffic_time=timestamp(entry.traffic_time),
         clean_time=timestamp(entry.clean_time),
         return_time=timestamp(entry.return_time),
         cause=_CAUSES[entry.cause],

@@ -1,5 +1,4 @@
 import datetime as dt
-import json
 from itertools import islice
 
 import click
@@ -12,7 +11,7 @@ from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import Seconds, namespace_option, output_as, output_option
 from fedctl.output import failover_views, views, words
-from fedctl.output.printing import print_table, to_yaml
+from fedctl.output.printing import print_table, print_value
 from fedctl.subjects import FLEET, read_hold_subject, shown_subject, subject_names
 from fedsvc.v1 import automation_pb2, hold_pb2
 from fedsvc_client import NotFoundError, split_unit_name, unit_name
@@ -44,7 +43,8 @@ Examples:
 
 \b
 DETECT: from the first failing probe to the verdict; DECIDE: from there to the decision, the unit's toleration included;
-PLACE: until the other clusters held it; READY: until it was healthy there.
+PLACE: until the other clusters held it; READY: until it was healthy there; TRAFFIC: until its DNS names led there and
+no longer to the lost cluster, n/a where it has none.
 """
 
 
@@ -55,7 +55,7 @@ def automation(context: Context, *, output: str) -> None:
     """Show whether lost clusters are acted on, and what keeps that back."""
     found = context.client().automation.get()
     if output != "table":
-        _print_document(write_message(found), output)
+        print_value(write_message(found), output)
         return
     console = context.console()
     for line in failover_views.automation_lines(found, views.utc_now()):
@@ -118,7 +118,7 @@ def failovers(context: Context, *, unit: str | None, namespace: str, cluster: st
             click.echo(row.name)
     else:
         document = {"failovers": [write_message(row) for row in rows]}
-        _print_document(document | {"pendingMoves": [write_message(row) for row in waiting]}, output)
+        print_value(document | {"pendingMoves": [write_message(row) for row in waiting]}, output)
 
 
 def release_automation(context: Context, subject: str) -> None:
@@ -133,10 +133,6 @@ def release_automation(context: Context, subject: str) -> None:
     for held in answer.automation.holds:
         if held.kind != hold_pb2.HOLD_KIND_BREAKER:
             context.note(f"still held: {views.hold_text(held)}")
-
-
-def _print_document(value: object, output: str) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
 
 
 def _missing(context: Context, subject: str) -> Failure:

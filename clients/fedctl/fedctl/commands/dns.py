@@ -1,5 +1,3 @@
-import json
-
 import click
 
 from fedctl import kinds
@@ -11,7 +9,7 @@ from fedctl.files.convert import write_message
 from fedctl.listing import missing
 from fedctl.options import output_as
 from fedctl.output import dns_views, words
-from fedctl.output.printing import print_table, to_yaml
+from fedctl.output.printing import print_table, print_value
 from fedsvc.v1 import zone_pb2
 from fedsvc_client import NotFoundError, PreconditionError
 from fedsvc_client.names import last_part
@@ -76,7 +74,7 @@ def records(context: Context, *, zone: str | None, output: str) -> None:
         except NotFoundError as error:
             raise missing(client, kinds.ZONE, name, namespace="") from error
     if output != "table":
-        _print_document({"recordSets": [write_message(row) for row in rows]}, output)
+        print_value({"recordSets": [write_message(row) for row in rows]}, output)
         return
     if not rows:
         context.note("no unit has names there yet" if wanted else "there are no zones")
@@ -95,7 +93,7 @@ def explain(context: Context, *, name: str, output: str) -> None:
         hint = "`fedctl dns records` lists all names."
         raise Failure(f"no zone has the name {name!r}", code=Exit.NOT_FOUND, hint=hint) from error
     if output != "table":
-        _print_document(write_message(found), output)
+        print_value(write_message(found), output)
         return
     console = context.console()
     for line in found.lines:
@@ -151,7 +149,3 @@ def _set_frozen(context: Context, zone: str, *, is_frozen: bool) -> None:
     found.spec.frozen = is_frozen
     client.zones.apply(found)  # with its etag: nothing that somebody changed meanwhile is lost
     click.echo(f"zone/{zone} {word}")
-
-
-def _print_document(value: object, output: str) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())

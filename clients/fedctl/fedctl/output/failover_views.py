@@ -57,6 +57,8 @@ def failovers(now: Now = utc_now) -> Table[automation_pb2.Failover]:
             Column(title="DECIDE", text=lambda row: _between(row, "detect_time", "decide_time")),
             Column(title="PLACE", text=lambda row: _between(row, "decide_time", "place_time")),
             Column(title="READY", text=lambda row: _between(row, "place_time", "ready_time")),
+            Column(title="TRAFFIC", text=_traffic),
+            Column(title="TOTAL", text=_total, is_wide=True),
             Column(title="OVER", text=lambda row: _ago(row, now()), is_wide=True),
             Column(title="BACK", text=lambda row: _back(row, now()), is_wide=True),
             Column(title="PRIORITY", text=lambda row: str(row.priority), is_wide=True),
@@ -110,6 +112,19 @@ def _between(row: automation_pb2.Failover, begin: str, end: str) -> str:
     if not row.HasField(begin) or not row.HasField(end):  # type: ignore[arg-type] # names of fields
         return words.NONE
     return f"{max(0.0, _seconds(getattr(row, end)) - _seconds(getattr(row, begin))):.1f}s"
+
+
+def _traffic(row: automation_pb2.Failover) -> str:
+    return _between(row, "ready_time", "traffic_time") if row.is_named else "n/a"
+
+
+def _total(row: automation_pb2.Failover) -> str:
+    """Write how long it took from the first failing probe, or the decision, until users got there."""
+    begin = "trouble_time" if row.HasField("trouble_time") else "decide_time"
+    if not row.is_named:
+        return _between(row, begin, "ready_time")
+    is_late = row.HasField("traffic_time") and _seconds(row.traffic_time) > _seconds(row.ready_time)
+    return _between(row, begin, "traffic_time" if is_late or not row.HasField("traffic_time") else "ready_time")
 
 
 def _ago(row: automation_pb2.Failover, now: dt.datetime) -> str:

@@ -50,6 +50,11 @@ def to_yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
+def print_value(value: Any, output: str) -> None:
+    """Print a value of JSON as JSON or YAML."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False) if output == "json" else to_yaml(value).rstrip())
+
+
 def print_documents(rows: Sequence[Message], *, output: str, is_single: bool) -> None:
     """Print documents; several as a List."""
     documents = [write_document(row) for row in rows]
