@@ -25,6 +25,7 @@ from fedsvc_dns.providers.contract import ChangeSet, Fence
 from fedsvc_dns.providers.judging import NameChange
 from fedsvc_dns.providers.keys import Signer, TsigKey
 from fedsvc_dns.providers.marks import zone_mark
+from fedsvc_dns.providers.owning import Claim
 from fedsvc_dns.providers.primary.following import Secondary
 from fedsvc_dns.providers.primary.hidden import HiddenPrimary, HiddenZone, PrimaryZone
 from fedsvc_dns.providers.primary.serving import Listening
@@ -48,9 +49,8 @@ def address_of(server: NameServer) -> ServerAddress:
 
 async def by_update(server: NameServer, names: int, batch_octets: int) -> list[float]:
     """Seconds of each round but the first, which loads the zone."""
-    settings = Rfc2136Settings(
-        origin=UPDATED, address=address_of(server), key=KEY, owner="bench", most_octets=batch_octets
-    )
+    claim = Claim(origin=UPDATED, owner="bench")
+    settings = Rfc2136Settings(claim=claim, address=address_of(server), key=KEY, most_octets=batch_octets)
     zone, seconds = Rfc2136Zone(settings), []
     for round_ in range(ROUNDS + 1):
         changes = ChangeSet(fence=Fence(epoch=1, generation=round_ + 1), puts=wanted(UPDATED, names, round_))

@@ -18,6 +18,7 @@ import yaml
 
 from fedsvc.detection import DEFAULT_DETECT_SECONDS
 from fedsvc.errors import ConfigurationError
+from fedsvc_dns.providers.octodns.accounts import Account
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7443"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -79,6 +80,7 @@ class ServerSettings:
     dns_listen: Address | None = None  # the name server; None: there is none
     transfer_listen: Address | None = None  # for secondaries of zones; None: they transfer nothing here
     transfer_tls_port: int | None = None  # there by TLS as well; None: not
+    octodns_accounts: Mapping[str, Account] = field(default_factory=dict, repr=False)  # by name
     ready_file: Path | None = None
     controllers: bool = True  # whether this replica may lead; without, it serves the API only
     bookmark_seconds: float = 15.0

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from fedsvc import config
+from fedsvc.accounts import load_accounts
 from fedsvc.detection import DEFAULT_DETECT_SECONDS, LEAST_DETECT_SECONDS, MOST_DETECT_SECONDS
 from fedsvc.errors import ConfigurationError, FedsvcError
 from fedsvc.version import fedsvc_version
@@ -137,6 +138,11 @@ def cli() -> None:
     type=click.IntRange(0, 65535),
     help="Port of --transfer-listen for transfers by TLS, usually 853; needs --tls-cert; without: none.",
 )
+@_option(
+    "--octodns-config",
+    type=click.Path(path_type=Path),
+    help="octoDNS file whose providers zones may name, with env/NAME for what is secret; without: none.",
+)
 @_option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) once calls are answered.")
 @_option("--controllers/--no-controllers", default=True, show_default=True, help="Whether this replica may lead.")
 @_option("--drain-seconds", type=click.FloatRange(min=0), default=10.0, show_default=True)
@@ -175,6 +181,7 @@ def serve(
     dns_listen: str | None,
     transfer_listen: str | None,
     transfer_tls_port: int | None,
+    octodns_config: Path | None,
     ready_file: Path | None,
     controllers: bool,
     drain_seconds: float,
@@ -193,6 +200,7 @@ def serve(
         dns_listen=config.parse_dns_address(dns_listen) if dns_listen else None,
         transfer_listen=config.parse_dns_address(transfer_listen, "--transfer-listen") if transfer_listen else None,
         transfer_tls_port=transfer_tls_port,
+        octodns_accounts=load_accounts(octodns_config) if octodns_config else {},
         ready_file=ready_file,
         controllers=controllers,
         drain_seconds=drain_seconds,

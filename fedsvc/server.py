@@ -100,6 +100,7 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
                 audit_days=settings.audit_days,
                 witness=witness,
                 detect_seconds=settings.detect_seconds,
+                octodns_accounts=settings.octodns_accounts,
             )
             check = await stack.enter_async_context(_own_api(settings.tls, listen, stop))
             run = run_controllers(store, holder=_holder(), settings=numbers, leadership=leadership, self_check=check)

@@ -13,8 +13,9 @@ from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.updating import Updating
 from fedsvc.controllers.wakeups import Signal, Wakeups
+from fedsvc.controllers.zone_writers import WriterParts
 from fedsvc.model.zone import Zone
-from fedsvc.model.zone_provider import Rfc2136
+from fedsvc.model.zone_provider import Written
 from fedsvc.store import policies, publications
 from fedsvc.store.changes import Change
 from fedsvc.store.policies import ZONE, resource_name
@@ -41,6 +42,7 @@ class PublishingController:
         self._settings = settings
         self._wakeups: Wakeups[str] = Wakeups()
         self._kept: dict[str, _Kept] = {}  # by name
+        self._parts = WriterParts(sealer=store.sealer, accounts=settings.octodns_accounts)
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
@@ -85,14 +87,14 @@ class PublishingController:
         for name, zone in found.items():
             if zone.spec.provider is not None:
                 signal = Signal()
-                run = partial(_keep, self._store, zone, signal)
+                run = partial(_keep, self._store, zone, signal, self._parts)
                 task = group.create_task(supervise(f"zone {zone.name}", run, settings=self._settings), name=name)
                 self._kept[name] = _Kept(zone=zone, signal=signal, task=task)
 
 
-def _keep(store: Store, zone: Zone, signal: Signal) -> Coroutine[Any, Any, None]:
+def _keep(store: Store, zone: Zone, signal: Signal, parts: WriterParts) -> Coroutine[Any, Any, None]:
     provider = zone.spec.provider
     assert provider is not None
-    if isinstance(provider, Rfc2136):
-        return Updating(store, zone, provider, signal).run()
+    if isinstance(provider, Written):
+        return Updating(store, zone, provider, signal, parts).run()
     return Notifying(store, zone, provider, signal).run()

@@ -1,8 +1,10 @@
 """The numbers of the controllers, each with the reason for its default. Tests shorten some of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fedsvc.detection import DEFAULT_DETECT_SECONDS
+from fedsvc_dns.providers.octodns.accounts import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +96,6 @@ class ControllerSettings:
     audit_days: int = 365
     # How often it is looked at what automation refuses.
     audit_seconds: float = 2.0
+
+    # Providers of octoDNS that zones may name: credentials, which are the server's and are never stored.
+    octodns_accounts: Mapping[str, Account] = field(default_factory=dict, repr=False)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from fedsvc.model.policy import Policy
-from fedsvc.model.zone_provider import HiddenPrimary, Publication, Rfc2136
+from fedsvc.model.zone_provider import Provider, Publication
 from fedsvc_dns.planner.zone import Budget, Layout, MinHealthy, OnAllDown
 from fedsvc_dns.planner.zone import Zone as PlannedZone
 from fedsvc_dns.records import RecordSet
@@ -35,7 +35,7 @@ class ZoneSpec:
     budget: Budget = field(default_factory=Budget)
     min_healthy: MinHealthy | None = None  # for units that say nothing of it, as the next
     on_all_down: OnAllDown | None = None
-    provider: Rfc2136 | HiddenPrimary | None = None  # None: the name server in fedsvc alone
+    provider: Provider | None = None  # None: the name server in fedsvc alone
 
 
 Zone = Policy[ZoneSpec]

@@ -43,18 +43,24 @@ class Secondary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rfc2136:
-    """A zone is written to its primary by dynamic updates."""
+class Claimed:
+    """What is said of a zone that is written where others may write, too."""
 
-    kind: Literal["rfc2136"] = "rfc2136"  # tells what is stored apart
-    server: Endpoint
-    key: ZoneKey
     mode: Mode = Mode.WRITE
     ownership: Ownership = Ownership.ZONE
     owner: str = ""  # empty: made of the zone's uid
     take_over: tuple[str, ...] = ()
     authorities: tuple[Endpoint, ...] = ()
     foreign_marks: ForeignMarks = NO_AFFIXES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rfc2136(Claimed):
+    """A zone is written to its primary by dynamic updates."""
+
+    kind: Literal["rfc2136"] = "rfc2136"  # tells what is stored apart
+    server: Endpoint
+    key: ZoneKey
 
     @property
     def place(self) -> tuple[Endpoint, Ownership]:
@@ -65,6 +71,24 @@ class Rfc2136:
     def servers(self) -> tuple[Endpoint, ...]:
         """All that answer for the zone."""
         return tuple(dict.fromkeys((self.server, *self.authorities)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Octodns(Claimed):
+    """A zone is written by a provider of octoDNS."""
+
+    kind: Literal["octodns"] = "octodns"  # as above
+    account: str  # as the server's file of accounts calls it
+
+    @property
+    def place(self) -> tuple[str, Ownership]:
+        """What was written is remembered for one place; at another nothing was."""
+        return self.account, self.ownership
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """Those that are known to answer for the zone."""
+        return tuple(dict.fromkeys(self.authorities))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +104,12 @@ class HiddenPrimary:
         return tuple(one.server for one in self.secondaries)
 
 
-def keys_of(provider: Rfc2136 | HiddenPrimary | None) -> Iterator[tuple[str, ZoneKey]]:
+Written = Rfc2136 | Octodns
+"""Providers of zones that are written to; what is written is noted, and put right where others change it."""
+Provider = Written | HiddenPrimary
+
+
+def keys_of(provider: Provider | None) -> Iterator[tuple[str, ZoneKey]]:
     """The keys of a provider, with the path of each within the intent of its zone."""
     match provider:
         case Rfc2136():
@@ -88,24 +117,24 @@ def keys_of(provider: Rfc2136 | HiddenPrimary | None) -> Iterator[tuple[str, Zon
         case HiddenPrimary():
             for index, one in enumerate(provider.secondaries):
                 yield f"hidden_primary.secondaries[{index}].key", one.key
-        case None:
+        case _:
             pass
 
 
-def is_elsewhere(before: Rfc2136 | HiddenPrimary | None, after: Rfc2136 | HiddenPrimary | None) -> bool:
+def is_elsewhere(before: Provider | None, after: Provider | None) -> bool:
     """Whether what was written for one provider is not what the other finds."""
-    if isinstance(before, Rfc2136) and isinstance(after, Rfc2136):
+    if isinstance(before, Written) and isinstance(after, Written):
         return before.place != after.place
     return type(before) is not type(after)
 
 
-def moving_warnings(before: Rfc2136 | HiddenPrimary | None, after: Rfc2136 | HiddenPrimary | None) -> list[str]:
+def moving_warnings(before: Provider | None, after: Provider | None) -> list[str]:
     """What becomes of what name servers have of a zone, where they are not kept any more."""
-    if isinstance(before, Rfc2136) and is_elsewhere(before, after):
+    if isinstance(before, Written) and is_elsewhere(before, after):
         return [
             (
-                f"what was written to {before.server} stays there as it is, marks included, and is not kept any more:"
-                " change the delegation of the zone first, then remove it there"
+                f"what was written to {written_to(before)} stays there as it is, marks included, and is not kept any"
+                " more: change the delegation of the zone first, then remove it there"
             )
         ]
     if isinstance(before, HiddenPrimary):
@@ -118,6 +147,15 @@ def moving_warnings(before: Rfc2136 | HiddenPrimary | None, after: Rfc2136 | Hid
                 )
             ]
     return []
+
+
+def written_to(provider: Written) -> str:
+    """Where a zone is written to, for messages."""
+    match provider:
+        case Rfc2136():
+            return str(provider.server)
+        case Octodns():
+            return f"the account {provider.account} of octoDNS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fedsvc.model.zone import Zone
-from fedsvc.model.zone_provider import HiddenPrimary, Rfc2136, ZoneKey, keys_of
+from fedsvc.model.zone_provider import HiddenPrimary, Provider, Rfc2136, ZoneKey, keys_of
 from fedsvc.store.sealing import Sealer, SealError
 from fedsvc_dns.providers.keys import TsigKey
-
-Provider = Rfc2136 | HiddenPrimary | None
 
 
 class MissingSecretError(Exception):
@@ -31,7 +29,9 @@ def opened(sealer: Sealer, zone: str, key: ZoneKey) -> TsigKey:
     return TsigKey(name=key.name, secret=secret, algorithm=key.algorithm)
 
 
-def sealed(sealer: Sealer, zone: str, provider: Provider, secrets: Mapping[str, str], *, before: Provider) -> Provider:
+def sealed(
+    sealer: Sealer, zone: str, provider: Provider | None, secrets: Mapping[str, str], *, before: Provider | None
+) -> Provider | None:
     """A provider with the secrets of its keys.
 
     Args:
@@ -64,8 +64,8 @@ def sealed(sealer: Sealer, zone: str, provider: Provider, secrets: Mapping[str, 
                     replace(one, key=replace(one.key, sealed=found[one.key.name])) for one in provider.secondaries
                 ),
             )
-        case None:
-            return None
+        case _:
+            return provider
 
 
 def contradicted(

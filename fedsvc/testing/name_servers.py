@@ -25,6 +25,7 @@ from fedsvc.testing.processes import Child, free_ports
 
 KEY = dns.tsig.Key("fedsvc-test.", "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM=", "hmac-sha256")
 _SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="  # noqa: S105 - made up, for tests
+API_KEY = "made up, for tests"
 START_SECONDS = 30.0
 _SBIN = "/usr/sbin"
 _PDNS_SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
@@ -76,12 +77,13 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameServer:
-    """A running one; it answers on UDP and TCP."""
+    """A running one; it answers on UDP and TCP. PowerDNS has an API by HTTP as well, for `API_KEY`."""
 
     kind: Kind
     port: int
     child: Child
     tls_port: int | None = None
+    api_port: int | None = None
 
     async def stop(self) -> None:
         """End it and wait until it is gone."""
@@ -116,8 +118,9 @@ async def start_name_server(
     folder.mkdir(parents=True, exist_ok=True)
     arguments = _SETUPS[kind](folder, zones, port)
     tls_port = _add_tls(folder, tls) if tls is not None and kind is Kind.BIND else None
+    api_port = _add_api(folder) if kind is Kind.POWERDNS else None
     child = Child(kind.value, [program, *arguments], log=folder / "log")
-    server = NameServer(kind=kind, port=port, child=child, tls_port=tls_port)
+    server = NameServer(kind=kind, port=port, child=child, tls_port=tls_port, api_port=api_port)
     try:
         for zone in zones:
             await _answers(server, zone)
@@ -231,6 +234,13 @@ def _powerdns(folder: Path, zones: Sequence[HostedZone], port: int) -> list[str]
         "security-poll-suffix=\nversion-string=anonymous\nzone-cache-refresh-interval=0\n"
     )
     return [f"--config-dir={folder}"]
+
+
+def _add_api(folder: Path) -> int:
+    port = free_ports(1)[0]
+    with (folder / "pdns.conf").open("a") as config:
+        config.write(f"webserver=yes\nwebserver-address=127.0.0.1\nwebserver-port={port}\napi=yes\napi-key={API_KEY}\n")
+    return port
 
 
 def _insert_powerdns_zone(connection: sqlite3.Connection, number: int, zone: HostedZone) -> None:

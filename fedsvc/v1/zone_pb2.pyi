@@ -198,6 +198,7 @@ class ZoneSpec(_message.Message):
     REMOVALS_FIELD_NUMBER: _builtins.int
     RFC2136_FIELD_NUMBER: _builtins.int
     HIDDEN_PRIMARY_FIELD_NUMBER: _builtins.int
+    OCTODNS_FIELD_NUMBER: _builtins.int
     MIN_HEALTHY_FIELD_NUMBER: _builtins.int
     ON_ALL_DOWN_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
@@ -229,6 +230,10 @@ class ZoneSpec(_message.Message):
         """Those that transfer it from fedsvc."""
 
     @_builtins.property
+    def octodns(self) -> Global___OctodnsProvider:
+        """A provider of octoDNS: Route 53, Cloudflare, Google, Azure, the API of PowerDNS and others."""
+
+    @_builtins.property
     def min_healthy(self) -> _dns_pb2.DnsMinHealthy:
         """For units that say nothing of it. Unset: one cluster with failover, 30 percent with the others."""
 
@@ -244,12 +249,13 @@ class ZoneSpec(_message.Message):
         removals: Global___NameBudget | None = ...,
         rfc2136: Global___Rfc2136Provider | None = ...,
         hidden_primary: Global___HiddenPrimaryProvider | None = ...,
+        octodns: Global___OctodnsProvider | None = ...,
         min_healthy: _dns_pb2.DnsMinHealthy | None = ...,
         on_all_down: _dns_pb2.OnAllDown.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "octodns", b"octodns", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "octodns", b"octodns", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_answers: _TypeAlias = _typing.Literal["max_answers"]  # noqa: Y015
     _WhichOneofArgType__max_answers: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers"]  # noqa: Y015
@@ -259,7 +265,7 @@ class ZoneSpec(_message.Message):
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
     _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
-    _WhichOneofReturnType_provider: _TypeAlias = _typing.Literal["rfc2136", "hidden_primary"]  # noqa: Y015
+    _WhichOneofReturnType_provider: _TypeAlias = _typing.Literal["rfc2136", "hidden_primary", "octodns"]  # noqa: Y015
     _WhichOneofArgType_provider: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_answers) -> _WhichOneofReturnType__max_answers | None: ...
@@ -337,6 +343,62 @@ class Rfc2136Provider(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rfc2136Provider: _TypeAlias = Rfc2136Provider  # noqa: Y015
+
+@_typing.final
+class OctodnsProvider(_message.Message):
+    """OctodnsProvider writes a zone by a provider of octoDNS. The zone has to be there. Credentials are the server's: its
+    --octodns-config names accounts, in the form of octoDNS' own files. Otherwise as Rfc2136Provider.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    EXTERNAL_DNS_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Required. An account of --octodns-config."""
+    mode: Global___ZoneMode.ValueType
+    """What may be done to the zone. Unset: write."""
+    ownership: Global___ZoneOwnership.ValueType
+    """How much of the zone is fedsvc's. Unset: all of it."""
+    owner: _builtins.str
+    """Whose the marks in the zone are: 1 to 40 of a-z, 0-9 and "-". Unset: made of the zone's uid."""
+    @_builtins.property
+    def take_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Owners of other installations, or of a zone that was deleted here, whose marks become this one's. At most 20."""
+
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameServerEndpoint]:
+        """Servers that answer for the zone: they are asked whether they have what was written, and VerifyZone asks them. At
+        most 20.
+        """
+
+    @_builtins.property
+    def external_dns(self) -> Global___ExternalDnsMarks:
+        """How ExternalDNS marks names in the zone: those are never touched."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        mode: Global___ZoneMode.ValueType = ...,
+        ownership: Global___ZoneOwnership.ValueType = ...,
+        owner: _builtins.str = ...,
+        take_over: _abc.Iterable[_builtins.str] | None = ...,
+        authorities: _abc.Iterable[Global___NameServerEndpoint] | None = ...,
+        external_dns: Global___ExternalDnsMarks | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external_dns", b"external_dns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "authorities", b"authorities", "external_dns", b"external_dns", "mode", b"mode", "owner", b"owner", "ownership", b"ownership", "take_over", b"take_over"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OctodnsProvider: _TypeAlias = OctodnsProvider  # noqa: Y015
 
 @_typing.final
 class HiddenPrimaryProvider(_message.Message):

@@ -105,6 +105,10 @@ def updated(**different: Any) -> dict[str, Any]:
     return {"rfc2136": zone_pb2.Rfc2136Provider(**{"server": HERE, "key": key(), **different})}
 
 
+def bridged(**different: Any) -> dict[str, Any]:
+    return {"octodns": zone_pb2.OctodnsProvider(**{"account": "aws", **different})}
+
+
 def transferred(*keys: zone_pb2.TsigKey) -> dict[str, Any]:
     secondaries = [
         zone_pb2.ZoneSecondary(server=zone_pb2.NameServerEndpoint(host=f"192.0.2.{number}"), key=one)
@@ -145,6 +149,11 @@ async def test_a_secret_is_sealed_never_shown_kept_where_none_is_given_and_repla
         (updated(take_over=["ok", "Not So"]), "rfc2136.take_over[1]"),
         (updated(authorities=[HERE, zone_pb2.NameServerEndpoint(host="*.x")]), "rfc2136.authorities[1].host"),
         (updated(mode=9), "rfc2136.mode"),
+        (bridged(account=""), "octodns.account"),
+        (bridged(account="x" * 101), "octodns.account"),
+        (bridged(owner="Not So"), "octodns.owner"),
+        (bridged(authorities=[zone_pb2.NameServerEndpoint(host="*.x")]), "octodns.authorities[0].host"),
+        (bridged(ownership=9), "octodns.ownership"),
         (transferred(), "hidden_primary.secondaries"),
         (transferred(key(), key(secret="b3RoZXI=")), "hidden_primary.secondaries[1].key.secret"),
         (transferred(key(secret="b3RoZXI="), key("elsewhere")), "hidden_primary.secondaries[1].key.secret"),
@@ -158,6 +167,23 @@ async def test_a_provider_that_cannot_work_is_refused_with_the_field(
     refusal = await helpers.refused(apply(api.zones, zone(**spec)))
     assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
     assert {field for field, _ in refusal.fields} == {f"zone.spec.{path}"}
+
+
+async def test_a_zone_of_an_account_comes_back_as_it_was_given(api: Any) -> None:
+    given: dict[str, Any] = {
+        "mode": zone_pb2.ZONE_MODE_ADOPT,
+        "ownership": zone_pb2.ZONE_OWNERSHIP_RECORDS,
+        "owner": "blue",
+        "take_over": ["green"],
+        "authorities": [HERE],
+        "external_dns": zone_pb2.ExternalDnsMarks(prefix="x-"),
+    }
+    made = await apply(api.zones, zone(**bridged(**given)))
+    wanted = zone_pb2.OctodnsProvider(account="aws", **given)
+    wanted.authorities[0].port = 53
+    assert made.zone.spec.octodns == wanted
+    moved = await apply(api.zones, zone(**bridged(account="other")))
+    assert "what was written to the account aws of octoDNS stays there as it is" in moved.warnings[0]
 
 
 async def test_what_becomes_of_the_records_of_a_provider_that_is_left_is_told(api: Any) -> None:
@@ -181,7 +207,7 @@ async def test_the_domain_of_a_zone_stays(api: Any, helpers: Any) -> None:
 
 async def test_settings_of_a_unit_come_back_as_they_were_given(api: Any, helpers: Any) -> None:
     await apply(api.zones, zone())
-    given = {
+    given: dict[str, Any] = {
         "hosts": ["shop.example.org"],
         "strategy": dns_pb2.DNS_STRATEGY_FAILOVER,
         "ttl_seconds": 5,

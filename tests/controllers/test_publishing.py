@@ -22,7 +22,16 @@ from fedsvc.controllers.transferring import Transferring
 from fedsvc.errors import ConfigurationError
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, Zone, ZoneReport, ZoneSpec, ZoneState
-from fedsvc.model.zone_provider import Endpoint, HiddenPrimary, Publication, Rfc2136, Secondary, ZoneKey
+from fedsvc.model.zone_provider import (
+    Endpoint,
+    HiddenPrimary,
+    Octodns,
+    Provider,
+    Publication,
+    Rfc2136,
+    Secondary,
+    ZoneKey,
+)
 from fedsvc.naming.gathering import authority_of
 from fedsvc.naming.planning import next_serial, step_to
 from fedsvc.simulator.certificates import make_authority
@@ -31,6 +40,7 @@ from fedsvc.store.journal import StoredVersions
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store
 from fedsvc.store.zones import HeldZone, ZoneWrite
+from fedsvc.testing import clouds
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, start_name_server
 from fedsvc.testing.name_servers import NameServer as Server
 from fedsvc.testing.primaries import with_tls
@@ -66,7 +76,7 @@ class Published:
         self.serial = 1_000
         self._sets: dict[tuple[str, str], RecordSet] = {}
 
-    async def apply(self, provider: Rfc2136 | HiddenPrimary, *, secret: str = SECRET, **spec: Any) -> Zone:
+    async def apply(self, provider: Provider, *, secret: str = SECRET, **spec: Any) -> Zone:
         """Store the intent."""
         sealed = zone_keys.sealed(self.store.sealer, self.name, provider, {KEY_NAME: secret}, before=None)
         servers = (NameServer(host=f"ns.{self.origin}", addresses=("192.0.2.53",)),)
@@ -145,8 +155,14 @@ async def change_by_hand(server: Server, origin: str, name: str, *values: str) -
 @pytest.fixture
 async def keeping(store: Store) -> AsyncIterator[PublishingController]:
     """The controller, running."""
+    async with kept_by(store, ControllerSettings()) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def kept_by(store: Store, settings: ControllerSettings) -> AsyncIterator[PublishingController]:
     hub = Hub(store, rescan_seconds=30)
-    made = PublishingController(store, settings=ControllerSettings())
+    made = PublishingController(store, settings=settings)
     made.listen(hub)
     tasks = [asyncio.create_task(hub.run(), name="hub"), asyncio.create_task(made.run(), name="publishing")]
     yield made
@@ -158,7 +174,7 @@ async def keeping(store: Store) -> AsyncIterator[PublishingController]:
 @pytest.fixture(scope="module")
 async def bind(tmp_path_factory: pytest.TempPathFactory, require: Any) -> AsyncIterator[Server]:
     """A BIND with zones that take updates; "busy" has records of somebody."""
-    hosted = [HostedZone(origin=f"{name}.example.") for name in ("one", "two", "three", "four", "world")]
+    hosted = [HostedZone(origin=f"{name}.example.") for name in ("one", "two", "three", "four", "world", "cloud")]
     hosted.append(HostedZone(origin="busy.example.", records=BUSY))
     try:
         server = await start_name_server(Kind.BIND, tmp_path_factory.mktemp("bind"), hosted)
@@ -291,6 +307,28 @@ async def test_a_wrong_key_and_a_server_that_is_away_are_told_and_mended_by_a_ne
     assert await ask(bind, "back.two.example.") == {"192.0.2.1"}
     assert REGISTRY.get_sample_value("fedsvc_dns_zone_trouble", {"zone": "two"}) == 0
     del keeping
+
+
+async def test_a_zone_of_an_account_is_written_by_its_provider_and_told_when_name_servers_have_it(
+    store: Store, bind: Server
+) -> None:
+    zone = Published(store, "cloud", "cloud.example.")
+    here = Endpoint(host="127.0.0.1", port=bind.port)
+    await zone.apply(Octodns(account="elsewhere", authorities=(here,)))
+    await zone.plan(a("web.cloud.example.", "192.0.2.1"), a("api.cloud.example.", "192.0.2.2"))
+    async with kept_by(store, ControllerSettings(octodns_accounts={"b": clouds.bind_account(bind)})):
+        await zone.stands(trouble="the server that leads has no account 'elsewhere' of octoDNS; it has: b")
+        await zone.apply(Octodns(account="b", authorities=(here,)))
+        stands = await zone.stands_current()
+        assert [(one.server, one.serial, one.is_current) for one in stands.servers] == [(here, zone.serial, True)]
+        assert await ask(bind, "web.cloud.example.") == {"192.0.2.1"}
+        await change_by_hand(bind, "cloud.example.", "theirs.cloud.example.", "203.0.113.2")
+        await zone.plan(a("web.cloud.example.", "192.0.2.3"))
+        stands = await zone.stands_current()
+    assert stands.stranger_count == 1
+    assert await ask(bind, "web.cloud.example.") == {"192.0.2.3"}
+    assert await ask(bind, "api.cloud.example.") == set()
+    assert await ask(bind, "theirs.cloud.example.") == {"203.0.113.2"}
 
 
 async def owners(server: Server, origin: str) -> tuple[str, ...]:

@@ -13,17 +13,23 @@ import dns.zone
 import pytest
 
 from fedsvc.errors import ConfigurationError
+from fedsvc.testing import clouds
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, NameServer, start_name_server
 from fedsvc.testing.processes import free_ports
 from fedsvc.testing.relay import Relay
 from fedsvc_dns.providers.connection import ServerAddress
 from fedsvc_dns.providers.contract import Provider
 from fedsvc_dns.providers.keys import TsigKey
+from fedsvc_dns.providers.octodns.forms import told_as
+from fedsvc_dns.providers.octodns.zone import OctodnsZone
+from fedsvc_dns.providers.owning import Claim
 from fedsvc_dns.providers.primary.following import Secondary
 from fedsvc_dns.providers.primary.hidden import HiddenPrimary, HiddenZone, PrimaryZone
 from fedsvc_dns.providers.primary.serving import Listening
 from fedsvc_dns.providers.primary.versions import MemoryVersions, first_version
 from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
+from fedsvc_dns.providers.wire import canonical
+from fedsvc_dns.records import RecordSet
 
 POOL = 120
 
@@ -80,24 +86,42 @@ class Place:
         port: int,
         make: Callable[..., Provider],
         settle: Callable[[], Awaitable[int]] | None = None,
+        held: Callable[[], Served] | None = None,
+        *,
+        told_as: Callable[[RecordSet], RecordSet] = canonical,
+        quotes: bool = True,
+        lacks: frozenset[str] = frozenset(),
     ) -> None:
         self.origin = origin
         self.port = port
+        self.told_as = told_as
+        self.takes_quotes = quotes  # in texts
+        self.lacks = lacks  # types
         self._settle = settle
+        self._held = held  # where nobody answers for it: what it holds by its API
         self.provider = make  # another writer of the same zone, each time; takes what may be different about it
 
-    async def _transferred(self) -> dns.zone.Zone:
+    async def _transferred(self) -> dns.zone.Zone | None:
         zone = dns.zone.Zone(self.origin, relativize=False)
         query, _ = dns.xfr.make_query(zone, keyring={KEY.name: KEY}, keyname=KEY.name)
-        await dns.asyncquery.inbound_xfr("127.0.0.1", zone, query, port=self.port, timeout=10, lifetime=20)
+        try:
+            await dns.asyncquery.inbound_xfr("127.0.0.1", zone, query, port=self.port, timeout=10, lifetime=20)
+        except ConnectionError:
+            return None
         return zone
 
     async def served(self) -> Served:
         """What the server holds besides SOA, apex NS and marks, read without any of our own code."""
+        if self._held is not None:
+            return {
+                key: one
+                for key, one in (await asyncio.to_thread(self._held)).items()
+                if "_fedsvc-" not in key[0] and (key[0] != self.origin or key[1] not in {"SOA", "NS"})
+            }
         serial = await self._settle() if self._settle is not None else None
         async with asyncio.timeout(20):
-            # while NSD reloads, the process that was answers some connections, and the one that is to be others
-            while (zone := await self._transferred()).get_soa().serial != serial and serial is not None:
+            # while NSD reloads, the process that was answers some connections or ends them, the one that is to be others
+            while (zone := await self._transferred()) is None or serial not in {None, zone.get_soa().serial}:
                 await asyncio.sleep(0.01)
         return {
             (name.to_text().lower(), rdataset.rdtype.name): (
@@ -123,9 +147,10 @@ async def updated_place(kind: Kind, primaries: Primaries) -> AsyncIterator[Place
     made: list[Rfc2136Zone] = []
 
     def make(**different: Any) -> Rfc2136Zone:
-        settings: dict[str, Any] = {"origin": origin, "key": TSIG, "owner": "test"} | different
-        settings.setdefault("address", ServerAddress(host="127.0.0.1", port=server.port))
-        made.append(Rfc2136Zone(Rfc2136Settings(**settings)))
+        apart = {name: different.pop(name) for name in ("address", "key", "most_octets") if name in different}
+        settings: dict[str, Any] = {"address": ServerAddress(host="127.0.0.1", port=server.port), "key": TSIG} | apart
+        claim = Claim(**({"origin": origin, "owner": "test"} | different))
+        made.append(Rfc2136Zone(Rfc2136Settings(claim=claim, **settings)))
         return made[-1]
 
     yield Place(origin, server.port, make)
@@ -208,21 +233,94 @@ async def transferred_place(kind: Kind, secondaries: Secondaries) -> Place:
     return Place(origin, server.port, lambda: HiddenZone(primary, store, origin), settle)
 
 
-EVERY_PLACE = [
+@contextlib.asynccontextmanager
+async def bridged_place(kind: Kind | None, primaries: Primaries, aws: Any) -> AsyncIterator[Place]:
+    """A fresh zone that a provider of octoDNS keeps: on a server of a kind, or on Route 53."""
+    if kind is None:
+        client = aws()
+        origin = f"z{len(client.list_hosted_zones()['HostedZones'])}.example."
+        client.create_hosted_zone(Name=origin, CallerReference=origin)
+        account, port, held = clouds.ROUTE53, 0, lambda: clouds.hosted_sets(client, origin)
+        lacks = frozenset({"HTTPS"})
+    else:
+        server, origin = await primaries.fresh_zone(kind)
+        account = clouds.bind_account(server) if kind is Kind.BIND else clouds.powerdns_account(server)
+        port, held, lacks = server.port, None, frozenset()
+
+    def make(**different: Any) -> OctodnsZone:
+        return OctodnsZone(Claim(**({"origin": origin, "owner": "test"} | different)), account, ask=clouds.ask_thread)
+
+    yield Place(origin, port, make, held=held, told_as=told_as, quotes=kind is Kind.BIND, lacks=lacks)
+
+
+@pytest.fixture(scope="session")
+def aws(require: Callable[[str], None]) -> Iterator[Callable[[], Any]]:
+    """An emulated Route 53, when first asked for."""
+    with contextlib.ExitStack() as stack:
+        clients: list[Any] = []
+
+        def client() -> Any:
+            if not clients:
+                try:
+                    clients.append(stack.enter_context(clouds.route53()))
+                except ConfigurationError as error:
+                    require(str(error))
+                    raise
+            return clients[0]
+
+        yield client
+
+
+@pytest.fixture(
+    params=[
+        *(pytest.param(("update", kind), id=kind.name.lower()) for kind in (Kind.BIND, Kind.KNOT, Kind.POWERDNS)),
+        pytest.param(("octodns", Kind.BIND), id="octodns"),
+    ]
+)
+async def kept(request: pytest.FixtureRequest, primaries: Primaries, aws: Any) -> AsyncIterator[Place]:
+    """A fresh zone that others may write to as well, by each provider that writes to servers of others."""
+    way, kind = request.param
+    async with updated_place(kind, primaries) if way == "update" else bridged_place(kind, primaries, aws) as found:
+        yield found
+
+
+ANSWERED_PLACES = [
     *(
         pytest.param(("update", kind), id=f"update-{kind.name.lower()}")
         for kind in (Kind.BIND, Kind.KNOT, Kind.POWERDNS)
     ),
     *(pytest.param(("primary", kind), id=f"primary-{kind.name.lower()}") for kind in (Kind.BIND, Kind.KNOT, Kind.NSD)),
+    *(pytest.param(("octodns", kind), id=f"octodns-{kind.name.lower()}") for kind in (Kind.BIND, Kind.POWERDNS)),
 ]
 
 
-@pytest.fixture(params=EVERY_PLACE)
-async def place(request: pytest.FixtureRequest, primaries: Primaries, secondaries: Secondaries) -> AsyncIterator[Place]:
-    """A fresh zone of each provider on each kind of server."""
+@contextlib.asynccontextmanager
+async def any_place(
+    request: pytest.FixtureRequest, primaries: Primaries, secondaries: Secondaries, aws: Any
+) -> AsyncIterator[Place]:
+    """A fresh zone of the provider and server that a test is run for."""
     way, kind = request.param
     if way == "primary":
         yield await transferred_place(kind, secondaries)
         return
-    async with updated_place(kind, primaries) as found:
+    made = updated_place(kind, primaries) if way == "update" else bridged_place(kind, primaries, aws)
+    async with made as found:
+        yield found
+
+
+@pytest.fixture(params=[*ANSWERED_PLACES, pytest.param(("octodns", None), id="octodns-route53")])
+async def place(
+    request: pytest.FixtureRequest, primaries: Primaries, secondaries: Secondaries, aws: Any
+) -> AsyncIterator[Place]:
+    """A fresh zone of each provider on each kind of server."""
+    async with any_place(request, primaries, secondaries, aws) as found:
+        yield found
+
+
+@pytest.fixture(params=ANSWERED_PLACES)
+async def answered(
+    request: pytest.FixtureRequest, primaries: Primaries, secondaries: Secondaries, aws: Any
+) -> AsyncIterator[Place]:
+    """As `place`, where somebody answers for the zone."""
+    async with any_place(request, primaries, secondaries, aws) as found:
         yield found

@@ -67,7 +67,7 @@ async def test_after_any_changes_the_server_holds_what_was_not_refused(place: An
         for key in gone:
             if key[0] not in refused:
                 model.pop(key, None)
-        model |= {one.key: one for one in puts if one.name not in refused}
+        model |= {one.key: place.told_as(one) for one in puts if one.name not in refused}
 
         served = await place.served()
         assert served == {key: (one.ttl_seconds, frozenset(one.values)) for key, one in model.items()}

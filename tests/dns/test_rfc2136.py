@@ -23,6 +23,7 @@ from fedsvc_dns.providers.contract import (
     UnreachableError,
 )
 from fedsvc_dns.providers.keys import TsigKey
+from fedsvc_dns.providers.owning import Claim
 from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
 from fedsvc_dns.records import record_set
 
@@ -126,14 +127,14 @@ async def test_a_writer_that_is_killed_before_the_answer_leaves_what_the_next_ca
         from fedsvc_dns.providers.connection import ServerAddress
         from fedsvc_dns.providers.contract import ChangeSet, Fence
         from fedsvc_dns.providers.keys import TsigKey
+        from fedsvc_dns.providers.owning import Claim
         from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
         from fedsvc_dns.records import record_set
 
         settings = Rfc2136Settings(
-            origin={updated.origin!r},
+            claim=Claim(origin={updated.origin!r}, owner="test"),
             address=ServerAddress(host="127.0.0.1", port={relay.port}),
             key=TsigKey(name="fedsvc-test.", secret={SECRET!r}),
-            owner="test",
         )
         puts = [record_set(name, "A", ["10.0.0.1"], ttl_seconds=30) for name in ({first!r}, {second!r})]
         changes = ChangeSet(fence=Fence(epoch=1, generation=1), puts=tuple(puts))
@@ -170,7 +171,8 @@ async def test_a_zone_is_kept_by_tls_with_a_certificate_that_is_checked(
     for trusted in (authority, stranger):
         context = client_tls(ca_pem=trusted.certificate_pem.decode())
         address = ServerAddress(host="127.0.0.1", port=server.tls_port or 0, tls=context)
-        zones.append(Rfc2136Zone(Rfc2136Settings(origin="tls.example.", address=address, key=key, owner="test")))
+        claim = Claim(origin="tls.example.", owner="test")
+        zones.append(Rfc2136Zone(Rfc2136Settings(claim=claim, address=address, key=key)))
     try:
         outcome = await zones[0].apply(puts(a("web.tls.example.", "10.0.0.1")))
         with pytest.raises(UnreachableError, match=r"by TLS: .*certificate verify failed"):

@@ -5,15 +5,14 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from fedsvc_dns.providers.connection import ServerConnection
-from fedsvc_dns.providers.contract import Key, TransferError, ZoneContent
+from fedsvc_dns.providers.contract import Key, ZoneContent
+from fedsvc_dns.providers.doubting import check_shrunk, drifted, gone
 from fedsvc_dns.providers.keys import TsigKey
 from fedsvc_dns.providers.transfer import advanced, changed, grouped, transfer
 from fedsvc_dns.records import RecordSet
 
 FULL_READ_SECONDS = 600.0
 """How long what was learnt by differences is believed before the zone is read whole again."""
-_SHRUNK_FROM = 20
-"""Record sets; a smaller zone may lose half of them without suspicion."""
 
 
 class Mirror:
@@ -52,28 +51,16 @@ class Mirror:
             sent = await transfer(self._connection, self._origin, self._key)
         after = await asyncio.to_thread(grouped, sent.whole or ())
         if known is not None and not may_shrink:
-            self._check_shrunk(known, after)
+            check_shrunk(self._origin, known.record_sets, after, self._ours)
         self._read_whole_at = now
         held = known.record_sets if known is not None else after
-        gone: dict[Key, RecordSet | None] = dict.fromkeys(held.keys() - after.keys())
-        return self._learnt(sent.serial, after, after | gone)
+        return self._learnt(sent.serial, after, after | gone(held, after))
 
     def _learnt(
         self, serial: int, record_sets: dict[Key, RecordSet], found: Mapping[Key, RecordSet | None]
     ) -> ZoneContent:
         held = self._known.record_sets if self._known is not None else record_sets
-        drifted = sorted(
-            key for key, record_set in found.items() if key not in self._ours and held.get(key) != record_set
-        )
+        strange = drifted(held, found, self._ours)
         self._ours.clear()
-        self._known = ZoneContent(serial=serial, record_sets=MappingProxyType(record_sets), drifted=tuple(drifted))
+        self._known = ZoneContent(serial=serial, record_sets=MappingProxyType(record_sets), drifted=strange)
         return self._known
-
-    def _check_shrunk(self, known: ZoneContent, after: Mapping[Key, RecordSet]) -> None:
-        before = len(known.record_sets.keys() - self._ours)
-        left = len(after.keys() - self._ours)
-        if before >= _SHRUNK_FROM and 2 * left < before:
-            raise TransferError(
-                f"{self._origin} had {before} record sets and is said to have {left}: not believed;"
-                " read it with may_shrink if it is so"
-            )

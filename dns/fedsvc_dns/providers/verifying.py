@@ -1,7 +1,7 @@
 """Asks every authority of a zone whether it answers as was planned: what resolvers see, not what was written."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ import dns.rrset
 from fedsvc_dns.providers import asking, wire
 from fedsvc_dns.providers.connection import ServerAddress, ServerConnection
 from fedsvc_dns.providers.contract import Key, ProviderError
+from fedsvc_dns.providers.marks import state_of
 from fedsvc_dns.records import RecordSet
 
 
@@ -77,20 +78,43 @@ async def verify(
 
 async def serials(authorities: Sequence[ServerAddress], origin: str) -> tuple[int | ProviderError, ...]:
     """The serial that each authority has of a zone, or why it does not say; all are asked at the same time."""
-    return tuple(await asyncio.gather(*(_serial(address, origin) for address in authorities)))
+    asked = await asyncio.gather(*(_answer_or_why(address, (origin, "SOA")) for address in authorities))
+    return tuple(
+        _read_or_why(found, lambda one: int(one.values[0].split()[2]), f"{address} has no SOA of {origin}")
+        for address, found in zip(authorities, asked, strict=True)
+    )
 
 
-async def _serial(address: ServerAddress, origin: str) -> int | ProviderError:
+async def marked_generations(authorities: Sequence[ServerAddress], mark: str) -> tuple[int | ProviderError, ...]:
+    """The generation that each authority has the mark of a zone with, or why it does not say; all at the same time."""
+    asked = await asyncio.gather(*(_answer_or_why(address, (mark, "TXT")) for address in authorities))
+    return tuple(
+        _read_or_why(found, _generation, f"{address} has no mark at {mark} yet")
+        for address, found in zip(authorities, asked, strict=True)
+    )
+
+
+def _generation(mark: RecordSet) -> int:
+    state = state_of(mark.values[0])
+    return 0 if state is None else state.fence.generation
+
+
+def _read_or_why(
+    found: RecordSet | ProviderError | None, read: Callable[[RecordSet], int], missing: str
+) -> int | ProviderError:
+    if found is None:
+        return ProviderError(missing)
+    return found if isinstance(found, ProviderError) else read(found)
+
+
+async def _answer_or_why(address: ServerAddress, key: Key) -> RecordSet | ProviderError | None:
     connection = ServerConnection(address)
     try:
-        found = await _answer(connection, (origin, "SOA"))
+        return await _answer(connection, key)
     except ProviderError as error:
         return error
     finally:
         await connection.close()
-    if found is None:
-        return ProviderError(f"{address} has no SOA of {origin}")
-    return int(found.values[0].split()[2])
 
 
 async def _verify_one(

@@ -1,15 +1,18 @@
 """Providers of zones between protobuf and the model; secrets go in and never come out."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from fedsvc.api.convert.common import inverted, read_enum, timestamp
 from fedsvc.api.problems import Problems
 from fedsvc.model.zone_provider import (
     DEFAULT_ALGORITHM,
     DEFAULT_PORT,
+    Claimed,
     Endpoint,
     HiddenPrimary,
+    Octodns,
+    Provider,
     Publication,
     Rfc2136,
     Secondary,
@@ -33,11 +36,13 @@ _OWNERSHIPS: Final = {
 _READ_OWNERSHIPS: Final = {zone_pb2.ZONE_OWNERSHIP_UNSPECIFIED: Ownership.ZONE, **inverted(_OWNERSHIPS)}
 
 
-def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> Rfc2136 | HiddenPrimary | None:
+def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> Provider | None:
     """The provider of protobuf, its keys without secrets; None: the zone has none."""
     match message.WhichOneof("provider"):
         case "rfc2136":
             return _read_rfc2136(message.rfc2136, f"{path}.rfc2136", problems)
+        case "octodns":
+            return _read_octodns(message.octodns, f"{path}.octodns", problems)
         case "hidden_primary":
             return HiddenPrimary(
                 secondaries=tuple(
@@ -50,16 +55,26 @@ def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> 
 
 
 def _read_rfc2136(message: zone_pb2.Rfc2136Provider, path: str, problems: Problems) -> Rfc2136:
-    return Rfc2136(
-        server=read_endpoint(message.server),
-        key=_read_key(message.key),
-        mode=read_enum(message.mode, _READ_MODES, f"{path}.mode", problems),
-        ownership=read_enum(message.ownership, _READ_OWNERSHIPS, f"{path}.ownership", problems),
-        owner=message.owner,
-        take_over=tuple(message.take_over),
-        authorities=tuple(read_endpoint(one) for one in message.authorities),
-        foreign_marks=ForeignMarks(txt_prefix=message.external_dns.prefix, txt_suffix=message.external_dns.suffix),
-    )
+    claimed = _read_claimed(message, path, problems)
+    return Rfc2136(server=read_endpoint(message.server), key=_read_key(message.key), **claimed)
+
+
+def _read_octodns(message: zone_pb2.OctodnsProvider, path: str, problems: Problems) -> Octodns:
+    return Octodns(account=message.account, **_read_claimed(message, path, problems))
+
+
+def _read_claimed(
+    message: zone_pb2.Rfc2136Provider | zone_pb2.OctodnsProvider, path: str, problems: Problems
+) -> dict[str, Any]:
+    marks = message.external_dns
+    return {
+        "mode": read_enum(message.mode, _READ_MODES, f"{path}.mode", problems),
+        "ownership": read_enum(message.ownership, _READ_OWNERSHIPS, f"{path}.ownership", problems),
+        "owner": message.owner,
+        "take_over": tuple(message.take_over),
+        "authorities": tuple(read_endpoint(one) for one in message.authorities),
+        "foreign_marks": ForeignMarks(txt_prefix=marks.prefix, txt_suffix=marks.suffix),
+    }
 
 
 def read_secrets(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> dict[str, str]:
@@ -88,11 +103,13 @@ def _read_key(message: zone_pb2.TsigKey) -> ZoneKey:
     return ZoneKey(name=message.name.lower(), algorithm=message.algorithm or DEFAULT_ALGORITHM)
 
 
-def write_provider(provider: Rfc2136 | HiddenPrimary | None, message: zone_pb2.ZoneSpec) -> None:
+def write_provider(provider: Provider | None, message: zone_pb2.ZoneSpec) -> None:
     """Put a provider into the intent of a zone, without its secrets."""
     match provider:
         case Rfc2136():
             message.rfc2136.CopyFrom(_rfc2136_message(provider))
+        case Octodns():
+            message.octodns.CopyFrom(_octodns_message(provider))
         case HiddenPrimary():
             message.hidden_primary.CopyFrom(
                 zone_pb2.HiddenPrimaryProvider(
@@ -107,19 +124,27 @@ def write_provider(provider: Rfc2136 | HiddenPrimary | None, message: zone_pb2.Z
 
 
 def _rfc2136_message(provider: Rfc2136) -> zone_pb2.Rfc2136Provider:
+    server, key = endpoint_message(provider.server), _key_message(provider.key)
+    return zone_pb2.Rfc2136Provider(server=server, key=key, **_claimed_fields(provider))
+
+
+def _octodns_message(provider: Octodns) -> zone_pb2.OctodnsProvider:
+    return zone_pb2.OctodnsProvider(account=provider.account, **_claimed_fields(provider))
+
+
+def _claimed_fields(provider: Claimed) -> dict[str, Any]:
     marks = provider.foreign_marks
-    return zone_pb2.Rfc2136Provider(
-        server=endpoint_message(provider.server),
-        key=_key_message(provider.key),
-        mode=_MODES[provider.mode],
-        ownership=_OWNERSHIPS[provider.ownership],
-        owner=provider.owner,
-        take_over=provider.take_over,
-        authorities=map(endpoint_message, provider.authorities),
-        external_dns=zone_pb2.ExternalDnsMarks(prefix=marks.txt_prefix, suffix=marks.txt_suffix)
-        if marks.txt_prefix or marks.txt_suffix
+    has_marks = bool(marks.txt_prefix or marks.txt_suffix)
+    return {
+        "mode": _MODES[provider.mode],
+        "ownership": _OWNERSHIPS[provider.ownership],
+        "owner": provider.owner,
+        "take_over": provider.take_over,
+        "authorities": [endpoint_message(one) for one in provider.authorities],
+        "external_dns": zone_pb2.ExternalDnsMarks(prefix=marks.txt_prefix, suffix=marks.txt_suffix)
+        if has_marks
         else None,
-    )
+    }
 
 
 def publication_message(stands: Publication) -> zone_pb2.ZonePublication:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from fedsvc.api.problems import Problems
-from fedsvc.model.zone_provider import Endpoint, HiddenPrimary, Rfc2136, ZoneKey, keys_of
+from fedsvc.model.zone_provider import Claimed, Endpoint, HiddenPrimary, Octodns, Provider, Rfc2136, ZoneKey, keys_of
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.providers.keys import TsigKey
 from fedsvc_dns.providers.marks import check_owner
@@ -15,11 +15,10 @@ MAX_SERVERS: Final = 20
 _MAX_PORT: Final = 65535
 _SOME_SECRET: Final = "c2VjcmV0"  # noqa: S105 - stands for one that is stored already
 _MAX_SECRET_SIZE: Final = 1_000
+_MAX_ACCOUNT_SIZE: Final = 100
 
 
-def check_provider(
-    provider: Rfc2136 | HiddenPrimary | None, secrets: dict[str, str], path: str, problems: Problems
-) -> None:
+def check_provider(provider: Provider | None, secrets: dict[str, str], path: str, problems: Problems) -> None:
     """Note what is wrong with a provider.
 
     Args:
@@ -30,7 +29,11 @@ def check_provider(
     """
     match provider:
         case Rfc2136():
-            _check_rfc2136(provider, f"{path}.rfc2136", problems)
+            check_endpoint(provider.server, f"{path}.rfc2136.server", problems)
+            _check_claim(provider, f"{path}.rfc2136", problems)
+        case Octodns():
+            _check_account(provider.account, f"{path}.octodns.account", problems)
+            _check_claim(provider, f"{path}.octodns", problems)
         case HiddenPrimary():
             _check_secondaries(provider, f"{path}.hidden_primary.secondaries", problems)
         case None:
@@ -39,8 +42,14 @@ def check_provider(
         _check_key(key, secrets.get(key.name, ""), f"{path}.{where}", problems)
 
 
-def _check_rfc2136(provider: Rfc2136, path: str, problems: Problems) -> None:
-    check_endpoint(provider.server, f"{path}.server", problems)
+def _check_account(account: str, path: str, problems: Problems) -> None:
+    if not account:
+        problems.add(path, "is missing: name an account of the server's --octodns-config")
+    elif len(account) > _MAX_ACCOUNT_SIZE or not account.isprintable():
+        problems.add(path, f"is no name of an account: at most {_MAX_ACCOUNT_SIZE} printable characters")
+
+
+def _check_claim(provider: Claimed, path: str, problems: Problems) -> None:
     owners = [(f"{path}.owner", provider.owner)] if provider.owner else []
     owners.extend((f"{path}.take_over[{index}]", one) for index, one in enumerate(provider.take_over))
     for where, owner in owners:

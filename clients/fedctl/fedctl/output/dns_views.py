@@ -52,7 +52,7 @@ def _publication_state(zone: zone_pb2.Zone) -> str:
     stands = zone.status.publication
     if stands.trouble:
         return "Failing"
-    if zone.spec.rfc2136.mode == zone_pb2.ZONE_MODE_READ_ONLY:
+    if zone_pb2.ZONE_MODE_READ_ONLY in {zone.spec.rfc2136.mode, zone.spec.octodns.mode}:
         return "ReadOnly"
     if stands.serial != zone.status.serial:
         return "Publishing"
@@ -64,6 +64,8 @@ def kept_on(zone: zone_pb2.Zone) -> str:
     match zone.spec.WhichOneof("provider"):
         case "rfc2136":
             return endpoint_text(zone.spec.rfc2136.server)
+        case "octodns":
+            return f"octoDNS {zone.spec.octodns.account}"
         case "hidden_primary":
             first, *others = [endpoint_text(one.server) for one in zone.spec.hidden_primary.secondaries]
             return f"{first} +{len(others)}" if others else first

@@ -1,4 +1,4 @@
-"""Whose a zone is that is kept by dynamic updates, and what others change in it, on real servers."""
+"""Whose a zone is that somebody keeps on a server, and what others change in it, on real servers."""
 
 import asyncio
 from typing import Any
@@ -21,41 +21,41 @@ from fedsvc_dns.providers.contract import (
 from fedsvc_dns.providers.judging import Ownership
 
 
-async def test_a_zone_that_is_nobodys_and_not_empty_is_not_written_to_until_it_is_adopted(updated: Any) -> None:
-    name = f"old.{updated.origin}"
-    await by_hand(updated, lambda update: update.add(name, 30, "A", "10.0.0.1"))
-    wanted = puts(a(name, "10.0.0.1"), a(f"new.{updated.origin}", "10.0.0.2"))
+async def test_a_zone_that_is_nobodys_and_not_empty_is_not_written_to_until_it_is_adopted(kept: Any) -> None:
+    name = f"old.{kept.origin}"
+    await by_hand(kept, lambda update: update.add(name, 30, "A", "10.0.0.1"))
+    wanted = puts(a(name, "10.0.0.1"), a(f"new.{kept.origin}", "10.0.0.2"))
 
     with pytest.raises(ZoneNotOursError, match=r"nobody's and not empty"):
-        await updated.provider().apply(wanted)
-    outcome = await updated.provider(mode=Mode.ADOPT).apply(wanted)
-    after = await updated.provider().apply(ChangeSet(fence=Fence(epoch=1, generation=2), deletes=((name, "A"),)))
+        await kept.provider().apply(wanted)
+    outcome = await kept.provider(mode=Mode.ADOPT).apply(wanted)
+    after = await kept.provider().apply(ChangeSet(fence=Fence(epoch=1, generation=2), deletes=((name, "A"),)))
 
-    assert outcome.written == (f"new.{updated.origin}",), "what is right is not written again"
+    assert outcome.written == (f"new.{kept.origin}",), "what is right is not written again"
     assert after.written == (name,), "it is ours from then on"
 
 
-async def test_a_zone_of_another_owner_is_not_written_to(updated: Any) -> None:
-    await updated.provider(owner="other").apply(puts(a(f"web.{updated.origin}", "10.0.0.1")))
+async def test_a_zone_of_another_owner_is_not_written_to(kept: Any) -> None:
+    await kept.provider(owner="other").apply(puts(a(f"web.{kept.origin}", "10.0.0.1")))
 
     for ownership in Ownership:
         with pytest.raises(ZoneNotOursError, match="that of the owner other, not of test"):
-            await updated.provider(ownership=ownership).apply(puts(a(f"web.{updated.origin}", "10.0.0.2")))
+            await kept.provider(ownership=ownership).apply(puts(a(f"web.{kept.origin}", "10.0.0.2")))
 
 
-async def test_a_read_only_zone_is_read_and_not_written_to(updated: Any) -> None:
-    provider = updated.provider(mode=Mode.READ_ONLY)
+async def test_a_read_only_zone_is_read_and_not_written_to(kept: Any) -> None:
+    provider = kept.provider(mode=Mode.READ_ONLY)
 
-    assert (updated.origin, "NS") in (await provider.read()).record_sets
+    assert (kept.origin, "NS") in (await provider.read()).record_sets
     with pytest.raises(ReadOnlyZoneError, match="set its mode to ADOPT or WRITE"):
-        await provider.apply(puts(a(f"web.{updated.origin}", "10.0.0.1")))
-    assert await updated.served() == {}
+        await provider.apply(puts(a(f"web.{kept.origin}", "10.0.0.1")))
+    assert await kept.served() == {}
 
 
-async def test_two_owners_share_a_zone_record_set_by_record_set(updated: Any) -> None:
-    ours, theirs = f"ours.{updated.origin}", f"theirs.{updated.origin}"
-    one = updated.provider(ownership=Ownership.RECORDS, owner="one")
-    two = updated.provider(ownership=Ownership.RECORDS, owner="two")
+async def test_two_owners_share_a_zone_record_set_by_record_set(kept: Any) -> None:
+    ours, theirs = f"ours.{kept.origin}", f"theirs.{kept.origin}"
+    one = kept.provider(ownership=Ownership.RECORDS, owner="one")
+    two = kept.provider(ownership=Ownership.RECORDS, owner="two")
     await one.apply(puts(a(ours, "10.0.0.1")))
     await two.apply(puts(a(theirs, "10.0.0.2"), epoch=7))
 
@@ -64,35 +64,35 @@ async def test_two_owners_share_a_zone_record_set_by_record_set(updated: Any) ->
     assert outcome.written == (ours,)
     assert [(refusal.name, refusal.reason) for refusal in outcome.refused] == [(theirs, Reason.FOREIGN)]
     assert "that of the owner two" in outcome.refused[0].message
-    assert await updated.served() == {(ours, "A"): (30, {"10.0.0.3"}), (theirs, "A"): (30, {"10.0.0.2"})}
+    assert await kept.served() == {(ours, "A"): (30, {"10.0.0.3"}), (theirs, "A"): (30, {"10.0.0.2"})}
 
 
-async def test_in_a_shared_zone_what_nobody_marked_is_left_alone_until_it_is_adopted_as_it_is(updated: Any) -> None:
-    name = f"old.{updated.origin}"
-    await by_hand(updated, lambda update: update.add(name, 30, "A", "10.0.0.1"))
+async def test_in_a_shared_zone_what_nobody_marked_is_left_alone_until_it_is_adopted_as_it_is(kept: Any) -> None:
+    name = f"old.{kept.origin}"
+    await by_hand(kept, lambda update: update.add(name, 30, "A", "10.0.0.1"))
     shared = {"ownership": Ownership.RECORDS}
 
-    unmarked = await updated.provider(**shared).apply(puts(a(name, "10.0.0.1")))
-    different = await updated.provider(**shared, mode=Mode.ADOPT).apply(puts(a(name, "10.0.0.2"), generation=2))
-    adopted = await updated.provider(**shared, mode=Mode.ADOPT).apply(puts(a(name, "10.0.0.1"), generation=3))
-    after = await updated.provider(**shared).apply(puts(a(name, "10.0.0.2"), generation=4))
+    unmarked = await kept.provider(**shared).apply(puts(a(name, "10.0.0.1")))
+    different = await kept.provider(**shared, mode=Mode.ADOPT).apply(puts(a(name, "10.0.0.2"), generation=2))
+    adopted = await kept.provider(**shared, mode=Mode.ADOPT).apply(puts(a(name, "10.0.0.1"), generation=3))
+    after = await kept.provider(**shared).apply(puts(a(name, "10.0.0.2"), generation=4))
 
     assert [refusal.reason for refusal in (*unmarked.refused, *different.refused)] == [Reason.FOREIGN, Reason.FOREIGN]
     assert (adopted.written, adopted.refused) == ((name,), ())
     assert after.written == (name,)
 
 
-async def test_in_a_shared_zone_the_mark_goes_with_what_it_marks(updated: Any) -> None:
-    name = f"*.web.{updated.origin}"
-    provider = updated.provider(ownership=Ownership.RECORDS)
+async def test_in_a_shared_zone_the_mark_goes_with_what_it_marks(kept: Any) -> None:
+    name = f"*.web.{kept.origin}"
+    provider = kept.provider(ownership=Ownership.RECORDS)
     await provider.apply(puts(a(name, "10.0.0.1")))
     with_it = (await provider.read()).record_sets
     await provider.apply(ChangeSet(fence=Fence(epoch=1, generation=2), deletes=((name, "A"),)))
     without = (await provider.read()).record_sets
 
-    mark = (f"_fedsvc-a._wildcard.web.{updated.origin}", "TXT")
+    mark = (f"_fedsvc-a._wildcard.web.{kept.origin}", "TXT")
     assert with_it[mark].values == ('"heritage=fedsvc,owner=test"',)
-    assert set(without) == {(updated.origin, "NS"), (f"_fedsvc-records-test.{updated.origin}", "TXT")}
+    assert set(without) == {(kept.origin, "NS"), (f"_fedsvc-records-test.{kept.origin}", "TXT")}
 
 
 @pytest.mark.parametrize(
@@ -105,27 +105,27 @@ async def test_in_a_shared_zone_the_mark_goes_with_what_it_marks(updated: Any) -
 )
 @pytest.mark.parametrize("ownership", list(Ownership))
 async def test_names_that_others_have_marked_are_left_to_them(
-    updated: Any, mark: str, text: str, who: str, ownership: Ownership
+    kept: Any, mark: str, text: str, who: str, ownership: Ownership
 ) -> None:
-    name = f"web.{updated.origin}"
-    await by_hand(updated, lambda update: update.add(f"{mark}.{updated.origin}", 30, "TXT", text))
-    await by_hand(updated, lambda update: update.add(name, 30, "A", "10.0.0.1"))
+    name = f"web.{kept.origin}"
+    await by_hand(kept, lambda update: update.add(f"{mark}.{kept.origin}", 30, "TXT", text))
+    await by_hand(kept, lambda update: update.add(name, 30, "A", "10.0.0.1"))
 
-    provider = updated.provider(mode=Mode.ADOPT, ownership=ownership)
-    outcome = await provider.apply(puts(a(name, "10.0.0.2"), a(f"free.{updated.origin}", "10.0.0.3")))
+    provider = kept.provider(mode=Mode.ADOPT, ownership=ownership)
+    outcome = await provider.apply(puts(a(name, "10.0.0.2"), a(f"free.{kept.origin}", "10.0.0.3")))
 
     assert [(refusal.name, refusal.reason) for refusal in outcome.refused] == [(name, Reason.FOREIGN)]
     assert who in outcome.refused[0].message
-    assert outcome.written == (f"free.{updated.origin}",)
+    assert outcome.written == (f"free.{kept.origin}",)
 
 
-async def test_what_others_change_is_seen_as_drift_and_what_we_change_is_not(updated: Any) -> None:
-    name, ours = f"web.{updated.origin}", f"ours.{updated.origin}"
-    provider = updated.provider()
+async def test_what_others_change_is_seen_as_drift_and_what_we_change_is_not(kept: Any) -> None:
+    name, ours = f"web.{kept.origin}", f"ours.{kept.origin}"
+    provider = kept.provider()
     first = await provider.read()
     await provider.apply(puts(a(name, "10.0.0.1"), a(ours, "10.0.0.1")))
     after_ours = await provider.read()
-    await by_hand(updated, lambda update: update.replace(name, 30, "A", "10.9.9.9"))
+    await by_hand(kept, lambda update: update.replace(name, 30, "A", "10.9.9.9"))
     after_theirs = await provider.read()
 
     assert (first.drifted, after_ours.drifted) == ((), ())
@@ -133,16 +133,16 @@ async def test_what_others_change_is_seen_as_drift_and_what_we_change_is_not(upd
     assert after_theirs.record_sets[name, "A"].values == ("10.9.9.9",)
 
 
-async def test_drift_is_mended_by_the_next_change_set_that_says_how_it_shall_be(updated: Any) -> None:
-    name = f"web.{updated.origin}"
-    provider = updated.provider()
+async def test_drift_is_mended_by_the_next_change_set_that_says_how_it_shall_be(kept: Any) -> None:
+    name = f"web.{kept.origin}"
+    provider = kept.provider()
     await provider.apply(puts(a(name, "10.0.0.1")))
-    await by_hand(updated, lambda update: update.delete(name))
+    await by_hand(kept, lambda update: update.delete(name))
 
     outcome = await provider.apply(puts(a(name, "10.0.0.1")))
 
     assert outcome.written == (name,)
-    assert await updated.served() == {(name, "A"): (30, {"10.0.0.1"})}
+    assert await kept.served() == {(name, "A"): (30, {"10.0.0.1"})}
 
 
 @pytest.mark.parametrize("updated_kind", [Kind.BIND, Kind.KNOT], ids=["bind", "knot"])
@@ -164,16 +164,16 @@ async def test_what_is_known_is_brought_up_to_date_by_the_difference_alone(updat
 
 
 async def test_a_zone_that_lost_more_than_half_is_not_believed_until_it_is_said_to_be_so(
-    updated: Any, updated_kind: Kind, monkeypatch: pytest.MonkeyPatch
+    kept: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    provider = updated.provider()
-    await provider.apply(puts(*(a(f"n{number}.{updated.origin}", "10.0.0.1") for number in range(30))))
+    provider = kept.provider()
+    await provider.apply(puts(*(a(f"n{number}.{kept.origin}", "10.0.0.1") for number in range(30))))
 
     def empty(update: Any) -> None:
         for number in range(29):
-            update.delete(f"n{number}.{updated.origin}", "A")
+            update.delete(f"n{number}.{kept.origin}", "A")
 
-    await by_hand(updated, empty)
+    await by_hand(kept, empty)
     monkeypatch.setattr("fedsvc_dns.providers.mirror.FULL_READ_SECONDS", 0.0)
 
     with pytest.raises(TransferError, match="had 32 record sets and is said to have 3: not believed"):
@@ -203,28 +203,26 @@ async def test_what_was_sent_before_a_failure_is_no_drift_afterwards(updated: An
     assert content.drifted == ()
 
 
-async def test_a_mark_that_somebody_edited_is_told(updated: Any) -> None:
-    await updated.provider().apply(puts(a(f"web.{updated.origin}", "10.0.0.1")))
-    await by_hand(updated, lambda update: update.add(f"_fedsvc-zone.{updated.origin}", 10, "TXT", "edited"))
+async def test_a_mark_that_somebody_edited_is_told(kept: Any) -> None:
+    await kept.provider().apply(puts(a(f"web.{kept.origin}", "10.0.0.1")))
+    await by_hand(kept, lambda update: update.add(f"_fedsvc-zone.{kept.origin}", 10, "TXT", "edited"))
 
     with pytest.raises(ZoneNotOursError, match=r"is not as fedsvc writes it: .*edited.*; remove it"):
-        await updated.provider().apply(puts(a(f"web.{updated.origin}", "10.0.0.2"), generation=2))
+        await kept.provider().apply(puts(a(f"web.{kept.origin}", "10.0.0.2"), generation=2))
 
 
 @pytest.mark.parametrize("ownership", list(Ownership))
-async def test_what_another_installation_owned_is_taken_over_where_it_is_named(
-    updated: Any, ownership: Ownership
-) -> None:
-    name, gone = f"web.{updated.origin}", f"gone.{updated.origin}"
-    old = updated.provider(owner="old", ownership=ownership)
+async def test_what_another_installation_owned_is_taken_over_where_it_is_named(kept: Any, ownership: Ownership) -> None:
+    name, gone = f"web.{kept.origin}", f"gone.{kept.origin}"
+    old = kept.provider(owner="old", ownership=ownership)
     await old.apply(puts(a(name, "10.0.0.1"), a(gone, "10.0.0.1"), epoch=9, generation=9))
 
-    new = updated.provider(owner="new", ownership=ownership, take_over=frozenset({"old"}))
+    new = kept.provider(owner="new", ownership=ownership, take_over=frozenset({"old"}))
     wanted = ChangeSet(fence=Fence(epoch=1, generation=1), puts=(a(name, "10.0.0.2"),), deletes=((gone, "A"),))
     outcome = await new.apply(wanted)
 
     assert (outcome.written, outcome.refused) == ((gone, name), ())
-    assert await updated.served() == {(name, "A"): (30, {"10.0.0.2"})}
+    assert await kept.served() == {(name, "A"): (30, {"10.0.0.2"})}
     late = puts(a(name, "10.0.0.3"), epoch=9, generation=10)
     if ownership is Ownership.ZONE:
         with pytest.raises(ZoneNotOursError, match="that of the owner new, not of old"):
