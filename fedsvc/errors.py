@@ -8,6 +8,7 @@ FedsvcError
   EtagMismatchError            the object changed since the caller read it
   PreconditionError            the state of the system forbids it
     ObjectOwnedError           a Kubernetes object belongs to another unit
+    UnitManagedError           fedsvc makes and changes the unit itself
     InUseError                 something still refers to the object
     RemovalUnconfirmedError    more would be removed from members than goes without a confirmation
     ProtectedError             something of a protected unit would be removed
@@ -99,6 +100,17 @@ class ObjectOwnedError(PreconditionError):
         super().__init__(
             f"{path}: {key} belongs to {unit}; an object can be part of one unit only: hand it over, name that unit "
             "in propagation.adopts, or remove it there first"
+        )
+
+
+class UnitManagedError(PreconditionError):
+    """The unit is of what clusters export; what these export changes it, and nobody else."""
+
+    def __init__(self, name: str, *, service: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name} is fedsvc's own: it imports the Service {service} that clusters export; to end it, delete the"
+            " ServiceExports of that name"
         )
 
 

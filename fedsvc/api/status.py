@@ -175,6 +175,11 @@ def _(error: errors.DrillStateError, _: str) -> _Answer:
 
 
 @_answer.register
+def _(error: errors.UnitManagedError, _: str) -> _Answer:
+    return _precondition(ErrorReason.ERROR_REASON_UNIT_MANAGED, error.name, str(error), {"name": error.name})
+
+
+@_answer.register
 def _(error: errors.RemovalUnconfirmedError, _: str) -> _Answer:
     metadata = {"name": error.name, "objects": str(error.objects), "why": error.reason}
     return _precondition(ErrorReason.ERROR_REASON_REMOVAL_UNCONFIRMED, error.name, str(error), metadata)

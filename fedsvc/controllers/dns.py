@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from fedsvc.controllers.resolving import HostNames
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.vantage import Vantage
 from fedsvc.controllers.wakeups import Signal
+from fedsvc.naming.lookouts import HeadlessService
 from fedsvc.naming.planning import Outcome, plan_names
 from fedsvc.naming.reachable import probe_targets, with_probes
 from fedsvc.naming.reading import read_before, read_facts
@@ -28,16 +30,27 @@ _log = structlog.get_logger(__name__)
 
 _SETTLE_SECONDS: Final = 0.02
 """Changes come in bursts: one plan for each."""
-_MOVES: Final = ("work", "unit", "cluster", "hold", "drill")
+_MOVES: Final = ("work", "unit", "cluster", "hold", "drill", "sighting")
 
 
 class DnsController:
-    """Keeps what zones hold in step with what runs where."""
+    """Keeps what zones hold in step with what runs where.
 
-    def __init__(self, store: Store, *, settings: ControllerSettings, holds: Holds) -> None:
+    `look_for` is called with the headless Services whose endpoints have names.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: ControllerSettings,
+        holds: Holds,
+        look_for: Callable[[tuple[HeadlessService, ...]], None],
+    ) -> None:
         self._store = store
         self._settings = settings
         self._holds = holds
+        self._look_for = look_for
         self._signal = Signal()
         self._host_names = HostNames(self._signal.set)
         self._vantage = Vantage(self._signal.set, policy=HealthPolicy())
@@ -78,9 +91,11 @@ class DnsController:
             if not before.zones:
                 self._previous = None
                 self._vantage.of({}, before.now)
+                self._look_for(())
                 return None
             found = await read_facts(tx, before, holds)
             drill = await drills.drained(tx)
+        self._look_for(found.headless)
         named = (host for one in found.observations.instances for host in host_names(one.addresses))
         resolved = dict(self._host_names.of(named))
         found = replace(found, observations=replace(found.observations, resolved=resolved))

@@ -13,10 +13,12 @@ from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.index import Entry
+from fedsvc.controllers.looking import Asked, Looking
 from fedsvc.controllers.propagator import Propagator
 from fedsvc.controllers.session import MemberSession
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.supervising import supervise
+from fedsvc.controllers.telling import Telling
 from fedsvc.controllers.wakeups import Signal
 from fedsvc.members.registry import Members
 from fedsvc.model.cluster import Cluster
@@ -38,6 +40,14 @@ class _Running:
     cluster: Cluster
     task: asyncio.Task[None]
     session: MemberSession | None = None
+    looking: Looking | None = None
+    telling: Telling | None = None
+
+    def ask(self, asked: Asked) -> None:
+        """Pass on what the member is asked for and told."""
+        if self.looking is not None and self.telling is not None:
+            self.looking.want(asked.lookouts)
+            self.telling.tell(asked.statuses)
 
 
 class Fleet:
@@ -68,6 +78,7 @@ class Fleet:
         self._signal = Signal()
         self._running: dict[str, _Running] = {}
         self._rules: Rules = {}
+        self._asked: dict[str, Asked] = {}
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
@@ -83,6 +94,13 @@ class Fleet:
         """List all objects of a cluster anew and then call `read`; False where there is nothing to list."""
         running = self._running.get(cluster)
         return running is not None and running.session is not None and running.session.reread(read)
+
+    def ask(self, asked: dict[str, Asked]) -> None:
+        """Members are asked for these, and told these, from now on."""
+        self._asked = asked
+        for name, running in self._running.items():
+            if name in asked:
+                running.ask(asked[name])
 
     async def run(self) -> None:
         """Follow the fleet until cancelled.
@@ -178,14 +196,19 @@ class Fleet:
             self._store, session, self._writer, settled=collector.settled, stored=collector.result_stored
         )
         collector.tell_gone(propagator.object_gone)
-        running.session = session
+        looking, telling = Looking(self._store, session), Telling(session)
+        running.session, running.looking, running.telling = session, looking, telling
         session.judge_by(self._rules)
+        if name in self._asked:
+            running.ask(self._asked[name])
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(propagator.run(), name=f"propagator-{name}")
                 group.create_task(collector.run(), name=f"collector-{name}")
+                group.create_task(looking.run(), name=f"looking-{name}")
+                group.create_task(telling.run(), name=f"telling-{name}")
         finally:
-            running.session = None
+            running.session = running.looking = running.telling = None
             session.end()
 
 

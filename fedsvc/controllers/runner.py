@@ -24,6 +24,7 @@ from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.health import HealthController
 from fedsvc.controllers.holding import Holds
 from fedsvc.controllers.hub import Hub
+from fedsvc.controllers.importing import ImportController
 from fedsvc.controllers.placement import PlacementController
 from fedsvc.controllers.publishing import PublishingController
 from fedsvc.controllers.returning import ReturnController
@@ -140,7 +141,8 @@ async def _lead(
         store, settings=settings, holds=holds, blocked=lambda: placement.blocked, reread=fleet.reread
     )
     cleanup = CleanupController(store, settings=settings, events=events)
-    dns = DnsController(store, settings=settings, holds=holds)
+    importing = ImportController(store, events=events, holds=holds, ask=fleet.ask)
+    dns = DnsController(store, settings=settings, holds=holds, look_for=importing.look_for)
     publishing = PublishingController(store, settings=settings)
 
     def decided(unit_name: str) -> None:
@@ -177,8 +179,9 @@ async def _lead(
         "auditing": auditing.run,
         "dns": dns.run,
         "publishing": publishing.run,
+        "importing": importing.run,
     }
-    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health, dns, publishing):
+    for part in (holds, fleet, placement, rollout, gating, status, cleanup, health, dns, publishing, importing):
         part.listen(hub)
     async with asyncio.TaskGroup() as group:
         tasks = [

@@ -8,7 +8,9 @@ from typing import Any, Final
 from fedsvc import health
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldScope, words_of
+from fedsvc.model.sighting import ENDPOINTS, Lookings
 from fedsvc.model.zone import Zone, ZoneSpec, planned_zone
+from fedsvc.naming.lookouts import HeadlessService, service_of
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner import facts, manifests
 from fedsvc_dns.planner.idn import to_a_labels
@@ -45,6 +47,12 @@ class Facts:
     policy: Policy
     problems: tuple[Problem, ...]  # what is left out, and why
     zones: Mapping[str, str]  # key of an object -> id of the zone that it wants names in
+    headless: tuple[HeadlessService, ...] = ()  # whose endpoints are to be looked for
+
+
+def is_headless(service: Manifest) -> bool:
+    """Whether a Service has no address of its own."""
+    return manifests.kind_of_service(service) is facts.Kind.HEADLESS
 
 
 def not_probed_yet() -> facts.Probe:
@@ -67,6 +75,7 @@ def gather(
     known: Iterable[tuple[str, str]],
     gateways: Iterable[HeldObject] = (),
     drained: Collection[str] = (),
+    seen: Lookings | None = None,
 ) -> Facts:
     """Return what the planner wants to know.
 
@@ -79,6 +88,7 @@ def gather(
         known: (object, cluster) of all targets of the plan before: what is on a cluster no more is told as gone.
         gateways: what clusters hold of Gateways.
         drained: clusters that names are to have no addresses of, for a drill.
+        seen: in members: endpoints of headless Services.
     """
     named = list(objects)
     of_unit: dict[str, list[HeldObject]] = {}
@@ -91,13 +101,10 @@ def gather(
     services: list[facts.Service] = []
     instances: dict[tuple[str, str], facts.Instance] = {}
     problems: list[Problem] = []
+    headless: list[HeadlessService] = []
     for wanted in named:
         key = key_of(wanted.kind, wanted.namespace, wanted.name, wanted.unit)
         kind = _KINDS.get(wanted.kind) or manifests.kind_of_service(wanted.manifest)
-        if kind is facts.Kind.HEADLESS:
-            message = "a headless Service has no address of its own, so it gets no names"
-            problems.append(Problem(path=f"services[{key}]", message=message))
-            continue
         beside = of_unit.get(wanted.unit_uid, ())
         same = [
             one for one in beside if (one.kind, one.namespace, one.name) == (wanted.kind, wanted.namespace, wanted.name)
@@ -116,7 +123,11 @@ def gather(
         )
         for one in same:
             is_new = (key, one.cluster) not in before
-            found = _instance(key, one, beside, of_cluster.get(one.cluster, ()), is_new=is_new)
+            if kind is facts.Kind.HEADLESS:
+                found = _headless(key, one, seen or Lookings(), is_new=is_new)
+                headless.append(HeadlessService(cluster=one.cluster, namespace=one.namespace, name=one.name))
+            else:
+                found = _instance(key, one, beside, of_cluster.get(one.cluster, ()), is_new=is_new)
             if found is not None:
                 is_probed = wanted.settings.probe is not None
                 instances[key, one.cluster] = replace(found, probes=(not_probed_yet(),)) if is_probed else found
@@ -140,6 +151,7 @@ def gather(
         policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
         problems=tuple(problems),
         zones={key_of(one.kind, one.namespace, one.name, one.unit): one.settings.zone for one in named},
+        headless=tuple(sorted(headless)),
     )
 
 
@@ -253,6 +265,18 @@ def _instance(
     if is_new and counts and (len(known) < len(counts) or not any(known)):
         return None
     return replace(found, ready=sum(known) if counts and len(known) == len(counts) else None)
+
+
+def _headless(key: str, held: HeldObject, seen: Lookings, *, is_new: bool) -> facts.Instance | None:
+    """What is seen of a headless Service on a cluster: its ready endpoints; None: they were not looked at yet."""
+    if held.is_going:
+        return facts.Instance(service=key, cluster=held.cluster, presence=facts.Presence.ABSENT)
+    slices = seen.at(held.cluster, ENDPOINTS, held.namespace)
+    if slices is None or held.manifest is None:
+        return None
+    own = [one.body for one in slices if service_of(one) == held.name]
+    found = manifests.service_instance(key, held.cluster, _live(held), own)
+    return None if is_new and not found.endpoints else found
 
 
 def _ready(service: HeldObject, beside: Iterable[HeldObject]) -> list[int | None]:

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fedsvc.model.hold import Hold
-from fedsvc.naming.gathering import ROUTE, Facts, gather
+from fedsvc.model.sighting import ENDPOINTS
+from fedsvc.naming.gathering import ROUTE, SERVICE, Facts, gather, is_headless
 from fedsvc.naming.planning import Before
-from fedsvc.store import clusters, drills, named_objects, policies, zones
+from fedsvc.store import clusters, drills, named_objects, policies, sightings, zones
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Transaction
 from fedsvc_dns.planner.memory import Memory
@@ -42,6 +43,7 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
     """What names rest on, as of the same moment."""
     objects = await named_objects.templates(tx)
     has_routes = any(one.kind == ROUTE for one in objects)
+    has_headless = any(one.kind == SERVICE and is_headless(one.manifest) for one in objects)
     return gather(
         objects,
         await named_objects.works(tx),
@@ -50,5 +52,6 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
         clusters=await clusters.list_all(tx),
         holds=holds,
         known=before.memory.targets,
+        seen=await sightings.read(tx, purposes=[ENDPOINTS]) if has_headless else None,
         drained=drill[1] if (drill := await drills.drained(tx)) is not None else (),
     )

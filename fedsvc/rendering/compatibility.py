@@ -1,6 +1,6 @@
 """Which other version of an API a cluster of another Kubernetes release serves with the same schema.
 
-Only pairs in which every field means the same are here. Deliberately not: EndpointSlice v1beta1 (topology), webhook
+Only pairs in which every field means the same are here. Deliberately not: webhook
 configurations v1beta1 (other defaults), extensions/v1beta1 workloads, Ingress v1beta1 (another shape).
 Source: the Kubernetes deprecation guide; the oldest release supported is 1.20.
 """
@@ -11,11 +11,13 @@ from typing import Any, Final
 from fedsvc.rendering.canonical import JsonObject, canonical_json, load_json
 from fedsvc.rendering.keys import ObjectKey
 
+_PLACES: Final = frozenset(("nodeName", "zone", "hints", "topology", "deprecatedTopology"))  # of endpoints
 _RBAC: Final = ("v1", "v1beta1")
 
 # (group, kind) -> versions with the same schema, the best first
 _EQUAL: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("batch", "CronJob"): ("v1", "v1beta1"),
+    ("discovery.k8s.io", "EndpointSlice"): ("v1", "v1beta1"),
     ("policy", "PodDisruptionBudget"): ("v1", "v1beta1"),
     ("autoscaling", "HorizontalPodAutoscaler"): ("v2", "v2beta2"),
     ("scheduling.k8s.io", "PriorityClass"): ("v1", "v1beta1"),
@@ -33,6 +35,9 @@ _EQUAL: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("gateway.networking.k8s.io", "Gateway"): ("v1", "v1beta1"),
     ("gateway.networking.k8s.io", "GatewayClass"): ("v1", "v1beta1"),
     ("gateway.networking.k8s.io", "HTTPRoute"): ("v1", "v1beta1"),
+    # v1beta1 adds fields that nothing here writes.
+    ("multicluster.x-k8s.io", "ServiceExport"): ("v1beta1", "v1alpha1"),
+    ("multicluster.x-k8s.io", "ServiceImport"): ("v1beta1", "v1alpha1"),
 }
 
 
@@ -60,7 +65,7 @@ def served_alternative(
         key: the object.
         served: (group, version, kind) of all that the cluster serves.
         manifest: the object itself: a PodDisruptionBudget with an empty selector means nothing in v1beta1 and
-            everything in v1, so it has no alternative.
+            everything in v1, and an EndpointSlice tells places otherwise there, so these have no alternative.
 
     Returns:
         An apiVersion such as ``batch/v1beta1``; the object's own where it is served; None where nothing fits.
@@ -68,6 +73,8 @@ def served_alternative(
     if key.gvk in served:
         return key.api_version
     if key.kind == "PodDisruptionBudget" and not _selects(manifest):
+        return None
+    if key.kind == "EndpointSlice" and _tells_places(manifest):
         return None
     version = equal_version(*key.gvk, served)
     return None if version is None else f"{key.group}/{version}"
@@ -84,6 +91,13 @@ def _selects(manifest: Mapping[str, Any]) -> bool:
     spec = manifest.get("spec")
     selector = spec.get("selector") if isinstance(spec, dict) else None
     return isinstance(selector, dict) and any(selector.values())
+
+
+def _tells_places(manifest: Mapping[str, Any]) -> bool:
+    endpoints = manifest.get("endpoints")
+    return isinstance(endpoints, list) and any(
+        isinstance(one, dict) and not _PLACES.isdisjoint(one) for one in endpoints
+    )
 
 
 def equal_versions(group: str, kind: str) -> tuple[str, ...]:

@@ -1,6 +1,18 @@
 """The schema of DNS: what zones hold, why, and what planning remembers. The intent of zones is in `policy`."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from fedsvc.store.columns import json_column, metadata, text_column, time_column
@@ -71,4 +83,31 @@ dns_delta = Table(  # how the zones of hidden primaries came to be, by which sec
     Column("zone_uid", UUID(as_uuid=False), ForeignKey("policy.uid", ondelete="CASCADE"), nullable=False),
     Column("delta", LargeBinary, nullable=False),
     Index("dns_delta_zone_uid_id_idx", "zone_uid", "id"),
+)
+
+lookout = Table(  # what is looked for in a member beside what is ours there
+    "lookout",
+    metadata,
+    Column("cluster", Text, ForeignKey("cluster.name", ondelete="CASCADE"), primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),  # empty: all
+    time_column("read_time", nullable=True),  # null: not read yet
+    text_column("reason"),  # why it is not read now
+    text_column("message"),
+)
+
+sighting = Table(  # what was found
+    "sighting",
+    metadata,
+    Column("cluster", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("lookout_namespace", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    json_column("body"),
+    ForeignKeyConstraint(
+        ["cluster", "purpose", "lookout_namespace"],
+        ["lookout.cluster", "lookout.purpose", "lookout.namespace"],
+        ondelete="CASCADE",
+    ),
 )

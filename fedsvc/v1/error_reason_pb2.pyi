@@ -74,6 +74,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
     ERROR_REASON_DRILL_STATE: _ErrorReason.ValueType  # 50
     """A drill cannot be begun or stopped now. Metadata: {"why": "AutomationOff"}. FAILED_PRECONDITION."""
+    ERROR_REASON_UNIT_MANAGED: _ErrorReason.ValueType  # 52
+    """The unit is made and changed by fedsvc itself, of what clusters export. Metadata: {"name": ...}. FAILED_PRECONDITION."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the ErrorInfo that every error carries; its `domain` is "fedsvc"."""
@@ -130,4 +132,6 @@ ERROR_REASON_NOT_ON_CLUSTERS: ErrorReason.ValueType  # 31
 """An object would be removed from clusters on which the unit that gets it is not. Metadata: {"name": that unit, "clusters": ...}."""
 ERROR_REASON_DRILL_STATE: ErrorReason.ValueType  # 50
 """A drill cannot be begun or stopped now. Metadata: {"why": "AutomationOff"}. FAILED_PRECONDITION."""
+ERROR_REASON_UNIT_MANAGED: ErrorReason.ValueType  # 52
+"""The unit is made and changed by fedsvc itself, of what clusters export. Metadata: {"name": ...}. FAILED_PRECONDITION."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

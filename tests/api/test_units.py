@@ -5,6 +5,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
+from fedsvc.model.service_import import IMPORT_LABEL, import_spec
 from fedsvc.store import served_kinds, units
 from fedsvc.store.store import Store
 from fedsvc.v1 import common_pb2, override_pb2, placement_pb2, policy_pb2, policy_service_pb2, unit_pb2
@@ -428,3 +429,25 @@ async def test_the_status_of_a_new_unit_has_no_verdicts_yet(api: Any, helpers: A
 
     assert response.unit.status.reconciling
     assert list(response.verdicts) == []
+
+
+async def test_a_unit_that_fedsvc_makes_of_exports_is_changed_by_nobody_else(
+    api: Any, helpers: Any, store: Store
+) -> None:
+    async with store.transaction() as tx:
+        spec, labels = import_spec((), {}), {IMPORT_LABEL: "web"}
+        await units.apply(
+            tx, namespace="shop", name="imported-web", labels=labels, annotations={}, spec=spec, resources=[]
+        )
+    name = "namespaces/shop/units/imported-web"
+    for call in (
+        api.apply("imported-web", helpers.config_map()),
+        api.units.DeleteUnit(pb.DeleteUnitRequest(name=name)),
+    ):
+        refusal = await helpers.refused(call)
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "UNIT_MANAGED")
+        assert "delete the ServiceExports of that name" in refusal.message
+
+    unit = unit_pb2.Unit(name="namespaces/shop/units/mine", labels=labels)
+    refusal = await helpers.refused(api.units.ApplyUnit(pb.ApplyUnitRequest(unit=unit)))
+    assert [path for path, _ in refusal.fields] == [f"unit.labels[{IMPORT_LABEL}]"]

@@ -79,11 +79,11 @@ def accepted(status: str = "True") -> dict[str, Any]:
     return {"parents": [{"parentRef": {"name": "edge"}, "conditions": conditions}]}
 
 
-def route_facts(status: dict[str, Any], *, is_there: bool = True) -> Facts:
+def route_facts(status: dict[str, Any], *, is_there: bool = True, **rest: Any) -> Facts:
     wanted = replace(named(ROUTE), kind="HTTPRoute")
     gateway = held(GATEWAY, unit_uid="edge", name="edge", status={"addresses": [{"value": "192.0.2.7"}]})
     gateways = [gateway] if is_there else []
-    return facts(held(ROUTE, status=status), objects=(wanted,), gateways=gateways)
+    return facts(held(ROUTE, status=status), objects=(wanted,), gateways=gateways, **rest)
 
 
 def test_a_route_has_the_hosts_and_addresses_of_the_gateways_that_accepted_it() -> None:
@@ -125,9 +125,9 @@ def test_what_a_unit_does_not_say_of_its_names_its_zone_says(said: dict[str, Any
 
 def test_problems_are_told_in_the_zone_of_their_object() -> None:
     of_zones = [a_zone("main", "example.org"), a_zone("other", "example.net")]
-    found = facts(objects=(named({**SERVICE, "spec": {"clusterIP": "None"}}),), zones=of_zones)
+    found = route_facts({}, zones=of_zones)
     made, _ = plan_names(Before(zones=tuple(of_zones), held={}, names={}, memory=Memory(), now=NOW), found)
-    assert "headless" in problem_lines("main", made, found)[0]
+    assert any("no Gateway of a unit" in line for line in problem_lines("main", made, found))
     assert problem_lines("other", made, found) == ()
 
 
@@ -193,12 +193,6 @@ def test_what_is_new_is_no_target_before_it_is_ready(works: tuple[HeldObject, ..
 def test_what_is_gone_or_shall_go_is_told_as_absent(works: tuple[HeldObject, ...]) -> None:
     (instance,) = facts(*works, known=True).observations.instances
     assert (instance.cluster, instance.presence) == ("a", Presence.ABSENT)
-
-
-def test_a_headless_service_gets_no_names_and_that_is_told() -> None:
-    found = facts(objects=(named({"kind": "Service", "spec": {"clusterIP": "None"}}),))
-    assert found.services == ()
-    assert [problem.path for problem in found.problems] == [f"services[{KEY}]"]
 
 
 @pytest.mark.parametrize(

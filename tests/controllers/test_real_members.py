@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 from fedctl.join.rights import NAME, objects, rights_of
 from fedsvc.controllers import health, outcomes
@@ -24,6 +25,7 @@ from fedsvc_placement import Placement
 
 pytestmark = [pytest.mark.kube, pytest.mark.slow]
 
+DEFINITIONS = Path(__file__).parents[2] / "deploy" / "mcs-api" / "crds.yaml"
 PATH = "/api/v1/namespaces/shop/configmaps/settings"
 ON_REAL = Placement(clusters=("real",))
 WIDGETS = {
@@ -314,3 +316,87 @@ async def test_a_namespace_goes_with_what_the_cluster_put_in_and_not_with_what_o
     await forget(real, theirs)
     await quiet_world.until_gone("team", seconds=60)
     assert await get(real, "/api/v1/namespaces/team") is None
+
+
+MCS = "/apis/multicluster.x-k8s.io/v1beta1/namespaces/shop"
+SERVICES = "/api/v1/namespaces/shop/services"
+PORTS = [{"name": "http", "port": 80, "protocol": "TCP", "appProtocol": "http"}]
+EXPORT = {"apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceExport", "metadata": {"name": "web"}}
+SLICE: dict[str, Any] = {
+    "metadata": {"name": "web-x", "labels": {"kubernetes.io/service-name": "web"}},
+    "addressType": "IPv4",
+    "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": True}, "hostname": "web-0"}],
+}
+
+
+async def until_there(world: Any, client: MemberClient, path: str, is_so: Callable[[Any], bool] = bool) -> Any:
+    async def is_there() -> Any:
+        found = await get(client, path)
+        return found if found is not None and is_so(found) else None
+
+    return await world.until(is_there, seconds=30)
+
+
+async def define_exports(world: Any, client: MemberClient) -> None:
+    """Install the kinds, and make the namespace."""
+    for definition in yaml.safe_load_all(DEFINITIONS.read_text(encoding="utf-8")):
+        await client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    for plural in ("serviceexports", "serviceimports"):
+        await until_there(world, client, f"{MCS}/{plural}")
+    if await get(client, "/api/v1/namespaces/shop") is None:
+        await client.post("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+
+
+async def check_import(world: Any, client: MemberClient, slices: str) -> None:
+    """The import of what the real member exports is there as a whole."""
+
+    def is_whole(found: Any) -> bool:
+        return bool(found["spec"].get("ips")) and bool(found.get("status", {}).get("clusters"))
+
+    found = await until_there(world, client, f"{MCS}/serviceimports/web", is_whole)
+    listed = (await client.get(SERVICES))["items"]
+    (derived,) = [one for one in listed if one["metadata"]["name"].startswith("derived-")]
+    assert found["spec"]["ips"] == [derived["spec"]["clusterIP"]]
+    assert found["spec"]["ports"] == PORTS
+    assert found["spec"]["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}
+    assert found["status"]["clusters"] == [{"cluster": "real"}]
+    query = {"labelSelector": "multicluster.kubernetes.io/source-cluster=real"}
+    (imported,) = (await client.get(slices, query))["items"]
+    assert imported["endpoints"] == SLICE["endpoints"]
+    assert imported["metadata"]["labels"]["multicluster.kubernetes.io/service-name"] == "web"
+
+
+async def test_what_a_real_member_exports_is_imported_until_it_is_taken_back(
+    quiet_world: Any, real: MemberClient
+) -> None:
+    """KEP-1645: a simulated member beside it imports the same, and the real one imports from itself, too."""
+    near = quiet_world.client("a")
+    # Servers before 1.21 have them as v1beta1.
+    group = (await real.get("/apis/discovery.k8s.io"))["preferredVersion"]["groupVersion"]
+    slices = f"/apis/{group}/namespaces/shop/endpointslices"
+    await define_exports(quiet_world, real)
+    await define_exports(quiet_world, near)
+    await real.post(SERVICES, {"metadata": {"name": "web"}, "spec": {"ports": PORTS, "sessionAffinity": "ClientIP"}})
+    await real.post(slices, SLICE)
+    await real.post(f"{MCS}/serviceexports", EXPORT)
+    await quiet_world.register("a")
+    await quiet_world.stop()
+    quiet_world.start()  # the kinds came after the first look at the real member: the next is a minute away
+
+    await check_import(quiet_world, real, slices)
+    await check_import(quiet_world, near, "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices")
+    told = await until_there(
+        quiet_world, real, f"{MCS}/serviceexports/web", lambda one: "conditions" in one.get("status", {})
+    )
+    statuses = {one["type"]: one["status"] for one in told["status"]["conditions"]}
+    assert statuses == {"Valid": "True", "Ready": "True", "Conflict": "False"}
+    await quiet_world.until_state("imported-web", "Ready", seconds=30)
+    assert not [work for work in await quiet_world.works("imported-web") if work.drift]
+
+    await real.delete(f"{MCS}/serviceexports/web")
+    await quiet_world.until_gone("imported-web", seconds=30)
+    for client in (real, near):
+        assert (await client.get(f"{MCS}/serviceimports"))["items"] == []
+    for path in (f"{SERVICES}/web", f"{slices}/web-x"):
+        await forget(real, path)

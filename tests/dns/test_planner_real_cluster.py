@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fedsvc.testing.control_plane import ControlPlane
 from fedsvc.testing.members import Member
-from fedsvc_dns.planner.clusterset import API_VERSION, Export, combine, derived_name, imported
+from fedsvc_dns.planner.clusterset import API_VERSION, Export, combine, derived_name, import_status, imported
 from fedsvc_dns.planner.facts import Endpoint, Instance, Kind, Port
 from fedsvc_dns.planner.manifests import ingress_hosts, ingress_instance, kind_of_service, service_instance
 
@@ -16,63 +17,7 @@ pytestmark = pytest.mark.kube
 SERVICES = "/api/v1/namespaces/shop/services"
 IMPORTS = f"/apis/{API_VERSION}/namespaces/shop/serviceimports"
 
-# As much of the API's definition as says what its fields have to be.
-IMPORT_DEFINITION = {
-    "metadata": {
-        "name": "serviceimports.multicluster.x-k8s.io",
-        "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/mcs-api"},
-    },
-    "spec": {
-        "group": "multicluster.x-k8s.io",
-        "scope": "Namespaced",
-        "names": {"plural": "serviceimports", "singular": "serviceimport", "kind": "ServiceImport"},
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": {
-                            "spec": {
-                                "type": "object",
-                                "required": ["ports", "type"],
-                                "properties": {
-                                    "type": {"type": "string", "enum": ["ClusterSetIP", "Headless"]},
-                                    "ips": {"type": "array", "maxItems": 2, "items": {"type": "string"}},
-                                    "sessionAffinity": {"type": "string"},
-                                    "ports": {
-                                        "type": "array",
-                                        "items": {
-                                            "type": "object",
-                                            "required": ["port"],
-                                            "properties": {
-                                                "name": {"type": "string"},
-                                                "port": {"type": "integer"},
-                                                "protocol": {"type": "string"},
-                                                "appProtocol": {"type": "string"},
-                                            },
-                                        },
-                                    },
-                                },
-                            },
-                            "status": {
-                                "type": "object",
-                                "properties": {
-                                    "clusters": {
-                                        "type": "array",
-                                        "items": {"type": "object", "properties": {"cluster": {"type": "string"}}},
-                                    }
-                                },
-                            },
-                        },
-                    }
-                },
-            }
-        ],
-    },
-}
+DEFINITIONS = Path(__file__).parents[2] / "deploy" / "mcs-api" / "crds.yaml"
 
 
 def slice_named(name: str, family: str, address: str) -> dict[str, Any]:
@@ -147,23 +92,32 @@ async def _check_reading(member: Member, slices_path: str) -> None:
 
 async def _check_importing(member: Member, slice_group: str, slices_path: str) -> None:
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    (await member.post(definitions, IMPORT_DEFINITION)).expect(201)
+    for definition in yaml.safe_load_all(DEFINITIONS.read_text(encoding="utf-8")):
+        (await member.post(definitions, definition)).expect(201)
     await member.until(IMPORTS, lambda reply: reply.status == 200, what="imports can be made")
     live = (await member.get(f"{SERVICES}/web")).expect(200)
     slices = (await member.get(slices_path)).expect(200)["items"]
     export = Export(cluster="far", exported_at=datetime(2026, 11, 26, tzinfo=UTC), service=live, slices=tuple(slices))
     service, _ = combine("shop", "web", [export])
     assert service is not None
-    for one in imported(service, ["shop"]):
+    for one in imported(service):
         path = {"Service": SERVICES, "ServiceImport": IMPORTS, "EndpointSlice": slices_path}[one["kind"]]
         version = slice_group if one["kind"] == "EndpointSlice" else one["apiVersion"]
         applied = {**one, "apiVersion": version}
         (await member.apply(f"{path}/{one['metadata']['name']}", applied, manager="fedsvc")).expect(201)
 
     derived = (await member.get(f"{SERVICES}/{derived_name('web')}")).expect(200)
-    _, with_address, *_ = imported(service, ["shop"], derived["spec"]["clusterIPs"])
+    _, with_address, *_ = imported(service)
+    with_address = {**with_address, "spec": {**with_address["spec"], "ips": derived["spec"]["clusterIPs"]}}
     held = (await member.apply(f"{IMPORTS}/web", with_address, manager="fedsvc")).expect(200)
 
+    told: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "ServiceImport",
+        "metadata": {"name": "web", "namespace": "shop"},
+    }
+    told["status"] = import_status(service)
+    assert (await member.apply(f"{IMPORTS}/web/status", told)).expect(200)["status"] == import_status(service)
     assert held["spec"]["ips"] == [derived["spec"]["clusterIP"]]
     assert held["spec"]["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
     taken = (await member.get(slices_path, labelSelector="multicluster.kubernetes.io/source-cluster=far")).expect(200)[

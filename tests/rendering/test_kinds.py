@@ -101,6 +101,18 @@ def test_alternatives(
     assert served_alternative(wanted, served_kinds, {"spec": spec}) == expected
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [({"addresses": ["10.0.0.1"]}, "discovery.k8s.io/v1beta1"), ({"addresses": ["10.0.0.1"], "zone": "a"}, None)],
+)
+def test_slices_that_tell_no_places_mean_the_same_in_older_clusters(
+    endpoint: dict[str, Any], expected: str | None
+) -> None:
+    wanted = key("discovery.k8s.io/v1", "EndpointSlice")
+    served_kinds = {("discovery.k8s.io", "v1beta1", "EndpointSlice")}
+    assert served_alternative(wanted, served_kinds, {"endpoints": [endpoint]}) == expected
+
+
 def test_the_body_takes_another_version() -> None:
     body = canonical_json({"apiVersion": "batch/v1", "kind": "CronJob", "n": 2**70})
     assert with_api_version(body, "batch/v1beta1") == body.replace(b"batch/v1", b"batch/v1beta1")

@@ -1,4 +1,4 @@
-"""Pure: Services that clusters export to each other (KEP-1645): what each importing cluster shall hold.
+"""Pure: Services that clusters export to each other (KEP-1645): what importing clusters shall hold.
 
 CoreDNS' `multicluster` option answers `SERVICE.NAMESPACE.svc.clusterset.local` from these objects. Of a namespace and a
 name there is one Service in the whole fleet (namespace sameness); where its exports differ, the oldest decides.
@@ -12,7 +12,11 @@ from typing import Any
 
 Manifest = Mapping[str, Any]
 
-API_VERSION = "multicluster.x-k8s.io/v1alpha1"
+GROUP = "multicluster.x-k8s.io"
+VERSION = "v1alpha1"
+"""What CoreDNS reads; `v1beta1` has the same schema."""
+API_VERSION = f"{GROUP}/{VERSION}"
+EXPORT_KIND, IMPORT_KIND = "ServiceExport", "ServiceImport"
 SERVICE_LABEL = "multicluster.kubernetes.io/service-name"
 SOURCE_LABEL = "multicluster.kubernetes.io/source-cluster"
 MANAGER_LABEL = "endpointslice.kubernetes.io/managed-by"
@@ -61,6 +65,7 @@ class ClusterSetService:
         type: `Headless` or `ClusterSetIP`.
         ports: of all exports; of those that clash, the oldest export's.
         session_affinity: of the oldest export.
+        session_affinity_config: of the oldest export; None: it has none.
         exports: those that count, the oldest first.
     """
 
@@ -69,6 +74,7 @@ class ClusterSetService:
     type: str
     ports: tuple[Manifest, ...]
     session_affinity: str
+    session_affinity_config: Manifest | None
     exports: tuple[Export, ...]
 
 
@@ -92,16 +98,18 @@ def combine(
         port_clash,
         _differing(valid, _type, "TypeConflict", "type"),
         _differing(valid, _affinity, "SessionAffinityConflict", "session affinity"),
+        _differing(valid, _affinity_config, "SessionAffinityConfigConflict", "configuration of session affinity"),
     ]
     conflict = _conflict([clash for clash in clashes if clash is not None])
     for export in valid:
-        conditions[export.cluster].append(conflict)
+        conditions[export.cluster] += [Condition(type="Ready", status=True, reason="Exported"), conflict]
     combined = ClusterSetService(
         namespace=namespace,
         name=name,
         type=_type(valid[0]),
         ports=ports,
         session_affinity=_affinity(valid[0]),
+        session_affinity_config=_affinity_config(valid[0]),
         exports=tuple(valid),
     )
     return combined, {cluster: tuple(found) for cluster, found in conditions.items()}
@@ -112,50 +120,41 @@ def derived_name(name: str) -> str:
     return f"derived-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
-def imported(service: ClusterSetService, namespaces: Iterable[str], cluster_ips: Sequence[str] = ()) -> list[Manifest]:
-    """Return the objects that an importing cluster shall hold; none where it does not have the namespace.
+def imported(service: ClusterSetService) -> list[Manifest]:
+    """Return the objects that clusters which have the namespace shall hold, the same in all of them.
 
-    An import with an address needs the address of its derived Service, which the cluster gives: it comes without one at
-    first, and with it as soon as it is known.
-
-    Args:
-        service: that is imported.
-        namespaces: of the importing cluster.
-        cluster_ips: of the derived Service there, as far as it has any.
+    The address of an import is that of its derived Service, which each cluster gives: it is not told here.
     """
-    if service.namespace not in set(namespaces):
-        return []
     objects: list[Manifest] = []
     is_headless = service.type == HEADLESS
+    affinity: dict[str, Any] = {"sessionAffinity": service.session_affinity}
+    if service.session_affinity_config is not None:
+        affinity["sessionAffinityConfig"] = dict(service.session_affinity_config)
+    ports = [dict(port) for port in service.ports]
     if not is_headless:
         objects.append(
             {
                 "apiVersion": "v1",
                 "kind": "Service",
                 "metadata": _metadata(service, derived_name(service.name), {SERVICE_LABEL: service.name}),
-                "spec": {"type": "ClusterIP", "ports": [dict(port) for port in service.ports]},
+                "spec": {"type": "ClusterIP", "ports": ports, **affinity},
             }
         )
     objects.append(
         {
             "apiVersion": API_VERSION,
-            "kind": "ServiceImport",
+            "kind": IMPORT_KIND,
             "metadata": _metadata(service, service.name, {}),
-            "spec": {
-                "type": service.type,
-                "ports": [dict(port) for port in service.ports],
-                "sessionAffinity": service.session_affinity,
-                **({} if is_headless or not cluster_ips else {"ips": list(cluster_ips)}),
-            },
-            "status": {"clusters": [{"cluster": cluster} for cluster in sorted(_clusters(service))]},
+            "spec": {"type": service.type, "ports": ports, **affinity},
         }
     )
     objects.extend(_slices(service, is_headless=is_headless))
     return objects
 
 
-def _clusters(service: ClusterSetService) -> list[str]:
-    return [export.cluster for export in service.exports]
+def import_status(service: ClusterSetService) -> Manifest:
+    """Return what the status of an import tells in every cluster."""
+    return {"clusters": [{"cluster": cluster} for cluster in sorted(export.cluster for export in service.exports)]}
 
 
 def _metadata(service: ClusterSetService, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -163,11 +162,12 @@ def _metadata(service: ClusterSetService, name: str, labels: Mapping[str, str]) 
 
 
 def _slices(service: ClusterSetService, *, is_headless: bool) -> Iterator[Manifest]:
-    used = [export for export in service.exports if not export.is_withdrawn and _has_endpoints(export)]
-    for export in sorted(used or service.exports, key=lambda one: one.cluster):
-        for number, one in enumerate(
-            sorted(export.slices, key=lambda one: str((one.get("metadata") or {}).get("name")))
-        ):
+    """The slices of all exports; those of withdrawn ones stay, without endpoints: nothing goes for a while only."""
+    is_any_used = any(not export.is_withdrawn and _endpoints_of(export) for export in service.exports)
+    for export in sorted(service.exports, key=lambda one: one.cluster):
+        for one in sorted(export.slices, key=_name_of):
+            if one.get("addressType") == "FQDN":
+                continue
             # kube-proxy routes by the label of the derived Service, CoreDNS reads the others.
             labels = {SERVICE_LABEL: service.name, SOURCE_LABEL: export.cluster, MANAGER_LABEL: MANAGER}
             if not is_headless:
@@ -175,26 +175,33 @@ def _slices(service: ClusterSetService, *, is_headless: bool) -> Iterator[Manife
             yield {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
-                "metadata": _metadata(service, _slice_name(service.name, export.cluster, number), labels),
+                "metadata": _metadata(service, _slice_name(service.name, export.cluster, _name_of(one)), labels),
                 "addressType": one.get("addressType", "IPv4"),
                 "ports": [dict(port) for port in one.get("ports") or ()],
-                "endpoints": [
-                    {key: endpoint[key] for key in _OF_ENDPOINTS if key in endpoint}
-                    for endpoint in one.get("endpoints") or ()
-                ],
+                "endpoints": [] if export.is_withdrawn and is_any_used else _endpoints(one),
             }
 
 
-def _slice_name(name: str, cluster: str, number: int) -> str:
-    return f"imported-{hashlib.sha256(f'{cluster}/{name}'.encode()).hexdigest()[:12]}-{number}"
+def _name_of(one: Manifest) -> str:
+    return str((one.get("metadata") or {}).get("name"))
 
 
-def _has_endpoints(export: Export) -> bool:
-    return any(
-        (endpoint.get("conditions") or {}).get("ready") is not False
-        for one in export.slices
+def _slice_name(name: str, cluster: str, slice_name: str) -> str:
+    """By the name of the slice that it is of: whatever comes and goes beside it, it stays the same."""
+    return f"imported-{hashlib.sha256(f'{cluster}/{name}/{slice_name}'.encode()).hexdigest()[:16]}"
+
+
+def _endpoints(one: Manifest) -> list[Manifest]:
+    """The ready endpoints of a slice; what is not said is ready, as the API has it."""
+    return [
+        {key: endpoint[key] for key in _OF_ENDPOINTS if key in endpoint}
         for endpoint in one.get("endpoints") or ()
-    )
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    ]
+
+
+def _endpoints_of(export: Export) -> bool:
+    return any(_endpoints(one) for one in export.slices)
 
 
 def _validity(export: Export) -> Condition:
@@ -218,6 +225,10 @@ def _affinity(export: Export) -> str:
     return str(_spec(export).get("sessionAffinity") or "None")
 
 
+def _affinity_config(export: Export) -> Manifest | None:
+    return _spec(export).get("sessionAffinityConfig") or None
+
+
 def _differing(exports: Sequence[Export], part: Any, reason: str, words: str) -> tuple[str, str] | None:
     oldest = exports[0]
     others = sorted(export.cluster for export in exports if part(export) != part(oldest))
@@ -227,12 +238,15 @@ def _differing(exports: Sequence[Export], part: Any, reason: str, words: str) ->
 
 
 def _port(port: Manifest) -> dict[str, Any]:
-    made = {"name": port.get("name") or "", "port": port["port"], "protocol": port.get("protocol") or "TCP"}
-    return {**made, **({"appProtocol": port["appProtocol"]} if port.get("appProtocol") else {})}
+    made = {"port": port["port"], "protocol": port.get("protocol") or "TCP"}
+    return made | {key: port[key] for key in ("name", "appProtocol") if port.get(key)}
 
 
 def _ports(exports: Sequence[Export]) -> tuple[tuple[Manifest, ...], tuple[str, str] | None]:
-    """Return the ports of all, and where they clash: a name, or a number and protocol, is of one port only."""
+    """Return the ports of all, and where they clash: a name, or a number and protocol, is of one port only.
+
+    No name is one too, and is only for a port that is alone: Services have it so.
+    """
     kept: list[dict[str, Any]] = []
     clashing: list[str] = []
     for export in exports:
@@ -240,12 +254,14 @@ def _ports(exports: Sequence[Export]) -> tuple[tuple[Manifest, ...], tuple[str, 
             same = [
                 one
                 for one in kept
-                if one["name"] == port["name"] or (one["port"], one["protocol"]) == (port["port"], port["protocol"])
+                if one.get("name") == port.get("name")
+                or not (one.get("name") and port.get("name"))
+                or (one["port"], one["protocol"]) == (port["port"], port["protocol"])
             ]
             if not same:
                 kept.append(port)
             elif port not in same:
-                shown = port["name"] or str(port["port"])
+                shown = port.get("name") or str(port["port"])
                 clashing.append(f"{shown} of {export.cluster}")
     if not clashing:
         return tuple(kept), None

@@ -20,6 +20,7 @@ from fedsvc.api.names import UnitName, parse_unit
 from fedsvc.api.problems import Problems
 from fedsvc.errors import InvalidInputError
 from fedsvc.model.policy import OverridePolicy, PlacementPolicy
+from fedsvc.model.service_import import IMPORT_LABEL
 from fedsvc.model.unit import UnitSpec
 from fedsvc.rendering.names import dns_label_problem
 from fedsvc.rendering.override_checks import validate_override
@@ -85,6 +86,8 @@ async def read_unit(message: unit_pb2.Unit, served: Scopes) -> UnitIntent:
     size = check_sizes(message.spec.resources)
     name = _read_name(message.name, problems)
     check_labels(message.labels, "unit.labels", problems)
+    if IMPORT_LABEL in message.labels:
+        problems.add(f"unit.labels[{IMPORT_LABEL}]", "is written by fedsvc alone, on the units that it makes itself")
     check_annotations(message.annotations, "unit.annotations", problems)
     spec = read_unit_spec(message.spec, "unit.spec", problems)
     check_budget(message.spec.removals, "unit.spec.removals", problems, of_unit=True)

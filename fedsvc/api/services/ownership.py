@@ -16,6 +16,7 @@ from fedsvc.api.problems import Problems
 from fedsvc.api.reading import read_objects
 from fedsvc.errors import DeletingError, NothingToConfirmError, NotOnClustersError
 from fedsvc.members.registry import Members
+from fedsvc.model.service_import import refuse_import
 from fedsvc.model.unit import Unit
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.store import clusters, handing, recreations, units, works
@@ -120,6 +121,8 @@ async def _hand_over(tx: Transaction, request: pb.HandOverResourcesRequest) -> p
     _check_refs(request.refs, problems)
     problems.refuse()
     source, target = [await units.get(tx, name.namespace, name.name) for name in names]
+    refuse_import(source)
+    refuse_import(target)
     await units.lock_generations(tx, sorted((source.uid, target.uid)))
     if target.delete_time is not None:
         raise DeletingError(target.resource_name)
@@ -139,6 +142,7 @@ async def _release(tx: Transaction, request: pb.ReleaseResourcesRequest) -> pb.R
     _check_refs(request.refs, problems)
     problems.refuse()
     unit = await units.get(tx, name.namespace, name.name)
+    refuse_import(unit)
     await units.lock_generations(tx, [unit.uid])
     keys = await _keys(tx, unit, request.refs)
     released = await handing.release(tx, unit.uid, keys, author=caller())

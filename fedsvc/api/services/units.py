@@ -30,6 +30,7 @@ from fedsvc.api.paging import Key, cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.selectors import parse_label_selector
 from fedsvc.errors import NotFoundError
+from fedsvc.model.service_import import refuse_import
 from fedsvc.model.unit import DeletionMode, Resource, Unit
 from fedsvc.rendering.kinds import Scope
 from fedsvc.rendering.workloads import looks_around
@@ -143,6 +144,7 @@ async def apply_intent(
     problems.refuse()
     held = await units.hold(tx, intent.name.namespace, intent.name.name, intent.spec)
     before = held.unit
+    refuse_import(before)
     if intent.spec.dns is not None:
         zones = await policies.list_page(tx, policies.ZONE, after="", limit=policies.MAX_ZONES)
         check_dns(intent.spec.dns, zones, "unit.spec.dns", problems)
@@ -230,6 +232,7 @@ async def _delete(tx: Transaction, request: pb.DeleteUnitRequest) -> pb.DeleteUn
     problems.refuse()
     try:
         before = await units.lock(tx, name.namespace, name.name)
+        refuse_import(before)
         await authorise_delete(tx, before, cascade, is_confirmed=is_confirmed)
         unit = await units.mark_deleted(tx, name.namespace, name.name, cascade=cascade, etag=request.etag)
     except NotFoundError:

@@ -48,7 +48,7 @@ def _application_rules() -> tuple[Rule, ...]:
         {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "networkpolicies"], "verbs": ALL},
         {"apiGroups": ["extensions"], "resources": ["ingresses"], "verbs": ALL},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ALL},
-        {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["*"], "verbs": ALL},
+        {"apiGroups": ["gateway.networking.k8s.io", "multicluster.x-k8s.io"], "resources": ["*"], "verbs": ALL},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ALL},
         {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ALL},
     )
