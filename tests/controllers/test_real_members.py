@@ -65,6 +65,7 @@ async def real(quiet_world: Any, plane: ControlPlane) -> AsyncIterator[MemberCli
     quiet_world.start()
     async with MemberClient(connection) as client:
         yield client
+        await quiet_world.stop()  # or what is taken away would be put back
         for path in (PATH, "/apis/apps/v1/namespaces/shop/deployments/web"):
             await forget(client, path)
 
