@@ -24,10 +24,11 @@ Manifest = Mapping[str, Any]
 SERVICE: Final = "Service"
 INGRESS: Final = "Ingress"
 ROUTE: Final = "HTTPRoute"
+GATEWAY: Final = "Gateway"
 VANTAGE: Final = "fedsvc"
 """Who probes targets from here."""
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_KINDS: Final = {INGRESS: facts.Kind.INGRESS, ROUTE: facts.Kind.ROUTE}
+_KINDS: Final = {INGRESS: facts.Kind.INGRESS, ROUTE: facts.Kind.ROUTE, GATEWAY: facts.Kind.GATEWAY}
 
 _REFRESH_SECONDS: Final = 3_600
 _RETRY_SECONDS: Final = 600
@@ -80,7 +81,7 @@ def gather(
     """Return what the planner wants to know.
 
     Args:
-        objects: Services, Ingresses and HTTPRoutes that shall have names.
+        objects: Services, Ingresses, HTTPRoutes and Gateways that shall have names.
         held: what clusters hold of their units.
         zones: that are kept.
         clusters: that are registered.
@@ -90,7 +91,7 @@ def gather(
         drained: clusters that names are to have no addresses of, for a drill.
         seen: in members: endpoints of headless Services.
     """
-    named = list(objects)
+    named = _with_hosts(objects)
     of_unit: dict[str, list[HeldObject]] = {}
     for one in held:
         of_unit.setdefault(one.unit_uid, []).append(one)
@@ -98,6 +99,7 @@ def gather(
     kept = tuple(zones)
     specs = {zone.name: zone.spec for zone in kept}
     of_cluster = _by_cluster(gateways)
+    routes = [one.manifest for one in named if one.kind == ROUTE]
     services: list[facts.Service] = []
     instances: dict[tuple[str, str], facts.Instance] = {}
     problems: list[Problem] = []
@@ -118,7 +120,7 @@ def gather(
                 namespace=wanted.namespace,
                 name=wanted.name,
                 settings=_with_defaults(wanted.settings, specs.get(wanted.settings.zone)),
-                hosts=_hosts(kind, wanted, same, of_cluster),
+                hosts=_hosts(kind, wanted, same, of_cluster, routes),
             )
         )
         for one in same:
@@ -155,6 +157,25 @@ def gather(
     )
 
 
+def _with_hosts(objects: Iterable[NamedObject]) -> list[NamedObject]:
+    """The objects without Gateways whose listeners all have routes with names, and without any host at all.
+
+    The hosts that a unit asks for are for what stands behind its Gateway, where there is something.
+    """
+    given = list(objects)
+    routes = [one.manifest for one in given if one.kind == ROUTE]
+    with_others = {one.unit_uid for one in given if one.kind != GATEWAY}
+    found: list[NamedObject] = []
+    for one in given:
+        if one.kind != GATEWAY:
+            found.append(one)
+            continue
+        settings = replace(one.settings, hosts=()) if one.unit_uid in with_others else one.settings
+        if settings.hosts or manifests.gateway_hosts(one.manifest, routes):
+            found.append(replace(one, settings=settings))
+    return found
+
+
 def _with_defaults(settings: DnsSettings, spec: ZoneSpec | None) -> DnsSettings:
     """What a unit says of its names, and where it says nothing its zone."""
     if spec is None:
@@ -176,11 +197,17 @@ def _by_cluster(gateways: Iterable[HeldObject]) -> dict[str, list[Manifest]]:
 
 
 def _hosts(
-    kind: facts.Kind, wanted: NamedObject, same: Iterable[HeldObject], gateways: Mapping[str, Sequence[Manifest]]
+    kind: facts.Kind,
+    wanted: NamedObject,
+    same: Iterable[HeldObject],
+    gateways: Mapping[str, Sequence[Manifest]],
+    routes: Sequence[Manifest],
 ) -> tuple[str, ...]:
     """The hosts of an object; of a route those that Gateways have accepted, else those that it asks for."""
     if kind is facts.Kind.INGRESS:
         return manifests.ingress_hosts(wanted.manifest)
+    if kind is facts.Kind.GATEWAY:
+        return manifests.gateway_hosts(wanted.manifest, routes)
     if kind is not facts.Kind.ROUTE:
         return ()
     found = {
@@ -257,8 +284,9 @@ def _instance(
     live = _live(held)
     if held.kind == ROUTE:
         return manifests.route_instance(key, held.cluster, live, gateways)
-    if held.kind == INGRESS:
-        return manifests.ingress_instance(key, held.cluster, live)
+    if held.kind in (GATEWAY, INGRESS):
+        by_kind = manifests.gateway_instance if held.kind == GATEWAY else manifests.ingress_instance
+        return by_kind(key, held.cluster, live)
     found = manifests.service_instance(key, held.cluster, live, None)
     counts = _ready(held, beside)
     known = [count for count in counts if count is not None]
@@ -289,7 +317,7 @@ def _ready(service: HeldObject, beside: Iterable[HeldObject]) -> list[int | None
         for one in beside
         if one.cluster == service.cluster
         and one.namespace == service.namespace
-        and one.kind not in (SERVICE, INGRESS, ROUTE)
+        and one.kind not in (SERVICE, *_KINDS)
         and not one.is_going
         and selector.items() <= _part(one.manifest, "spec", "template", "metadata", "labels").items()
     ]

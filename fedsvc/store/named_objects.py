@@ -1,4 +1,4 @@
-"""What the names of units rest on: Services, Ingresses and HTTPRoutes, as written and as members hold them."""
+"""What the names of units rest on: Services, Ingresses, HTTPRoutes and Gateways, as written and as members hold them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fedsvc_dns.planner.zone import DnsSettings
 _WITH_NAMES: Final = "jsonb_typeof(u.spec -> 'dns') = 'object' AND u.delete_time IS NULL"
 _NAMED: Final = (
     "((x.group_ = '' AND x.kind = 'Service') OR (x.group_ = 'networking.k8s.io' AND x.kind = 'Ingress')"
-    " OR (x.group_ = 'gateway.networking.k8s.io' AND x.kind = 'HTTPRoute'))"
+    " OR (x.group_ = 'gateway.networking.k8s.io' AND x.kind IN ('HTTPRoute', 'Gateway')))"
 )
 _COLUMNS: Final = (
     "SELECT CAST(x.unit_uid AS text) AS unit_uid, x.cluster, x.kind, x.namespace, x.name, x.observed_status, x.ready_replicas,"
@@ -37,7 +37,7 @@ _GATEWAYS: Final = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedObject:
-    """A Service, an Ingress or an HTTPRoute of a unit that wants names."""
+    """A Service, an Ingress, an HTTPRoute or a Gateway of a unit that wants names."""
 
     unit_uid: str
     unit: str  # "namespace/name"
@@ -65,7 +65,7 @@ class HeldObject:
 
 
 async def templates(tx: Transaction) -> Sequence[NamedObject]:
-    """The Services, Ingresses and HTTPRoutes of all units that want names."""
+    """The Services, Ingresses, HTTPRoutes and Gateways of all units that want names."""
     return [
         NamedObject(
             unit_uid=row.unit_uid,
@@ -81,7 +81,7 @@ async def templates(tx: Transaction) -> Sequence[NamedObject]:
 
 
 async def works(tx: Transaction) -> Sequence[HeldObject]:
-    """What clusters hold of these units: Services, Ingresses, HTTPRoutes and workloads."""
+    """What clusters hold of these units: Services, Ingresses, HTTPRoutes, Gateways and workloads."""
     return _held(await tx.execute(_WORKS))
 
 

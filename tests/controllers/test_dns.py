@@ -403,6 +403,11 @@ async def test_routes_answer_with_the_addresses_of_gateways_that_accepted_them(
     told = await lines_of(world, "www.example.org.")
     assert any("HTTPRoute shop/web of unit shop/web" in line for line in told)
 
+    # Without a route with names it is the Gateway that has them, where its unit wants any.
+    await world.apply("edge", *kinds, edge, spec=UnitSpec(placement=both, dns=DnsSettings(zone="main")))
+    await world.apply("web", route, spec=UnitSpec(placement=both))
+    await until_answer(world, answering, "any.example.org.", {"192.0.2.1", "192.0.2.2"})
+
 
 async def until_status(world: Any, cluster: str, plural: str, **status: Any) -> None:
     """Say of an object what its controller would, once it is there."""

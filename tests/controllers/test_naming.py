@@ -107,6 +107,64 @@ def test_a_route_that_no_known_gateway_accepted_keeps_its_hosts_and_is_told(
     ]
 
 
+def gateway_facts(*others: NamedObject, **settings: Any) -> Facts:
+    wanted = replace(
+        named({**GATEWAY, "kind": "Gateway"}),
+        kind="Gateway",
+        name="edge",
+        settings=DnsSettings(zone="main", **settings),
+    )
+    there = held(GATEWAY, name="edge", status={"addresses": [{"value": "192.0.2.7"}]})
+    return facts(there, objects=(wanted, *others))
+
+
+def hosts_of(found: Facts) -> dict[str, tuple[str, ...]]:
+    return {one.key.split()[0]: (*one.settings.hosts, *one.hosts) for one in found.services}
+
+
+def test_a_gateway_without_routes_has_the_hosts_of_its_listeners() -> None:
+    found = gateway_facts()
+    assert hosts_of(found) == {"Gateway": ("*.example.org",)}
+    assert found.observations.instances[0].addresses == ("192.0.2.7",)
+    assert hosts_of(gateway_facts(hosts=("a.example.org",))) == {"Gateway": ("a.example.org", "*.example.org")}
+
+
+def test_a_gateway_whose_listeners_have_routes_with_names_leaves_them_to_these() -> None:
+    route = replace(named(ROUTE), kind="HTTPRoute")
+    assert "Gateway" not in hosts_of(gateway_facts(route, hosts=("a.example.org",)))
+    # Of another namespace, by a reference that says so, and by one that does not mean it.
+    other = {**ROUTE, "metadata": {"namespace": "else", "name": "web"}}
+    assert "Gateway" in hosts_of(gateway_facts(replace(route, namespace="else", unit_uid="v", manifest=other)))
+    meant = {**other, "spec": {"parentRefs": [{"name": "edge", "namespace": "shop"}]}}
+    assert hosts_of(gateway_facts(replace(route, namespace="else", unit_uid="v", manifest=meant))).keys() == {
+        "HTTPRoute"
+    }
+
+
+def test_what_a_unit_asks_for_is_for_what_stands_behind_its_gateway() -> None:
+    found = hosts_of(gateway_facts(named(), hosts=("a.example.org",)))
+    assert found["Gateway"] == ("*.example.org",)
+
+
+def test_a_route_is_answered_with_a_gateway_of_another_namespace_that_accepted_it() -> None:
+    manifest = {
+        **ROUTE,
+        "spec": {"hostnames": ["shop.example.org"], "parentRefs": [{"name": "edge", "namespace": "infra"}]},
+    }
+    edge = {**GATEWAY, "metadata": {"namespace": "infra", "name": "edge"}}
+    gateway = held(
+        edge, unit_uid="edge", namespace="infra", name="edge", status={"addresses": [{"value": "192.0.2.7"}]}
+    )
+    parents = [
+        {"parentRef": {"name": "edge", "namespace": "infra"}, "conditions": accepted()["parents"][0]["conditions"]}
+    ]
+    wanted = replace(named(manifest), kind="HTTPRoute")
+    found = facts(held(manifest, status={"parents": parents}), objects=(wanted,), gateways=[gateway])
+    assert found.observations.instances[0].addresses == ("192.0.2.7",)
+    unmeant = facts(held(manifest, status=accepted()), objects=(wanted,), gateways=[gateway])
+    assert unmeant.observations.instances[0].addresses == ()
+
+
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [

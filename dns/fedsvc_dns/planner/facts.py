@@ -42,6 +42,7 @@ class Kind(StrEnum):
     HEADLESS = "HeadlessService"
     INGRESS = "Ingress"
     ROUTE = "Route"
+    GATEWAY = "Gateway"
 
     @property
     def is_service(self) -> bool:

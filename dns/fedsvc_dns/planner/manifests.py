@@ -78,6 +78,24 @@ def route_instance(
     return Instance(service=key, cluster=cluster, addresses=_each_once(addresses), probes=tuple(probes))
 
 
+def gateway_instance(key: str, cluster: str, gateway: Manifest, probes: Iterable[Probe] = ()) -> Instance:
+    """Return what is seen of a Gateway in a cluster: the addresses that it was given."""
+    addresses = (one["value"] for one in _of(gateway, "status").get("addresses") or () if one.get("value"))
+    return Instance(service=key, cluster=cluster, addresses=_each_once(addresses), probes=tuple(probes))
+
+
+def gateway_hosts(gateway: Manifest, routes: Iterable[Manifest]) -> tuple[str, ...]:
+    """Return the hosts of those of a Gateway's listeners that none of the routes means; the others have theirs.
+
+    Args:
+        gateway: the Gateway.
+        routes: that have names themselves, of any namespace.
+    """
+    taken = [listener for route in routes for listener in _listeners(route, gateway)]
+    listeners = _of(gateway, "spec").get("listeners") or ()
+    return _each_once(one["hostname"] for one in listeners if one.get("hostname") and one not in taken)
+
+
 def is_accepted(route: Manifest, gateways: Iterable[Manifest]) -> bool:
     """Return whether any of the Gateways has accepted an HTTPRoute."""
     return bool(_accepting(route, gateways))
