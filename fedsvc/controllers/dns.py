@@ -14,7 +14,7 @@ from fedsvc.controllers.resolving import HostNames
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.vantage import Vantage
 from fedsvc.controllers.wakeups import Signal
-from fedsvc.naming.lookouts import HeadlessService
+from fedsvc.naming.lookouts import NamedElsewhere
 from fedsvc.naming.planning import Outcome, plan_names
 from fedsvc.naming.reachable import probe_targets, with_probes
 from fedsvc.naming.reading import read_before, read_facts
@@ -36,7 +36,7 @@ _MOVES: Final = ("work", "unit", "cluster", "hold", "drill", "sighting")
 class DnsController:
     """Keeps what zones hold in step with what runs where.
 
-    `look_for` is called with the headless Services whose endpoints have names.
+    `look_for` is called with what names rest on that no work tells.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DnsController:
         *,
         settings: ControllerSettings,
         holds: Holds,
-        look_for: Callable[[tuple[HeadlessService, ...]], None],
+        look_for: Callable[[NamedElsewhere], None],
     ) -> None:
         self._store = store
         self._settings = settings
@@ -91,11 +91,11 @@ class DnsController:
             if not before.zones:
                 self._previous = None
                 self._vantage.of({}, before.now)
-                self._look_for(())
+                self._look_for(NamedElsewhere())
                 return None
             found = await read_facts(tx, before, holds)
             drill = await drills.drained(tx)
-        self._look_for(found.headless)
+        self._look_for(found.elsewhere)
         named = (host for one in found.observations.instances for host in host_names(one.addresses))
         resolved = dict(self._host_names.of(named))
         found = replace(found, observations=replace(found.observations, resolved=resolved))

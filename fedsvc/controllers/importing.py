@@ -26,7 +26,7 @@ from fedsvc.model.service_import import IMPORT_LABEL, WITHDRAWN_ANNOTATION, impo
 from fedsvc.model.sighting import Lookings
 from fedsvc.model.unit import Resource
 from fedsvc.naming.importing import Imports, Name, ServiceImport, imports
-from fedsvc.naming.lookouts import HeadlessService, lookouts
+from fedsvc.naming.lookouts import NamedElsewhere, lookouts
 from fedsvc.rendering.canonical import canonical_json
 from fedsvc.rendering.identity import key_of
 from fedsvc.store import clusters, drills, served_kinds, service_imports, sightings, units
@@ -60,20 +60,21 @@ class ImportController:
         self._holds = holds
         self._ask = ask
         self._signal = Signal()
-        self._headless: tuple[HeadlessService, ...] | None = None  # None: not known yet
+        self._named: NamedElsewhere | None = None  # None: not known yet
         self._seen: dict[str, Lookings] = {}  # by cluster
         self._outdated: set[str] | None = None  # clusters of which others were seen; None: all may be
         self._applied: dict[Name, tuple[ServiceImport, bool]] = {}  # as this process stored them
         self._refused: dict[Name, str] = {}  # what was told last
+        self._unread: dict[tuple[str, str, str], tuple[str, str]] = {}  # as it was told
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
         hub.listen(self._changed, self._rescan)
 
-    def look_for(self, headless: tuple[HeadlessService, ...]) -> None:
-        """Endpoints of these Services are looked for, too."""
-        if headless != self._headless:
-            self._headless = headless
+    def look_for(self, named: NamedElsewhere) -> None:
+        """What names rest on is looked for, too."""
+        if named != self._named:
+            self._named = named
             self._signal.set()
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class ImportController:
         self._signal.set()
 
     async def _turn(self) -> None:
-        if self._headless is None:
+        if self._named is None:
             return  # what is looked for is not forgotten before it is known whether it still is
         holds = await self._holds.current()
         outdated, self._outdated = self._outdated, set()
@@ -123,6 +124,7 @@ class ImportController:
             found={key: found for one in self._seen.values() for key, found in one.found.items()},
             problems={key: why for one in self._seen.values() for key, why in one.problems.items()},
         )
+        self._tell_unread(seen)
         done = await asyncio.to_thread(
             imports,
             seen,
@@ -133,7 +135,7 @@ class ImportController:
             now=now,
         )
         kinds = {name: {(kind[0], kind[2]) for kind in found} for name, found in served.items()}
-        wanted = lookouts(kinds, seen, self._headless)
+        wanted = lookouts(kinds, seen, self._named)
         self._ask(
             {
                 name: Asked(lookouts=found, statuses=tuple(one for one in done.statuses if one.cluster == name))
@@ -152,6 +154,14 @@ class ImportController:
                 found={key: seen for key, seen in found.found.items() if key[0] == name},
                 problems={key: why for key, why in found.problems.items() if key[0] == name},
             )
+
+    def _tell_unread(self, seen: Lookings) -> None:
+        for (cluster, purpose, namespace), (reason, message) in seen.problems.items():
+            if self._unread.get((cluster, purpose, namespace)) != (reason, message):
+                where = f" in namespace {namespace}" if namespace else ""
+                text = f"what names and imports rest on ({purpose}{where}) cannot be read: {message}"
+                self._events.warning(f"clusters/{cluster}", reason, text, cluster=cluster)
+        self._unread = dict(seen.problems)
 
     async def _store_all(self, done: Imports, stored: list[ImportUnit]) -> None:
         by_place = {(one.namespace, one.service): one for one in stored}

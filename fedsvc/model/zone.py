@@ -5,12 +5,21 @@ from datetime import datetime
 from typing import Final
 
 from fedsvc.model.policy import Policy
+from fedsvc.model.sighting import Lookout
 from fedsvc.model.zone_provider import Provider, Publication
-from fedsvc_dns.planner.zone import Budget, Layout, MinHealthy, OnAllDown
+from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE
+from fedsvc_dns.planner.zone import Budget, DnsSettings, Layout, MinHealthy, OnAllDown
 from fedsvc_dns.planner.zone import Zone as PlannedZone
 from fedsvc_dns.records import RecordSet
 
 DEFAULT_TTL_SECONDS: Final = 30
+FOREIGN_KINDS: Final = {
+    "Service": ("", "v1"),
+    "Ingress": ("networking.k8s.io", "v1"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "v1"),
+    "Gateway": ("gateway.networking.k8s.io", "v1"),
+}
+"""Group and version of the kinds that somebody else's objects may have names of."""
 DEFAULT_MAX_ANSWERS: Final = 8
 
 
@@ -20,6 +29,29 @@ class NameServer:
 
     host: str
     addresses: tuple[str, ...] = ()  # where its name is within the zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignObjects:
+    """Objects in members that fedsvc does not manage, and that have names all the same."""
+
+    kind: str
+    label_selector: str  # as API servers take it
+    namespace: str = ""  # empty: all
+    clusters: tuple[str, ...] = ()  # none: all
+    dns: DnsSettings
+
+    def lookout(self, zone: str) -> Lookout:
+        """What finds them; the same whatever the selector, so that nothing is forgotten when that is another one."""
+        group, version = FOREIGN_KINDS[self.kind]
+        return Lookout(
+            purpose=f"foreign {self.kind} of {zone}",
+            group=group,
+            version=version,
+            kind=self.kind,
+            namespace=self.namespace,
+            selector=f"{self.label_selector},{MANAGED_LABEL}!={MANAGED_VALUE}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +68,7 @@ class ZoneSpec:
     min_healthy: MinHealthy | None = None  # for units that say nothing of it, as the next
     on_all_down: OnAllDown | None = None
     provider: Provider | None = None  # None: the name server in fedsvc alone
+    foreign: tuple[ForeignObjects, ...] = ()  # objects of others that have names here, too
 
 
 Zone = Policy[ZoneSpec]

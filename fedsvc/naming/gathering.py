@@ -1,7 +1,7 @@
 """Pure: what the planner of DNS wants to know, from what is stored of units, their works and clusters."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,7 +10,8 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import FLEET_SUBJECT, Hold, HoldScope, words_of
 from fedsvc.model.sighting import ENDPOINTS, Lookings
 from fedsvc.model.zone import Zone, ZoneSpec, planned_zone
-from fedsvc.naming.lookouts import HeadlessService, service_of
+from fedsvc.naming.foreign import ZONE_PREFIX, foreign_objects, is_foreign, unread
+from fedsvc.naming.lookouts import EndpointsOf, NamedElsewhere, service_of
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc_dns.planner import facts, manifests
 from fedsvc_dns.planner.idn import to_a_labels
@@ -48,7 +49,7 @@ class Facts:
     policy: Policy
     problems: tuple[Problem, ...]  # what is left out, and why
     zones: Mapping[str, str]  # key of an object -> id of the zone that it wants names in
-    headless: tuple[HeadlessService, ...] = ()  # whose endpoints are to be looked for
+    elsewhere: NamedElsewhere = field(default_factory=NamedElsewhere)  # what is to be looked for in members
 
 
 def is_headless(service: Manifest) -> bool:
@@ -63,7 +64,8 @@ def not_probed_yet() -> facts.Probe:
 
 def key_of(kind: str, namespace: str, name: str, unit: str) -> str:
     """What an object is called in plans, and where they are explained."""
-    return f"{kind} {namespace}/{name} of unit {unit}"
+    whose = unit if unit.startswith(ZONE_PREFIX) else f"unit {unit}"
+    return f"{kind} {namespace}/{name} of {whose}"
 
 
 def gather(
@@ -89,21 +91,23 @@ def gather(
         known: (object, cluster) of all targets of the plan before: what is on a cluster no more is told as gone.
         gateways: what clusters hold of Gateways.
         drained: clusters that names are to have no addresses of, for a drill.
-        seen: in members: endpoints of headless Services.
+        seen: in members: endpoints of Services, and objects that fedsvc does not manage.
     """
-    named = _with_hosts(objects)
+    kept = tuple(zones)
+    found_there = seen or Lookings()
+    strange = foreign_objects(kept, found_there)
+    named = _with_hosts((*objects, *strange.named))
     of_unit: dict[str, list[HeldObject]] = {}
-    for one in held:
+    for one in (*held, *strange.held):
         of_unit.setdefault(one.unit_uid, []).append(one)
     before = frozenset(known)
-    kept = tuple(zones)
     specs = {zone.name: zone.spec for zone in kept}
-    of_cluster = _by_cluster(gateways)
+    of_cluster = _by_cluster((*gateways, *(one for one in strange.held if one.kind == GATEWAY)))
     routes = [one.manifest for one in named if one.kind == ROUTE]
     services: list[facts.Service] = []
     instances: dict[tuple[str, str], facts.Instance] = {}
-    problems: list[Problem] = []
-    headless: list[HeadlessService] = []
+    problems: list[Problem] = list(unread(kept, found_there))
+    endpoints: set[EndpointsOf] = set()
     for wanted in named:
         key = key_of(wanted.kind, wanted.namespace, wanted.name, wanted.unit)
         kind = _KINDS.get(wanted.kind) or manifests.kind_of_service(wanted.manifest)
@@ -125,9 +129,9 @@ def gather(
         )
         for one in same:
             is_new = (key, one.cluster) not in before
-            if kind is facts.Kind.HEADLESS:
-                found = _headless(key, one, seen or Lookings(), is_new=is_new)
-                headless.append(HeadlessService(cluster=one.cluster, namespace=one.namespace, name=one.name))
+            if kind is facts.Kind.HEADLESS or (kind.is_service and is_foreign(wanted)):
+                found = _by_endpoints(key, one, found_there, is_new=is_new)
+                endpoints.add(EndpointsOf(cluster=one.cluster, namespace=one.namespace, name=one.name))
             else:
                 found = _instance(key, one, beside, of_cluster.get(one.cluster, ()), is_new=is_new)
             if found is not None:
@@ -153,7 +157,10 @@ def gather(
         policy=Policy(is_held=hold is not None, hold_reason="" if hold is None else words_of(hold)),
         problems=tuple(problems),
         zones={key_of(one.kind, one.namespace, one.name, one.unit): one.settings.zone for one in named},
-        headless=tuple(sorted(headless)),
+        elsewhere=NamedElsewhere(
+            endpoints=tuple(sorted(endpoints)),
+            foreign=tuple((zone.name, one) for zone in kept for one in zone.spec.foreign),
+        ),
     )
 
 
@@ -295,8 +302,8 @@ def _instance(
     return replace(found, ready=sum(known) if counts and len(known) == len(counts) else None)
 
 
-def _headless(key: str, held: HeldObject, seen: Lookings, *, is_new: bool) -> facts.Instance | None:
-    """What is seen of a headless Service on a cluster: its ready endpoints; None: they were not looked at yet."""
+def _by_endpoints(key: str, held: HeldObject, seen: Lookings, *, is_new: bool) -> facts.Instance | None:
+    """What is seen of a Service on a cluster by its endpoints; None: nothing yet, or they were not looked at."""
     if held.is_going:
         return facts.Instance(service=key, cluster=held.cluster, presence=facts.Presence.ABSENT)
     slices = seen.at(held.cluster, ENDPOINTS, held.namespace)
@@ -304,7 +311,7 @@ def _headless(key: str, held: HeldObject, seen: Lookings, *, is_new: bool) -> fa
         return None
     own = [one.body for one in slices if service_of(one) == held.name]
     found = manifests.service_instance(key, held.cluster, _live(held), own)
-    return None if is_new and not found.endpoints else found
+    return None if is_new and not found.ready else found
 
 
 def _ready(service: HeldObject, beside: Iterable[HeldObject]) -> list[int | None]:

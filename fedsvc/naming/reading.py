@@ -43,7 +43,11 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
     """What names rest on, as of the same moment."""
     objects = await named_objects.templates(tx)
     has_routes = any(one.kind == ROUTE for one in objects)
-    has_headless = any(one.kind == SERVICE and is_headless(one.manifest) for one in objects)
+    foreign = [(zone.name, one) for zone in before.zones for one in zone.spec.foreign]
+    has_routes = has_routes or any(one.kind == ROUTE for _, one in foreign)
+    purposes = [one.lookout(zone).purpose for zone, one in foreign]
+    if purposes or any(one.kind == SERVICE and is_headless(one.manifest) for one in objects):
+        purposes.append(ENDPOINTS)
     return gather(
         objects,
         await named_objects.works(tx),
@@ -52,6 +56,6 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
         clusters=await clusters.list_all(tx),
         holds=holds,
         known=before.memory.targets,
-        seen=await sightings.read(tx, purposes=[ENDPOINTS]) if has_headless else None,
+        seen=await sightings.read(tx, purposes=purposes) if purposes else None,
         drained=drill[1] if (drill := await drills.drained(tx)) is not None else (),
     )

@@ -26,7 +26,7 @@ from fedsvc.v1 import dns_pb2 as fedsvc_dot_v1_dot_dns__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/zone.proto\x12\tfedsvc.v1\x1a\x13\x66\x65\x64svc/v1/dns.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12+\n\x06labels\x18\x03 \x03(\x0b\x32\x1b.fedsvc.v1.Zone.LabelsEntry\x12!\n\x04spec\x18\x04 \x01(\x0b\x32\x13.fedsvc.v1.ZoneSpec\x12%\n\x06status\x18\x05 \x01(\x0b\x32\x15.fedsvc.v1.ZoneStatus\x12\x12\n\nunit_count\x18\x06 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa2\x04\n\x08ZoneSpec\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x18\n\x0bttl_seconds\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12%\n\x06layout\x18\x03 \x01(\x0e\x32\x15.fedsvc.v1.ZoneLayout\x12\x18\n\x0bmax_answers\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x0e\n\x06\x66rozen\x18\x05 \x01(\x08\x12+\n\x0cname_servers\x18\x06 \x03(\x0b\x32\x15.fedsvc.v1.NameServer\x12,\n\x08removals\x18\x07 \x01(\x0b\x32\x15.fedsvc.v1.NameBudgetH\x03\x88\x01\x01\x12-\n\x07rfc2136\x18\x08 \x01(\x0b\x32\x1a.fedsvc.v1.Rfc2136ProviderH\x00\x12:\n\x0ehidden_primary\x18\t \x01(\x0b\x32 .fedsvc.v1.HiddenPrimaryProviderH\x00\x12-\n\x07octodns\x18\x0c \x01(\x0b\x32\x1a.fedsvc.v1.OctodnsProviderH\x00\x12\x32\n\x0bmin_healthy\x18\n \x01(\x0b\x32\x18.fedsvc.v1.DnsMinHealthyH\x04\x88\x01\x01\x12)\n\x0bon_all_down\x18\x0b \x01(\x0e\x32\x14.fedsvc.v1.OnAllDownB\n\n\x08providerB\x0e\n\x0c_ttl_secondsB\x0e\n\x0c_max_answersB\x0b\n\t_removalsB\x0e\n\x0c_min_healthy\"\xba\x02\n\x0fRfc2136Provider\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x1f\n\x03key\x18\x02 \x01(\x0b\x32\x12.fedsvc.v1.TsigKey\x12!\n\x04mode\x18\x03 \x01(\x0e\x32\x13.fedsvc.v1.ZoneMode\x12+\n\townership\x18\x04 \x01(\x0e\x32\x18.fedsvc.v1.ZoneOwnership\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x11\n\ttake_over\x18\x06 \x03(\t\x12\x32\n\x0b\x61uthorities\x18\x07 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x31\n\x0c\x65xternal_dns\x18\x08 \x01(\x0b\x32\x1b.fedsvc.v1.ExternalDnsMarks\"\xfb\x01\n\x0fOctodnsProvider\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.fedsvc.v1.ZoneMode\x12+\n\townership\x18\x03 \x01(\x0e\x32\x18.fedsvc.v1.ZoneOwnership\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x11\n\ttake_over\x18\x05 \x03(\t\x12\x32\n\x0b\x61uthorities\x18\x06 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x31\n\x0c\x65xternal_dns\x18\x07 \x01(\x0b\x32\x1b.fedsvc.v1.ExternalDnsMarks\"F\n\x15HiddenPrimaryProvider\x12-\n\x0bsecondaries\x18\x01 \x03(\x0b\x32\x18.fedsvc.v1.ZoneSecondary\"_\n\rZoneSecondary\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x1f\n\x03key\x18\x02 \x01(\x0b\x32\x12.fedsvc.v1.TsigKey\"0\n\x12NameServerEndpoint\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\":\n\x07TsigKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x0e\n\x06secret\x18\x03 \x01(\t\"2\n\x10\x45xternalDnsMarks\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x0e\n\x06suffix\x18\x02 \x01(\t\"-\n\nNameServer\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"|\n\nNameBudget\x12\x12\n\x05names\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07percent\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0enames_a_minute\x18\x03 \x01(\x05H\x02\x88\x01\x01\x42\x08\n\x06_namesB\n\n\x08_percentB\x11\n\x0f_names_a_minute\"\x96\x02\n\nZoneStatus\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x18\n\x10record_set_count\x18\x02 \x01(\x05\x12\x12\n\nname_count\x18\x03 \x01(\x05\x12\x1d\n\x15held_record_set_count\x18\x04 \x01(\x05\x12\x13\n\x0bheld_reason\x18\x05 \x01(\t\x12\x10\n\x08\x61pproval\x18\x06 \x01(\t\x12\x10\n\x08problems\x18\x07 \x03(\t\x12\x10\n\x08warnings\x18\x08 \x03(\t\x12/\n\x0b\x63hange_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bpublication\x18\n \x01(\x0b\x32\x1a.fedsvc.v1.ZonePublication\"\xfc\x01\n\x0fZonePublication\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x0f\n\x07trouble\x18\x02 \x01(\t\x12\x0f\n\x07refused\x18\x03 \x03(\t\x12\x15\n\rrefused_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12\x0f\n\x07\x64rifted\x18\x06 \x03(\t\x12\x16\n\x0estranger_count\x18\x07 \x01(\x05\x12.\n\x07servers\x18\x08 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerStanding\x12\x30\n\x0cpublish_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x12NameServerStanding\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x0e\n\x06serial\x18\x02 \x01(\r\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12\x0f\n\x07trouble\x18\x04 \x01(\t\"L\n\tRecordSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x03 \x01(\r\x12\x0e\n\x06values\x18\x04 \x03(\t*h\n\x08ZoneMode\x12\x19\n\x15ZONE_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fZONE_MODE_WRITE\x10\x01\x12\x13\n\x0fZONE_MODE_ADOPT\x10\x02\x12\x17\n\x13ZONE_MODE_READ_ONLY\x10\x03*d\n\rZoneOwnership\x12\x1e\n\x1aZONE_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x17\n\x13ZONE_OWNERSHIP_ZONE\x10\x01\x12\x1a\n\x16ZONE_OWNERSHIP_RECORDS\x10\x02*V\n\nZoneLayout\x12\x1b\n\x17ZONE_LAYOUT_UNSPECIFIED\x10\x00\x12\x14\n\x10ZONE_LAYOUT_FLAT\x10\x01\x12\x15\n\x11ZONE_LAYOUT_CNAME\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x66\x65\x64svc/v1/zone.proto\x12\tfedsvc.v1\x1a\x13\x66\x65\x64svc/v1/dns.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12+\n\x06labels\x18\x03 \x03(\x0b\x32\x1b.fedsvc.v1.Zone.LabelsEntry\x12!\n\x04spec\x18\x04 \x01(\x0b\x32\x13.fedsvc.v1.ZoneSpec\x12%\n\x06status\x18\x05 \x01(\x0b\x32\x15.fedsvc.v1.ZoneStatus\x12\x12\n\nunit_count\x18\x06 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xce\x04\n\x08ZoneSpec\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x18\n\x0bttl_seconds\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12%\n\x06layout\x18\x03 \x01(\x0e\x32\x15.fedsvc.v1.ZoneLayout\x12\x18\n\x0bmax_answers\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x0e\n\x06\x66rozen\x18\x05 \x01(\x08\x12+\n\x0cname_servers\x18\x06 \x03(\x0b\x32\x15.fedsvc.v1.NameServer\x12,\n\x08removals\x18\x07 \x01(\x0b\x32\x15.fedsvc.v1.NameBudgetH\x03\x88\x01\x01\x12-\n\x07rfc2136\x18\x08 \x01(\x0b\x32\x1a.fedsvc.v1.Rfc2136ProviderH\x00\x12:\n\x0ehidden_primary\x18\t \x01(\x0b\x32 .fedsvc.v1.HiddenPrimaryProviderH\x00\x12-\n\x07octodns\x18\x0c \x01(\x0b\x32\x1a.fedsvc.v1.OctodnsProviderH\x00\x12\x32\n\x0bmin_healthy\x18\n \x01(\x0b\x32\x18.fedsvc.v1.DnsMinHealthyH\x04\x88\x01\x01\x12)\n\x0bon_all_down\x18\x0b \x01(\x0e\x32\x14.fedsvc.v1.OnAllDown\x12*\n\x07\x66oreign\x18\r \x03(\x0b\x32\x19.fedsvc.v1.ForeignObjectsB\n\n\x08providerB\x0e\n\x0c_ttl_secondsB\x0e\n\x0c_max_answersB\x0b\n\t_removalsB\x0e\n\x0c_min_healthy\"\x80\x01\n\x0e\x46oreignObjects\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x16\n\x0elabel_selector\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t\x12#\n\x03\x64ns\x18\x05 \x01(\x0b\x32\x16.fedsvc.v1.DnsSettings\"\xba\x02\n\x0fRfc2136Provider\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x1f\n\x03key\x18\x02 \x01(\x0b\x32\x12.fedsvc.v1.TsigKey\x12!\n\x04mode\x18\x03 \x01(\x0e\x32\x13.fedsvc.v1.ZoneMode\x12+\n\townership\x18\x04 \x01(\x0e\x32\x18.fedsvc.v1.ZoneOwnership\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x11\n\ttake_over\x18\x06 \x03(\t\x12\x32\n\x0b\x61uthorities\x18\x07 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x31\n\x0c\x65xternal_dns\x18\x08 \x01(\x0b\x32\x1b.fedsvc.v1.ExternalDnsMarks\"\xfb\x01\n\x0fOctodnsProvider\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12!\n\x04mode\x18\x02 \x01(\x0e\x32\x13.fedsvc.v1.ZoneMode\x12+\n\townership\x18\x03 \x01(\x0e\x32\x18.fedsvc.v1.ZoneOwnership\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x11\n\ttake_over\x18\x05 \x03(\t\x12\x32\n\x0b\x61uthorities\x18\x06 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x31\n\x0c\x65xternal_dns\x18\x07 \x01(\x0b\x32\x1b.fedsvc.v1.ExternalDnsMarks\"F\n\x15HiddenPrimaryProvider\x12-\n\x0bsecondaries\x18\x01 \x03(\x0b\x32\x18.fedsvc.v1.ZoneSecondary\"_\n\rZoneSecondary\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x1f\n\x03key\x18\x02 \x01(\x0b\x32\x12.fedsvc.v1.TsigKey\"0\n\x12NameServerEndpoint\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\":\n\x07TsigKey\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x0e\n\x06secret\x18\x03 \x01(\t\"2\n\x10\x45xternalDnsMarks\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x0e\n\x06suffix\x18\x02 \x01(\t\"-\n\nNameServer\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"|\n\nNameBudget\x12\x12\n\x05names\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07percent\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x1b\n\x0enames_a_minute\x18\x03 \x01(\x05H\x02\x88\x01\x01\x42\x08\n\x06_namesB\n\n\x08_percentB\x11\n\x0f_names_a_minute\"\x96\x02\n\nZoneStatus\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x18\n\x10record_set_count\x18\x02 \x01(\x05\x12\x12\n\nname_count\x18\x03 \x01(\x05\x12\x1d\n\x15held_record_set_count\x18\x04 \x01(\x05\x12\x13\n\x0bheld_reason\x18\x05 \x01(\t\x12\x10\n\x08\x61pproval\x18\x06 \x01(\t\x12\x10\n\x08problems\x18\x07 \x03(\t\x12\x10\n\x08warnings\x18\x08 \x03(\t\x12/\n\x0b\x63hange_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bpublication\x18\n \x01(\x0b\x32\x1a.fedsvc.v1.ZonePublication\"\xfc\x01\n\x0fZonePublication\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x0f\n\x07trouble\x18\x02 \x01(\t\x12\x0f\n\x07refused\x18\x03 \x03(\t\x12\x15\n\rrefused_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12\x0f\n\x07\x64rifted\x18\x06 \x03(\t\x12\x16\n\x0estranger_count\x18\x07 \x01(\x05\x12.\n\x07servers\x18\x08 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerStanding\x12\x30\n\x0cpublish_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x12NameServerStanding\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x0e\n\x06serial\x18\x02 \x01(\r\x12\x12\n\nis_current\x18\x03 \x01(\x08\x12\x0f\n\x07trouble\x18\x04 \x01(\t\"L\n\tRecordSet\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x03 \x01(\r\x12\x0e\n\x06values\x18\x04 \x03(\t*h\n\x08ZoneMode\x12\x19\n\x15ZONE_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fZONE_MODE_WRITE\x10\x01\x12\x13\n\x0fZONE_MODE_ADOPT\x10\x02\x12\x17\n\x13ZONE_MODE_READ_ONLY\x10\x03*d\n\rZoneOwnership\x12\x1e\n\x1aZONE_OWNERSHIP_UNSPECIFIED\x10\x00\x12\x17\n\x13ZONE_OWNERSHIP_ZONE\x10\x01\x12\x1a\n\x16ZONE_OWNERSHIP_RECORDS\x10\x02*V\n\nZoneLayout\x12\x1b\n\x17ZONE_LAYOUT_UNSPECIFIED\x10\x00\x12\x14\n\x10ZONE_LAYOUT_FLAT\x10\x01\x12\x15\n\x11ZONE_LAYOUT_CNAME\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +35,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ZONE_LABELSENTRY']._loaded_options = None
   _globals['_ZONE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_ZONEMODE']._serialized_start=2783
-  _globals['_ZONEMODE']._serialized_end=2887
-  _globals['_ZONEOWNERSHIP']._serialized_start=2889
-  _globals['_ZONEOWNERSHIP']._serialized_end=2989
-  _globals['_ZONELAYOUT']._serialized_start=2991
-  _globals['_ZONELAYOUT']._serialized_end=3077
+  _globals['_ZONEMODE']._serialized_start=2958
+  _globals['_ZONEMODE']._serialized_end=3062
+  _globals['_ZONEOWNERSHIP']._serialized_start=3064
+  _globals['_ZONEOWNERSHIP']._serialized_end=3164
+  _globals['_ZONELAYOUT']._serialized_start=3166
+  _globals['_ZONELAYOUT']._serialized_end=3252
   _globals['_ZONE']._serialized_start=90
   _globals['_ZONE']._serialized_end=421
   _globals['_ZONE_LABELSENTRY']._serialized_start=376
   _globals['_ZONE_LABELSENTRY']._serialized_end=421
   _globals['_ZONESPEC']._serialized_start=424
-  _globals['_ZONESPEC']._serialized_end=970
-  _globals['_RFC2136PROVIDER']._serialized_start=973
-  _globals['_RFC2136PROVIDER']._serialized_end=1287
-  _globals['_OCTODNSPROVIDER']._serialized_start=1290
-  _globals['_OCTODNSPROVIDER']._serialized_end=1541
-  _globals['_HIDDENPRIMARYPROVIDER']._serialized_start=1543
-  _globals['_HIDDENPRIMARYPROVIDER']._serialized_end=1613
-  _globals['_ZONESECONDARY']._serialized_start=1615
-  _globals['_ZONESECONDARY']._serialized_end=1710
-  _globals['_NAMESERVERENDPOINT']._serialized_start=1712
-  _globals['_NAMESERVERENDPOINT']._serialized_end=1760
-  _globals['_TSIGKEY']._serialized_start=1762
-  _globals['_TSIGKEY']._serialized_end=1820
-  _globals['_EXTERNALDNSMARKS']._serialized_start=1822
-  _globals['_EXTERNALDNSMARKS']._serialized_end=1872
-  _globals['_NAMESERVER']._serialized_start=1874
-  _globals['_NAMESERVER']._serialized_end=1919
-  _globals['_NAMEBUDGET']._serialized_start=1921
-  _globals['_NAMEBUDGET']._serialized_end=2045
-  _globals['_ZONESTATUS']._serialized_start=2048
-  _globals['_ZONESTATUS']._serialized_end=2326
-  _globals['_ZONEPUBLICATION']._serialized_start=2329
-  _globals['_ZONEPUBLICATION']._serialized_end=2581
-  _globals['_NAMESERVERSTANDING']._serialized_start=2583
-  _globals['_NAMESERVERSTANDING']._serialized_end=2703
-  _globals['_RECORDSET']._serialized_start=2705
-  _globals['_RECORDSET']._serialized_end=2781
+  _globals['_ZONESPEC']._serialized_end=1014
+  _globals['_FOREIGNOBJECTS']._serialized_start=1017
+  _globals['_FOREIGNOBJECTS']._serialized_end=1145
+  _globals['_RFC2136PROVIDER']._serialized_start=1148
+  _globals['_RFC2136PROVIDER']._serialized_end=1462
+  _globals['_OCTODNSPROVIDER']._serialized_start=1465
+  _globals['_OCTODNSPROVIDER']._serialized_end=1716
+  _globals['_HIDDENPRIMARYPROVIDER']._serialized_start=1718
+  _globals['_HIDDENPRIMARYPROVIDER']._serialized_end=1788
+  _globals['_ZONESECONDARY']._serialized_start=1790
+  _globals['_ZONESECONDARY']._serialized_end=1885
+  _globals['_NAMESERVERENDPOINT']._serialized_start=1887
+  _globals['_NAMESERVERENDPOINT']._serialized_end=1935
+  _globals['_TSIGKEY']._serialized_start=1937
+  _globals['_TSIGKEY']._serialized_end=1995
+  _globals['_EXTERNALDNSMARKS']._serialized_start=1997
+  _globals['_EXTERNALDNSMARKS']._serialized_end=2047
+  _globals['_NAMESERVER']._serialized_start=2049
+  _globals['_NAMESERVER']._serialized_end=2094
+  _globals['_NAMEBUDGET']._serialized_start=2096
+  _globals['_NAMEBUDGET']._serialized_end=2220
+  _globals['_ZONESTATUS']._serialized_start=2223
+  _globals['_ZONESTATUS']._serialized_end=2501
+  _globals['_ZONEPUBLICATION']._serialized_start=2504
+  _globals['_ZONEPUBLICATION']._serialized_end=2756
+  _globals['_NAMESERVERSTANDING']._serialized_start=2758
+  _globals['_NAMESERVERSTANDING']._serialized_end=2878
+  _globals['_RECORDSET']._serialized_start=2880
+  _globals['_RECORDSET']._serialized_end=2956
 # @@protoc_insertion_point(module_scope)

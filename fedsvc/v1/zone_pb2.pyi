@@ -201,6 +201,7 @@ class ZoneSpec(_message.Message):
     OCTODNS_FIELD_NUMBER: _builtins.int
     MIN_HEALTHY_FIELD_NUMBER: _builtins.int
     ON_ALL_DOWN_FIELD_NUMBER: _builtins.int
+    FOREIGN_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     """Required. Its apex, such as "example.com"; no two zones have the same."""
     ttl_seconds: _builtins.int
@@ -237,6 +238,10 @@ class ZoneSpec(_message.Message):
     def min_healthy(self) -> _dns_pb2.DnsMinHealthy:
         """For units that say nothing of it. Unset: one cluster with failover, 30 percent with the others."""
 
+    @_builtins.property
+    def foreign(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForeignObjects]:
+        """Objects in members that fedsvc does not manage, and that have names here all the same. At most 20."""
+
     def __init__(
         self,
         *,
@@ -252,10 +257,11 @@ class ZoneSpec(_message.Message):
         octodns: Global___OctodnsProvider | None = ...,
         min_healthy: _dns_pb2.DnsMinHealthy | None = ...,
         on_all_down: _dns_pb2.OnAllDown.ValueType = ...,
+        foreign: _abc.Iterable[Global___ForeignObjects] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "octodns", b"octodns", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "octodns", b"octodns", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "foreign", b"foreign", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "octodns", b"octodns", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_answers: _TypeAlias = _typing.Literal["max_answers"]  # noqa: Y015
     _WhichOneofArgType__max_answers: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers"]  # noqa: Y015
@@ -279,6 +285,51 @@ class ZoneSpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_provider) -> _WhichOneofReturnType_provider | None: ...
 
 Global___ZoneSpec: _TypeAlias = ZoneSpec  # noqa: Y015
+
+@_typing.final
+class ForeignObjects(_message.Message):
+    """ForeignObjects are Services, Ingresses, HTTPRoutes or Gateways that somebody else made in members: they are read, and
+    never written. Those of the same kind, namespace and name are one object on several clusters. No two entries of a zone
+    have the same kind and namespace.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    LABEL_SELECTOR_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    DNS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Required. "Service", "Ingress", "HTTPRoute" or "Gateway"."""
+    label_selector: _builtins.str
+    """Required. Labels that they have, as "expose=dns,tier in (a,b)"."""
+    namespace: _builtins.str
+    """Where they are. Unset: in all namespaces."""
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the clusters where they are looked for. None: all."""
+
+    @_builtins.property
+    def dns(self) -> _dns_pb2.DnsSettings:
+        """How their names are. Its `zone` is this one, and may be left out."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        label_selector: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+        dns: _dns_pb2.DnsSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "dns", b"dns", "kind", b"kind", "label_selector", b"label_selector", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForeignObjects: _TypeAlias = ForeignObjects  # noqa: Y015
 
 @_typing.final
 class Rfc2136Provider(_message.Message):

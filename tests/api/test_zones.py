@@ -93,6 +93,47 @@ async def test_a_zone_that_cannot_work_is_refused_with_the_field(
     assert {field for field, _ in refusal.fields} == {path}
 
 
+def foreign(**different: Any) -> zone_pb2.ForeignObjects:
+    return zone_pb2.ForeignObjects(**{"kind": "Service", "label_selector": "expose=dns", **different})
+
+
+async def test_objects_of_others_come_back_as_they_were_sent_in_the_zone_that_names_them(api: Any) -> None:
+    settings = dns_pb2.DnsSettings(strategy=dns_pb2.DNS_STRATEGY_LOCALITY, ttl_seconds=20)
+    made = (await apply(api.zones, zone(foreign=[foreign(clusters=["a"], namespace="shop", dns=settings)]))).zone
+    (shown,) = made.spec.foreign
+    assert (shown.kind, shown.label_selector, shown.namespace, list(shown.clusters)) == (
+        "Service",
+        "expose=dns",
+        "shop",
+        ["a"],
+    )
+    assert (shown.dns.zone, shown.dns.strategy, shown.dns.ttl_seconds) == ("main", settings.strategy, 20)
+    assert (await apply(api.zones, made)).zone == made
+
+
+@pytest.mark.parametrize(
+    ("entries", "path"),
+    [
+        ([foreign(kind="Pod")], "[0].kind"),
+        ([foreign(label_selector="")], "[0].label_selector"),
+        ([foreign(label_selector="a in (")], "[0].label_selector"),
+        ([foreign(namespace="A")], "[0].namespace"),
+        ([foreign(clusters=["a", "B!"])], "[0].clusters[1]"),
+        ([foreign(), foreign(namespace="shop")], "[1].namespace"),
+        ([foreign(namespace="shop"), foreign(namespace="shop")], "[1].namespace"),
+        ([foreign(dns=dns_pb2.DnsSettings(zone="other"))], "[0].dns.zone"),
+        ([foreign(dns=dns_pb2.DnsSettings(ttl_seconds=0))], "[0].dns.ttl_seconds"),
+        ([foreign(kind=kind) for kind in ["Service"]] * 21, ""),
+    ],
+)
+async def test_objects_of_others_that_cannot_be_looked_for_are_refused(
+    api: Any, helpers: Any, entries: list[zone_pb2.ForeignObjects], path: str
+) -> None:
+    refusal = await helpers.refused(apply(api.zones, zone(foreign=entries)))
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert {field for field, _ in refusal.fields} == {f"zone.spec.foreign{path}"}
+
+
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDAxMjM="
 HERE = zone_pb2.NameServerEndpoint(host="192.0.2.1")
 

@@ -5,12 +5,16 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import dns.asyncquery
+import dns.message
 import orjson
 import pytest
 
+from fedsvc.controllers.answering import Answering
 from fedsvc.controllers.runner import Leadership, run_controllers
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.members.client import MemberClient
@@ -348,3 +352,24 @@ async def world(quiet_world: World) -> World:
 def to_json() -> Callable[[Any], bytes]:
     """Bytes of JSON."""
     return orjson.dumps
+
+
+@pytest.fixture
+async def ask(world: Any, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Asks the name server that follows what is planned."""
+
+    answering = Answering(world.store, data_dir=tmp_path)
+    await answering.start("127.0.0.1", 0)
+    task = asyncio.get_running_loop().create_task(answering.run(), name="answering")
+
+    async def asked(name: str, type_: str = "A") -> set[str]:
+        host, port = answering.server.addresses[0]
+        reply = await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=port, timeout=10)
+        return {str(record) for found in reply.answer for record in found}
+
+    try:
+        yield asked
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await answering.server.stop()

@@ -1,21 +1,16 @@
 """Names of headless Services: those of their ready endpoints, as members tell them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import dns.asyncquery
-import dns.message
 import orjson
 import pytest
 
-from fedsvc.controllers.answering import Answering
 from fedsvc.model.sighting import ENDPOINTS, Lookings, Sighting
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, ZoneSpec
 from fedsvc.naming.gathering import gather
-from fedsvc.naming.lookouts import HeadlessService
+from fedsvc.naming.lookouts import EndpointsOf
 from fedsvc.store import policies
 from fedsvc.store.named_objects import HeldObject, NamedObject
 from fedsvc.store.policies import ZONE
@@ -112,28 +107,9 @@ def test_one_that_is_to_go_is_gone_whatever_endpoints_it_has() -> None:
 
 def test_its_endpoints_are_looked_for_where_it_is() -> None:
     found = gather([NAMED], [held(), held(cluster="b")], zones=(), clusters=(), holds=(), known=[])
-    assert found.headless == tuple(HeadlessService(cluster=name, namespace="shop", name="db") for name in ("a", "b"))
-
-
-@pytest.fixture
-async def ask(world: Any, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Asks the name server that follows what is planned."""
-
-    answering = Answering(world.store, data_dir=tmp_path)
-    await answering.start("127.0.0.1", 0)
-    task = asyncio.get_running_loop().create_task(answering.run(), name="answering")
-
-    async def asked(name: str, type_: str = "A") -> set[str]:
-        host, port = answering.server.addresses[0]
-        reply = await dns.asyncquery.udp(dns.message.make_query(name, type_), host, port=port, timeout=10)
-        return {str(record) for found in reply.answer for record in found}
-
-    try:
-        yield asked
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await answering.server.stop()
+    assert found.elsewhere.endpoints == tuple(
+        EndpointsOf(cluster=name, namespace="shop", name="db") for name in ("a", "b")
+    )
 
 
 async def test_names_of_a_headless_service_follow_its_endpoints(world: Any, ask: Callable[..., Any]) -> None:

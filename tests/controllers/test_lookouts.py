@@ -21,7 +21,7 @@ from fedsvc.model.sighting import (
     sighting_of,
 )
 from fedsvc.naming.importing import Imports, imports, status_body
-from fedsvc.naming.lookouts import HeadlessService, lookouts
+from fedsvc.naming.lookouts import EndpointsOf, NamedElsewhere, lookouts
 
 NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
 GROUP = "multicluster.x-k8s.io"
@@ -110,10 +110,10 @@ def test_endpoints_are_watched_only_in_namespaces_that_export_and_only_of_what_i
 
 def test_headless_services_with_names_have_their_endpoints_watched_beside_exported_ones() -> None:
     headless = [
-        HeadlessService(cluster="a", namespace="shop", name="db"),
-        HeadlessService(cluster="b", namespace="x", name="db"),
+        EndpointsOf(cluster="a", namespace="shop", name="db"),
+        EndpointsOf(cluster="b", namespace="x", name="db"),
     ]
-    found = lookouts({"a": BOTH, "b": set()}, Lookings(found=exported("a")), headless)
+    found = lookouts({"a": BOTH, "b": set()}, Lookings(found=exported("a")), NamedElsewhere(endpoints=tuple(headless)))
 
     selectors = {one.key: one.label_selector for one in found["a"] if one.purpose == ENDPOINTS}
     assert selectors == {(ENDPOINTS, "shop"): "kubernetes.io/service-name in (db,web)"}

@@ -3,11 +3,26 @@
 from typing import Final
 
 from fedsvc.api.convert.common import inverted, read_enum, timestamp
-from fedsvc.api.convert.dns import all_down_value, min_healthy_message, read_all_down, read_min_healthy
+from fedsvc.api.convert.dns import (
+    all_down_value,
+    dns_message,
+    min_healthy_message,
+    read_all_down,
+    read_dns,
+    read_min_healthy,
+)
 from fedsvc.api.convert.zone_provider import publication_message, read_provider, write_provider
 from fedsvc.api.problems import Problems
-from fedsvc.model.zone import DEFAULT_MAX_ANSWERS, DEFAULT_TTL_SECONDS, NameServer, Zone, ZoneSpec, ZoneState
-from fedsvc.v1 import zone_pb2
+from fedsvc.model.zone import (
+    DEFAULT_MAX_ANSWERS,
+    DEFAULT_TTL_SECONDS,
+    ForeignObjects,
+    NameServer,
+    Zone,
+    ZoneSpec,
+    ZoneState,
+)
+from fedsvc.v1 import dns_pb2, zone_pb2
 from fedsvc_dns.planner.zone import Budget, Layout
 from fedsvc_dns.records import RecordSet
 
@@ -16,8 +31,8 @@ _READ_LAYOUTS: Final = {zone_pb2.ZONE_LAYOUT_UNSPECIFIED: Layout.FLAT, **inverte
 _DEFAULT_BUDGET: Final = Budget()
 
 
-def read_zone_spec(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> ZoneSpec:
-    """The intent of protobuf; what is not said is the default."""
+def read_zone_spec(message: zone_pb2.ZoneSpec, zone: str, path: str, problems: Problems) -> ZoneSpec:
+    """The intent of protobuf of the zone of that id; what is not said is the default."""
     budget = message.removals
     if not 0 <= budget.percent <= 100:
         problems.add(f"{path}.removals.percent", f"is {budget.percent}; it must be from 0 to 100")
@@ -39,6 +54,22 @@ def read_zone_spec(message: zone_pb2.ZoneSpec, path: str, problems: Problems) ->
         min_healthy=read_min_healthy(message, path, problems),
         on_all_down=read_all_down(message.on_all_down, path, problems),
         provider=read_provider(message, path, problems),
+        foreign=tuple(
+            _read_foreign(one, zone, f"{path}.foreign[{index}]", problems) for index, one in enumerate(message.foreign)
+        ),
+    )
+
+
+def _read_foreign(message: zone_pb2.ForeignObjects, zone: str, path: str, problems: Problems) -> ForeignObjects:
+    settings = dns_pb2.DnsSettings()
+    settings.CopyFrom(message.dns)
+    settings.zone = settings.zone or zone
+    return ForeignObjects(
+        kind=message.kind,
+        label_selector=message.label_selector,
+        namespace=message.namespace,
+        clusters=tuple(message.clusters),
+        dns=read_dns(settings, f"{path}.dns", problems),
     )
 
 
@@ -65,6 +96,16 @@ def zone_message(zone: Zone, state: ZoneState | None) -> zone_pb2.Zone:
             ),
             min_healthy=min_healthy_message(spec.min_healthy),
             on_all_down=all_down_value(spec.on_all_down),
+            foreign=[
+                zone_pb2.ForeignObjects(
+                    kind=one.kind,
+                    label_selector=one.label_selector,
+                    namespace=one.namespace,
+                    clusters=one.clusters,
+                    dns=dns_message(one.dns),
+                )
+                for one in spec.foreign
+            ],
         ),
         status=zone_pb2.ZoneStatus() if state is None else _status_message(state),
         unit_count=zone.unit_count,

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fedsvc.api.problems import Problems
-from fedsvc.model.zone import Zone, ZoneSpec, planned_zone
+from fedsvc.api.selectors import parse_label_selector
+from fedsvc.errors import InvalidInputError
+from fedsvc.model.zone import FOREIGN_KINDS, ForeignObjects, Zone, ZoneSpec, planned_zone
+from fedsvc.rendering.names import dns_label_problem
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.planner.validate import Problem, validate_settings, validate_zone
 from fedsvc_dns.planner.zone import DnsSettings, OnAllDown
@@ -14,6 +17,7 @@ from fedsvc_dns.records import is_within
 
 MAX_NAME_SERVERS: Final = 13
 """So many fit into a small message."""
+MAX_FOREIGN: Final = 20
 MAX_MIN_HEALTHY: Final = 1_000
 _SPELLED: Final = {
     "ttl": "ttl_seconds",
@@ -55,6 +59,40 @@ def check_zone(name: str, spec: ZoneSpec, path: str, problems: Problems, *, othe
         if to_a_labels(other.spec.domain) == origin:
             problems.add(f"{path}.domain", f"is that of zones/{other.name} already: no two zones have the same")
     _check_name_servers(spec, origin, f"{path}.name_servers", problems)
+    _check_foreign(name, spec, f"{path}.foreign", problems)
+
+
+def _check_foreign(name: str, spec: ZoneSpec, path: str, problems: Problems) -> None:
+    if len(spec.foreign) > MAX_FOREIGN:
+        problems.add(path, f"has {len(spec.foreign)} entries; at most {MAX_FOREIGN} are accepted")
+        return
+    seen: dict[str, list[str]] = {}
+    for index, one in enumerate(spec.foreign):
+        here = f"{path}[{index}]"
+        _check_where(one, here, problems)
+        others = seen.setdefault(one.kind, [])
+        if one.namespace in others or (others and "" in (*others, one.namespace)):
+            problems.add(f"{here}.namespace", f"another entry looks for {one.kind} there, too: make one of the two")
+        others.append(one.namespace)
+        if one.dns.zone != name:
+            problems.add(f"{here}.dns.zone", f"is {one.dns.zone}: leave it out, since names are given in this zone")
+        else:
+            problems.extend(_spelled(validate_settings(one.dns, [planned_zone(name, spec)], f"{here}.dns")))
+
+
+def _check_where(one: ForeignObjects, path: str, problems: Problems) -> None:
+    if one.kind not in FOREIGN_KINDS:
+        problems.add(f"{path}.kind", f"'{one.kind[:100]}' is none of {', '.join(FOREIGN_KINDS)}")
+    if one.namespace and (problem := dns_label_problem(one.namespace)) is not None:
+        problems.add(f"{path}.namespace", problem)
+    for place, cluster in enumerate(one.clusters):
+        if (problem := dns_label_problem(cluster)) is not None:
+            problems.add(f"{path}.clusters[{place}]", problem)
+    try:
+        if parse_label_selector(one.label_selector, f"{path}.label_selector") is None:
+            problems.add(f"{path}.label_selector", "is missing: say which labels the objects have")
+    except InvalidInputError as error:
+        problems.extend(error.problems)
 
 
 def _check_name_servers(spec: ZoneSpec, origin: str, path: str, problems: Problems) -> None:

@@ -158,7 +158,7 @@ def _checked(name: str, message: zone_pb2.Zone, stored: Sequence[Zone]) -> tuple
     if (problem := dns_label_problem(name)) is not None:
         problems.add("zone.name", problem)
     check_labels(message.labels, "zone.labels", problems)
-    spec = read_zone_spec(message.spec, "zone.spec", problems)
+    spec = read_zone_spec(message.spec, name, "zone.spec", problems)
     secrets = read_secrets(message.spec, "zone.spec", problems)
     before = next((zone for zone in stored if zone.name == name), None)
     if before is None and len(stored) >= policies.MAX_ZONES:
