@@ -80,7 +80,13 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         _log.info("schema_ready", before=before or "empty", after=after)
         await _check_keyring(store, settings.store)
         leadership = Leadership()
-        edge = Edge(store, _edge_settings(settings), is_leader=leadership.leading.is_set)
+        answering_at: list[tuple[str, int]] = []
+        edge = Edge(
+            store,
+            _edge_settings(settings),
+            is_leader=leadership.leading.is_set,
+            name_servers=lambda: tuple(answering_at),
+        )
         token = await first_token(store)
         port = await edge.start()
         stack.push_async_callback(edge.stop, 0)
@@ -109,6 +115,8 @@ async def _serve(settings: ServerSettings, stop: asyncio.Event) -> None:
         if settings.dns_listen is not None:
             answering = Answering(store, data_dir=settings.store.data_dir)
             names = await _answer_names(stack, answering, settings.dns_listen)
+            own = clientfile.reachable(names)
+            answering_at.append((own.host, own.port))
             running.append(tasks.create_task(answering.run(), name="dns"))
         transfers = transfers_tls = None
         if settings.transfer_listen is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -128,7 +128,14 @@ class EdgeSettings:
 class Edge:
     """The running API."""
 
-    def __init__(self, store: Store, settings: EdgeSettings, *, is_leader: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: EdgeSettings,
+        *,
+        is_leader: Callable[[], bool],
+        name_servers: Callable[[], Sequence[tuple[str, int]]] = tuple,
+    ) -> None:
         async def find_caller(token: str) -> str | None:
             async with store.reader() as tx:
                 name = await tokens.authenticate(tx, token)
@@ -161,7 +168,7 @@ class Edge:
         hold_service_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(store), server)
         automation_service_pb2_grpc.add_AutomationServiceServicer_to_server(AutomationServicer(store), server)
         audit_service_pb2_grpc.add_AuditServiceServicer_to_server(AuditServicer(store), server)
-        zone_service_pb2_grpc.add_ZoneServiceServicer_to_server(ZoneServicer(store), server)
+        zone_service_pb2_grpc.add_ZoneServiceServicer_to_server(ZoneServicer(store, name_servers), server)
         watch_service_pb2_grpc.add_WatchServiceServicer_to_server(
             WatchServicer(store, bookmark_seconds=settings.bookmark_seconds, max_pending=settings.max_pending_changes),
             server,

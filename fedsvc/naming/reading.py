@@ -1,13 +1,14 @@
 """Reads what plans of names are made from."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fedsvc.model.hold import Hold
 from fedsvc.model.sighting import ENDPOINTS
 from fedsvc.naming.gathering import ROUTE, SERVICE, Facts, gather, is_headless
 from fedsvc.naming.planning import Before
 from fedsvc.store import clusters, drills, named_objects, policies, sightings, zones
+from fedsvc.store.named_objects import NamedObject
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Transaction
 from fedsvc_dns.planner.memory import Memory
@@ -39,9 +40,26 @@ async def read_before(tx: Transaction) -> Before:
     )
 
 
-async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> Facts:
-    """What names rest on, as of the same moment."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitAsWritten:
+    """A unit as it would be, for names: where it runs stays as it is."""
+
+    unit: str  # "namespace/name"
+    uid: str  # empty: it is not there yet
+    objects: tuple[NamedObject, ...]  # none: it would want no names
+
+
+async def read_facts(
+    tx: Transaction, before: Before, holds: Iterable[Hold], instead: UnitAsWritten | None = None
+) -> Facts:
+    """What names rest on, as of the same moment; with one unit as it would be, if that is asked."""
     objects = await named_objects.templates(tx)
+    held = await named_objects.works(tx)
+    if instead is not None:
+        objects = [*(one for one in objects if one.unit != instead.unit), *instead.objects]
+        if instead.uid:
+            others = (one for one in held if one.unit_uid != instead.uid)
+            held = [*others, *await named_objects.works_of(tx, instead.uid)]
     has_routes = any(one.kind == ROUTE for one in objects)
     foreign = [(zone.name, one) for zone in before.zones for one in zone.spec.foreign]
     has_routes = has_routes or any(one.kind == ROUTE for _, one in foreign)
@@ -50,7 +68,7 @@ async def read_facts(tx: Transaction, before: Before, holds: Iterable[Hold]) -> 
         purposes.append(ENDPOINTS)
     return gather(
         objects,
-        await named_objects.works(tx),
+        held,
         gateways=await named_objects.gateways(tx) if has_routes else (),
         zones=before.zones,
         clusters=await clusters.list_all(tx),

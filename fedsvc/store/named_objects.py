@@ -29,6 +29,9 @@ _WORKS: Final = text(
     f" WHERE {_WITH_NAMES} AND ({_NAMED} OR (x.group_ = 'apps' AND x.kind IN"
     " ('Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet')))"
 )
+_WORKS_OF: Final = text(
+    _WORKS.text.replace(f"WHERE {_WITH_NAMES} AND", "WHERE u.uid = CAST(:uid AS uuid) AND u.delete_time IS NULL AND")
+)
 _GATEWAYS: Final = text(
     f"{_COLUMNS} FROM work x JOIN manifest m ON m.digest = x.desired_digest AND m.key_id IS NULL"
     " WHERE x.group_ = 'gateway.networking.k8s.io' AND x.kind = 'Gateway'"
@@ -83,6 +86,11 @@ async def templates(tx: Transaction) -> Sequence[NamedObject]:
 async def works(tx: Transaction) -> Sequence[HeldObject]:
     """What clusters hold of these units: Services, Ingresses, HTTPRoutes, Gateways and workloads."""
     return _held(await tx.execute(_WORKS))
+
+
+async def works_of(tx: Transaction, uid: str) -> Sequence[HeldObject]:
+    """The same of one unit, whether or not it wants names."""
+    return _held(await tx.execute(_WORKS_OF, {"uid": uid}))
 
 
 async def gateways(tx: Transaction) -> Sequence[HeldObject]:

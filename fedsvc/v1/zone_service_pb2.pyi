@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fedsvc.v1 import unit_pb2 as _unit_pb2
 from fedsvc.v1 import unit_service_pb2 as _unit_service_pb2
 from fedsvc.v1 import zone_pb2 as _zone_pb2
 from google.protobuf import descriptor as _descriptor
@@ -482,27 +483,35 @@ Global___VerifiedServer: _TypeAlias = VerifiedServer  # noqa: Y015
 
 @_typing.final
 class PlanZoneRequest(_message.Message):
-    """PlanZoneRequest names a zone, or says what it would be."""
+    """PlanZoneRequest names a zone, or says what it or a unit would be; one of the three is required."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """"zones/{zone}", as it is. Either this or `zone` is required."""
+    """"zones/{zone}", as it is."""
     @_builtins.property
     def zone(self) -> _zone_pb2.Zone:
         """As it would be; its provider and secrets change nothing of the plan."""
+
+    @_builtins.property
+    def unit(self) -> _unit_pb2.Unit:
+        """As it would be: what its `dns` and its Services, Ingresses, HTTPRoutes and Gateways would change in the zone that it
+        names, or named before. Where it runs stays as it is.
+        """
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         zone: _zone_pb2.Zone | None = ...,
+        unit: _unit_pb2.Unit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["zone", b"zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit", b"unit", "zone", b"zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "unit", b"unit", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -522,6 +531,7 @@ class PlanZoneResponse(_message.Message):
     APPROVAL_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
     change_count: _builtins.int
     """All of them."""
     held_count: _builtins.int
@@ -530,6 +540,8 @@ class PlanZoneResponse(_message.Message):
     """Why it waits."""
     approval: _builtins.str
     """What ConfirmZone is to be given to let it be done; empty: it cannot be confirmed."""
+    zone: _builtins.str
+    """"zones/{zone}" that it is about."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordSetChange]:
         """By name and type; the first 500."""
@@ -557,10 +569,11 @@ class PlanZoneResponse(_message.Message):
         approval: _builtins.str = ...,
         problems: _abc.Iterable[_builtins.str] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "change_count", b"change_count", "changes", b"changes", "held", b"held", "held_count", b"held_count", "held_reason", b"held_reason", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "change_count", b"change_count", "changes", b"changes", "held", b"held", "held_count", b"held_count", "held_reason", b"held_reason", "problems", b"problems", "warnings", b"warnings", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -363,7 +363,7 @@ async def test_what_cannot_be_verified_is_refused_with_the_field(
 
 
 async def test_a_plan_is_of_a_zone_that_is_there_or_of_one_that_can_be(api: Any, helpers: Any) -> None:
-    assert await api.zones.PlanZone(pb.PlanZoneRequest(zone=zone())) == pb.PlanZoneResponse()
+    assert await api.zones.PlanZone(pb.PlanZoneRequest(zone=zone())) == pb.PlanZoneResponse(zone="zones/main")
     assert list((await api.zones.ListZones(pb.ListZonesRequest())).zones) == []
     refusal = await helpers.refused(api.zones.PlanZone(pb.PlanZoneRequest(name="zones/main")))
     assert refusal.code is grpc.StatusCode.NOT_FOUND

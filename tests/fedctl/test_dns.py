@@ -103,6 +103,28 @@ async def test_a_host_outside_of_the_zone_is_told_with_its_line(town: Any) -> No
     assert ":6:" in wrong.stderr
 
 
+async def check_plans_of_units(town: Any) -> None:
+    """What a unit as it would be changes in its zone is shown."""
+    other = SHOP.replace("shop.example.org", "store.example.org")
+    planned = await town.fedctl("dns", "plan", "-f", "-", stdin=other)
+    assert planned.exit_code == 1, planned.output
+    assert "+ store.example.org. 5 A " in planned.stdout
+    assert "- shop.example.org. 5 A " in planned.stdout
+    assert NAME not in planned.stdout
+    assert "nothing would change" in (await town.fedctl("dns", "plan", "-f", "-", stdin=SHOP)).stdout
+    none = SHOP.replace("  dns: {zone: main, hosts: [shop.example.org], minHealthy: {count: 1}}\n", "")
+    assert f"- {NAME}. 5 A " in (await town.fedctl("dns", "plan", "-f", "-", stdin=none)).stdout
+    new = SHOP.replace("name: shop", "name: store").replace("[shop.", "[store.")
+    told = await town.fedctl("dns", "plan", "-f", "-", stdin=new)
+    assert "the unit is not there yet" in told.stderr, told.output
+    wrong = await town.fedctl("dns", "plan", "-f", "-", stdin=other.replace("store.example.org", "store.example.net"))
+    assert ":6: spec.dns.hosts[0]: 'store.example.net' is not within the zone main" in wrong.stderr, wrong.output
+    assert wrong.exit_code == 2
+    policy = "{apiVersion: fedsvc.io/v1, kind: PlacementPolicy, metadata: {name: all}, spec: {clusters: []}}"
+    refused = await town.fedctl("dns", "plan", "-f", "-", stdin=policy)
+    assert "only zones and units are planned here" in refused.stderr, refused.output
+
+
 @pytest.fixture
 async def bind(tmp_path: Path, require: Callable[[str], None]) -> AsyncIterator[NameServer]:
     """A BIND that keeps the zone."""
@@ -134,6 +156,7 @@ async def test_a_zone_is_planned_kept_on_a_name_server_verified_and_applied(town
     assert f"+ {NAME}. 7 A " in planned.stdout
     assert (await town.fedctl("dns", "plan", "main")).stdout.endswith("nothing would change, and nothing waits\n")
 
+    await check_plans_of_units(town)
     applied = await town.fedctl("dns", "apply", "-f", "-", "--yes", stdin=kept)
     assert applied.stdout.endswith("zone/main configured\n"), applied.output
     listed = (await until_told(town, "dns", "zones", tells="Ready")).stdout

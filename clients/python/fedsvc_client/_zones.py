@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator, Iterable
 
-from fedsvc.v1 import zone_pb2, zone_service_pb2, zone_service_pb2_grpc
+from fedsvc.v1 import unit_pb2, zone_pb2, zone_service_pb2, zone_service_pb2_grpc
 from fedsvc_client import names
 from fedsvc_client._calls import DEADLINE_SECONDS, Caller, new_request_id, pages
 
@@ -99,11 +99,13 @@ class AsyncZones:
         return await self._caller.call(self._stub.VerifyZone, request, timeout_seconds=timeout_seconds)
 
     async def plan(
-        self, zone: str | zone_pb2.Zone, *, timeout_seconds: float = DEADLINE_SECONDS
+        self, zone: str | zone_pb2.Zone | unit_pb2.Unit, *, timeout_seconds: float = DEADLINE_SECONDS
     ) -> zone_service_pb2.PlanZoneResponse:
-        """Tell what a zone would change by what is now and what waits; as it is, or as it would be."""
+        """Tell what a zone would change by what is now and what waits; as it is, or as it or a unit would be."""
         if isinstance(zone, str):
             request = zone_service_pb2.PlanZoneRequest(name=names.zone_name(zone))
+        elif isinstance(zone, unit_pb2.Unit):
+            request = zone_service_pb2.PlanZoneRequest(unit=zone)
         else:
             request = zone_service_pb2.PlanZoneRequest(zone=zone)
         return await self._caller.call(self._stub.PlanZone, request, timeout_seconds=timeout_seconds)

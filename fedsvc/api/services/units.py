@@ -56,7 +56,7 @@ class UnitServicer(unit_service_pb2_grpc.UnitServiceServicer):
         """Create a unit or replace its intent."""
         del context
         async with self._store.look() as look:
-            served = await _served_scopes(look)
+            served = await served_scopes(look)
         # Outside of the writing transaction: a large unit takes a while to read.
         intent = await read_unit(request.unit, served)
 
@@ -259,7 +259,7 @@ async def _surroundings(tx: Transaction, intent: UnitIntent, held: units.Held) -
     )
 
 
-async def _served_scopes(look: Look) -> Scopes:
+async def served_scopes(look: Look) -> Scopes:
     """Scopes of all kinds that members serve; where members disagree, namespaced: it then has all it may need."""
     scopes: dict[tuple[str, str], Scope] = {}
     for kinds in {*(await served_kinds.api_resources(look)).values()}:

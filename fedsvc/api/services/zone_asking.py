@@ -7,21 +7,28 @@ from typing import Final
 
 from fedsvc.api.convert.zone import record_set_message
 from fedsvc.api.convert.zone_provider import endpoint_message, read_endpoint
+from fedsvc.api.intent.dns import check_dns
+from fedsvc.api.intent.unit import UnitIntent
 from fedsvc.api.intent.zone_provider import check_endpoint
 from fedsvc.api.names import parse_zone
 from fedsvc.api.problems import Problems
 from fedsvc.errors import NotFoundError
-from fedsvc.model.zone import Zone, ZoneSpec
+from fedsvc.model.service_import import refuse_import
+from fedsvc.model.zone import FOREIGN_KINDS, Zone, ZoneSpec
 from fedsvc.model.zone_provider import Endpoint
-from fedsvc.naming.planning import change_of, plan_names, problem_lines, warning_lines
-from fedsvc.naming.reading import read_before, read_facts
-from fedsvc.store import holds, policies, zones
+from fedsvc.naming.gathering import Facts
+from fedsvc.naming.planning import Before, change_of, plan_names, problem_lines, warning_lines
+from fedsvc.naming.reading import UnitAsWritten, read_before, read_facts
+from fedsvc.rendering.canonical import load_json
+from fedsvc.store import holds, policies, units, zones
+from fedsvc.store.named_objects import NamedObject
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store
 from fedsvc.v1 import zone_pb2
 from fedsvc.v1 import zone_service_pb2 as pb
 from fedsvc_dns.planner.changes import Replacement
 from fedsvc_dns.planner.idn import to_a_labels
+from fedsvc_dns.planner.plan import Plan
 from fedsvc_dns.providers.connection import ServerAddress
 from fedsvc_dns.providers.contract import ProviderError
 from fedsvc_dns.providers.verifying import Verified, serials, verify
@@ -39,8 +46,10 @@ _SERVER_SECONDS: Final = 20.0
 """That all answers of one may take: the call has 30."""
 
 
-async def verified(store: Store, request: pb.VerifyZoneRequest) -> pb.VerifyZoneResponse:
-    """Ask the name servers of a zone.
+async def verified(
+    store: Store, request: pb.VerifyZoneRequest, own: Sequence[tuple[str, int]] = ()
+) -> pb.VerifyZoneResponse:
+    """Ask the name servers of a zone; those of this process where a zone without a provider names none.
 
     Raises:
         NotFoundError: there is no such zone.
@@ -50,7 +59,7 @@ async def verified(store: Store, request: pb.VerifyZoneRequest) -> pb.VerifyZone
     async with store.reader() as tx:
         zone = await policies.get(tx, ZONE, name)
         origin = to_a_labels(zone.spec.domain)
-        names, servers = _asked(request, zone.spec, origin)
+        names, servers = _asked(request, zone.spec, origin, own)
         sets, total = await zones.wanted(tx, name, names, limit=_MAX_SETS)
         data = await zones.data(tx, name)
         state = (await zones.states(tx, [name])).get(name)
@@ -71,7 +80,9 @@ async def verified(store: Store, request: pb.VerifyZoneRequest) -> pb.VerifyZone
     )
 
 
-def _asked(request: pb.VerifyZoneRequest, spec: ZoneSpec, origin: str) -> tuple[list[str], Sequence[Endpoint]]:
+def _asked(
+    request: pb.VerifyZoneRequest, spec: ZoneSpec, origin: str, own: Sequence[tuple[str, int]]
+) -> tuple[list[str], Sequence[Endpoint]]:
     """The names and servers that are asked; refused where they are none."""
     problems = Problems()
     names: list[str] = []
@@ -93,11 +104,13 @@ def _asked(request: pb.VerifyZoneRequest, spec: ZoneSpec, origin: str) -> tuple[
     servers = [read_endpoint(one) for one in request.servers]
     for index, server in enumerate(servers):
         check_endpoint(server, f"servers[{index}]", problems)
-    servers = servers or list(_authorities(spec))
+    servers = servers or list(_authorities(spec)) or [Endpoint(host=host, port=port) for host, port in own]
     if not servers:
-        problems.add(
-            "servers", "are missing: the zone has neither a provider nor name_servers, so nobody is known to ask"
+        message = (
+            "are missing: the zone has neither a provider nor name_servers, and this server answers for no names itself"
+            " (--dns-listen), so nobody is known to ask"
         )
+        problems.add("servers", message)
     problems.refuse()
     return sorted(set(names)), servers
 
@@ -143,8 +156,67 @@ async def planned(store: Store, name: str, wanted: Zone | None) -> pb.PlanZoneRe
             )
         found = await read_facts(tx, before, await holds.on_automation(tx))
     made, _ = await asyncio.to_thread(plan_names, before, found)
+    return _answer(zone, before, found, made)
+
+
+async def planned_unit(store: Store, intent: UnitIntent) -> pb.PlanZoneResponse:
+    """Tell what a unit as it would be changes in the zone that it names, or named before.
+
+    Raises:
+        InvalidInputError: it names no zone and did not, or its settings cannot work.
+    """
+    problems = Problems()
+    async with store.reader() as tx:
+        before = await read_before(tx)
+        stored = await units.find(tx, intent.name.namespace, intent.name.name)
+        refuse_import(stored)
+        settings = intent.spec.dns
+        if settings is not None:
+            check_dns(settings, before.zones, "unit.spec.dns", problems)
+        earlier = None if stored is None else stored.spec.dns
+        about = settings or earlier
+        if about is None:
+            problems.add("unit.spec.dns", "is missing: the unit names no zone, and did not before")
+        problems.refuse()
+        assert about is not None
+        written = _as_written(intent, "" if stored is None else stored.uid)
+        found = await read_facts(tx, before, await holds.on_automation(tx), written)
+    made, _ = await asyncio.to_thread(plan_names, before, found)
+    zone = next(one for one in before.zones if one.name == about.zone)
+    answer = _answer(zone, before, found, made)
+    if stored is None:
+        answer.warnings.append("the unit is not there yet: its names come with the addresses that it gets")
+    for left in before.zones:
+        if earlier is not None and left.name == earlier.zone != zone.name:
+            count = len(change_of(left, before.held.get(left.name), made, before.now).replacements)
+            answer.warnings.append(f"in zones/{left.name}, which it leaves, {count} record sets would change, too")
+    return answer
+
+
+def _as_written(intent: UnitIntent, uid: str) -> UnitAsWritten:
+    unit = f"{intent.name.namespace}/{intent.name.name}"
+    settings = intent.spec.dns
+    named = [
+        NamedObject(
+            unit_uid=uid or unit,
+            unit=unit,
+            settings=settings,
+            kind=template.key.kind,
+            namespace=template.key.namespace,
+            name=template.key.name,
+            manifest=load_json(template.body),
+        )
+        for template in intent.templates.templates
+        if settings is not None and FOREIGN_KINDS.get(template.key.kind, ("none", ""))[0] == template.key.group
+    ]
+    return UnitAsWritten(unit=unit, uid=uid, objects=tuple(named))
+
+
+def _answer(zone: Zone, before: Before, found: Facts, made: Plan) -> pb.PlanZoneResponse:
+    name = zone.name
     change = change_of(zone, before.held.get(name), made, before.now)
     return pb.PlanZoneResponse(
+        zone=f"zones/{name}",
         changes=_changes(change.replacements),
         change_count=len(change.replacements),
         held=_changes(change.held),

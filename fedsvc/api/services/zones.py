@@ -1,6 +1,6 @@
 """ZoneService: DNS zones, and what they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,14 @@ from fedsvc.api.convert.zone import read_zone_spec, record_set_message, zone_mes
 from fedsvc.api.convert.zone_provider import read_secrets
 from fedsvc.api.intent.dns import check_zone
 from fedsvc.api.intent.metadata import check_labels
+from fedsvc.api.intent.unit import read_unit
 from fedsvc.api.intent.zone_provider import check_provider
 from fedsvc.api.mutation import mutate
 from fedsvc.api.names import parse_zone
 from fedsvc.api.paging import cut, parse_page
 from fedsvc.api.problems import Problems
 from fedsvc.api.services import zone_asking
+from fedsvc.api.services.units import served_scopes
 from fedsvc.errors import NotFoundError
 from fedsvc.model.policy import Policy
 from fedsvc.model.zone import Zone, ZoneSpec
@@ -35,8 +37,15 @@ Context = aio.ServicerContext[Any, Any]
 class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
     """See zone_service.proto."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, name_servers: Callable[[], Sequence[tuple[str, int]]] = tuple) -> None:
+        """Keep what is asked.
+
+        Args:
+            store: the store.
+            name_servers: host and port of this process's own, as far as it has one.
+        """
         self._store = store
+        self._name_servers = name_servers
 
     async def ApplyZone(self, request: pb.ApplyZoneRequest, context: Context) -> pb.ApplyZoneResponse:
         """Create or replace one."""
@@ -91,15 +100,19 @@ class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
     async def VerifyZone(self, request: pb.VerifyZoneRequest, context: Context) -> pb.VerifyZoneResponse:
         """Ask the name servers of a zone."""
         del context
-        return await zone_asking.verified(self._store, request)
+        return await zone_asking.verified(self._store, request, self._name_servers())
 
     async def PlanZone(self, request: pb.PlanZoneRequest, context: Context) -> pb.PlanZoneResponse:
         """Tell what a zone would change."""
         del context
         problems = Problems()
-        if bool(request.name) == request.HasField("zone"):
-            problems.add("name", "is to be given, or zone: one of the two")
+        if [bool(request.name), request.HasField("zone"), request.HasField("unit")].count(True) != 1:
+            problems.add("name", "is to be given, or zone, or unit: one of the three")
         problems.refuse()
+        if request.HasField("unit"):
+            async with self._store.look() as look:
+                served = await served_scopes(look)
+            return await zone_asking.planned_unit(self._store, await read_unit(request.unit, served))
         if not request.HasField("zone"):
             return await zone_asking.planned(self._store, parse_zone(request.name, "name"), None)
         name = parse_zone(request.zone.name, "zone.name")

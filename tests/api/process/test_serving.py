@@ -163,6 +163,11 @@ async def test_it_answers_names_again_after_a_restart_from_what_was_planned(fold
                 async with asyncio.timeout(SECONDS):
                     while (await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=10)).rcode():
                         await asyncio.sleep(0.02)
+                async with aio.insecure_channel(server.address) as channel:
+                    zones = zone_service_pb2_grpc.ZoneServiceStub(channel)
+                    verify = zone_service_pb2.VerifyZoneRequest(name="zones/main")
+                    (asked,) = (await zones.VerifyZone(verify, metadata=server.metadata)).servers
+                    assert (asked.server.host, asked.server.port, asked.agrees) == ("127.0.0.1", port, True)
             reply = await dns.asyncquery.udp(query, "127.0.0.1", port=port, timeout=10)
             assert [str(record) for record in reply.answer[0]] == ["ns.example.org."]
 

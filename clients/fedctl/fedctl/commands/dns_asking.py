@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import click
+from google.protobuf.message import Message
 
 from fedctl import kinds
 from fedctl.applying import apply_item
@@ -16,7 +17,7 @@ from fedctl.output import dns_views, words
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.simulations import print_document
 from fedctl.target import Target
-from fedsvc.v1 import zone_pb2, zone_service_pb2
+from fedsvc.v1 import unit_pb2, zone_pb2, zone_service_pb2
 from fedsvc_client import InvalidArgumentError, NotFoundError, PreconditionError
 from fedsvc_client.names import last_part
 
@@ -32,7 +33,7 @@ Examples:
   fedctl dns verify                                   all zones
   fedctl dns verify main
   fedctl dns verify main --name shop.example.org      one name of it
-  fedctl dns verify main --server 192.0.2.53:5353     another name server than those of the zone
+  fedctl dns verify main --server 192.0.2.53:5353     another name server than those of the zone, or fedsvc's own
   fedctl dns verify main -o name                      the record sets that are not as planned
 
 \b
@@ -43,11 +44,12 @@ _PLAN_EXAMPLES = """\b
 Examples:
   fedctl dns plan main               what waits, and what is about to change
   fedctl dns plan -f zone.yaml       what the zone of a file would change
+  fedctl dns plan -f unit.yaml       what the unit of a file would change in its zone
   fedctl dns plan main -o json | jq .held
 
 \b
 Exit codes:
-  0 nothing would change and nothing waits   1 something does   and others as elsewhere
+  0 nothing would change and nothing waits   1 something does   2 the document is refused   and others as elsewhere
 """
 _APPLY_EXAMPLES = """\b
 Examples:
@@ -58,6 +60,7 @@ Examples:
 _output = output_as("text", "json", "yaml", "name")
 _zone = click.argument("zone", required=False, shell_complete=names(kinds.ZONE))
 _file = click.option("-f", "--filename", metavar="FILE|-", help="A document of a Zone, as it would be")
+_any_file = click.option("-f", "--filename", metavar="FILE|-", help="A document of a Zone or Unit, as it would be")
 
 
 @click.command(epilog=_ZONES_EXAMPLES)
@@ -172,21 +175,21 @@ def _endpoint(text: str) -> zone_pb2.NameServerEndpoint:
 
 @click.command(epilog=_PLAN_EXAMPLES)
 @_zone
-@_file
+@_any_file
 @_output
 @click.pass_context
 @pass_context
 def plan(context: Context, ctx: click.Context, *, zone: str | None, filename: str | None, output: str) -> None:
-    """Show what a zone would change by what is now, and what of it waits; nothing is stored.
+    """Show what a zone would change by what is now, or by a unit, and what of it waits; nothing is stored.
 
     What is shown is of the zone as it was planned: `verify` tells what name servers have.
     """
     if zone and not filename:
         answer = _planned(context, zone)
     elif filename and not zone:
-        items = _items(filename)
+        items = _items(filename, zone_pb2.Zone, unit_pb2.Unit)
         if len(items) > 1:
-            raise UsageFailure(f"there are {len(items)} zones in {filename}: plan them one by one")
+            raise UsageFailure(f"there are {len(items)} documents in {filename}: plan them one by one")
         answer = _planned_of(context, items[0])
     else:
         raise UsageFailure("name a zone, or give the document of one:  fedctl dns plan ZONE  or  -f FILE")
@@ -214,7 +217,7 @@ def apply(context: Context, *, zone: str | None, filename: str | None, is_sure: 
         return
     if zone or not filename:
         raise UsageFailure("name a zone, or give the document of one:  fedctl dns apply ZONE  or  -f FILE")
-    for item in _items(filename):
+    for item in _items(filename, zone_pb2.Zone):
         answer = _planned_of(context, item)
         _show_plan(context, answer)
         if answer.change_count and not is_sure:
@@ -262,15 +265,20 @@ def _planned(context: Context, zone: str) -> zone_service_pb2.PlanZoneResponse:
 
 
 def _planned_of(context: Context, item: Item) -> zone_service_pb2.PlanZoneResponse:
-    assert isinstance(item.message, zone_pb2.Zone)
-    return context.client().zones.plan(item.message)
+    assert isinstance(item.message, zone_pb2.Zone | unit_pb2.Unit)
+    try:
+        return context.client().zones.plan(item.message)
+    except InvalidArgumentError as error:
+        told = "\n  ".join(item.locate(problem) for problem in error.fields) or error.message
+        raise Failure(f"{item.title} is refused: {told}", code=Exit.USAGE) from error
 
 
-def _items(filename: str) -> list[Item]:
-    """Read the zones of a file."""
+def _items(filename: str, *kinds_taken: type[Message]) -> list[Item]:
+    """Read the zones of a file, or the units."""
     made = make_plan(read_documents([filename], recursive=False), unit="", namespace="", default_unit="")
-    others = [item.title for item in made.items if not isinstance(item.message, zone_pb2.Zone)]
+    others = [item.title for item in made.items if not isinstance(item.message, kinds_taken)]
     if others or not made.items:
         found = f"there is {others[0]} in {filename}" if others else f"there is no document in {filename}"
-        raise UsageFailure(f"{found}: only zones are planned here; `fedctl apply` takes the rest")
+        words_taken = " and ".join(f"{kind.DESCRIPTOR.name.lower()}s" for kind in kinds_taken)
+        raise UsageFailure(f"{found}: only {words_taken} are planned here; `fedctl apply` takes the rest")
     return list(made.items)
