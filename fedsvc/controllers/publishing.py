@@ -14,12 +14,16 @@ from fedsvc.controllers.supervising import supervise
 from fedsvc.controllers.updating import Updating
 from fedsvc.controllers.wakeups import Signal, Wakeups
 from fedsvc.controllers.zone_writers import WriterParts
+from fedsvc.errors import NotFoundError
+from fedsvc.members.client import MemberClient
+from fedsvc.members.registry import Members
 from fedsvc.model.zone import Zone
 from fedsvc.model.zone_provider import Written
-from fedsvc.store import policies, publications
+from fedsvc.store import clusters, policies, publications
 from fedsvc.store.changes import Change
 from fedsvc.store.policies import ZONE, resource_name
 from fedsvc.store.store import Store
+from fedsvc_dns.providers.contract import ServerRefusedError
 
 _ALL: Final = ""
 """In the place of a zone's name: look which zones there are."""
@@ -37,12 +41,13 @@ class _Kept:
 class PublishingController:
     """The tasks of all zones with a provider."""
 
-    def __init__(self, store: Store, *, settings: ControllerSettings) -> None:
+    def __init__(self, store: Store, *, settings: ControllerSettings, members: Members) -> None:
         self._store = store
         self._settings = settings
         self._wakeups: Wakeups[str] = Wakeups()
         self._kept: dict[str, _Kept] = {}  # by name
-        self._parts = WriterParts(sealer=store.sealer, accounts=settings.octodns_accounts)
+        self._members = members
+        self._parts = WriterParts(sealer=store.sealer, accounts=settings.octodns_accounts, client=self._client)
 
     def listen(self, hub: Hub) -> None:
         """Take wake-ups from `hub`."""
@@ -63,6 +68,19 @@ class PublishingController:
             for name in self._kept:
                 drop_metrics(name)
             self._kept.clear()
+
+    async def _client(self, cluster: str) -> MemberClient:
+        """The client of a cluster.
+
+        Raises:
+            ServerRefusedError: there is no such cluster.
+        """
+        async with self._store.reader() as tx:
+            try:
+                found = await clusters.get(tx, cluster)
+            except NotFoundError as error:
+                raise ServerRefusedError(f"there is no cluster {cluster}") from error
+        return self._members.member(found).client
 
     def _changed(self, change: Change) -> None:
         if change.kind == ZONE.change:

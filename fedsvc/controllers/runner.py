@@ -143,7 +143,7 @@ async def _lead(
     cleanup = CleanupController(store, settings=settings, events=events)
     importing = ImportController(store, events=events, holds=holds, ask=fleet.ask)
     dns = DnsController(store, settings=settings, holds=holds, look_for=importing.look_for)
-    publishing = PublishingController(store, settings=settings)
+    publishing = PublishingController(store, settings=settings, members=members)
 
     def decided(unit_name: str) -> None:
         status.wake(unit_name)

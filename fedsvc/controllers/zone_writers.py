@@ -2,31 +2,40 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from typing import Final, Protocol
 
+from fedsvc.controllers.endpoint_zone import EndpointPlace, EndpointZone
 from fedsvc.controllers.publication import shortened
+from fedsvc.members.client import MemberClient
 from fedsvc.model.zone import Zone
-from fedsvc.model.zone_provider import Endpoint, Octodns, Rfc2136, ServerStanding, Written
+from fedsvc.model.zone_provider import DnsEndpoints, Endpoint, Octodns, Rfc2136, ServerStanding, Written
 from fedsvc.store import zone_keys
 from fedsvc.store.sealing import Sealer
 from fedsvc_dns.planner.idn import to_a_labels
 from fedsvc_dns.providers import wire
 from fedsvc_dns.providers.connection import ServerAddress
-from fedsvc_dns.providers.contract import ChangeSet, Outcome, ProviderError, ZoneContent
+from fedsvc_dns.providers.contract import ChangeSet, Key, Outcome, ProviderError, ZoneContent
+from fedsvc_dns.providers.marks import is_mark
 from fedsvc_dns.providers.octodns.accounts import Account
 from fedsvc_dns.providers.octodns.forms import told_as
 from fedsvc_dns.providers.octodns.zone import OctodnsZone
 from fedsvc_dns.providers.owning import Claim
 from fedsvc_dns.providers.rfc2136 import Rfc2136Settings, Rfc2136Zone
-from fedsvc_dns.providers.verifying import marked_generations, serials
+from fedsvc_dns.providers.verifying import marked_generations, serials, verify
 from fedsvc_dns.records import RecordSet
 
 _UPDATES_CHECK_SECONDS: Final = 30.0
 """How often it is looked whether others changed a zone; where nobody did, that is one message each way."""
 _ACCOUNTS_CHECK_SECONDS: Final = 300.0
 """As above, where each look lists the whole zone and counts against what an account may ask in a while."""
+
+_ASKED: Final = 20
+"""Record sets that name servers are asked for to see how far they are: those that were written last."""
+_ASKING_SECONDS: Final = 10.0
 
 
 class ZoneWriter(Protocol):
@@ -70,11 +79,13 @@ class WriterParts:
     Attributes:
         sealer: opens keys.
         accounts: of octoDNS, by name.
+        client: of a cluster, by its name; raises `ProviderError` where there is none.
         turns: one at a time asks an account, whatever the zone.
     """
 
     sealer: Sealer
     accounts: Mapping[str, Account]
+    client: Callable[[str], Awaitable[MemberClient]]
     turns: Mapping[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
 
@@ -96,6 +107,8 @@ def make_writer(zone: Zone, provider: Written, parts: WriterParts) -> ZoneWriter
                     f"the server that leads has no account '{provider.account}' of octoDNS; it has: {listed}"
                 )
             return _Bridge(zone, provider, account, parts.turns[account.name])
+        case DnsEndpoints():
+            return _Objects(zone, provider, parts)
 
 
 def _claim(zone: Zone, provider: Written) -> Claim:
@@ -174,6 +187,63 @@ class _Bridge:
 
     async def close(self) -> None:
         """There is nothing to close: workers end with what they are asked."""
+
+
+class _Objects:
+    """As objects of ExternalDNS."""
+
+    check_seconds = _UPDATES_CHECK_SECONDS
+
+    def __init__(self, zone: Zone, provider: DnsEndpoints, parts: WriterParts) -> None:
+        self._servers = provider.servers
+        self._shown: Mapping[Key, RecordSet] = {}
+        place = EndpointPlace(
+            client=partial(parts.client, provider.cluster),
+            cluster=provider.cluster,
+            namespace=provider.namespace,
+            labels=provider.labels,
+        )
+        self._zone = EndpointZone(_claim(zone, provider), place)
+        self.told_as = told_as
+
+    async def read(self, *, may_shrink: bool = False) -> ZoneContent:
+        """What the objects stand for."""
+        found = await self._zone.read(may_shrink=may_shrink)
+        self._note(found.record_sets.values())
+        return found
+
+    async def apply(self, changes: ChangeSet) -> Outcome:
+        """Have the objects stand for it, as far as they may."""
+        done = await self._zone.apply(changes)
+        written = set(done.written)
+        self._note(one for one in changes.puts if one.name in written)
+        return done
+
+    def _note(self, sets: Iterable[RecordSet]) -> None:
+        shown = (one for one in sets if not is_mark(one.name))
+        self._shown = {one.key: one for one in islice(shown, _ASKED)} or self._shown
+
+    async def standings(self, serial: int, *, is_right: bool) -> tuple[ServerStanding, ...]:
+        """All by whether they answer as the objects say, of some: ExternalDNS tells nothing of when."""
+        del is_right
+        asked = await verify(list(map(_address, self._servers)), self._shown, timeout_seconds=_ASKING_SECONDS)
+        return tuple(
+            ServerStanding(
+                server=server,
+                serial=serial if found.agrees else 0,
+                is_current=found.agrees,
+                trouble=shortened(found.trouble),
+            )
+            for server, found in zip(self._servers, asked, strict=True)
+        )
+
+    def unknown(self, told: Sequence[ServerStanding], trouble: str) -> tuple[ServerStanding, ...]:
+        """The trouble is none of the name servers'."""
+        del trouble
+        return tuple(told)
+
+    async def close(self) -> None:
+        """There is nothing to close: the cluster's connections are everybody's."""
 
 
 def _address(one: Endpoint) -> ServerAddress:

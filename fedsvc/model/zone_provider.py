@@ -1,7 +1,7 @@
 """Name servers of others that a zone is kept on: the intent, and how the zone stands there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
@@ -10,6 +10,7 @@ from fedsvc_dns.providers.judging import Ownership
 from fedsvc_dns.providers.marks import NO_AFFIXES, ForeignMarks
 
 DEFAULT_PORT: Final = 53
+DEFAULT_ENDPOINT_NAMESPACE: Final = "external-dns"
 DEFAULT_ALGORITHM: Final = "hmac-sha256"
 
 
@@ -92,6 +93,26 @@ class Octodns(Claimed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DnsEndpoints(Claimed):
+    """A zone is written as objects of ExternalDNS; ownership is by object, so the claim says nothing of it."""
+
+    kind: Literal["dnsEndpoints"] = "dnsEndpoints"  # as above
+    cluster: str
+    namespace: str = DEFAULT_ENDPOINT_NAMESPACE
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What was written is remembered for one place; at another nothing was."""
+        return self.cluster, self.namespace
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """Those that are known to answer for the zone."""
+        return tuple(dict.fromkeys(self.authorities))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HiddenPrimary:
     """A zone is transferred by its secondaries."""
 
@@ -104,7 +125,7 @@ class HiddenPrimary:
         return tuple(one.server for one in self.secondaries)
 
 
-Written = Rfc2136 | Octodns
+Written = Rfc2136 | Octodns | DnsEndpoints
 """Providers of zones that are written to; what is written is noted, and put right where others change it."""
 Provider = Written | HiddenPrimary
 
@@ -124,7 +145,7 @@ def keys_of(provider: Provider | None) -> Iterator[tuple[str, ZoneKey]]:
 def is_elsewhere(before: Provider | None, after: Provider | None) -> bool:
     """Whether what was written for one provider is not what the other finds."""
     if isinstance(before, Written) and isinstance(after, Written):
-        return before.place != after.place
+        return type(before) is not type(after) or before.place != after.place
     return type(before) is not type(after)
 
 
@@ -156,6 +177,8 @@ def written_to(provider: Written) -> str:
             return str(provider.server)
         case Octodns():
             return f"the account {provider.account} of octoDNS"
+        case DnsEndpoints():
+            return f"the namespace {provider.namespace} of clusters/{provider.cluster}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

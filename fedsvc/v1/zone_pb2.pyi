@@ -199,6 +199,7 @@ class ZoneSpec(_message.Message):
     RFC2136_FIELD_NUMBER: _builtins.int
     HIDDEN_PRIMARY_FIELD_NUMBER: _builtins.int
     OCTODNS_FIELD_NUMBER: _builtins.int
+    DNS_ENDPOINTS_FIELD_NUMBER: _builtins.int
     MIN_HEALTHY_FIELD_NUMBER: _builtins.int
     ON_ALL_DOWN_FIELD_NUMBER: _builtins.int
     FOREIGN_FIELD_NUMBER: _builtins.int
@@ -235,6 +236,10 @@ class ZoneSpec(_message.Message):
         """A provider of octoDNS: Route 53, Cloudflare, Google, Azure, the API of PowerDNS and others."""
 
     @_builtins.property
+    def dns_endpoints(self) -> Global___DnsEndpointProvider:
+        """Objects of ExternalDNS in a cluster, which carries them to whatever it is set up for."""
+
+    @_builtins.property
     def min_healthy(self) -> _dns_pb2.DnsMinHealthy:
         """For units that say nothing of it. Unset: one cluster with failover, 30 percent with the others."""
 
@@ -255,13 +260,14 @@ class ZoneSpec(_message.Message):
         rfc2136: Global___Rfc2136Provider | None = ...,
         hidden_primary: Global___HiddenPrimaryProvider | None = ...,
         octodns: Global___OctodnsProvider | None = ...,
+        dns_endpoints: Global___DnsEndpointProvider | None = ...,
         min_healthy: _dns_pb2.DnsMinHealthy | None = ...,
         on_all_down: _dns_pb2.OnAllDown.ValueType = ...,
         foreign: _abc.Iterable[Global___ForeignObjects] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "octodns", b"octodns", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "dns_endpoints", b"dns_endpoints", "hidden_primary", b"hidden_primary", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "octodns", b"octodns", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "domain", b"domain", "foreign", b"foreign", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "octodns", b"octodns", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers", "_min_healthy", b"_min_healthy", "_removals", b"_removals", "_ttl_seconds", b"_ttl_seconds", "dns_endpoints", b"dns_endpoints", "domain", b"domain", "foreign", b"foreign", "frozen", b"frozen", "hidden_primary", b"hidden_primary", "layout", b"layout", "max_answers", b"max_answers", "min_healthy", b"min_healthy", "name_servers", b"name_servers", "octodns", b"octodns", "on_all_down", b"on_all_down", "provider", b"provider", "removals", b"removals", "rfc2136", b"rfc2136", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_answers: _TypeAlias = _typing.Literal["max_answers"]  # noqa: Y015
     _WhichOneofArgType__max_answers: _TypeAlias = _typing.Literal["_max_answers", b"_max_answers"]  # noqa: Y015
@@ -271,7 +277,7 @@ class ZoneSpec(_message.Message):
     _WhichOneofArgType__removals: _TypeAlias = _typing.Literal["_removals", b"_removals"]  # noqa: Y015
     _WhichOneofReturnType__ttl_seconds: _TypeAlias = _typing.Literal["ttl_seconds"]  # noqa: Y015
     _WhichOneofArgType__ttl_seconds: _TypeAlias = _typing.Literal["_ttl_seconds", b"_ttl_seconds"]  # noqa: Y015
-    _WhichOneofReturnType_provider: _TypeAlias = _typing.Literal["rfc2136", "hidden_primary", "octodns"]  # noqa: Y015
+    _WhichOneofReturnType_provider: _TypeAlias = _typing.Literal["rfc2136", "hidden_primary", "octodns", "dns_endpoints"]  # noqa: Y015
     _WhichOneofArgType_provider: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_answers) -> _WhichOneofReturnType__max_answers | None: ...
@@ -450,6 +456,78 @@ class OctodnsProvider(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OctodnsProvider: _TypeAlias = OctodnsProvider  # noqa: Y015
+
+@_typing.final
+class DnsEndpointProvider(_message.Message):
+    """DnsEndpointProvider writes a zone as objects of ExternalDNS' kind DNSEndpoint, one a name, into a namespace of a cluster."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    TAKE_OVER_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """Required. Id of the cluster whose ExternalDNS reads such objects (--source=crd)."""
+    namespace: _builtins.str
+    """Of the objects; it has to be there. Unset: "external-dns"."""
+    mode: Global___ZoneMode.ValueType
+    """What may be done: write, or read only; there is nothing to adopt. Unset: write."""
+    owner: _builtins.str
+    """Whose the objects are: 1 to 40 of a-z, 0-9 and "-". Unset: made of the zone's uid."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Of the objects besides, for an ExternalDNS that chooses by labels (--label-filter). At most 20."""
+
+    @_builtins.property
+    def take_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Owners of other installations, or of a zone that was deleted here, whose objects become this one's. At most 20."""
+
+    @_builtins.property
+    def authorities(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameServerEndpoint]:
+        """Servers that answer for the zone: they are asked whether they answer as planned, and VerifyZone asks them. At most 20."""
+
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        mode: Global___ZoneMode.ValueType = ...,
+        owner: _builtins.str = ...,
+        take_over: _abc.Iterable[_builtins.str] | None = ...,
+        authorities: _abc.Iterable[Global___NameServerEndpoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "cluster", b"cluster", "labels", b"labels", "mode", b"mode", "namespace", b"namespace", "owner", b"owner", "take_over", b"take_over"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DnsEndpointProvider: _TypeAlias = DnsEndpointProvider  # noqa: Y015
 
 @_typing.final
 class HiddenPrimaryProvider(_message.Message):

@@ -150,6 +150,10 @@ def bridged(**different: Any) -> dict[str, Any]:
     return {"octodns": zone_pb2.OctodnsProvider(**{"account": "aws", **different})}
 
 
+def objects(**different: Any) -> dict[str, Any]:
+    return {"dns_endpoints": zone_pb2.DnsEndpointProvider(**{"cluster": "a", **different})}
+
+
 def transferred(*keys: zone_pb2.TsigKey) -> dict[str, Any]:
     secondaries = [
         zone_pb2.ZoneSecondary(server=zone_pb2.NameServerEndpoint(host=f"192.0.2.{number}"), key=one)
@@ -195,6 +199,13 @@ async def test_a_secret_is_sealed_never_shown_kept_where_none_is_given_and_repla
         (bridged(owner="Not So"), "octodns.owner"),
         (bridged(authorities=[zone_pb2.NameServerEndpoint(host="*.x")]), "octodns.authorities[0].host"),
         (bridged(ownership=9), "octodns.ownership"),
+        (objects(cluster=""), "dns_endpoints.cluster"),
+        (objects(cluster="nowhere"), "dns_endpoints.cluster"),
+        (objects(namespace="Not So"), "dns_endpoints.namespace"),
+        (objects(mode=zone_pb2.ZONE_MODE_ADOPT), "dns_endpoints.mode"),
+        (objects(labels={"a b": "c"}), "dns_endpoints.labels[a b]"),
+        (objects(labels={"dns.fedsvc.io/zone": "x"}), "dns_endpoints.labels[dns.fedsvc.io/zone]"),
+        (objects(owner="Not So"), "dns_endpoints.owner"),
         (transferred(), "hidden_primary.secondaries"),
         (transferred(key(), key(secret="b3RoZXI=")), "hidden_primary.secondaries[1].key.secret"),
         (transferred(key(secret="b3RoZXI="), key("elsewhere")), "hidden_primary.secondaries[1].key.secret"),

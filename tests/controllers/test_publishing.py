@@ -20,9 +20,11 @@ from fedsvc.controllers.publishing import PublishingController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.transferring import Transferring
 from fedsvc.errors import ConfigurationError
+from fedsvc.members.registry import Members
 from fedsvc.model.unit import UnitSpec
 from fedsvc.model.zone import NameServer, Zone, ZoneReport, ZoneSpec, ZoneState
 from fedsvc.model.zone_provider import (
+    DnsEndpoints,
     Endpoint,
     HiddenPrimary,
     Octodns,
@@ -40,7 +42,7 @@ from fedsvc.store.journal import StoredVersions
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store
 from fedsvc.store.zones import HeldZone, ZoneWrite
-from fedsvc.testing import clouds
+from fedsvc.testing import clouds, endpoints
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, start_name_server
 from fedsvc.testing.name_servers import NameServer as Server
 from fedsvc.testing.primaries import with_tls
@@ -160,9 +162,11 @@ async def keeping(store: Store) -> AsyncIterator[PublishingController]:
 
 
 @contextlib.asynccontextmanager
-async def kept_by(store: Store, settings: ControllerSettings) -> AsyncIterator[PublishingController]:
+async def kept_by(
+    store: Store, settings: ControllerSettings, members: Members | None = None
+) -> AsyncIterator[PublishingController]:
     hub = Hub(store, rescan_seconds=30)
-    made = PublishingController(store, settings=settings)
+    made = PublishingController(store, settings=settings, members=members or Members())
     made.listen(hub)
     tasks = [asyncio.create_task(hub.run(), name="hub"), asyncio.create_task(made.run(), name="publishing")]
     yield made
@@ -174,7 +178,9 @@ async def kept_by(store: Store, settings: ControllerSettings) -> AsyncIterator[P
 @pytest.fixture(scope="module")
 async def bind(tmp_path_factory: pytest.TempPathFactory, require: Any) -> AsyncIterator[Server]:
     """A BIND with zones that take updates; "busy" has records of somebody."""
-    hosted = [HostedZone(origin=f"{name}.example.") for name in ("one", "two", "three", "four", "world", "cloud")]
+    hosted = [
+        HostedZone(origin=f"{name}.example.") for name in ("one", "two", "three", "four", "world", "cloud", "objects")
+    ]
     hosted.append(HostedZone(origin="busy.example.", records=BUSY))
     try:
         server = await start_name_server(Kind.BIND, tmp_path_factory.mktemp("bind"), hosted)
@@ -222,7 +228,7 @@ async def test_a_leader_that_comes_later_goes_on_and_deletes_what_the_one_before
         [a("web.two.example.", "192.0.2.4")],
     ):
         hub = Hub(store, rescan_seconds=30)
-        leader = PublishingController(store, settings=ControllerSettings())
+        leader = PublishingController(store, settings=ControllerSettings(), members=Members())
         leader.listen(hub)
         await zone.plan(*sets)
         task = asyncio.create_task(leader.run(), name="leader")
@@ -329,6 +335,34 @@ async def test_a_zone_of_an_account_is_written_by_its_provider_and_told_when_nam
     assert await ask(bind, "web.cloud.example.") == {"192.0.2.3"}
     assert await ask(bind, "api.cloud.example.") == set()
     assert await ask(bind, "theirs.cloud.example.") == {"203.0.113.2"}
+
+
+async def test_a_zone_is_kept_as_objects_in_a_cluster_and_told_when_name_servers_answer_so(
+    quiet_world: Any, bind: Server
+) -> None:
+    store, client = quiet_world.store, quiet_world.client("a")
+    zone = Published(store, "objects", "objects.example.")
+    here = Endpoint(host="127.0.0.1", port=bind.port)
+    await zone.apply(DnsEndpoints(cluster="a", namespace="dns", authorities=(here,)))
+    await zone.plan(a("web.objects.example.", "192.0.2.1"), a("api.objects.example.", "192.0.2.2"))
+    async with Members() as members, kept_by(store, ControllerSettings(), members):
+        await zone.stands(trouble="there is no cluster a")
+        await quiet_world.register("a")
+        await endpoints.define(client)
+        await endpoints.make_namespace(client, "dns")
+        stands = await zone.stands_current()
+        assert not stands.servers[0].is_current
+        wanted = {(f"{name}.objects.example.", "A"): (30, frozenset({value})) for name, value in VALUES.items()}
+        assert await endpoints.sets_in(client, "dns") == wanted
+        for name, value in VALUES.items():  # as ExternalDNS does
+            await change_by_hand(bind, "objects.example.", f"{name}.objects.example.", value)
+        await zone.stands(servers=lambda servers: servers[0].is_current and servers[0].serial == zone.serial)
+        await zone.plan(a("web.objects.example.", "192.0.2.1"))
+        await zone.stands_current()
+    assert set(await endpoints.sets_in(client, "dns")) == {("web.objects.example.", "A")}
+
+
+VALUES = {"web": "192.0.2.1", "api": "192.0.2.2"}
 
 
 async def owners(server: Server, origin: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ import dns.xfr
 import dns.zone
 import pytest
 
+from fedsvc.controllers.endpoint_zone import EndpointPlace, EndpointZone
 from fedsvc.errors import ConfigurationError
-from fedsvc.testing import clouds
+from fedsvc.members.client import MemberClient
+from fedsvc.model.cluster import Connection, Credential
+from fedsvc.simulator import Options, SimulatedClusterSpec, Simulator, Timing
+from fedsvc.testing import clouds, endpoints
 from fedsvc.testing.name_servers import KEY, HostedZone, Kind, NameServer, start_name_server
 from fedsvc.testing.processes import free_ports
 from fedsvc.testing.relay import Relay
@@ -86,7 +91,7 @@ class Place:
         port: int,
         make: Callable[..., Provider],
         settle: Callable[[], Awaitable[int]] | None = None,
-        held: Callable[[], Served] | None = None,
+        held: Callable[[], Awaitable[Served]] | None = None,
         *,
         told_as: Callable[[RecordSet], RecordSet] = canonical,
         quotes: bool = True,
@@ -115,7 +120,7 @@ class Place:
         if self._held is not None:
             return {
                 key: one
-                for key, one in (await asyncio.to_thread(self._held)).items()
+                for key, one in (await self._held()).items()
                 if "_fedsvc-" not in key[0] and (key[0] != self.origin or key[1] not in {"SOA", "NS"})
             }
         serial = await self._settle() if self._settle is not None else None
@@ -240,7 +245,7 @@ async def bridged_place(kind: Kind | None, primaries: Primaries, aws: Any) -> As
         client = aws()
         origin = f"z{len(client.list_hosted_zones()['HostedZones'])}.example."
         client.create_hosted_zone(Name=origin, CallerReference=origin)
-        account, port, held = clouds.ROUTE53, 0, lambda: clouds.hosted_sets(client, origin)
+        account, port, held = clouds.ROUTE53, 0, partial(asyncio.to_thread, clouds.hosted_sets, client, origin)
         lacks = frozenset({"HTTPS"})
     else:
         server, origin = await primaries.fresh_zone(kind)
@@ -284,6 +289,47 @@ async def kept(request: pytest.FixtureRequest, primaries: Primaries, aws: Any) -
         yield found
 
 
+class Namespaces:
+    """A simulated cluster that serves ExternalDNS' objects, with a pool of namespaces."""
+
+    def __init__(self, client: MemberClient) -> None:
+        self.client = client
+        self._numbers = itertools.count()
+
+    async def fresh(self) -> str:
+        """A namespace that nobody has used."""
+        name = f"n{next(self._numbers)}"
+        await endpoints.make_namespace(self.client, name)
+        return name
+
+
+@pytest.fixture(scope="session")
+async def namespaces() -> AsyncIterator[Namespaces]:
+    """A simulated cluster with namespaces."""
+    async with Simulator([SimulatedClusterSpec(name="dns")], options=Options(timing=Timing())) as simulator:
+        credential = Credential(token=simulator.cluster("dns").admin_token)
+        connection = Connection(endpoint=simulator.server_of("dns"), credential=credential)
+        async with MemberClient(connection, name="dns") as client:
+            await endpoints.define(client)
+            yield Namespaces(client)
+
+
+async def objects_place(namespaces: Namespaces) -> Place:
+    """A zone as objects in a namespace of its own."""
+    namespace = await namespaces.fresh()
+    origin, client = f"{namespace}.example.", namespaces.client
+
+    async def get_client() -> MemberClient:
+        return client
+
+    def make(**different: Any) -> EndpointZone:
+        claim = Claim(**({"origin": origin, "owner": "test"} | different))
+        return EndpointZone(claim, EndpointPlace(client=get_client, cluster="dns", namespace=namespace, labels={}))
+
+    held = partial(endpoints.sets_in, client, namespace)
+    return Place(origin, 0, make, held=held, told_as=told_as, quotes=False, lacks=frozenset({"HTTPS"}))
+
+
 ANSWERED_PLACES = [
     *(
         pytest.param(("update", kind), id=f"update-{kind.name.lower()}")
@@ -308,11 +354,24 @@ async def any_place(
         yield found
 
 
-@pytest.fixture(params=[*ANSWERED_PLACES, pytest.param(("octodns", None), id="octodns-route53")])
+HELD_PLACES = [
+    pytest.param(("octodns", None), id="octodns-route53"),
+    pytest.param(("objects", None), id="objects"),
+]
+
+
+@pytest.fixture(params=[*ANSWERED_PLACES, *HELD_PLACES])
 async def place(
-    request: pytest.FixtureRequest, primaries: Primaries, secondaries: Secondaries, aws: Any
+    request: pytest.FixtureRequest,
+    primaries: Primaries,
+    secondaries: Secondaries,
+    aws: Any,
+    namespaces: Namespaces,
 ) -> AsyncIterator[Place]:
     """A fresh zone of each provider on each kind of server."""
+    if request.param[0] == "objects":
+        yield await objects_place(namespaces)
+        return
     async with any_place(request, primaries, secondaries, aws) as found:
         yield found
 

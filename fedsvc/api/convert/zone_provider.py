@@ -7,8 +7,10 @@ from fedsvc.api.convert.common import inverted, read_enum, timestamp
 from fedsvc.api.problems import Problems
 from fedsvc.model.zone_provider import (
     DEFAULT_ALGORITHM,
+    DEFAULT_ENDPOINT_NAMESPACE,
     DEFAULT_PORT,
     Claimed,
+    DnsEndpoints,
     Endpoint,
     HiddenPrimary,
     Octodns,
@@ -29,6 +31,7 @@ _MODES: Final = {
     Mode.READ_ONLY: zone_pb2.ZONE_MODE_READ_ONLY,
 }
 _READ_MODES: Final = {zone_pb2.ZONE_MODE_UNSPECIFIED: Mode.WRITE, **inverted(_MODES)}
+_ENDPOINT_MODES: Final = {value: mode for value, mode in _READ_MODES.items() if mode is not Mode.ADOPT}
 _OWNERSHIPS: Final = {
     Ownership.ZONE: zone_pb2.ZONE_OWNERSHIP_ZONE,
     Ownership.RECORDS: zone_pb2.ZONE_OWNERSHIP_RECORDS,
@@ -43,6 +46,8 @@ def read_provider(message: zone_pb2.ZoneSpec, path: str, problems: Problems) -> 
             return _read_rfc2136(message.rfc2136, f"{path}.rfc2136", problems)
         case "octodns":
             return _read_octodns(message.octodns, f"{path}.octodns", problems)
+        case "dns_endpoints":
+            return _read_endpoints(message.dns_endpoints, f"{path}.dns_endpoints", problems)
         case "hidden_primary":
             return HiddenPrimary(
                 secondaries=tuple(
@@ -61,6 +66,18 @@ def _read_rfc2136(message: zone_pb2.Rfc2136Provider, path: str, problems: Proble
 
 def _read_octodns(message: zone_pb2.OctodnsProvider, path: str, problems: Problems) -> Octodns:
     return Octodns(account=message.account, **_read_claimed(message, path, problems))
+
+
+def _read_endpoints(message: zone_pb2.DnsEndpointProvider, path: str, problems: Problems) -> DnsEndpoints:
+    return DnsEndpoints(
+        cluster=message.cluster,
+        namespace=message.namespace or DEFAULT_ENDPOINT_NAMESPACE,
+        labels=dict(message.labels),
+        mode=read_enum(message.mode, _ENDPOINT_MODES, f"{path}.mode", problems),
+        owner=message.owner,
+        take_over=tuple(message.take_over),
+        authorities=tuple(read_endpoint(one) for one in message.authorities),
+    )
 
 
 def _read_claimed(
@@ -110,6 +127,8 @@ def write_provider(provider: Provider | None, message: zone_pb2.ZoneSpec) -> Non
             message.rfc2136.CopyFrom(_rfc2136_message(provider))
         case Octodns():
             message.octodns.CopyFrom(_octodns_message(provider))
+        case DnsEndpoints():
+            message.dns_endpoints.CopyFrom(_endpoints_message(provider))
         case HiddenPrimary():
             message.hidden_primary.CopyFrom(
                 zone_pb2.HiddenPrimaryProvider(
@@ -130,6 +149,18 @@ def _rfc2136_message(provider: Rfc2136) -> zone_pb2.Rfc2136Provider:
 
 def _octodns_message(provider: Octodns) -> zone_pb2.OctodnsProvider:
     return zone_pb2.OctodnsProvider(account=provider.account, **_claimed_fields(provider))
+
+
+def _endpoints_message(provider: DnsEndpoints) -> zone_pb2.DnsEndpointProvider:
+    return zone_pb2.DnsEndpointProvider(
+        cluster=provider.cluster,
+        namespace=provider.namespace,
+        labels=provider.labels,
+        mode=_MODES[provider.mode],
+        owner=provider.owner,
+        take_over=provider.take_over,
+        authorities=[endpoint_message(one) for one in provider.authorities],
+    )
 
 
 def _claimed_fields(provider: Claimed) -> dict[str, Any]:

@@ -5,9 +5,22 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
+from fedsvc.api.intent.metadata import check_labels
 from fedsvc.api.problems import Problems
-from fedsvc.model.zone_provider import Claimed, Endpoint, HiddenPrimary, Octodns, Provider, Rfc2136, ZoneKey, keys_of
+from fedsvc.model.zone_provider import (
+    Claimed,
+    DnsEndpoints,
+    Endpoint,
+    HiddenPrimary,
+    Octodns,
+    Provider,
+    Rfc2136,
+    ZoneKey,
+    keys_of,
+)
+from fedsvc.rendering.names import dns_label_problem
 from fedsvc_dns.planner.idn import to_a_labels
+from fedsvc_dns.providers.endpoint_objects import ZONE_LABEL
 from fedsvc_dns.providers.keys import TsigKey
 from fedsvc_dns.providers.marks import check_owner
 
@@ -34,6 +47,9 @@ def check_provider(provider: Provider | None, secrets: dict[str, str], path: str
         case Octodns():
             _check_account(provider.account, f"{path}.octodns.account", problems)
             _check_claim(provider, f"{path}.octodns", problems)
+        case DnsEndpoints():
+            _check_objects(provider, f"{path}.dns_endpoints", problems)
+            _check_claim(provider, f"{path}.dns_endpoints", problems)
         case HiddenPrimary():
             _check_secondaries(provider, f"{path}.hidden_primary.secondaries", problems)
         case None:
@@ -47,6 +63,17 @@ def _check_account(account: str, path: str, problems: Problems) -> None:
         problems.add(path, "is missing: name an account of the server's --octodns-config")
     elif len(account) > _MAX_ACCOUNT_SIZE or not account.isprintable():
         problems.add(path, f"is no name of an account: at most {_MAX_ACCOUNT_SIZE} printable characters")
+
+
+def _check_objects(provider: DnsEndpoints, path: str, problems: Problems) -> None:
+    for field, value in (("cluster", provider.cluster), ("namespace", provider.namespace)):
+        if (problem := dns_label_problem(value)) is not None:
+            problems.add(f"{path}.{field}", problem)
+    check_labels(provider.labels, f"{path}.labels", problems)
+    if ZONE_LABEL in provider.labels:
+        problems.add(f"{path}.labels[{ZONE_LABEL}]", "is what fedsvc knows its own objects by")
+    if len(provider.labels) > MAX_SERVERS:
+        problems.add(f"{path}.labels", f"has {len(provider.labels)} entries; at most {MAX_SERVERS} are accepted")
 
 
 def _check_claim(provider: Claimed, path: str, problems: Problems) -> None:

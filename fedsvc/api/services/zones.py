@@ -22,9 +22,9 @@ from fedsvc.api.services.units import served_scopes
 from fedsvc.errors import NotFoundError
 from fedsvc.model.policy import Policy
 from fedsvc.model.zone import Zone, ZoneSpec
-from fedsvc.model.zone_provider import HiddenPrimary, is_elsewhere, moving_warnings
+from fedsvc.model.zone_provider import DnsEndpoints, HiddenPrimary, is_elsewhere, moving_warnings
 from fedsvc.rendering.names import dns_label_problem
-from fedsvc.store import policies, publications, zone_keys, zones
+from fedsvc.store import clusters, policies, publications, zone_keys, zones
 from fedsvc.store.policies import ZONE
 from fedsvc.store.store import Store, Transaction
 from fedsvc.v1 import zone_pb2, zone_service_pb2_grpc
@@ -158,6 +158,7 @@ async def _apply(tx: Transaction, request: pb.ApplyZoneRequest) -> pb.ApplyZoneR
     before = next((zone for zone in stored if zone.name == name), None)
     spec, secrets = _checked(name, message, stored)
     spec = _with_secrets(tx, name, spec, secrets, stored=stored)
+    await _check_cluster(tx, spec)
     zone, outcome = await policies.apply(tx, ZONE, name=name, labels=dict(message.labels), spec=spec, etag=message.etag)
     warnings = [] if before is None else moving_warnings(before.spec.provider, spec.provider)
     if before is not None and is_elsewhere(before.spec.provider, spec.provider):
@@ -186,6 +187,15 @@ def _checked(name: str, message: zone_pb2.Zone, stored: Sequence[Zone]) -> tuple
     check_provider(spec.provider, secrets, "zone.spec", problems)
     problems.refuse()
     return spec, secrets
+
+
+async def _check_cluster(tx: Transaction, spec: ZoneSpec) -> None:
+    """Refuse objects in a cluster that is not registered."""
+    provider = spec.provider
+    if isinstance(provider, DnsEndpoints) and not await clusters.list_named(tx, [provider.cluster]):
+        problems = Problems()
+        problems.add("zone.spec.dns_endpoints.cluster", f"there is no cluster '{provider.cluster}'; join it first")
+        problems.refuse()
 
 
 def _with_secrets(

@@ -52,7 +52,7 @@ def _publication_state(zone: zone_pb2.Zone) -> str:
     stands = zone.status.publication
     if stands.trouble:
         return "Failing"
-    if zone_pb2.ZONE_MODE_READ_ONLY in {zone.spec.rfc2136.mode, zone.spec.octodns.mode}:
+    if zone_pb2.ZONE_MODE_READ_ONLY in {zone.spec.rfc2136.mode, zone.spec.octodns.mode, zone.spec.dns_endpoints.mode}:
         return "ReadOnly"
     if stands.serial != zone.status.serial:
         return "Publishing"
@@ -66,6 +66,8 @@ def kept_on(zone: zone_pb2.Zone) -> str:
             return endpoint_text(zone.spec.rfc2136.server)
         case "octodns":
             return f"octoDNS {zone.spec.octodns.account}"
+        case "dns_endpoints":
+            return f"ExternalDNS in {zone.spec.dns_endpoints.cluster}"
         case "hidden_primary":
             first, *others = [endpoint_text(one.server) for one in zone.spec.hidden_primary.secondaries]
             return f"{first} +{len(others)}" if others else first
