@@ -166,7 +166,7 @@ async def _take_over(session: MemberSession, work: DirtyWork, path: str, live: d
     managers = migrated_managers(live, work.handling.migrate)
     if managers:
         await session.may_write(work)
-        await _migrate(session, path, live, managers)
+        await _migrate(session, work, path, live, managers)
     try:
         force = work.conflict is ConflictMode.OVERWRITE
         made = await _send_known(session, work, path, force=force, uid=object_uid(live))
@@ -178,12 +178,16 @@ async def _take_over(session: MemberSession, work: DirtyWork, path: str, live: d
     return Applied(live=made, adopted=True, migrated=managers)
 
 
-async def _migrate(session: MemberSession, path: str, live: dict[str, Any], managers: tuple[str, ...]) -> None:
+async def _migrate(
+    session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any], managers: tuple[str, ...]
+) -> None:
     """Make what other managers own ours, in this version of the object alone: values stay as they are."""
     version = metadata_of(live).get("resourceVersion")
     patch = {"metadata": {"resourceVersion": version, "managedFields": migrated_fields(live, managers)}}
     async with session.deadline(f"PATCH {path}"):
-        await session.member.client.patch(path, canonical_json(patch), patch_type=PatchType.MERGE)
+        await session.member.client.patch(
+            path, canonical_json(patch), patch_type=PatchType.MERGE, guard=session.guard(work)
+        )
 
 
 async def _look(session: MemberSession, path: str) -> dict[str, Any] | None:
@@ -258,7 +262,9 @@ async def _send(
     await session.may_write(work)
     try:
         async with session.deadline(f"PATCH {path}"):
-            live = await client.apply(path, work.body, force=force, create_only=create_only, uid=uid)
+            live = await client.apply(
+                path, work.body, force=force, create_only=create_only, uid=uid, guard=session.guard(work)
+            )
     except MemberStatusError as error:
         if error.kind_absent:
             # It was served when the table was read: look again before the next try.
@@ -270,7 +276,9 @@ async def _send(
         await _make_namespace(session, namespace, work)
         await session.may_write(work)
         async with session.deadline(f"PATCH {path}"):
-            live = await client.apply(path, work.body, force=force, create_only=create_only, uid=uid)
+            live = await client.apply(
+                path, work.body, force=force, create_only=create_only, uid=uid, guard=session.guard(work)
+            )
     return live
 
 
@@ -280,7 +288,9 @@ async def _make_namespace(session: MemberSession, namespace: str, work: DirtyWor
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
     try:
         async with session.deadline(f"PATCH {path}"):
-            await session.member.client.apply(path, canonical_json(manifest), force=False, create_only=True)
+            await session.member.client.apply(
+                path, canonical_json(manifest), force=False, create_only=True, guard=session.guard(work)
+            )
     except MemberStatusError as error:
         if not outcomes.is_taken(error):
             raise

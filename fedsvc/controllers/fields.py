@@ -76,4 +76,6 @@ async def let_go(session: MemberSession, work: DirtyWork, path: str, live: dict[
     patch = {"metadata": {"resourceVersion": metadata.get("resourceVersion"), "managedFields": entries}}
     await session.may_write(work)
     async with session.deadline(f"PATCH {path}"):
-        return await session.member.client.patch(path, canonical_json(patch), patch_type=PatchType.MERGE)
+        return await session.member.client.patch(
+            path, canonical_json(patch), patch_type=PatchType.MERGE, guard=session.guard(work)
+        )

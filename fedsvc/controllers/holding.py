@@ -13,10 +13,16 @@ from typing import Final
 from fedsvc.controllers.hub import Hub
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.wakeups import Signal
+from fedsvc.errors import StoreUnavailableError
 from fedsvc.model.hold import Hold, HoldKind, Write, hold_of
 from fedsvc.store import holds, leases
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
+
+_READING_SECONDS: Final = 2.0
+"""An answer that was longer under way tells nothing of now: this process may have been stopped, and is followed."""
+
+_MOST_TRIES: Final = 20
 
 HoldsChanged = Callable[[tuple[Hold, ...], tuple[Hold, ...]], None]
 """Called with what was held, and what is."""
@@ -79,12 +85,14 @@ class Holds:
         if self._is_fresh:
             return self._found
         async with self._lock:
-            # What was read while others held the lock may do; what is read now does, however long that takes.
-            if not self._is_fresh:
+            # What was read while others held the lock may do; what is read now does, unless that took strangely long.
+            if self._is_fresh:
+                return self._found
+            for _ in range(_MOST_TRIES):
                 await self._read()
-            while self._answered != self._asked:
-                await self._read()
-            return self._found
+                if self._is_answered:
+                    return self._found
+            raise StoreUnavailableError("PostgreSQL takes too long to tell what is held: nothing is written")
 
     async def check(self, write: Write) -> None:
         """Make sure that a write may be sent now.
@@ -101,6 +109,10 @@ class Holds:
     @property
     def _is_fresh(self) -> bool:
         return self._answered == self._asked and time.monotonic() - self._read_at <= self._settings.hold_seconds
+
+    @property
+    def _is_answered(self) -> bool:
+        return self._answered == self._asked and time.monotonic() - self._read_at <= _READING_SECONDS
 
     async def _read(self) -> None:
         asked, begin, lease = self._asked, time.monotonic(), self._store.lease

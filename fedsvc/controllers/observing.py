@@ -11,10 +11,10 @@ from fedsvc.model.work import WorkObservation
 from fedsvc.rendering.canonical import canonical_json, digest
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.rendering.marks import FIELD_MANAGER, is_managed
-from fedsvc.rendering.ownership import DriftReport, ownership_digest
+from fedsvc.rendering.ownership import DriftReport, is_as_left, our_time
 from fedsvc.rendering.status import health, reflect, replica_counts
 from fedsvc.rendering.status.rules import CompiledRule
-from fedsvc.rendering.takeover import controller_title, managers_of
+from fedsvc.rendering.takeover import controller_title, writers_of
 
 _MASKED: Final = "***"
 _MAX_DRIFTED_FIELDS: Final = 50
@@ -80,12 +80,14 @@ def find_drift(entry: Entry, live: Mapping[str, Any]) -> Finding:
         return Finding.UNKNOWN
     if object_uid(live) != entry.member_uid or not is_managed(live):
         return Finding.DRIFTED  # made anew by somebody, or our mark was taken off
-    return Finding.SAME if ownership_digest(live) == entry.ownership_digest else Finding.DRIFTED
+    return Finding.SAME if is_as_left(live, entry.ownership_digest) else Finding.DRIFTED
 
 
 def who_changed(live: Mapping[str, Any]) -> str:
-    """The latest other manager of an object, as words for a message."""
-    manager = next(iter(managers_of(live, but=FIELD_MANAGER)), None)
+    """Who wrote to an object last, if not we, as words for a message."""
+    manager, time = next(iter(writers_of(live, but=FIELD_MANAGER)), (None, ""))
+    if our_time(live) > time:
+        return "another fedsvc, or a replica that leads no more,"
     if manager is None:
         return "somebody"
     tool = controller_title(live, manager)

@@ -48,7 +48,12 @@ async def recreate(session: MemberSession, work: DirtyWork, path: str, refusal: 
     if not is_terminating(live):
         await session.may_write(work, deletes=True)
         async with session.deadline(f"DELETE {path}"):
-            live = await client.delete(path, propagation=_policy(work.key), uid=object_uid(live))
+            live = await client.delete(
+                path,
+                propagation=_policy(work.key),
+                uid=object_uid(live),
+                guard=session.guard(work, deletes=True),
+            )
         message = f"deleted {work.key} to make it anew with what cannot be changed in it"
         session.events.warning(work.unit_name, RECREATING, message, cluster=session.cluster)
     if is_terminating(live):

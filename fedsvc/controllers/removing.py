@@ -140,7 +140,7 @@ async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) 
     await session.may_write(work)
     try:
         async with session.deadline(f"DELETE {path}"):
-            answer = await session.member.client.delete(path, propagation=policy, uid=uid)
+            answer = await session.member.client.delete(path, propagation=policy, uid=uid, guard=session.guard(work))
     except MemberStatusError as error:
         if error.code == 404:
             return _gone(session)
@@ -171,7 +171,11 @@ async def _orphan(session: MemberSession, work: DirtyWork, path: str, live: dict
     try:
         async with session.deadline(f"PATCH {path}"):
             await session.member.client.patch(
-                path, canonical_json(patch), patch_type=PatchType.MERGE, field_manager=_ORPHANING_MANAGER
+                path,
+                canonical_json(patch),
+                patch_type=PatchType.MERGE,
+                field_manager=_ORPHANING_MANAGER,
+                guard=session.guard(work),
             )
     except MemberStatusError as error:
         if error.code == 404:

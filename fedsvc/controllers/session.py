@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from fedsvc.controllers.wakeups import Signal
 from fedsvc.members.api_table import ApiResource
 from fedsvc.members.errors import MemberUnreachableError, UnreachableKind
 from fedsvc.members.registry import Member
+from fedsvc.members.transport import Guard
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import Write
 from fedsvc.model.work import DirtyWork
@@ -213,6 +215,10 @@ class MemberSession:
             is_change=is_removal or work.digest != work.applied_digest,
         )
         await self.holds.check(write)
+
+    def guard(self, work: DirtyWork, *, deletes: bool = False) -> Guard:
+        """`may_write` for the request itself, to be asked again in the moment in which it is sent."""
+        return partial(self.may_write, work, deletes=deletes)
 
     def _definitions_changed(self) -> None:
         self.member.discovery.invalidate()

@@ -5,6 +5,7 @@ it is drift. What is to be told is found anew from what is seen, so whatever is 
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -70,14 +71,14 @@ class Telling:
     async def _write(self, one: StatusWrite) -> None:
         resource = await self._session.resource((GROUP, VERSION, one.kind))
         unit = resource_name(one.namespace, import_unit_name(one.name))
-        await self._session.holds.check(
-            Write(cluster=self._session.cluster, unit_name=unit, is_removal=False, is_change=True)
-        )
+        write = Write(cluster=self._session.cluster, unit_name=unit, is_removal=False, is_change=True)
+        guard = partial(self._session.holds.check, write)
+        await guard()
         path = f"{resource.path(namespace=one.namespace, name=one.name)}/status"
         body = status_body(one, resource.version)
         try:
             await self._session.member.client.apply(
-                path, canonical_json(body), force=True, field_manager=STATUS_MANAGER, uid=one.uid
+                path, canonical_json(body), force=True, field_manager=STATUS_MANAGER, uid=one.uid, guard=guard
             )
         except MemberStatusError as error:
             if error.code not in (404, 409):  # it is gone, or another one by now: what is seen then tells

@@ -13,7 +13,16 @@ import orjson
 
 from fedsvc.members.answers import JsonObject, parse_object, status_error
 from fedsvc.members.errors import MemberGarbageError, MemberStatusError, MemberUnreachableError, UnreachableKind
-from fedsvc.members.transport import MAX_ANSWER_BYTES, Answer, Pool, Transport, read_body, stream_timeout, timeout_of
+from fedsvc.members.transport import (
+    MAX_ANSWER_BYTES,
+    Answer,
+    Guard,
+    Pool,
+    Transport,
+    read_body,
+    stream_timeout,
+    timeout_of,
+)
 from fedsvc.members.watching import LineSplitter, WatchEvent, parse_event
 from fedsvc.model.cluster import Connection
 from fedsvc.rendering.marks import FIELD_MANAGER
@@ -100,6 +109,7 @@ class MemberClient:
         create_only: bool = False,
         uid: str = "",
         dry_run: bool = False,
+        guard: Guard | None = None,
     ) -> JsonObject:
         """Server-side apply (KEP-555) of the object in `body`, which is JSON; returns the object as it is then.
 
@@ -109,6 +119,8 @@ class MemberClient:
 
         With `uid` only that very object is written: where it is gone the answer is 409, and where another one has its
         name 422 for ``metadata.uid``, with or without force.
+
+        `guard` is asked directly before it is sent, each time; see `Transport.request`.
         """
         if create_only:
             body = with_resource_version(body, "1")
@@ -118,20 +130,26 @@ class MemberClient:
         if dry_run:
             query += "&dryRun=All"
         try:
-            return await self._call("PATCH", query, _APPLY, body)
+            return await self._call("PATCH", query, _APPLY, body, guard=guard)
         except MemberUnreachableError as error:
             if error.kind is not UnreachableKind.RESET:
                 raise
         # A kept connection that the server closed meanwhile (a restart) is no trouble of the member's, and apply is
         # idempotent.
-        return await self._call("PATCH", query, _APPLY, body)
+        return await self._call("PATCH", query, _APPLY, body, guard=guard)
 
     async def patch(
-        self, path: str, body: bytes, *, patch_type: PatchType = PatchType.MERGE, field_manager: str = FIELD_MANAGER
+        self,
+        path: str,
+        body: bytes,
+        *,
+        patch_type: PatchType = PatchType.MERGE,
+        field_manager: str = FIELD_MANAGER,
+        guard: Guard | None = None,
     ) -> JsonObject:
         """PATCH an object with a patch of the given type."""
         headers = {"Accept": "application/json", "Content-Type": patch_type.value}
-        return await self._call("PATCH", f"{path}?fieldManager={field_manager}", headers, body)
+        return await self._call("PATCH", f"{path}?fieldManager={field_manager}", headers, body, guard=guard)
 
     async def post(self, path: str, body: JsonObject | bytes, params: Mapping[str, str] | None = None) -> JsonObject:
         """POST an object to a collection or a subresource."""
@@ -139,13 +157,18 @@ class MemberClient:
         return await self._call("POST", _with(path, params), _WRITE, data)
 
     async def delete(
-        self, path: str, *, propagation: PropagationPolicy = PropagationPolicy.BACKGROUND, uid: str = ""
+        self,
+        path: str,
+        *,
+        propagation: PropagationPolicy = PropagationPolicy.BACKGROUND,
+        uid: str = "",
+        guard: Guard | None = None,
     ) -> JsonObject:
         """DELETE an object; returns it (while finalizers hold it) or a Status. With `uid` only that very object."""
         options: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation.value}
         if uid:
             options["preconditions"] = {"uid": uid}
-        return await self._call("DELETE", path, _WRITE, orjson.dumps(options))
+        return await self._call("DELETE", path, _WRITE, orjson.dumps(options), guard=guard)
 
     async def list_pages(
         self,
@@ -247,7 +270,15 @@ class MemberClient:
             "GET", path, headers=headers, deadline=deadline, pool=Pool.PROBE, max_bytes=1024 * 1024
         )
 
-    async def _call(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> JsonObject:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        guard: Guard | None = None,
+    ) -> JsonObject:
         answer = await self._transport.request(
             method,
             path,
@@ -255,6 +286,7 @@ class MemberClient:
             body=body,
             deadline=self._deadline,
             max_bytes=MAX_ANSWER_BYTES if method == "GET" else MAX_OBJECT_BYTES,
+            guard=guard,
         )
         if 200 <= answer.status < 300:
             return parse_object(answer.body, what=f"{method} {path}")

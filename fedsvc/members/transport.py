@@ -6,13 +6,14 @@ Three pools of connections a member, so that neither long watches nor a full que
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from fedsvc.members.errors import MemberGarbageError, MemberUnreachableError, UnreachableKind
@@ -35,6 +36,10 @@ _FAILURES: Final = (
 )  # ValueError: aiohttp's InvalidURL and the like
 
 
+Guard = Callable[[], Awaitable[None]]
+"""Raises where a request must not be sent."""
+
+
 class Pool(Enum):
     """What a connection is for."""
 
@@ -55,6 +60,24 @@ class Answer:
     date: str | None  # the Date header
     retry_after: str | None  # the Retry-After header
     etag: str | None  # the ETag header
+
+
+class _GuardedBody(aiohttp.BytesPayload):
+    """A body that asks, when there is a connection and nothing is sent yet, whether it may still be sent."""
+
+    def __init__(self, body: bytes, guard: Guard) -> None:
+        super().__init__(body)
+        self._guard = guard
+        self.refusal: BaseException | None = None  # why it was not sent
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Send it, headers first; the caller sends these with it."""
+        try:
+            await self._guard()
+        except Exception as error:
+            self.refusal = error
+            raise
+        await super().write_with_length(writer, content_length)
 
 
 class Transport:
@@ -84,8 +107,12 @@ class Transport:
         deadline: aiohttp.ClientTimeout,
         pool: Pool = Pool.WORK,
         max_bytes: int = MAX_ANSWER_BYTES,
+        guard: Guard | None = None,
     ) -> Answer:
         """One request and its whole answer.
+
+        With `guard` nothing is sent unless that lets it, asked in the last moment: a request may have waited for a
+        connection, and the whole process for its turn. What it raises is raised.
 
         Raises:
             MemberUnreachableError: no answer, or only a part of it.
@@ -93,9 +120,11 @@ class Transport:
             MemberSettingsError: the settings cannot work.
         """
         session = self._session(pool)
+        guarded = None if guard is None or body is None else _GuardedBody(body, guard)
+        data = body if guarded is None else guarded
         try:
             async with await self._send(
-                session, method, path, headers=headers, body=body, deadline=deadline
+                session, method, path, headers=headers, body=data, deadline=deadline
             ) as response:
                 known = response.headers
                 return Answer(
@@ -106,6 +135,8 @@ class Transport:
                     etag=known.get("ETag"),
                 )
         except _FAILURES as error:
+            if guarded is not None and guarded.refusal is not None:
+                raise guarded.refusal from None
             raise translate(error, endpoint=self._connection.endpoint) from error
 
     @asynccontextmanager
@@ -140,7 +171,7 @@ class Transport:
         path: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | _GuardedBody | None,
         deadline: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         try:

@@ -47,20 +47,32 @@ class DriftReport:
 
 def our_fields(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> JsonObject | None:
     """The fieldsV1 of our manager's Apply entry (of the object itself, no subresource); None where there is none."""
-    for entry in _entries(live):
-        if _is_ours(entry, manager):
-            fields = entry.get("fieldsV1")
-            return fields if isinstance(fields, dict) else None
-    return None
+    entry = _our_entry(live, manager)
+    fields = None if entry is None else entry.get("fieldsV1")
+    return fields if isinstance(fields, dict) else None
+
+
+def our_time(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> str:
+    """When our manager's applies changed the object last, RFC 3339; empty where that is not told."""
+    entry = _our_entry(live, manager)
+    return "" if entry is None else str(entry.get("time") or "")
 
 
 def ownership_digest(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> bytes | None:
-    """The SHA-256 of our fieldsV1, to be compared with the one after our last apply; None where we own nothing.
+    """The SHA-256 of our fieldsV1 and their time, to be compared with what it was after our last apply.
 
-    Missing or different means drift. Cheap: it runs on each watch event.
+    None where we own nothing. Missing or different means drift. The time tells of values that were changed in our name,
+    as by a replica that leads no more: who owns the fields is then the same. An apply that changes nothing leaves it.
+    Cheap: it runs on each watch event.
     """
     fields = our_fields(live, manager)
-    return None if fields is None else digest(canonical_json(fields))
+    return None if fields is None else digest(canonical_json([fields, our_time(live, manager)]))
+
+
+def is_as_left(live: Mapping[str, Any], left: bytes) -> bool:
+    """Whether what we own is as it was when `left` was its `ownership_digest`, or that of releases without the time."""
+    fields = our_fields(live)
+    return fields is not None and left in (ownership_digest(live), digest(canonical_json(fields)))
 
 
 def other_owner(live: Mapping[str, Any], path: str, manager: str = FIELD_MANAGER) -> str | None:
@@ -122,6 +134,10 @@ def _entries(live: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     entries = metadata.get("managedFields") if isinstance(metadata, dict) else None
     if isinstance(entries, list):
         yield from (entry for entry in entries if isinstance(entry, dict))
+
+
+def _our_entry(live: Mapping[str, Any], manager: str) -> Mapping[str, Any] | None:
+    return next((entry for entry in _entries(live) if _is_ours(entry, manager)), None)
 
 
 def _is_ours(entry: Mapping[str, Any], manager: str) -> bool:

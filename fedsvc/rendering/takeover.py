@@ -91,9 +91,14 @@ def tools_of(live: Mapping[str, Any]) -> tuple[str, ...]:
 
 def managers_of(live: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
     """The field managers of an object other than `but`, the latest writer first, each once."""
-    ordered = sorted(_entries(live), key=lambda entry: str(entry.get("time") or ""), reverse=True)
-    found = (entry.get("manager") for entry in ordered)
-    return tuple(dict.fromkeys(name for name in found if isinstance(name, str) and name != but))
+    return tuple(dict.fromkeys(manager for manager, _ in writers_of(live, but=but)))
+
+
+def writers_of(live: Mapping[str, Any], *, but: str) -> tuple[tuple[str, str], ...]:
+    """The field managers of an object other than `but`, each with when it wrote (RFC 3339), the latest first."""
+    found = [(entry.get("manager"), str(entry.get("time") or "")) for entry in _entries(live)]
+    named = [(manager, time) for manager, time in found if isinstance(manager, str) and manager != but]
+    return tuple(sorted(named, key=lambda one: one[1], reverse=True))
 
 
 def controller_title(live: Mapping[str, Any], manager: str) -> str:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -47,6 +48,31 @@ async def test_a_changed_field_is_put_back_by_the_event(world: Any, make_config_
     async def told() -> bool:
         reasons = {reason for _, reason, message in await world.events() if "kubectl-edit" in message}
         return {"DriftDetected", "DriftCorrected"} <= reasons
+
+    await world.until(told)
+
+
+async def test_what_a_replica_wrote_that_leads_no_more_is_put_back(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    await applied(world, make_config_map(a="1"))
+    now = await world.get("a", PATH)
+    late = {**now, "data": {"a": "0"}, "metadata": {**now["metadata"]}}
+    for name in ("managedFields", "resourceVersion", "creationTimestamp", "uid"):
+        late["metadata"].pop(name, None)
+    body = orjson.dumps(late)  # all that we own with the values of before: who owns it is the same
+    (ours,) = (one["time"] for one in now["metadata"]["managedFields"])
+    while datetime.now(UTC).isoformat(timespec="seconds") <= ours.replace("Z", "+00:00"):  # which has whole seconds
+        await asyncio.sleep(0.05)
+    assert (await world.client("a").apply(PATH, body, force=True))["data"] == {"a": "0"}
+
+    async def back() -> bool:
+        return (await world.get("a", PATH))["data"] == {"a": "1"}
+
+    await world.until(back)
+
+    async def told() -> bool:
+        return any("leads no more" in message for _, _, message in await world.events())
 
     await world.until(told)
 

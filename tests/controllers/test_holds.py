@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -293,3 +294,28 @@ async def test_a_leader_that_was_followed_without_knowing_it_writes_nothing(quie
     with pytest.raises(LeaseLostError):
         await found.check(write)
     assert lease.lost.is_set()
+
+
+async def test_what_was_read_before_the_process_was_stopped_lets_nothing_be_written(
+    quiet_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(name="controllers", holder="one", epoch=1)
+    found = Holds(quiet_world.store.fenced(lease), settings=quiet_world.settings)
+    stopped = 0.0
+    standing, monotonic = holds.standing, time.monotonic
+
+    async def and_stop(*arguments: Any, **named: Any) -> Any:
+        nonlocal stopped
+        answer = await standing(*arguments, **named)
+        if not stopped:  # the answer is there, and is looked at when another one leads
+            stopped = 30.0
+            async with quiet_world.store.database.begin() as connection:
+                await connection.execute("UPDATE lease SET holder = 'two', epoch = 2")
+        return answer
+
+    monkeypatch.setattr(holds, "standing", and_stop)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + stopped)
+    async with quiet_world.store.database.begin() as connection:
+        await connection.execute("INSERT INTO lease (name, holder, epoch) VALUES ('controllers', 'one', 1)")
+    with pytest.raises(LeaseLostError):
+        await found.check(Write(cluster="a", unit_name=WEB, is_removal=False, is_change=True))

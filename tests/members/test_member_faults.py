@@ -296,3 +296,50 @@ async def test_who_waits_for_a_connection_that_is_closed_is_told_and_not_cancell
         await client.close()
         answers = await asyncio.gather(*probes, return_exceptions=True)
     assert [type(answer) for answer in answers] == [MemberUnreachableError] * 2
+
+
+class RefusalError(Exception):
+    """What must not be sent any more."""
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client, guard: client.apply(PATH, b"{}", force=True, guard=guard),
+        lambda client, guard: client.patch(PATH, b"{}", guard=guard),
+        lambda client, guard: client.delete(PATH, guard=guard),
+    ],
+    ids=["apply", "patch", "delete"],
+)
+async def test_what_must_not_be_sent_any_more_when_its_turn_comes_is_not_sent(write: Any) -> None:
+    asked = 0
+
+    async def refuse() -> None:
+        nonlocal asked
+        asked += 1
+        raise RefusalError
+
+    async def let() -> None:
+        nonlocal asked
+        asked += 1
+
+    async with serving(ScriptedServer(answer=http(200, {"kind": "Status"}))) as server, client_of(server) as client:
+        with pytest.raises(RefusalError):
+            await write(client, refuse)
+        assert (server.requests, asked) == (0, 1)
+        await write(client, let)
+        assert (server.requests, asked) == (1, 2)
+
+
+async def test_what_is_sent_again_over_another_connection_is_asked_for_again() -> None:
+    answers: list[Exception | None] = [None, RefusalError()]
+
+    async def let_once() -> None:
+        found = answers.pop(0)
+        if found is not None:
+            raise found
+
+    async with serving(ScriptedServer(answer=b"")) as server, client_of(server) as client:
+        with pytest.raises(RefusalError):
+            await client.apply(PATH, b"{}", force=True, guard=let_once)
+        assert server.requests == 1

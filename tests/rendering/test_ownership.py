@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fedsvc.rendering.ownership import drift_report, other_owner, our_fields, ownership_digest
+from fedsvc.rendering.canonical import canonical_json, digest
+from fedsvc.rendering.ownership import drift_report, is_as_left, other_owner, our_fields, ownership_digest
 
 WEB = 'k:{"name":"web"}'
 PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
@@ -59,12 +60,29 @@ def test_an_object_without_managed_fields_is_not_ours(thing: dict[str, Any]) -> 
 
 
 def test_the_digest_stays_while_others_do_what_they_like() -> None:
-    before = ownership_digest(live(entry("fedsvc", OURS)))
+    ours = {"time": "2026-01-02T00:00:00Z"}
+    before = ownership_digest(live(entry("fedsvc", OURS, **ours)))
     status = entry(
         "kube-controller-manager", {"f:status": {}}, "Update", subresource="status", time="2026-01-01T00:00:00Z"
     )
-    after = ownership_digest(live(status, entry("fedsvc", dict(reversed(OURS.items())), time="2026-01-02T00:00:00Z")))
+    after = ownership_digest(live(status, entry("fedsvc", dict(reversed(OURS.items())), **ours)))
     assert before == after is not None
+
+
+def test_the_digest_changes_when_values_are_changed_in_our_name() -> None:
+    before, after = (live(entry("fedsvc", OURS, time=f"2026-01-02T00:00:0{second}Z")) for second in (1, 2))
+    left = ownership_digest(before)
+    assert left is not None
+    assert is_as_left(before, left)
+    assert not is_as_left(after, left)
+
+
+def test_what_earlier_releases_kept_is_understood() -> None:
+    kept = digest(canonical_json(OURS))
+    taken = {**OURS, "f:spec": {}}
+    assert is_as_left(live(entry("fedsvc", OURS, time="2026-01-02T00:00:00Z")), kept)
+    assert not is_as_left(live(entry("fedsvc", taken, time="2026-01-02T00:00:00Z")), kept)
+    assert not is_as_left(live(), kept)
 
 
 def test_the_digest_changes_when_a_field_is_taken() -> None:

@@ -52,6 +52,28 @@ async def test_the_same_apply_again_changes_nothing(member: Member, namespace: s
     assert again == first
 
 
+async def test_the_time_of_an_applier_tells_that_it_changed_a_value_and_nothing_else_moves_it(
+    member: Member, namespace: str
+) -> None:
+    def time_of(live: dict[str, Any]) -> str:
+        return next(str(one["time"]) for one in live["metadata"]["managedFields"] if one["manager"] == "one")
+
+    path = maps(namespace, "a")
+    first = (await member.apply(path, config_map("a", {"x": "1"}), "one")).expect(201)
+    number = 0
+    while True:  # it has whole seconds
+        (await member.patch(path, {"data": {f"z{number}": ""}}, fieldManager="editor")).expect(200)
+        same = (await member.apply(path, config_map("a", {"x": "1"}), "one")).expect(200)
+        assert time_of(same) == time_of(first)
+        other = next(str(one["time"]) for one in same["metadata"]["managedFields"] if one["manager"] == "editor")
+        number += 1
+        if other > time_of(first):
+            break
+    changed = (await member.apply(path, config_map("a", {"x": "2"}), "one")).expect(200)
+    assert time_of(changed) > time_of(first)
+    assert fields_of(changed, "one") == fields_of(first, "one")
+
+
 async def test_a_dropped_field_is_removed_and_others_stay(member: Member, namespace: str) -> None:
     (await member.apply(maps(namespace, "a"), config_map("a", {"x": "1", "y": "2"}, labels={"l": "1"}))).expect(201)
     (await member.patch(maps(namespace, "a"), {"data": {"z": "3"}}, fieldManager="editor")).expect(200)
