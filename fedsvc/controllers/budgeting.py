@@ -151,7 +151,8 @@ async def judge_found(tx: Transaction, *, work: DirtyWork, member_uid: str) -> s
     if cause is None:
         raise RemovalHeldError("it is decided otherwise by now")
     (unit,) = await units.get_many(tx, [work.unit_uid])
-    if cause == CLUSTER_LEAVING:
+    roles = unit.spec.failover.roles
+    if cause == CLUSTER_LEAVING or (cause == RESOURCE_REMOVED and roles is not None and roles.is_hook(work.key)):
         return ""
     if unit.granted_removals:
         await removals.spend(tx, {unit.uid: 1})

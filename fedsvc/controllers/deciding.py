@@ -44,6 +44,7 @@ class Decided:
     spoken_count: int | None  # entries of that which it found on the ground; None: it asked for no room
     in_force: InForce | None  # before
     rollout_version: int = 0  # of the rollout that it was decided by; 0: there was none
+    switchover_version: int = 0  # likewise, of where its primary is
 
     @property
     def unit(self) -> Unit:
@@ -144,6 +145,7 @@ async def decide_batch(
             ground=ground,
             in_force=stored.facts.in_force,
             rollout_version=read.rollouts[unit.uid].version if unit.uid in read.rollouts else 0,
+            switchover_version=stored.facts.switchover_version,
         )
         found.append(done)
         for spoken in done.spoken_for:

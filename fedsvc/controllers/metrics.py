@@ -58,6 +58,12 @@ UNREADY_FAILOVERS: Final = Gauge(
     "fedsvc_failovers_unready", "Units that left a lost cluster and are not ready elsewhere."
 )
 LEFT_OBJECTS: Final = Gauge("fedsvc_left_objects", "Objects left on lost clusters and not let go yet.")
+BLOCKED_SWITCHOVERS: Final = Gauge(
+    "fedsvc_switchovers_blocked", "Units whose primary is to go elsewhere and cannot without somebody."
+)
+UNDEMOTED_PRIMARIES: Final = Gauge(
+    "fedsvc_primaries_undemoted", "Units that may have a primary on a cluster besides the one that is authorised."
+)
 ZONE_TROUBLE: Final = Gauge(
     "fedsvc_dns_zone_trouble", "1 while a zone cannot be written to its name servers, or not all have it.", ["zone"]
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from fedsvc.controllers.role_planning import RolePlan, plan_roles
 from fedsvc.model.cluster import ObjectDeletion
 from fedsvc.model.copies import Copies, CopyBinding
 from fedsvc.model.departure import ended_by, in_vain, lacks_place, places_better, waivable
@@ -25,6 +26,7 @@ from fedsvc.rendering.marks import OwnerMark
 from fedsvc.rendering.overrides import Override, matching_overrides, override_digests
 from fedsvc.rendering.render import RenderedManifest, render, render_key
 from fedsvc.rendering.replicas import AUTOSCALED, ReplicaShare
+from fedsvc.rendering.roles import RoleView
 from fedsvc.rendering.waves import AwaitedState
 from fedsvc.rendering.workloads import Identity
 from fedsvc.rollout import Rollout
@@ -79,6 +81,7 @@ class ClusterPlan:
 
     binding: Binding  # its `decision` is that of the binding before, empty where there was none
     changed: bool  # replicas or rendering differ from before, or the unit is new there
+    indexes: tuple[int, ...]  # of its resources
     renumbered: bool = False  # what it shall hold is the same in another revision
 
 
@@ -105,6 +108,12 @@ class UnitPlan:
     ended: tuple[str, ...] = ()  # clusters that it is let be on again
     kept: tuple[KeptUp, ...] = ()  # replicas that are wanted no more, and stay until enough is ready elsewhere
     floor: Floor | None = None  # by which this was found; None: nothing is kept up
+    roles: RolePlan | None = None  # None: it has none
+
+    @property
+    def staying(self) -> tuple[str, ...]:
+        """The clusters that it is to leave, and does not before it is a replica there."""
+        return () if self.roles is None else self.roles.staying
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -146,24 +155,34 @@ class Renderings:
     owner: OwnerMark
     override_digests: tuple[bytes, ...]
     autoscaled: frozenset[str]  # keys of workloads whose replicas an autoscaler owns
-    _keys: dict[tuple[int, tuple[int, ...], ReplicaShare | None], bytes] = field(default_factory=dict)
+    roles: RolePlan | None = None
+    _keys: dict[tuple[int, tuple[int, ...], ReplicaShare | None, RoleView | None], bytes] = field(default_factory=dict)
     _done: dict[bytes, Rendered] = field(default_factory=dict)
 
     def key_of(self, index: int, cluster: ClusterSnapshot, binding: Binding) -> bytes:
         """The digest of all that decides how resource `index` is rendered for a cluster."""
         resource = self.resources[index]
         share = self._share(resource, binding)
-        matched = matching_overrides(self.overrides, cluster, resource.key, resource.labels) if self.overrides else ()
-        found = self._keys.get((index, matched, share))
+        matched: tuple[int, ...] = ()
+        view = self._view(binding)
+        if self.overrides:
+            role = None if view is None else view.role
+            matched = matching_overrides(self.overrides, cluster, resource.key, resource.labels, role)
+        seen = view if any(self.overrides[one].role is not None for one in matched) else None
+        found = self._keys.get((index, matched, share, seen))
         if found is None:
-            found = self._keys[index, matched, share] = render_key(
+            found = self._keys[index, matched, share, seen] = render_key(
                 template_digest=resource.digest,
                 override_digests=self.override_digests,
                 matched=matched,
                 share=share,
                 owner=self.owner,
+                view=seen,
             )
         return found
+
+    def _view(self, binding: Binding) -> RoleView | None:
+        return None if self.roles is None or not binding.role else self.roles.view(binding.cluster)
 
     def render(self, index: int, cluster: ClusterSnapshot, binding: Binding) -> Rendered:
         """Resource `index` for a cluster."""
@@ -193,6 +212,7 @@ class Renderings:
                 cluster=cluster,
                 share=self._share(resource, binding),
                 owner=self.owner,
+                view=self._view(binding),
             )
         except OverrideError as problem:
             error = ("OverrideFailed", self._override_words(problem))
@@ -228,37 +248,42 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         autoscaled=request.autoscaled,
     )
     contents = {**given.held, unit.revision: newest}
-    renderings = {revision: _renderings(unit, content) for revision, content in contents.items()}
     before = {binding.cluster: binding for binding in request.bindings}
+    clusters = given.fleet.clusters_by_name
+    roles = plan_roles(request, targets=[target.cluster for target in decision.targets], clusters=clusters)
+    renderings = {revision: _renderings(unit, content, roles) for revision, content in contents.items()}
     known = {str(resource.key) for resource in given.resources}
     divided = frozenset(key for binding in request.bindings for key in binding.replicas)
     floor = floor_of(request)
     shares, kept = _eased(given, decision, floor)
+    completions = {target.cluster: dict(target.completions) for target in decision.targets}
+    for name in () if roles is None else roles.staying:
+        shares[name], completions[name] = before[name].replicas, before[name].completions
     plans = []
-    for target in [] if unit.delete_time is not None else decision.targets:
-        cluster = given.fleet.clusters_by_name[target.cluster]
-        old = before.get(target.cluster)
-        revision = revision_for(
-            given.rollout, unit.revision, target.cluster, held=old.revision if old is not None else None
-        )
+    for name in [] if unit.delete_time is not None else sorted(shares):
+        cluster = clusters[name]
+        old = before.get(name)
+        revision = revision_for(given.rollout, unit.revision, name, held=old.revision if old is not None else None)
         if revision not in contents:
-            raise LookupError(f"revision {revision} of {unit.resource_name} is not kept, and {target.cluster} holds it")
+            raise LookupError(f"revision {revision} of {unit.resource_name} is not kept, and {name} holds it")
         wanted = Binding(
             unit_uid=unit.uid,
-            cluster=target.cluster,
+            cluster=name,
             revision=revision,
-            replicas=shares[target.cluster],
-            completions=dict(target.completions),
+            replicas=shares[name],
+            completions=completions[name],
             render_key=b"",
             decision=old.decision if old is not None else "",
+            role="" if roles is None else roles.state.role_on(name),
         )
         if revision != unit.revision:
             wanted = _keep_shares(wanted, old, contents[revision], divided - known)
-        indexes = range(len(contents[revision].resources))
+        resources = contents[revision].resources
+        indexes = tuple(range(len(resources))) if roles is None else roles.indexes(resources, name)
         binding = replace(wanted, render_key=_works_key(renderings[revision], cluster, wanted, unit.spec, indexes))
         changed = old is None or _differs(old, binding)
         renumbered = old is not None and not changed and old.revision != revision
-        plans.append(ClusterPlan(binding=binding, changed=changed, renumbered=renumbered))
+        plans.append(ClusterPlan(binding=binding, changed=changed, indexes=indexes, renumbered=renumbered))
     placed = {plan.binding.cluster for plan in plans}
     deleting = unit.delete_time is not None
     copies = () if deleting else tuple(_plan_copies(given, renderings, placed))
@@ -275,6 +300,7 @@ def plan_unit(given: PlanInput) -> UnitPlan:
         ended=tuple(ended_by(request.departures, placed, waived, is_over=not kept)),
         kept=kept,
         floor=floor,
+        roles=roles,
     )
 
 
@@ -326,7 +352,7 @@ def _decided(given: PlanInput, request: PlacementRequest) -> Decision:
     return decide(request.input, given.fleet, request.previous, given.now, memory=request.memory, trigger=given.trigger)
 
 
-def _renderings(unit: Unit, content: Content) -> Renderings:
+def _renderings(unit: Unit, content: Content, roles: RolePlan | None) -> Renderings:
     return Renderings(
         unit=unit,
         resources=content.resources,
@@ -335,6 +361,7 @@ def _renderings(unit: Unit, content: Content) -> Renderings:
         owner=OwnerMark(unit_namespace=unit.namespace, unit_name=unit.name, unit_uid=unit.uid),
         override_digests=override_digests(content.overrides),
         autoscaled=content.autoscaled,
+        roles=roles,
     )
 
 
@@ -352,14 +379,12 @@ def _keep_shares(wanted: Binding, old: Binding | None, content: Content, divided
 
 def render_cluster(plan: UnitPlan, cluster: ClusterSnapshot) -> Iterator[Rendered]:
     """What of a planned unit shall be on one of its clusters, in the order of the unit."""
-    binding = next((entry.binding for entry in plan.clusters if entry.binding.cluster == cluster.name), None)
-    indexes: Iterable[int] | None = None
-    if binding is None:
-        copied = next(entry for entry in plan.copies if entry.copy.cluster == cluster.name)
-        binding, indexes = copied.binding, copied.indexes
-    renderings = plan.renderings[binding.revision]
-    for index in range(len(renderings.resources)) if indexes is None else indexes:
-        yield renderings.render(index, cluster, binding)
+    placed: ClusterPlan | CopyPlan | None = next(
+        (entry for entry in plan.clusters if entry.binding.cluster == cluster.name), None
+    )
+    chosen = placed or next(entry for entry in plan.copies if entry.copy.cluster == cluster.name)
+    for index in chosen.indexes:
+        yield plan.renderings[chosen.binding.revision].render(index, cluster, chosen.binding)
 
 
 def _plan_copies(given: PlanInput, renderings: Mapping[int, Renderings], placed: Collection[str]) -> Iterator[CopyPlan]:
@@ -434,6 +459,8 @@ def _works_key(
         propagated.append(spec.wave_state)
     if spec.follow_dependencies:
         propagated.append("follow")
+    if binding.role:
+        propagated.append(["role", binding.role])
     if propagation.fields or propagation.immutable is not ImmutableMode.FAIL or propagation.migrate:
         propagated += [repr(propagation.fields), propagation.immutable, list(propagation.migrate)]
     return digest(keys + canonical_json(propagated))

@@ -15,6 +15,7 @@ from fedsvc.controllers.preparing import Prepared
 from fedsvc.controllers.surroundings import Ground
 from fedsvc.model.floor import allows, kept_words
 from fedsvc.model.grants import Granted
+from fedsvc.model.roles import RolePolicy
 from fedsvc.rendering.keys import ObjectKey
 from fedsvc.store import (
     audit,
@@ -26,6 +27,7 @@ from fedsvc.store import (
     grants,
     manifests,
     rollouts,
+    switchovers,
     units,
     works,
 )
@@ -64,6 +66,9 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     # A rollout that moved on since then may hold other revisions on other clusters.
     versions = await rollouts.lock_versions(tx, [given.unit.uid for given in writing if _may_roll_out(given)])
     writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.rollout_version]
+    # Likewise a switchover, of what the unit is on which cluster.
+    versions = await switchovers.lock_versions(tx, [given.unit.uid for given in writing if _may_have_roles(given)])
+    writing = [given for given in writing if versions.get(given.unit.uid, 0) == given.decided.switchover_version]
     writing = await _above_floor(tx, await _allowed(tx, writing))
     ids = await _add_decisions(tx, [given for given in writing if given.outcome.news])
     moved = [given for given in writing if given.outcome.moved]
@@ -75,10 +80,16 @@ async def store_prepared(tx: Transaction, prepared: Sequence[Prepared]) -> list[
     lost = {(one.uid, one.cluster) for one in left if one.is_lost}
     emptied = {(given.unit.uid, cluster): targets for given in moved for cluster, targets in emptied_for(given).items()}
     waiting = {pair for pair, targets in emptied.items() if not targets}  # for a place, so nothing is lost
-    doomed = [one for one in synced.doomed if (one.unit_uid, one.cluster) not in lost | waiting]
+    of_steps = {given.unit.uid: given.unit.spec.failover.roles for given in moved}
+    doomed = [
+        one
+        for one in synced.doomed
+        if (one.unit_uid, one.cluster) not in lost | waiting and not _is_of_step(one, of_steps[one.unit_uid])
+    ]
     occupied, held = synced.occupied, await judge(tx, moved, doomed)
     await failovers.keep_until_replaced(tx, emptied)
     await audit.count(tx, [one for given in writing for one in kept_up(given)])
+    await _note_roles(tx, writing)
     await _note_departures(tx, writing)
     await grants.add(
         tx,
@@ -105,12 +116,33 @@ async def _note_departures(tx: Transaction, writing: Sequence[Prepared]) -> None
         (given.unit.uid, one.cluster)
         for given in writing
         for one in given.plan.request.departures
-        if one.is_pending and one.cluster not in given.plan.ended
+        if one.is_pending and one.cluster not in given.plan.ended and one.cluster not in given.plan.staying
     ]
     await departures.heard(tx, [pair for pair in heard if pair not in taking])
     await departures.taking(tx, taking)
     await departures.end(tx, [(given.unit.uid, name) for given in writing for name in given.plan.ended])
     await departures.leave(tx, [one for given in writing for one in leaving(given)])
+
+
+async def _note_roles(tx: Transaction, writing: Sequence[Prepared]) -> None:
+    """Keep where the primaries are of units that have one from now on."""
+    plans = {given.unit.uid: given.plan.roles for given in writing}
+    await switchovers.begin(tx, {uid: plan.state for uid, plan in plans.items() if plan is not None and plan.is_new})
+    over = [
+        given.unit.uid
+        for given in writing
+        if given.decided.switchover_version and given.unit.spec.failover.roles is None
+    ]
+    await switchovers.drop(tx, over)
+
+
+def _may_have_roles(given: Prepared) -> bool:
+    return given.decided.switchover_version != 0 or given.unit.spec.failover.roles is not None
+
+
+def _is_of_step(doomed: works.Doomed, policy: RolePolicy | None) -> bool:
+    """Whether an object goes since the step of a switchover is over that it was there for: the unit loses nothing."""
+    return policy is not None and doomed.stays and policy.is_hook(doomed.key)
 
 
 def _may_roll_out(given: Prepared) -> bool:

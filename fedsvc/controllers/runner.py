@@ -32,6 +32,7 @@ from fedsvc.controllers.rollout import RolloutController
 from fedsvc.controllers.settings import ControllerSettings
 from fedsvc.controllers.status import StatusController
 from fedsvc.controllers.supervising import run_apart, supervise
+from fedsvc.controllers.switching import SwitchoverController
 from fedsvc.errors import StoreUnavailableError
 from fedsvc.members.registry import Members
 from fedsvc.store.leases import Lease, hold_lease
@@ -157,6 +158,7 @@ async def _lead(
     ailing = AilingController(store, settings=settings)
     drilling = DrillController(store, settings=settings)
     auditing = AuditController(store, settings=settings)
+    switching = SwitchoverController(store, settings=settings)
     breaking = Breaking(store, settings=settings, self_check=self_check)
     rollout = RolloutController(store, settings=settings, events=events, wake_placement=placement.wake)
     gating = GateController(store, wake_member=fleet.wake, wake_unit=status.wake, reconsider=placement.reconsider)
@@ -177,6 +179,7 @@ async def _lead(
         "ailing": ailing.run,
         "drilling": drilling.run,
         "auditing": auditing.run,
+        "switching": switching.run,
         "dns": dns.run,
         "publishing": publishing.run,
         "importing": importing.run,

@@ -85,6 +85,9 @@ class ControllerSettings:
     ailing_seconds: float = 5.0
     ailing_settle_seconds: float = 30.0
 
+    # How often switchovers are looked at.
+    switchover_seconds: float = 0.5
+
     # How often a drill is looked at.
     drill_seconds: float = 1.0
 

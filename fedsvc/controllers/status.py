@@ -20,7 +20,7 @@ from fedsvc.model.hold import FLEET_SUBJECT, Hold
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.summary import ClusterWorks
 from fedsvc.model.unit import WorkState
-from fedsvc.store import clusters, decisions, gates, references, rollouts, summaries, units
+from fedsvc.store import clusters, decisions, gates, references, rollouts, summaries, switchovers, units
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc.store.unit_rows import unit_pair
@@ -177,6 +177,8 @@ class StatusController:
             )
             running = await rollouts.of_units(tx, uids)
             revisions = await rollouts.held(tx, uids)
+            with_roles = [unit.uid for unit in found if unit.spec.failover.roles is not None]
+            primaries = await switchovers.of_units(tx, with_roles) if with_roles else {}
             now = tx.now
         blocked, held = self._blocked(), await self._holds.current()
         changed = []
@@ -189,6 +191,7 @@ class StatusController:
                 waits=waits.get(unit.uid, ()),
                 unmet=unmet.get(unit.uid, ()),
                 rollout=running[unit.uid].state if unit.uid in running else None,
+                primary=primaries[unit.uid].state if unit.uid in primaries else None,
                 held=revisions[unit.uid],
                 unheld=unheld.get(unit.uid, ()),
                 copied=copied.get(unit.uid, ()),

@@ -29,6 +29,8 @@ from typing import Any, Final
 from fedsvc.controllers.outcomes import CONNECTION_INVALID
 from fedsvc.model.cluster import Condition, ConditionStatus
 from fedsvc.model.hold import Hold, HoldKind, holds_of_unit, words_of
+from fedsvc.model.roles import Phase as SwitchoverPhase
+from fedsvc.model.roles import Switchover
 from fedsvc.model.silence import CREDENTIALS_INVALID, MEMBER_UNREACHABLE, Silence
 from fedsvc.model.summary import SEVERITY, ClusterWorks, Unmet, Wait
 from fedsvc.model.unit import Unit, UnitClusterStatus, UnitState, UnitStatus, WorkState
@@ -82,6 +84,7 @@ def summarise(
     waits: Sequence[Wait] = (),
     unmet: Sequence[Unmet] = (),
     rollout: Rollout | None = None,
+    primary: Switchover | None = None,
     held: Mapping[str, int] | None = None,
     unheld: Sequence[str] = (),
     copied: Sequence[str] = (),
@@ -99,6 +102,7 @@ def summarise(
         waits: why works are not acted on though they are due; of one cluster the foremost first.
         unmet: its dependencies that are not as far as they must be.
         rollout: of the newest revision; None where that went everywhere at once.
+        primary: where its primary is; None: it has none.
         held: the revision that each cluster shall hold.
         unheld: what its works name and no unit holds, for people.
         copied: clusters that objects of it are copied to, since others name them there.
@@ -131,19 +135,45 @@ def summarise(
     if rollout is not None and unit.delete_time is None:
         conditions = [*_held_back(conditions, unit, rollout, now), _rolled_out(unit, rollout, now)]
         state = _state_of_rollout(rollout, state)
+    if primary is not None:
+        conditions.append(_has_primary(primary, now))
+        state = UnitState.DEGRADED if state is UnitState.READY and (primary.blocked or primary.undemoted) else state
     revisions = held or {}
     return UnitStatus(
         state=state,
         conditions=tuple(_keep_time(unit.status.conditions, condition) for condition in conditions),
         clusters=tuple(
-            _line(unit.status.clusters, entry, unheard.get(entry.cluster), revisions.get(entry.cluster, 0), now)
+            _line(
+                unit.status.clusters,
+                entry,
+                unheard.get(entry.cluster),
+                revisions.get(entry.cluster, 0),
+                now,
+                role="" if primary is None or entry.cluster not in revisions else primary.role_on(entry.cluster),
+            )
             for entry in lines
         ),
         observed_revision=unit.revision if decided else unit.status.observed_revision,
         decision=decision.id if decision is not None else "",
         desired_replicas=sum(entry.desired_replicas for entry in lines),
         ready_replicas=sum(entry.ready_replicas for entry in lines),
+        primary=primary,
     )
+
+
+def _has_primary(primary: Switchover, now: datetime) -> Condition:
+    """Whether the unit has one primary, and nothing is under way with it."""
+    old = f"one may still run on {', '.join(primary.undemoted)}, which is not known to be a replica yet"
+    message = "; ".join(
+        part for part in (f"on {primary.primary}", primary.message, old if primary.undemoted else "") if part
+    )
+    if primary.blocked:
+        return _condition("Primary", ConditionStatus.FALSE, primary.blocked, message, now)
+    if not primary.is_over:
+        reason = "OldPrimaryUnknown" if primary.phase is SwitchoverPhase.STEADY else primary.phase.value
+        there = f"{primary.phase} to {primary.target}: " if primary.target else ""
+        return _condition("Primary", ConditionStatus.FALSE, reason, f"{there}{message}", now)
+    return _condition("Primary", ConditionStatus.TRUE, "Steady", message, now)
 
 
 def _with_copies(unit: Unit, decision: DecisionInfo | None, copied: Sequence[str]) -> DecisionInfo | None:
@@ -400,7 +430,13 @@ def _words(entry: ClusterWorks) -> str:
 
 
 def _line(
-    before: Iterable[UnitClusterStatus], entry: ClusterWorks, silence: Silence | None, revision: int, now: datetime
+    before: Iterable[UnitClusterStatus],
+    entry: ClusterWorks,
+    silence: Silence | None,
+    revision: int,
+    now: datetime,
+    *,
+    role: str,
 ) -> UnitClusterStatus:
     old = next((line for line in before if line.cluster == entry.cluster), None)
     state, reason, message = _heard_words(entry) if silence is None else _silent_words(entry, silence)
@@ -419,6 +455,7 @@ def _line(
             update_time=update_time,
             last_heard_time=None if silence is None else silence.last_heard_time,
             revision=revision,
+            role=role,
         )
 
     return old if old is not None and line(old.update_time) == old else line(now)

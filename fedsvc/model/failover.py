@@ -11,6 +11,7 @@ from fedsvc.model.ailing import UnhealthyPolicy
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failback import FailbackPolicy
 from fedsvc.model.floor import Floor
+from fedsvc.model.roles import RolePolicy
 from fedsvc_placement.model import Effect, Placement, Toleration, TolerationOperator
 
 DEFAULT_TOLERATION_SECONDS: Final = 30
@@ -51,6 +52,7 @@ class FailoverPolicy:
     failback: FailbackPolicy = field(default_factory=FailbackPolicy)
     floor: Floor | None = None
     unhealthy: UnhealthyPolicy | None = None  # whether it leaves a cluster that is well; None: it does not
+    roles: RolePolicy | None = None  # that it is primary on one cluster and replica on the others; None: it is not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

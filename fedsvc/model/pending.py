@@ -12,6 +12,7 @@ from fedsvc.model.departure import Departure, DepartureCause
 from fedsvc.model.failback import FailbackMode
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverMode, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
+from fedsvc.model.roles import Phase, Switchover
 
 
 class MoveKind(StrEnum):
@@ -19,6 +20,7 @@ class MoveKind(StrEnum):
 
     AWAY = "Away"
     BACK = "Back"
+    PRIMARY = "Primary"  # of the primary of a unit, away from the cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Standing:
     ailment: Ailment | None = None
     is_emptied: bool = False  # a taint of the cluster drives units out of it
     kept_message: str = ""  # why what it left there stays until enough is ready elsewhere; empty: nothing does
+    switchover: Switchover | None = None  # that is under way, where the primary of the unit is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,10 @@ _AWAY_WORDS: Final = {
 
 def pending_move(one: Standing, stop: Stop, now: datetime) -> PendingMove | None:
     """Why a move is not made for now; None: it is being made, or there is none to make."""
+    return _moving(one, stop, now) if one.switchover is None else _switching(one, one.switchover)
+
+
+def _moving(one: Standing, stop: Stop, now: datetime) -> PendingMove | None:
     if one.kept_message and not one.is_bound:
         confirm = f"fedctl confirm unit/{_short(one.unit_name)}"
         return _move(one, MoveKind.AWAY, AWAITING_REPLACEMENT, one.kept_message, confirm)
@@ -105,6 +112,24 @@ def _departing(one: Standing, departure: Departure, now: datetime) -> PendingMov
         message = f"asked for{who}; it leaves when those before it are ready elsewhere"
         return _move(one, MoveKind.AWAY, _TURN, message)
     return None if departure.is_pending or one.is_bound else _back(one, departure, now)
+
+
+def _switching(one: Standing, state: Switchover) -> PendingMove:
+    unit = _short(one.unit_name)
+    target = state.target if state.target not in ("", state.primary) else "CLUSTER"
+    command = f"fedctl failover unit/{unit} --to {target}"
+    if state.blocked in ("NoProof", "HookFailed") and state.phase.is_before_promotion:
+        command += " --accept-loss"
+    elif state.phase is not Phase.STEADY:
+        command = ""
+    if state.undemoted and state.phase is Phase.STEADY:
+        old = ", ".join(state.undemoted)
+        message = (
+            f"{state.primary} is primary, and {old} is not known to be a replica yet: it is made one when it is back"
+        )
+        return _move(one, MoveKind.PRIMARY, "OldPrimaryUnknown", message)
+    way = f"to {state.target}: " if state.target else ""
+    return _move(one, MoveKind.PRIMARY, state.blocked or state.phase.value, f"{way}{state.message}", command)
 
 
 _WORDS: Final[Mapping[Wait, str]] = {

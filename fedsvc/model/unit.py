@@ -8,6 +8,7 @@ from fedsvc.model.cluster import Condition, ObjectDeletion
 from fedsvc.model.dependency import Dependency
 from fedsvc.model.failover import FailoverPolicy
 from fedsvc.model.removal import RemovalBudget
+from fedsvc.model.roles import Switchover
 from fedsvc.rendering.identity import ObjectKey
 from fedsvc.rendering.overrides import Override, ResourceMatcher
 from fedsvc.rendering.waves import AwaitedState
@@ -147,6 +148,7 @@ class UnitClusterStatus:
     update_time: datetime
     last_heard_time: datetime | None = None  # set while the cluster is not heard: the numbers are as of then
     revision: int = 0  # of the unit, that it shall hold
+    role: str = ""  # Role that it shall have there; empty: it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ class UnitStatus:
     decision: str = ""  # id of the newest decision
     desired_replicas: int = 0
     ready_replicas: int = 0
+    primary: Switchover | None = None  # where its primary is; None: it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

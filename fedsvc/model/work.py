@@ -29,6 +29,7 @@ class Binding:
     render_key: bytes  # digest of all that decides the rendering for this cluster
     decision: str
     update_time: datetime | None = None  # when it was stored; None: not yet
+    role: str = ""  # Role of the unit there; empty: it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,15 @@ def remove_field(manifest: JsonObject, path: FieldPath) -> bool:
     return _remove(manifest, "", path)
 
 
+def values_at(container: Any, path: FieldPath) -> Iterator[Any]:
+    """All values that a path means in an object; none where it leads nowhere."""
+    if not path:
+        yield container
+        return
+    for place in _places(container, path[0]):
+        yield from values_at(container[place], path[1:])
+
+
 def is_within(path: FieldPath, rule: FieldPath) -> bool:
     """Whether a path is what `rule` names, or below it."""
     return len(path) >= len(rule) and all(_means(wanted, given) for wanted, given in zip(rule, path, strict=False))

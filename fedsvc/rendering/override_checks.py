@@ -14,6 +14,7 @@ from fedsvc.rendering.marks import MARK_DOMAIN
 from fedsvc.rendering.overrides import Override, labels_of, resource_matches
 from fedsvc.rendering.patch import ABSENT, PatchOp, PatchOperation
 from fedsvc.rendering.paths import make_pointer, parse_pointer
+from fedsvc.rendering.roles import VARIABLES, variables_in
 from fedsvc.rendering.server_fields import SERVER_METADATA
 from fedsvc_placement.validate import Problem as PlacementProblem
 from fedsvc_placement.validate import validate_matcher, validate_selector
@@ -60,6 +61,7 @@ def validate_override(
     )
     for index, operation in enumerate(override.patch):
         problems += _check_operation(operation, f"{prefix}patch[{index}]")
+    problems += _check_variables(override, prefix)
     if resources is not None and not any(not problem.warning for problem in problems):
         problems += _check_matches(override, prefix, resources)
     return problems
@@ -116,6 +118,24 @@ def _check_operation(operation: PatchOperation, path: str) -> list[Problem]:
             problems.append(Problem(path=f"{path}.value", message=str(error)))
     if (wrong := _pointer_problem(operation)) is not None:
         problems.append(Problem(path=f"{path}.path", message=wrong))
+    return problems
+
+
+def _check_variables(override: Override, prefix: str) -> list[Problem]:
+    values: list[tuple[str, Any]] = [
+        *((f"{prefix}labels[{key}]", value) for key, value in override.labels.items()),
+        *((f"{prefix}annotations[{key}]", value) for key, value in override.annotations.items()),
+        *((f"{prefix}patch[{index}].value", one.value) for index, one in enumerate(override.patch)),
+    ]
+    problems = []
+    for path, value in values:
+        for name in dict.fromkeys(variables_in(value)):
+            if name not in VARIABLES:
+                known = ", ".join(f"$(fedsvc.{each})" for each in VARIABLES)
+                problems.append(Problem(path=path, message=f"has $(fedsvc.{name}), which there is not; known: {known}"))
+            elif override.role is None:
+                message = f"has $(fedsvc.{name}), which is known only where the override has a role"
+                problems.append(Problem(path=path, message=message))
     return problems
 
 

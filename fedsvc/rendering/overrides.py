@@ -5,7 +5,7 @@ last. Within one override: images, labels, annotations, patch. A later change se
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fedsvc.rendering.canonical import JsonObject, canonical_json, digest, json_type
@@ -13,6 +13,7 @@ from fedsvc.rendering.errors import OverrideError
 from fedsvc.rendering.images import ImageOverride, override_images
 from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.patch import ABSENT, PatchError, PatchOp, PatchOperation, apply_operation
+from fedsvc.rendering.roles import Role, RoleView, filled
 from fedsvc_placement.model import ClusterMatcher, ClusterSnapshot, LabelSelector
 from fedsvc_placement.selectors import matches, matches_cluster
 
@@ -61,6 +62,7 @@ class Override:
         labels: set on the object's own metadata; pod templates keep theirs, since selectors cannot change.
         annotations: set on the object's own metadata.
         patch: JSON Patch operations, in order.
+        role: only where the unit has this role; its values may then have ``$(fedsvc.NAME)`` in them.
     """
 
     clusters: ClusterMatcher = field(default_factory=ClusterMatcher)
@@ -69,6 +71,7 @@ class Override:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     patch: tuple[PatchOperation, ...] = ()
+    role: Role | None = None
 
 
 def resource_matches(matcher: ResourceMatcher, key: ObjectKey, labels: Mapping[str, str]) -> bool:
@@ -83,13 +86,19 @@ def resource_matches(matcher: ResourceMatcher, key: ObjectKey, labels: Mapping[s
 
 
 def matching_overrides(
-    overrides: Sequence[Override], cluster: ClusterSnapshot, key: ObjectKey, labels: Mapping[str, str]
+    overrides: Sequence[Override],
+    cluster: ClusterSnapshot,
+    key: ObjectKey,
+    labels: Mapping[str, str],
+    role: Role | None = None,
 ) -> tuple[int, ...]:
-    """The indexes of the overrides that change this resource (`key`, template `labels`) in this cluster."""
+    """The indexes of the overrides that change this resource (`key`, template `labels`) in this cluster and role."""
     return tuple(
         index
         for index, override in enumerate(overrides)
-        if resource_matches(override.target, key, labels) and matches_cluster(override.clusters, cluster)
+        if override.role in (None, role)
+        and resource_matches(override.target, key, labels)
+        and matches_cluster(override.clusters, cluster)
     )
 
 
@@ -99,13 +108,16 @@ def labels_of(manifest: Mapping[str, Any]) -> Mapping[str, str]:
     return labels if isinstance(labels, dict) else {}
 
 
-def apply_overrides(manifest: JsonObject, overrides: Sequence[Override], cluster: ClusterSnapshot) -> JsonObject:
+def apply_overrides(
+    manifest: JsonObject, overrides: Sequence[Override], cluster: ClusterSnapshot, view: RoleView | None = None
+) -> JsonObject:
     """Carry out the overrides that match, in order, in place.
 
     Args:
         manifest: a fresh parse that nobody else holds; it is changed.
         overrides: all of the unit, policies' first; each accepted by `validate_override`.
         cluster: the member cluster.
+        view: the unit's role there; None: it has none.
 
     Returns:
         The manifest.
@@ -113,10 +125,23 @@ def apply_overrides(manifest: JsonObject, overrides: Sequence[Override], cluster
     Raises:
         OverrideError: one does not fit this object; the manifest is then half changed and must be thrown away.
     """
-    matched = matching_overrides(overrides, cluster, key_of(manifest), labels_of(manifest))
+    role = None if view is None else view.role
+    matched = matching_overrides(overrides, cluster, key_of(manifest), labels_of(manifest), role)
     for index in matched:
-        _apply(manifest, overrides[index], index)
+        override = overrides[index]
+        _apply(manifest, override if view is None or override.role is None else _filled(override, view), index)
     return manifest
+
+
+def _filled(override: Override, view: RoleView) -> Override:
+    return replace(
+        override,
+        labels=filled(dict(override.labels), view),
+        annotations=filled(dict(override.annotations), view),
+        patch=tuple(
+            one if one.value is ABSENT else replace(one, value=filled(one.value, view)) for one in override.patch
+        ),
+    )
 
 
 def override_digests(overrides: Sequence[Override]) -> tuple[bytes, ...]:
@@ -152,7 +177,8 @@ def _set_strings(manifest: JsonObject, name: str, values: Mapping[str, str], ind
 
 
 def _content(override: Override) -> JsonObject:
-    return {
+    role = {} if override.role is None else {"role": override.role}
+    return role | {
         "images": [[image.name, image.new_name, image.new_tag, image.digest] for image in override.images],
         "labels": dict(override.labels),
         "annotations": dict(override.annotations),

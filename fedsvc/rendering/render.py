@@ -17,6 +17,7 @@ from fedsvc.rendering.keys import ObjectKey, key_of
 from fedsvc.rendering.marks import MANAGED_LABEL, MANAGED_VALUE, OwnerMark
 from fedsvc.rendering.overrides import Override, apply_overrides
 from fedsvc.rendering.replicas import ReplicaShare, set_replicas
+from fedsvc.rendering.roles import RoleView
 from fedsvc.rendering.spelling import write_out
 from fedsvc.rendering.waves import place_of
 from fedsvc_placement.model import ClusterSnapshot
@@ -48,6 +49,7 @@ def render(
     cluster: ClusterSnapshot,
     share: ReplicaShare | None,
     owner: OwnerMark,
+    view: RoleView | None = None,
 ) -> RenderedManifest:
     """Render a template for one cluster: replicas, overrides (which have the last word), spelling, marks.
 
@@ -59,6 +61,7 @@ def render(
         share: this cluster's, where replicas are divided or left to an autoscaler; None leaves the template's own. A
             template without a replica count then does not own the field, and an autoscaler may.
         owner: the unit.
+        view: its role there; None: it has none.
 
     Raises:
         OverrideError: an override does not fit this object in this cluster.
@@ -68,7 +71,7 @@ def render(
     if share is not None:
         set_replicas(manifest, share)
     if overrides:
-        apply_overrides(manifest, overrides, cluster)
+        apply_overrides(manifest, overrides, cluster, view)
     write_out(key, manifest)
     _mark(manifest, owner)
     if key_of(manifest) != key:
@@ -90,6 +93,7 @@ def render_key(
     matched: Sequence[int],
     share: ReplicaShare | None,
     owner: OwnerMark,
+    view: RoleView | None = None,
 ) -> bytes:
     """A digest of all that decides the rendering; equal keys render to equal bytes, so nothing need be rendered again.
 
@@ -100,6 +104,7 @@ def render_key(
             adding, removing or moving an override that does not match.
         share: the cluster's, or None.
         owner: the unit.
+        view: its role there, where one of the matching overrides asks for it; else None.
     """
     parts = [
         _RENDERING_VERSION,
@@ -108,6 +113,8 @@ def render_key(
         None if share is None else [share.count, share.completions],
         [owner.unit_namespace, owner.unit_name, owner.unit_uid],
     ]
+    if view is not None:
+        parts.append([view.role, view.cluster, view.primary, view.proof])
     return digest(canonical_json(parts))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from fedsvc.store.columns import json_column as _json
 from fedsvc.store.columns import metadata
@@ -104,4 +104,15 @@ ailment = Table(
     _text("reason"),  # why it stays there for now
     _text("message"),  # what ails it
     _time("due_time", nullable=True),  # when it leaves, where that is known
+)
+
+switchover = Table(
+    "switchover",
+    metadata,
+    Column("unit_uid", UUID(as_uuid=False), ForeignKey("unit.uid", ondelete="CASCADE"), primary_key=True),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),  # grows with every change
+    _json("state"),  # where the primary of the unit is, and what is under way
+    Column("ask", JSONB),  # what somebody wants; null: nothing that was not heard of
+    Column("is_over", Boolean, nullable=False, server_default=text("true")),  # nothing is under way
+    _time("update_time"),
 )

@@ -10,6 +10,7 @@ from fedsvc.health import Verdict
 from fedsvc.model.departure import DepartureCause
 from fedsvc.model.failover import AWAITING_REPLACEMENT, MEMBER_LOST, Failover
 from fedsvc.model.removal import shown
+from fedsvc.model.roles import Cause, Switchover
 from fedsvc.store.gate_sql import REACHED
 from fedsvc.store.sql import text
 from fedsvc.store.store import Look, Transaction
@@ -35,6 +36,12 @@ _ADD = text(
     " CASE WHEN i.is_done THEN now() END, CASE WHEN i.is_done THEN now() END"
     " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS i (uid uuid, unit_name text, cluster text, targets jsonb,"
     " priority int, message text, cause text, author text, trouble_time timestamptz, detect_time timestamptz, is_done boolean)"
+)
+# Nothing of it is to be followed: the unit stays where it is.
+_ADD_SWITCHOVER = text(
+    "INSERT INTO failover (unit_uid, unit_name, cluster, targets, priority, message, cause, author, create_time,"
+    " place_time, ready_time, clean_time) VALUES (CAST(:uid AS uuid), :unit_name, :source, ARRAY[CAST(:target AS text)],"
+    " :priority, :message, :cause, :author, :begin, :promoted, now(), now())"
 )
 _LIST = text(
     f"SELECT {_COLUMNS} FROM failover WHERE id < :before AND (:unit = '' OR unit_name = :unit)"
@@ -175,6 +182,24 @@ async def add(tx: Transaction, left: Sequence[Left]) -> None:
         for one in left
     ]
     await tx.execute(_ADD, {"rows": orjson.dumps(rows).decode()})
+
+
+async def add_switchover(tx: Transaction, uid: str, unit_name: str, state: Switchover, priority: int) -> None:
+    """Note that the primary of a unit is elsewhere from now on."""
+    words = f"switchover ({state.cause}): the primary is on {state.primary}{f'; {state.why}' if state.why else ''}"
+    values = {
+        "uid": uid,
+        "unit_name": unit_name,
+        "source": state.source,
+        "target": state.primary,
+        "priority": priority,
+        "message": words,
+        "cause": (DepartureCause.LOST if state.cause is Cause.LOST else DepartureCause.ASKED).value,
+        "author": state.author,
+        "begin": state.begin_time,
+        "promoted": state.promote_time,
+    }
+    await tx.execute(_ADD_SWITCHOVER, values)
 
 
 async def keep_until_replaced(tx: Transaction, left: Mapping[tuple[str, str], Sequence[str]]) -> None:

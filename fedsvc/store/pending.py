@@ -6,6 +6,7 @@ from fedsvc.health import Automation, Health, Verdict
 from fedsvc.model.failover import AWAITING_REPLACEMENT, FailoverPolicy
 from fedsvc.model.hold import FLEET_SUBJECT
 from fedsvc.model.pending import Ailment, Standing, Stop
+from fedsvc.model.roles import Switchover
 from fedsvc.store import automation, departures, holds
 from fedsvc.store.codec import from_json
 from fedsvc.store.sql import text
@@ -18,16 +19,18 @@ _LIST: Final = text(
     "SELECT 'namespaces/' || u.namespace || '/units/' || u.name AS unit_name, c.name AS cluster, u.spec -> 'failover' AS policy,"
     " c.observation -> 'health' AS health, b.cluster IS NOT NULL AS is_bound, u.reconsider_time, CASE WHEN a.cluster IS NOT NULL THEN to_jsonb(a) END AS ailment,"
     f" {_EMPTIED} AS is_emptied,"
-    " coalesce(k.message, '') AS kept_message,"
+    " coalesce(k.message, '') AS kept_message, w.state AS switchover,"
     f" CASE WHEN d.cluster IS NOT NULL THEN (SELECT to_jsonb(x) FROM (SELECT {departures.COLUMNS}) x) END AS departure"
     " FROM (SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster"
     "   WHERE c.observation -> 'health' ->> 'verdict' = :lost UNION SELECT unit_uid, cluster FROM departure"
     f"  UNION SELECT unit_uid, cluster FROM work WHERE {_KEPT} UNION SELECT unit_uid, cluster FROM ailment"
     "  UNION SELECT b.unit_uid, b.cluster FROM binding b JOIN cluster c ON c.name = b.cluster JOIN unit u ON u.uid = b.unit_uid"
-    f"  WHERE u.spec #>> '{{failover,mode}}' = 'never' AND {_EMPTIED}) AS p"
+    f"  WHERE u.spec #>> '{{failover,mode}}' = 'never' AND {_EMPTIED}"
+    "  UNION SELECT unit_uid, state ->> 'primary' FROM switchover WHERE NOT is_over) AS p"
     " JOIN unit u ON u.uid = p.unit_uid JOIN cluster c ON c.name = p.cluster"
     " LEFT JOIN binding b ON b.unit_uid = p.unit_uid AND b.cluster = p.cluster"
     " LEFT JOIN departure d ON d.unit_uid = p.unit_uid AND d.cluster = p.cluster"
+    " LEFT JOIN switchover w ON w.unit_uid = p.unit_uid AND w.state ->> 'primary' = p.cluster AND NOT w.is_over"
     " LEFT JOIN ailment a ON a.unit_uid = p.unit_uid AND a.cluster = p.cluster"
     " LEFT JOIN LATERAL (SELECT message FROM work WHERE work.unit_uid = p.unit_uid AND work.cluster = p.cluster"
     f"  AND {_KEPT} ORDER BY work.id LIMIT 1) k ON TRUE"
@@ -97,4 +100,5 @@ def _standing(row: Any) -> Standing:
         kept_message=row.kept_message,
         ailment=from_json(Ailment, {key: row.ailment[key] for key in _AILMENT}) if row.ailment is not None else None,
         departure=departures.from_plain([row.departure])[0] if row.departure is not None else None,
+        switchover=from_json(Switchover, row.switchover) if row.switchover is not None else None,
     )

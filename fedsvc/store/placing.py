@@ -91,9 +91,20 @@ class PlacementRequest:
         """Where it is, as placement looks at it."""
         found = tuple(
             PreviousBinding(cluster=binding.cluster, replicas=binding.replicas, since=binding.update_time)
-            for binding in self.bindings
+            for binding in self._held_by_decision
         )
         return seen_at(found, self.departures, self.read_time) if self.departures else found
+
+    @property
+    def _held_by_decision(self) -> Sequence[Binding]:
+        """Where it is, but for where it only waits to be no primary any more."""
+        in_force = self.facts.in_force
+        if self.unit.spec.failover.roles is None or in_force is None:
+            return self.bindings
+        wanted = {target["cluster"] for target in in_force.words["targets"]}
+        if self.facts.switchover is not None:
+            wanted.add(self.facts.switchover.primary)
+        return [binding for binding in self.bindings if binding.cluster in wanted] or self.bindings
 
     def supposing(self, found: Iterable[Departure]) -> "PlacementRequest":
         """The same with other departures."""
@@ -226,8 +237,11 @@ def _request(
     away = away_from(facts.departures, facts.read_time)
     if away:
         placement = replace(placement, left=away)
+    roles = unit.spec.failover.roles
     manifests_of = [
-        (one.key, load_json(bodies[one.digest])) for one in resources if one.digest in wanted and one.digest in bodies
+        (one.key, load_json(bodies[one.digest]))
+        for one in resources
+        if one.digest in wanted and one.digest in bodies and not (roles is not None and roles.is_hook(one.key))
     ]
     owned = autoscaled(manifests_of)
     return PlacementRequest(

@@ -239,6 +239,7 @@ binding = Table(
     Column("decision_id", UUID(as_uuid=False), nullable=False),
     _time("create_time"),
     _time("update_time"),
+    _text("role"),  # of the unit there
     Index("binding_cluster_idx", "cluster"),
 )
 

@@ -23,15 +23,15 @@ from fedsvc.store.work_rows import LOCK
 _LOCK_UNITS = text(LOCK.format("unit_uid = ANY(CAST(:uids AS uuid[]))"))
 _BINDINGS = text(
     "SELECT CAST(unit_uid AS text) AS unit_uid, cluster, revision, replicas, completions, render_key,"
-    " CAST(decision_id AS text) AS decision_id, update_time"
+    " CAST(decision_id AS text) AS decision_id, update_time, role"
     " FROM binding WHERE unit_uid = ANY(CAST(:uids AS uuid[])) ORDER BY unit_uid, cluster"
 )
 _PUT_BINDINGS = text(
-    "INSERT INTO binding (unit_uid, cluster, revision, replicas, completions, render_key, decision_id)"
+    "INSERT INTO binding (unit_uid, cluster, revision, replicas, completions, render_key, decision_id, role)"
     " SELECT * FROM unnest(CAST(:uids AS uuid[]), CAST(:clusters AS text[]), CAST(:revisions AS bigint[]), CAST(:replicas AS jsonb[]),"
-    " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[]))"
+    " CAST(:completions AS jsonb[]), CAST(:keys AS bytea[]), CAST(:decisions AS uuid[]), CAST(:roles AS text[]))"
     " ON CONFLICT (unit_uid, cluster) DO UPDATE SET revision = EXCLUDED.revision, replicas = EXCLUDED.replicas,"
-    " completions = EXCLUDED.completions, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, update_time = now()"
+    " completions = EXCLUDED.completions, render_key = EXCLUDED.render_key, decision_id = EXCLUDED.decision_id, role = EXCLUDED.role, update_time = now()"
 )
 # What a cluster shall hold is the same in the new revision: neither are works touched, nor is the binding younger.
 _RENUMBER = text(
@@ -112,6 +112,7 @@ _REMOVE_WORKS = text(
     "   WHERE w.removal IS DISTINCT FROM coalesce(c.object_deletion, u.removal) AND NOT w.released"
     "     AND (s.changed IS NULL OR (s.changed AND i.cluster IS NULL))) AS gone"
     " WHERE work.id = gone.id RETURNING work.id, CAST(work.unit_uid AS text) AS unit_uid, work.cluster, gone.stays,"
+    " work.group_, work.version, work.kind, work.namespace, work.name,"
     " gone.is_counted AND gone.removal <> 'Orphan' AND work.member_uid <> '' AS is_counted"
 )
 
@@ -127,6 +128,7 @@ class Doomed:
     unit_uid: str
     cluster: str
     stays: bool  # whether its unit stays on the cluster
+    key: ObjectKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,7 @@ async def bindings_of(look: Look, uids: Sequence[str]) -> dict[str, list[Binding
                 render_key=row.render_key,
                 decision=row.decision_id,
                 update_time=row.update_time,
+                role=row.role,
             )
         )
     return found
@@ -220,7 +223,7 @@ async def sync_units(tx: Transaction, plans: Sequence[UnitSync]) -> Synced:
         for row in await tx.execute(_OCCUPIED, part):
             occupied.setdefault(row.unit_uid, []).append((row.cluster, key_from_row(row)))
     doomed = (
-        Doomed(id=row.id, unit_uid=row.unit_uid, cluster=row.cluster, stays=row.stays)
+        Doomed(id=row.id, unit_uid=row.unit_uid, cluster=row.cluster, stays=row.stays, key=key_from_row(row))
         for row in removed
         # A copy goes since those who needed it are gone: what they lose was judged with them.
         if row.is_counted and (row.unit_uid, row.cluster) not in copied
@@ -261,6 +264,7 @@ async def _put_bindings(tx: Transaction, plans: Sequence[UnitSync]) -> None:
         "completions": [orjson.dumps(binding.completions).decode() for _, binding in changed],
         "keys": [binding.render_key for _, binding in changed],
         "decisions": [binding.decision for _, binding in changed],
+        "roles": [binding.role for _, binding in changed],
     }
     try:
         await tx.execute(_PUT_BINDINGS, parameters)

@@ -97,6 +97,8 @@ class _MoveKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MoveKind.Val
     """Away from a cluster."""
     MOVE_KIND_BACK: _MoveKind.ValueType  # 2
     """Back to a cluster."""
+    MOVE_KIND_PRIMARY: _MoveKind.ValueType  # 3
+    """Of the primary of the unit, away from the cluster; see PrimaryStatus for what it waits for."""
 
 class MoveKind(_MoveKind, metaclass=_MoveKindEnumTypeWrapper):
     """MoveKind is where a move goes."""
@@ -107,6 +109,8 @@ MOVE_KIND_AWAY: MoveKind.ValueType  # 1
 """Away from a cluster."""
 MOVE_KIND_BACK: MoveKind.ValueType  # 2
 """Back to a cluster."""
+MOVE_KIND_PRIMARY: MoveKind.ValueType  # 3
+"""Of the primary of the unit, away from the cluster; see PrimaryStatus for what it waits for."""
 Global___MoveKind: _TypeAlias = MoveKind  # noqa: Y015
 
 @_typing.final

@@ -510,6 +510,7 @@ class FailOverRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCEPT_LOSS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Required. "namespaces/{namespace}/units/{unit}", "clusters/{cluster}" for all units on it, or "regions/{region}" for
     all units on its clusters. Units with the failover mode "never" leave only where they are named themselves.
@@ -520,6 +521,8 @@ class FailOverRequest(_message.Message):
     """Whether to tell only what would come of it."""
     request_id: _builtins.str
     """A UUID; a call repeated with it within 24 hours answers as the first did."""
+    accept_loss: _builtins.bool
+    """Of a unit with roles: do without proof that the old primary takes no more writes. What was not copied is lost."""
     @_builtins.property
     def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Of a unit: ids of the clusters that it is to leave. None: those that are lost; where none is, the one that it is on."""
@@ -537,10 +540,11 @@ class FailOverRequest(_message.Message):
         reason: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        accept_loss: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "reason", b"reason", "request_id", b"request_id", "subject", b"subject", "targets", b"targets", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_loss", b"accept_loss", "clusters", b"clusters", "reason", b"reason", "request_id", b"request_id", "subject", b"subject", "targets", b"targets", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -555,8 +559,12 @@ class FailOverResponse(_message.Message):
     UNITS_FIELD_NUMBER: _builtins.int
     UNIT_COUNT_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    PRIMARY_TARGET_FIELD_NUMBER: _builtins.int
     unit_count: _builtins.int
     """How many units are to leave."""
+    primary_target: _builtins.str
+    """Id of the cluster where the primary is to be then; empty where it stays."""
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
         """Units that change or come short."""
@@ -565,16 +573,22 @@ class FailOverResponse(_message.Message):
     def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
         """What stays where it is, and why."""
 
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a unit with roles: what is done with its primary, step by step, for people."""
+
     def __init__(
         self,
         *,
         units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
         unit_count: _builtins.int = ...,
         left_out: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        primary_target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "primary_target", b"primary_target", "steps", b"steps", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -625,8 +639,12 @@ class FailBackResponse(_message.Message):
     UNITS_FIELD_NUMBER: _builtins.int
     UNIT_COUNT_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    PRIMARY_TARGET_FIELD_NUMBER: _builtins.int
     unit_count: _builtins.int
     """How many units go back, or stay where they were to leave."""
+    primary_target: _builtins.str
+    """Id of the cluster where the primary is to be then; empty where it stays."""
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[_placement_service_pb2.UnitSimulation]:
         """Units that change or come short."""
@@ -635,16 +653,22 @@ class FailBackResponse(_message.Message):
     def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_automation_pb2.PendingMove]:
         """What stays away, and why."""
 
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a unit with roles: what is done with its primary, step by step, for people."""
+
     def __init__(
         self,
         *,
         units: _abc.Iterable[_placement_service_pb2.UnitSimulation] | None = ...,
         unit_count: _builtins.int = ...,
         left_out: _abc.Iterable[_automation_pb2.PendingMove] | None = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        primary_target: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "primary_target", b"primary_target", "steps", b"steps", "unit_count", b"unit_count", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

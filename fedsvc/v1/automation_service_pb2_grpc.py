@@ -128,13 +128,15 @@ class AutomationServiceServicer:
     def FailOver(self, request, context):
         """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
         lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+        Of a unit with roles, without clusters, the primary goes to the target, and the unit leaves nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FailBack(self, request, context):
-        """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+        """FailBack lets units take back what left clusters that are healthy, at once, and primaries return to the cluster that is
+        preferred, or that they were moved from; what runs elsewhere is removed when they
         are ready there. What was to leave later stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

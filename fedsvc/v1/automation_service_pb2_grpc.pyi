@@ -46,9 +46,11 @@ class AutomationServiceStub:
     FailOver: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.FailOverRequest, _automation_service_pb2.FailOverResponse]
     """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
     lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+    Of a unit with roles, without clusters, the primary goes to the target, and the unit leaves nothing.
     """
     FailBack: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.FailBackRequest, _automation_service_pb2.FailBackResponse]
-    """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+    """FailBack lets units take back what left clusters that are healthy, at once, and primaries return to the cluster that is
+    preferred, or that they were moved from; what runs elsewhere is removed when they
     are ready there. What was to leave later stays.
     """
     DrainClusters: _grpc.UnaryUnaryMultiCallable[_automation_service_pb2.DrainClustersRequest, _automation_service_pb2.DrainClustersResponse]
@@ -86,9 +88,11 @@ class AutomationServiceAsyncStub(AutomationServiceStub):
     FailOver: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.FailOverRequest, _automation_service_pb2.FailOverResponse]  # type: ignore[assignment]
     """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
     lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+    Of a unit with roles, without clusters, the primary goes to the target, and the unit leaves nothing.
     """
     FailBack: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.FailBackRequest, _automation_service_pb2.FailBackResponse]  # type: ignore[assignment]
-    """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+    """FailBack lets units take back what left clusters that are healthy, at once, and primaries return to the cluster that is
+    preferred, or that they were moved from; what runs elsewhere is removed when they
     are ready there. What was to leave later stays.
     """
     DrainClusters: _aio.UnaryUnaryMultiCallable[_automation_service_pb2.DrainClustersRequest, _automation_service_pb2.DrainClustersResponse]  # type: ignore[assignment]
@@ -153,6 +157,7 @@ class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_automation_service_pb2.FailOverResponse, _abc.Awaitable[_automation_service_pb2.FailOverResponse]]:
         """FailOver has units leave clusters, lost or not. It is done whatever holds automation. What runs on a cluster that
         lives is removed when the unit is ready elsewhere. A unit that finds less room elsewhere stays on one that lives.
+        Of a unit with roles, without clusters, the primary goes to the target, and the unit leaves nothing.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +166,8 @@ class AutomationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _automation_service_pb2.FailBackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_automation_service_pb2.FailBackResponse, _abc.Awaitable[_automation_service_pb2.FailBackResponse]]:
-        """FailBack lets units take back what left clusters that are healthy, at once; what runs elsewhere is removed when they
+        """FailBack lets units take back what left clusters that are healthy, at once, and primaries return to the cluster that is
+        preferred, or that they were moved from; what runs elsewhere is removed when they
         are ready there. What was to leave later stays.
         """
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fedsvc.v1 import common_pb2 as fedsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x65\x64svc/v1/override.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\"\xa8\x03\n\x08Override\x12\x30\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12/\n\x06target\x18\x02 \x01(\x0b\x32\x1a.fedsvc.v1.ResourceMatcherH\x01\x88\x01\x01\x12(\n\x06images\x18\x03 \x03(\x0b\x32\x18.fedsvc.v1.ImageOverride\x12/\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.fedsvc.v1.Override.LabelsEntry\x12\x39\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32$.fedsvc.v1.Override.AnnotationsEntry\x12(\n\x05patch\x18\x06 \x03(\x0b\x32\x19.fedsvc.v1.PatchOperation\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_clustersB\t\n\x07_target\"\x93\x01\n\x0fResourceMatcher\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12/\n\x08selector\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x42\x0b\n\t_selector\"P\n\rImageOverride\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\x12\x0f\n\x07new_tag\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"R\n\x0ePatchOperation\x12\n\n\x02op\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x17\n\nvalue_json\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\r\n\x0b_value_jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x65\x64svc/v1/override.proto\x12\tfedsvc.v1\x1a\x16\x66\x65\x64svc/v1/common.proto\"\xcb\x03\n\x08Override\x12\x30\n\x08\x63lusters\x18\x01 \x01(\x0b\x32\x19.fedsvc.v1.ClusterMatcherH\x00\x88\x01\x01\x12/\n\x06target\x18\x02 \x01(\x0b\x32\x1a.fedsvc.v1.ResourceMatcherH\x01\x88\x01\x01\x12(\n\x06images\x18\x03 \x03(\x0b\x32\x18.fedsvc.v1.ImageOverride\x12/\n\x06labels\x18\x04 \x03(\x0b\x32\x1f.fedsvc.v1.Override.LabelsEntry\x12\x39\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32$.fedsvc.v1.Override.AnnotationsEntry\x12(\n\x05patch\x18\x06 \x03(\x0b\x32\x19.fedsvc.v1.PatchOperation\x12!\n\x04role\x18\x07 \x01(\x0e\x32\x13.fedsvc.v1.UnitRole\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_clustersB\t\n\x07_target\"\x93\x01\n\x0fResourceMatcher\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12/\n\x08selector\x18\x05 \x01(\x0b\x32\x18.fedsvc.v1.LabelSelectorH\x00\x88\x01\x01\x42\x0b\n\t_selector\"P\n\rImageOverride\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08new_name\x18\x02 \x01(\t\x12\x0f\n\x07new_tag\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"R\n\x0ePatchOperation\x12\n\n\x02op\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x17\n\nvalue_json\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x42\r\n\x0b_value_json*S\n\x08UnitRole\x12\x19\n\x15UNIT_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11UNIT_ROLE_PRIMARY\x10\x01\x12\x15\n\x11UNIT_ROLE_REPLICA\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OVERRIDE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_OVERRIDE_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_OVERRIDE_ANNOTATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_UNITROLE']._serialized_start=841
+  _globals['_UNITROLE']._serialized_end=924
   _globals['_OVERRIDE']._serialized_start=64
-  _globals['_OVERRIDE']._serialized_end=488
-  _globals['_OVERRIDE_LABELSENTRY']._serialized_start=367
-  _globals['_OVERRIDE_LABELSENTRY']._serialized_end=412
-  _globals['_OVERRIDE_ANNOTATIONSENTRY']._serialized_start=414
-  _globals['_OVERRIDE_ANNOTATIONSENTRY']._serialized_end=464
-  _globals['_RESOURCEMATCHER']._serialized_start=491
-  _globals['_RESOURCEMATCHER']._serialized_end=638
-  _globals['_IMAGEOVERRIDE']._serialized_start=640
-  _globals['_IMAGEOVERRIDE']._serialized_end=720
-  _globals['_PATCHOPERATION']._serialized_start=722
-  _globals['_PATCHOPERATION']._serialized_end=804
+  _globals['_OVERRIDE']._serialized_end=523
+  _globals['_OVERRIDE_LABELSENTRY']._serialized_start=402
+  _globals['_OVERRIDE_LABELSENTRY']._serialized_end=447
+  _globals['_OVERRIDE_ANNOTATIONSENTRY']._serialized_start=449
+  _globals['_OVERRIDE_ANNOTATIONSENTRY']._serialized_end=499
+  _globals['_RESOURCEMATCHER']._serialized_start=526
+  _globals['_RESOURCEMATCHER']._serialized_end=673
+  _globals['_IMAGEOVERRIDE']._serialized_start=675
+  _globals['_IMAGEOVERRIDE']._serialized_end=755
+  _globals['_PATCHOPERATION']._serialized_start=757
+  _globals['_PATCHOPERATION']._serialized_end=839
 # @@protoc_insertion_point(module_scope)

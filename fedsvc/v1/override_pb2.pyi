@@ -8,6 +8,7 @@ from fedsvc.v1 import common_pb2 as _common_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _UnitRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnitRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnitRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNIT_ROLE_UNSPECIFIED: _UnitRole.ValueType  # 0
+    """It has none."""
+    UNIT_ROLE_PRIMARY: _UnitRole.ValueType  # 1
+    """The one that is written to."""
+    UNIT_ROLE_REPLICA: _UnitRole.ValueType  # 2
+    """One that follows it."""
+
+class UnitRole(_UnitRole, metaclass=_UnitRoleEnumTypeWrapper):
+    """UnitRole is what a unit is on a cluster."""
+
+UNIT_ROLE_UNSPECIFIED: UnitRole.ValueType  # 0
+"""It has none."""
+UNIT_ROLE_PRIMARY: UnitRole.ValueType  # 1
+"""The one that is written to."""
+UNIT_ROLE_REPLICA: UnitRole.ValueType  # 2
+"""One that follows it."""
+Global___UnitRole: _TypeAlias = UnitRole  # noqa: Y015
 
 @_typing.final
 class Override(_message.Message):
@@ -71,6 +96,12 @@ class Override(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
     PATCH_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    role: Global___UnitRole.ValueType
+    """Only where the unit has this role, see RolePolicy. In labels, annotations and the values of the patch $(fedsvc.cluster)
+    stands for the cluster then, $(fedsvc.primary) for the one of the primary that it follows, and $(fedsvc.proof) for what
+    proved that the primary before took no more writes. Unset: whatever its role.
+    """
     @_builtins.property
     def clusters(self) -> _common_pb2.ClusterMatcher:
         """Which clusters. Unset: all."""
@@ -104,10 +135,11 @@ class Override(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         patch: _abc.Iterable[Global___PatchOperation] | None = ...,
+        role: Global___UnitRole.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "_target", b"_target", "clusters", b"clusters", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "_target", b"_target", "annotations", b"annotations", "clusters", b"clusters", "images", b"images", "labels", b"labels", "patch", b"patch", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clusters", b"_clusters", "_target", b"_target", "annotations", b"annotations", "clusters", b"clusters", "images", b"images", "labels", b"labels", "patch", b"patch", "role", b"role", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__clusters: _TypeAlias = _typing.Literal["clusters"]  # noqa: Y015
     _WhichOneofArgType__clusters: _TypeAlias = _typing.Literal["_clusters", b"_clusters"]  # noqa: Y015

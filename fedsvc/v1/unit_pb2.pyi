@@ -614,6 +614,7 @@ class FailoverPolicy(_message.Message):
     FAILBACK_FIELD_NUMBER: _builtins.int
     FLOOR_FIELD_NUMBER: _builtins.int
     UNHEALTHY_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
     mode: Global___FailoverMode.ValueType
     """Whether it leaves. Unset: auto."""
     toleration_seconds: _builtins.int
@@ -637,6 +638,10 @@ class FailoverPolicy(_message.Message):
     def unhealthy(self) -> Global___UnhealthyPolicy:
         """When it leaves a cluster that is well, since it is unhealthy itself there. Unset: it does not."""
 
+    @_builtins.property
+    def roles(self) -> Global___RolePolicy:
+        """That it is primary on one of its clusters and replica on the others. Unset: it is the same everywhere."""
+
     def __init__(
         self,
         *,
@@ -646,21 +651,200 @@ class FailoverPolicy(_message.Message):
         failback: Global___FailbackPolicy | None = ...,
         floor: Global___FailoverFloor | None = ...,
         unhealthy: Global___UnhealthyPolicy | None = ...,
+        roles: Global___RolePolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_roles", b"_roles", "_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "roles", b"roles", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "mode", b"mode", "priority", b"priority", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_roles", b"_roles", "_toleration_seconds", b"_toleration_seconds", "_unhealthy", b"_unhealthy", "failback", b"failback", "floor", b"floor", "mode", b"mode", "priority", b"priority", "roles", b"roles", "toleration_seconds", b"toleration_seconds", "unhealthy", b"unhealthy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__roles: _TypeAlias = _typing.Literal["roles"]  # noqa: Y015
+    _WhichOneofArgType__roles: _TypeAlias = _typing.Literal["_roles", b"_roles"]  # noqa: Y015
     _WhichOneofReturnType__toleration_seconds: _TypeAlias = _typing.Literal["toleration_seconds"]  # noqa: Y015
     _WhichOneofArgType__toleration_seconds: _TypeAlias = _typing.Literal["_toleration_seconds", b"_toleration_seconds"]  # noqa: Y015
     _WhichOneofReturnType__unhealthy: _TypeAlias = _typing.Literal["unhealthy"]  # noqa: Y015
     _WhichOneofArgType__unhealthy: _TypeAlias = _typing.Literal["_unhealthy", b"_unhealthy"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__roles) -> _WhichOneofReturnType__roles | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__toleration_seconds) -> _WhichOneofReturnType__toleration_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unhealthy) -> _WhichOneofReturnType__unhealthy | None: ...
 
 Global___FailoverPolicy: _TypeAlias = FailoverPolicy  # noqa: Y015
+
+@_typing.final
+class RolePolicy(_message.Message):
+    """RolePolicy is how the primary of a unit goes from one of its clusters to another, on which a replica is: it is made a
+    replica first (overrides with a role say what differs), then it is proved that it takes no more writes, then the other
+    becomes primary. What is not proved in time is called off, and the old primary is primary again. Where the cluster of
+    the primary is lost nothing can be proved there: without on_loss it waits for FailOver with accept_loss. A cluster
+    that is to be left keeps the unit until it is a replica there.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFER_FIELD_NUMBER: _builtins.int
+    DEMOTE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
+    ON_LOSS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    timeout_seconds: _builtins.int
+    """How long each step may take before it is called off, or told to be late; from 10 to 86400. Unset: 600."""
+    dataset: _builtins.str
+    """A dataset of the fleet settings that is written where the primary is: it goes along, and where it was becomes a copy."""
+    @_builtins.property
+    def prefer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of clusters, the best first: the first primary is on the first of them that has the unit, and it returns to that
+        by the policy of failback, unless somebody moved it. None: the first by name, and it does not return.
+        """
+
+    @_builtins.property
+    def demote(self) -> Global___RoleEvidence:
+        """A resource of the unit that is only there, and runs, before the primary is made a replica, on its cluster."""
+
+    @_builtins.property
+    def proof(self) -> Global___RoleEvidence:
+        """What proves, when it is a replica, that it takes no more writes. Unset: all of it is healthy."""
+
+    @_builtins.property
+    def promote(self) -> Global___RoleEvidence:
+        """A resource of the unit that is only there, and runs, when the new primary is made that, on its cluster."""
+
+    @_builtins.property
+    def on_loss(self) -> Global___RoleLossPolicy:
+        """What counts as proof where the cluster of the primary is lost. Unset: nothing does."""
+
+    def __init__(
+        self,
+        *,
+        prefer: _abc.Iterable[_builtins.str] | None = ...,
+        demote: Global___RoleEvidence | None = ...,
+        proof: Global___RoleEvidence | None = ...,
+        promote: Global___RoleEvidence | None = ...,
+        on_loss: Global___RoleLossPolicy | None = ...,
+        timeout_seconds: _builtins.int | None = ...,
+        dataset: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_demote", b"_demote", "_on_loss", b"_on_loss", "_promote", b"_promote", "_proof", b"_proof", "_timeout_seconds", b"_timeout_seconds", "demote", b"demote", "on_loss", b"on_loss", "promote", b"promote", "proof", b"proof", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_demote", b"_demote", "_on_loss", b"_on_loss", "_promote", b"_promote", "_proof", b"_proof", "_timeout_seconds", b"_timeout_seconds", "dataset", b"dataset", "demote", b"demote", "on_loss", b"on_loss", "prefer", b"prefer", "promote", b"promote", "proof", b"proof", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__demote: _TypeAlias = _typing.Literal["demote"]  # noqa: Y015
+    _WhichOneofArgType__demote: _TypeAlias = _typing.Literal["_demote", b"_demote"]  # noqa: Y015
+    _WhichOneofReturnType__on_loss: _TypeAlias = _typing.Literal["on_loss"]  # noqa: Y015
+    _WhichOneofArgType__on_loss: _TypeAlias = _typing.Literal["_on_loss", b"_on_loss"]  # noqa: Y015
+    _WhichOneofReturnType__promote: _TypeAlias = _typing.Literal["promote"]  # noqa: Y015
+    _WhichOneofArgType__promote: _TypeAlias = _typing.Literal["_promote", b"_promote"]  # noqa: Y015
+    _WhichOneofReturnType__proof: _TypeAlias = _typing.Literal["proof"]  # noqa: Y015
+    _WhichOneofArgType__proof: _TypeAlias = _typing.Literal["_proof", b"_proof"]  # noqa: Y015
+    _WhichOneofReturnType__timeout_seconds: _TypeAlias = _typing.Literal["timeout_seconds"]  # noqa: Y015
+    _WhichOneofArgType__timeout_seconds: _TypeAlias = _typing.Literal["_timeout_seconds", b"_timeout_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__demote) -> _WhichOneofReturnType__demote | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__on_loss) -> _WhichOneofReturnType__on_loss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__promote) -> _WhichOneofReturnType__promote | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proof) -> _WhichOneofReturnType__proof | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_seconds) -> _WhichOneofReturnType__timeout_seconds | None: ...
+
+Global___RolePolicy: _TypeAlias = RolePolicy  # noqa: Y015
+
+@_typing.final
+class RoleLossPolicy(_message.Message):
+    """RoleLossPolicy is what counts as proof that a primary takes no more writes though its cluster is lost. It is for whoever
+    writes it to be right: what is not seen may run.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FENCE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fence(self) -> Global___RoleEvidence:
+        """A resource of the unit that is only there, and runs, where the new primary is to be: it cuts the old one off."""
+
+    @_builtins.property
+    def proof(self) -> Global___RoleEvidence:
+        """What is to be seen there."""
+
+    def __init__(
+        self,
+        *,
+        fence: Global___RoleEvidence | None = ...,
+        proof: Global___RoleEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fence", b"_fence", "_proof", b"_proof", "fence", b"fence", "proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fence", b"_fence", "_proof", b"_proof", "fence", b"fence", "proof", b"proof"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fence: _TypeAlias = _typing.Literal["fence"]  # noqa: Y015
+    _WhichOneofArgType__fence: _TypeAlias = _typing.Literal["_fence", b"_fence"]  # noqa: Y015
+    _WhichOneofReturnType__proof: _TypeAlias = _typing.Literal["proof"]  # noqa: Y015
+    _WhichOneofArgType__proof: _TypeAlias = _typing.Literal["_proof", b"_proof"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fence) -> _WhichOneofReturnType__fence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__proof) -> _WhichOneofReturnType__proof | None: ...
+
+Global___RoleLossPolicy: _TypeAlias = RoleLossPolicy  # noqa: Y015
+
+@_typing.final
+class RoleEvidence(_message.Message):
+    """RoleEvidence is a resource of the unit, and what of its status is to be seen. What was seen before the member held its
+    newest version does not count.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    EQUALS_FIELD_NUMBER: _builtins.int
+    AT_MOST_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Required. For example "Job"."""
+    name: _builtins.str
+    """Required. Its name."""
+    namespace: _builtins.str
+    """Its namespace. Empty: any."""
+    path: _builtins.str
+    """Field of its status, for example "status.demotionToken", as far as it is kept: what is plain at the top of the status,
+    or what a StatusPolicy names. Empty, for a Job: that it completes.
+    """
+    equals: _builtins.str
+    """What it is to be, as text. With neither this nor at_most: it is there, and another than before."""
+    at_most: _builtins.float
+    """What it may be at most, a number."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        path: _builtins.str = ...,
+        equals: _builtins.str | None = ...,
+        at_most: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_most", b"_at_most", "_equals", b"_equals", "at_most", b"at_most", "equals", b"equals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_most", b"_at_most", "_equals", b"_equals", "at_most", b"at_most", "equals", b"equals", "kind", b"kind", "name", b"name", "namespace", b"namespace", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_most: _TypeAlias = _typing.Literal["at_most"]  # noqa: Y015
+    _WhichOneofArgType__at_most: _TypeAlias = _typing.Literal["_at_most", b"_at_most"]  # noqa: Y015
+    _WhichOneofReturnType__equals: _TypeAlias = _typing.Literal["equals"]  # noqa: Y015
+    _WhichOneofArgType__equals: _TypeAlias = _typing.Literal["_equals", b"_equals"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_most) -> _WhichOneofReturnType__at_most | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__equals) -> _WhichOneofReturnType__equals | None: ...
+
+Global___RoleEvidence: _TypeAlias = RoleEvidence  # noqa: Y015
 
 @_typing.final
 class UnhealthyPolicy(_message.Message):
@@ -923,6 +1107,7 @@ class UnitStatus(_message.Message):
     DESIRED_REPLICAS_FIELD_NUMBER: _builtins.int
     READY_REPLICAS_FIELD_NUMBER: _builtins.int
     RESOURCE_COUNT_FIELD_NUMBER: _builtins.int
+    PRIMARY_FIELD_NUMBER: _builtins.int
     state: Global___UnitState.ValueType
     """In one word."""
     reconciling: _builtins.bool
@@ -947,6 +1132,10 @@ class UnitStatus(_message.Message):
     def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitClusterStatus]:
         """A line a cluster, sorted by name."""
 
+    @_builtins.property
+    def primary(self) -> Global___PrimaryStatus:
+        """Where its primary is, and what is under way with it. Unset: it has none."""
+
     def __init__(
         self,
         *,
@@ -959,14 +1148,81 @@ class UnitStatus(_message.Message):
         desired_replicas: _builtins.int = ...,
         ready_replicas: _builtins.int = ...,
         resource_count: _builtins.int = ...,
+        primary: Global___PrimaryStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_primary", b"_primary", "primary", b"primary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "conditions", b"conditions", "decision", b"decision", "desired_replicas", b"desired_replicas", "observed_revision", b"observed_revision", "ready_replicas", b"ready_replicas", "reconciling", b"reconciling", "resource_count", b"resource_count", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_primary", b"_primary", "clusters", b"clusters", "conditions", b"conditions", "decision", b"decision", "desired_replicas", b"desired_replicas", "observed_revision", b"observed_revision", "primary", b"primary", "ready_replicas", b"ready_replicas", "reconciling", b"reconciling", "resource_count", b"resource_count", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__primary: _TypeAlias = _typing.Literal["primary"]  # noqa: Y015
+    _WhichOneofArgType__primary: _TypeAlias = _typing.Literal["_primary", b"_primary"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__primary) -> _WhichOneofReturnType__primary | None: ...
+
+Global___UnitStatus: _TypeAlias = UnitStatus  # noqa: Y015
+
+@_typing.final
+class PrimaryStatus(_message.Message):
+    """PrimaryStatus is where the primary of a unit is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    BLOCKED_REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    UNDEMOTED_CLUSTERS_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    PROMOTE_TIME_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """Id of the cluster that is authorised to be primary."""
+    phase: _builtins.str
+    """What is under way: Steady, Quiescing, Demoting, AwaitingProof, Fencing, Promoting or Finishing."""
+    target: _builtins.str
+    """Id of the cluster that is to be primary; empty while nothing is under way."""
+    cause: _builtins.str
+    """Why: Lost, Asked, Leaving or Return; of the newest switchover."""
+    author: _builtins.str
+    """Who asked for it; empty where nobody did."""
+    blocked_reason: _builtins.str
+    """What it cannot go on without: NoProof, NoReplica, HookFailed, NotPromoted, Held or CalledOff; empty: it goes on."""
+    message: _builtins.str
+    """What it waits for, for people."""
+    @_builtins.property
+    def undemoted_clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of clusters where a primary may run that is not authorised any more: not known to be a replica yet."""
+
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest switchover began."""
+
+    @_builtins.property
+    def promote_time(self) -> _timestamp_pb2.Timestamp:
+        """When the primary was authorised."""
+
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        phase: _builtins.str = ...,
+        target: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        author: _builtins.str = ...,
+        blocked_reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        undemoted_clusters: _abc.Iterable[_builtins.str] | None = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        promote_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "promote_time", b"promote_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "begin_time", b"begin_time", "blocked_reason", b"blocked_reason", "cause", b"cause", "cluster", b"cluster", "message", b"message", "phase", b"phase", "promote_time", b"promote_time", "target", b"target", "undemoted_clusters", b"undemoted_clusters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UnitStatus: _TypeAlias = UnitStatus  # noqa: Y015
+Global___PrimaryStatus: _TypeAlias = PrimaryStatus  # noqa: Y015
 
 @_typing.final
 class UnitClusterStatus(_message.Message):
@@ -986,6 +1242,7 @@ class UnitClusterStatus(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_HEARD_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
     cluster: _builtins.str
     """Id of the cluster."""
     state: Global___WorkState.ValueType
@@ -1006,6 +1263,8 @@ class UnitClusterStatus(_message.Message):
     """Ready replicas there."""
     revision: _builtins.int
     """Revision of the unit that it shall hold; another than the newest while a rollout is under way."""
+    role: _override_pb2.UnitRole.ValueType
+    """What the unit shall be there. Unset: it has no roles."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
@@ -1029,10 +1288,11 @@ class UnitClusterStatus(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         last_heard_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        role: _override_pb2.UnitRole.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_heard_time", b"last_heard_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "last_heard_time", b"last_heard_time", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "revision", b"revision", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_work_count", b"applied_work_count", "cluster", b"cluster", "desired_replicas", b"desired_replicas", "healthy_work_count", b"healthy_work_count", "last_heard_time", b"last_heard_time", "message", b"message", "ready_replicas", b"ready_replicas", "reason", b"reason", "revision", b"revision", "role", b"role", "state", b"state", "update_time", b"update_time", "work_count", b"work_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

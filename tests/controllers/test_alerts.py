@@ -28,6 +28,8 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "FedsvcSelfCheckFailed": ({"fedsvc_self_check_failed": "0 0 1x60"}, "2m", "4m"),
     "FedsvcFailovers": ({'fedsvc_failovers_total{cluster="a"}': "0 0 0 3x60"}, "2m", "4m"),
     "FedsvcFailoverNotReady": ({"fedsvc_failovers_unready": "2x60"}, "4m", "6m"),
+    "FedsvcSwitchoverBlocked": ({"fedsvc_switchovers_blocked": "1x60"}, "1m", "3m"),
+    "FedsvcPrimaryUndemoted": ({"fedsvc_primaries_undemoted": "1x60"}, "14m", "16m"),
     "FedsvcFailoverSlow": (
         {
             'fedsvc_failover_phase_seconds_bucket{phase="place",le="15.0"}': "0x60",

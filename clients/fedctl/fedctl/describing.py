@@ -57,7 +57,8 @@ def describe_unit(context: Context, answer: unit_service_pb2.GetUnitStatusRespon
 
 def print_unit_clusters(console: Console, status: unit_pb2.UnitStatus) -> None:
     """Print a line a cluster; below since when those whose numbers are old are not heard, and what is wrong."""
-    print_table(console, views.unit_clusters(), list(status.clusters))
+    has_roles = any(line.role for line in status.clusters)
+    print_table(console, views.unit_clusters(has_roles=has_roles), list(status.clusters))
     unheard = [line for line in status.clusters if line.state == unit_pb2.WORK_STATE_UNKNOWN]
     if unheard:
         console.print(views.stale_words(unheard, views.utc_now()), style=words.DIM)

@@ -74,16 +74,18 @@ class AsyncAutomation:
         clusters: Sequence[str] = (),
         targets: Sequence[str] = (),
         reason: str = "",
+        accept_loss: bool = False,
         validate_only: bool = False,
         timeout_seconds: float = MOVE_SECONDS,
     ) -> automation_service_pb2.FailOverResponse:
-        """Have units leave clusters, lost or not.
+        """Have units leave clusters, lost or not; without clusters, the primary of a unit with roles go to a target.
 
         Args:
             subject: A unit, "clusters/{cluster}" or "regions/{region}".
             clusters: Of a unit, ids of those to leave; none: those that are lost, else the one that it is on.
             targets: Ids of the clusters to go to; none: wherever is best.
             reason: Why, for people.
+            accept_loss: Of a unit with roles, do without proof that the old primary takes no more writes.
             validate_only: Only tell what would come of it.
             timeout_seconds: Deadline of the call.
         """
@@ -92,6 +94,7 @@ class AsyncAutomation:
             clusters=clusters,
             targets=targets,
             reason=reason,
+            accept_loss=accept_loss,
             validate_only=validate_only,
             request_id=new_request_id(),
         )

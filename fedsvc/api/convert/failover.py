@@ -5,6 +5,7 @@ from typing import Final
 
 from fedsvc.api.convert.common import inverted, read_enum, timestamp
 from fedsvc.api.convert.hold import hold_message
+from fedsvc.api.convert.roles import read_roles, roles_message
 from fedsvc.api.problems import Problems
 from fedsvc.health import Automation
 from fedsvc.model.ailing import DEFAULT_AFTER_SECONDS, DEFAULT_FORGET_SECONDS, UnhealthyPolicy
@@ -48,6 +49,7 @@ _CAUSES: Final = {
 _KINDS: Final = {
     MoveKind.AWAY: automation_pb2.MOVE_KIND_AWAY,
     MoveKind.BACK: automation_pb2.MOVE_KIND_BACK,
+    MoveKind.PRIMARY: automation_pb2.MOVE_KIND_PRIMARY,
 }
 _READ_MODES: Final = {unit_pb2.FAILOVER_MODE_UNSPECIFIED: FailoverMode.AUTO, **inverted(_MODES)}
 _STATES: Final = {
@@ -73,6 +75,7 @@ def read_failover(message: unit_pb2.FailoverPolicy, path: str, problems: Problem
         unhealthy=_read_unhealthy(message.unhealthy, f"{path}.unhealthy", problems)
         if message.HasField("unhealthy")
         else None,
+        roles=read_roles(message.roles, f"{path}.roles", problems) if message.HasField("roles") else None,
     )
 
 
@@ -132,6 +135,7 @@ def failover_message(policy: FailoverPolicy) -> unit_pb2.FailoverPolicy | None:
         else unit_pb2.UnhealthyPolicy(
             after_seconds=policy.unhealthy.after_seconds, forget_seconds=policy.unhealthy.forget_seconds
         ),
+        roles=roles_message(policy.roles),
     )
 
 

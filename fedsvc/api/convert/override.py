@@ -3,6 +3,7 @@
 from typing import Any
 
 from fedsvc.api.convert.common import matcher_message, read_matcher, read_selector, selector_message
+from fedsvc.api.convert.roles import ROLES, read_role
 from fedsvc.api.problems import Problems
 from fedsvc.rendering.canonical import canonical_json, parse_json_object
 from fedsvc.rendering.errors import ManifestError
@@ -34,6 +35,7 @@ def override_message(override: Override) -> override_pb2.Override:
             )
             for operation in override.patch
         ],
+        role=override_pb2.UNIT_ROLE_UNSPECIFIED if override.role is None else ROLES[override.role],
     )
 
 
@@ -52,6 +54,7 @@ def read_override(message: override_pb2.Override, path: str, problems: Problems)
             _read_operation(operation, f"{path}.patch[{index}]", problems)
             for index, operation in enumerate(message.patch)
         ),
+        role=read_role(message.role, f"{path}.role", problems),
     )
 
 

@@ -11,6 +11,7 @@ from fedsvc.api.convert.override import override_message, read_override
 from fedsvc.api.convert.placement import placement_message, read_placement
 from fedsvc.api.convert.propagation import propagation_message, read_propagation
 from fedsvc.api.convert.removal import budget_message, read_budget
+from fedsvc.api.convert.roles import ROLES, primary_message
 from fedsvc.api.convert.rollout import policy_message, read_policy
 from fedsvc.api.limits import MAX_UNIT_DEPENDENCIES, MAX_UNIT_OVERRIDES
 from fedsvc.api.problems import Problems
@@ -23,8 +24,9 @@ from fedsvc.model.unit import (
     UnitState,
     WorkState,
 )
+from fedsvc.rendering.roles import Role
 from fedsvc.rendering.waves import AwaitedState
-from fedsvc.v1 import common_pb2, unit_pb2
+from fedsvc.v1 import common_pb2, override_pb2, unit_pb2
 
 _AWAITED: Final = {
     AwaitedState.APPLIED: unit_pb2.AWAITED_STATE_APPLIED,
@@ -167,6 +169,7 @@ def _status_message(unit: Unit) -> unit_pb2.UnitStatus:
         desired_replicas=status.desired_replicas,
         ready_replicas=status.ready_replicas,
         resource_count=unit.resource_count,
+        primary=primary_message(status.primary),
     )
 
 
@@ -184,4 +187,5 @@ def _cluster_status_message(line: UnitClusterStatus) -> unit_pb2.UnitClusterStat
         update_time=timestamp(line.update_time),
         last_heard_time=timestamp(line.last_heard_time),
         revision=line.revision,
+        role=ROLES[Role(line.role)] if line.role else override_pb2.UNIT_ROLE_UNSPECIFIED,
     )

@@ -18,6 +18,7 @@ from fedsvc.rendering.errors import ManifestError, OverrideError
 from fedsvc.rendering.overrides import Override, apply_overrides, resource_matches
 from fedsvc.rendering.paths import child_path, human_path, parse_pointer
 from fedsvc.rendering.replicas import ReplicaShare, set_replicas
+from fedsvc.rendering.roles import Role
 from fedsvc.rendering.workloads import workload_of
 from fedsvc_placement import ClusterMatcher, ClusterSnapshot, matches_cluster
 
@@ -89,16 +90,18 @@ def _combinations(
     """The sets of overrides that clusters get together, each with the names of these clusters."""
     found: dict[tuple[int, ...], list[str]] = defaultdict(list)
     reached: set[int] = set()
+    # What is for one role never meets what is for the other.
+    roles = [*Role] if any(override.role is not None for override in overrides) else [None]
     for cluster in clusters:
-        indexes = tuple(
-            index for index, override in enumerate(overrides) if matches_cluster(override.clusters, cluster)
-        )
-        found[indexes].append(cluster.name)
-        reached.update(indexes)
+        matched = [index for index, override in enumerate(overrides) if matches_cluster(override.clusters, cluster)]
+        for indexes in {tuple(one for one in matched if overrides[one].role in (None, role)) for role in roles}:
+            found[indexes].append(cluster.name)
+            reached.update(indexes)
     everywhere = {index for index, override in enumerate(overrides) if override.clusters == ClusterMatcher()}
     for index in range(len(overrides)):
         if index not in reached:
-            found[tuple(sorted({*everywhere, index}))].append(_NO_CLUSTER)
+            together = [one for one in everywhere if overrides[one].role in (None, overrides[index].role)]
+            found[tuple(sorted({*together, index}))].append(_NO_CLUSTER)
     return {indexes: tuple(names) for indexes, names in found.items()}
 
 
@@ -111,7 +114,7 @@ def _try(
     try:
         if workload is not None:
             set_replicas(manifest, ReplicaShare(count=workload.replicas, completions=workload.completions))
-        chosen = [replace(overrides[index], clusters=everywhere) for index in indexes]
+        chosen = [replace(overrides[index], clusters=everywhere, role=None) for index in indexes]
         apply_overrides(manifest, chosen, ClusterSnapshot(name=_NO_CLUSTER))
     except OverrideError as error:
         return OverrideError(

@@ -14,6 +14,7 @@ from fedsvc.api.intent.overrides import named_overrides, no_policy, sets_replica
 from fedsvc.api.intent.placement import check_placement, decision_warnings
 from fedsvc.api.intent.propagation import check_propagation, ignored_replicas
 from fedsvc.api.intent.removal import check_budget
+from fedsvc.api.intent.roles import check_roles
 from fedsvc.api.intent.trial import try_overrides
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.names import UnitName, parse_unit
@@ -102,6 +103,7 @@ async def read_unit(message: unit_pb2.Unit, served: Scopes) -> UnitIntent:
     templates = await asyncio.to_thread(read) if size > _THREAD_BYTES else read()
     warnings = [*templates.warnings, *_check_overrides(spec, templates, problems)]
     warnings += check_propagation(spec.propagation, name, templates.templates, "unit.spec.propagation", problems)
+    warnings += check_roles(spec, templates.templates, "unit.spec", problems)
     problems.refuse()
     return UnitIntent(
         name=name,
@@ -128,6 +130,11 @@ def preview(intent: UnitIntent, around: Surroundings) -> Preview:
             problems.add("unit.spec.placement_policy", no_policy("placementPolicies", spec.placement_policy))
         else:
             placement = policy.spec
+    roles = spec.failover.roles
+    if roles is not None and roles.dataset and all(one.name != roles.dataset for one in around.fleet.datasets):
+        known = ", ".join(one.name for one in around.fleet.datasets) or "none"
+        message = f"is {roles.dataset}, which the fleet settings do not have; they have: {known}"
+        problems.add("unit.spec.failover.roles.dataset", message)
     overrides = named_overrides(spec, around.override_policies, "unit.spec", problems)
     problems.refuse()
     decision = decide(
@@ -199,7 +206,8 @@ def _check_overrides(spec: UnitSpec, templates: Templates, problems: Problems) -
 
 
 def _unit_input(intent: UnitIntent, placement: Placement) -> UnitInput:
-    templates = intent.templates.templates
+    roles = intent.spec.failover.roles
+    templates = [one for one in intent.templates.templates if roles is None or not roles.is_hook(one.key)]
     return UnitInput(
         key=f"{intent.name.namespace}/{intent.name.name}",
         placement=placement,

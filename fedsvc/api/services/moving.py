@@ -9,6 +9,7 @@ from fedsvc.api.caller import caller
 from fedsvc.api.convert.failover import MAX_PERCENT, pending_message
 from fedsvc.api.limits import MAX_LISTED
 from fedsvc.api.problems import Problems
+from fedsvc.api.services import move_primaries
 from fedsvc.api.services.move_previews import Preview, preview, without
 from fedsvc.api.services.move_subjects import (
     Subject,
@@ -22,6 +23,7 @@ from fedsvc.api.services.move_subjects import (
 )
 from fedsvc.api.services.simulating import aside
 from fedsvc.model.departure import DepartureCause
+from fedsvc.model.pending import PendingMove
 from fedsvc.store import clusters, departures, events, placing
 from fedsvc.store.placing import PlacementRequest
 from fedsvc.store.store import Transaction
@@ -45,7 +47,10 @@ async def fail_over(tx: Transaction, request: pb.FailOverRequest) -> pb.FailOver
     check_reason(request.reason, problems)
     subject = await read_subject(tx, request.subject, request.clusters, problems)
     _check_targets(request.targets, subject, problems)
+    move_primaries.check_loss(request, subject, problems)
     problems.refuse()
+    if subject.unit is not None and subject.unit.spec.failover.roles is not None and not subject.is_named:
+        return await move_primaries.fail_over(tx, subject, request)
     asked, left_out = await leaving(tx, subject)
     from_where = {one.unit.uid: left_by(one, subject, problems) for one in asked}
     problems.refuse()
@@ -68,9 +73,13 @@ async def fail_over(tx: Transaction, request: pb.FailOverRequest) -> pb.FailOver
         author=caller(),
         reason=request.reason,
     )
+    has_primary = subject.unit is not None and subject.unit.spec.failover.roles is not None
+    target, steps = await move_primaries.accept_loss(tx, subject, request) if has_primary else ("", [])
     await _tell(tx, subject, "FailOverAsked", f"to leave: {_count(len(asked))}", request.reason)
     stays = [pending_message(move) for move in (*left_out, *found.stays)]
-    return pb.FailOverResponse(units=found.changes, unit_count=len(asked), left_out=stays)
+    return pb.FailOverResponse(
+        units=found.changes, unit_count=len(asked), left_out=stays, steps=steps, primary_target=target
+    )
 
 
 async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBackResponse:
@@ -91,17 +100,7 @@ async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBack
                 there = f"it left: {', '.join(sorted(left))}" if left else "it left none"
                 problems.add(f"clusters[{index}]", f"is {name}, which the unit did not leave; {there}")
         problems.refuse()
-    going: list[tuple[PlacementRequest, str]] = []
-    left_out = []
-    for one in found:
-        for departure in one.departures:
-            if departure.cluster not in subject.clusters:
-                continue
-            move = stays_away(one, departure, subject)
-            if move is None:
-                going.append((one, departure.cluster))
-            else:
-                left_out.append(move)
+    going, left_out = _going_back(found, subject)
     back: dict[str, set[str]] = {}
     for one, name in going:
         back.setdefault(one.unit.uid, set()).add(name)
@@ -116,10 +115,33 @@ async def fail_back(tx: Transaction, request: pb.FailBackRequest) -> pb.FailBack
     fleet = await placing.read_fleet(tx, with_units=True)
     shown = await aside(lambda ended: preview(supposed, fleet, tx.now, ended))
     await departures.begin_return(tx, [(one.unit.uid, name) for one, name in going])
-    if going:
+    goal, steps = await move_primaries.fail_back(tx, subject, request)
+    if steps and subject.unit is not None:
+        back.setdefault(subject.unit.uid, set())
+    if back:
         await _tell(tx, subject, "FailBackAsked", f"to go back: {_count(len(back))}", "")
     stays = [pending_message(move) for move in left_out]
-    return pb.FailBackResponse(units=shown.changes, unit_count=len(back), left_out=stays)
+    return pb.FailBackResponse(
+        units=shown.changes, unit_count=len(back), left_out=stays, steps=steps, primary_target=goal
+    )
+
+
+def _going_back(
+    found: Sequence[PlacementRequest], subject: Subject
+) -> tuple[list[tuple[PlacementRequest, str]], list[PendingMove]]:
+    """The units that go back, each with the cluster, and what stays away."""
+    going: list[tuple[PlacementRequest, str]] = []
+    left_out = []
+    for one in found:
+        for departure in one.departures:
+            if departure.cluster not in subject.clusters:
+                continue
+            move = stays_away(one, departure, subject)
+            if move is None:
+                going.append((one, departure.cluster))
+            else:
+                left_out.append(move)
+    return going, left_out
 
 
 async def drain(tx: Transaction, request: pb.DrainClustersRequest) -> pb.DrainClustersResponse:

@@ -32,6 +32,7 @@ _BROKEN_WHEN_FALSE: Final = ("NamesAccepted", "Synced")  # of definitions, and o
 _BAD_PHASES: Final = ("Degraded", "Failed", "Error")
 _PASSING_PHASES: Final = ("Progressing", "Paused")
 _MAX_TEXT: Final = 256
+_MAX_PLAIN: Final = 1_024  # some operators hand over tokens in their status
 _MAX_CONDITIONS: Final = 20
 _MAX_SCALARS: Final = 20
 
@@ -174,4 +175,4 @@ def _observed(status: Mapping[str, Any]) -> int:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= _MAX_TEXT)
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= _MAX_PLAIN)

@@ -74,6 +74,8 @@ def explain(
         _print_document(answer, output, replay=replay)
     else:
         _print_lines(context, answer, is_one=bool(cluster))
+        if not (decision or is_now or replay or cluster):
+            _print_primary(context, name)
     if replay and answer.same:
         context.note("deciding again from the inputs that were kept gave the same, byte for byte")
     elif replay:
@@ -121,6 +123,15 @@ def _print_lines(context: Context, answer: placement_service_pb2.ExplainPlacemen
     for line in general:
         console.print(f"{line.subject}: ", style=line.style, end="")
         console.print(line.text)
+
+
+def _print_primary(context: Context, unit: str) -> None:
+    """Say where the primary of a unit is, and what is under way with it."""
+    found = context.client().units.get(unit).status
+    if not found.HasField("primary"):
+        return
+    why = next((item.message for item in found.conditions if item.type == "Primary"), "")
+    context.console().print(f"\nprimary: {words.one_line(why) or found.primary.cluster}")
 
 
 def _print_history(context: Context, decisions: list[decision_pb2.Decision], output: str) -> None:

@@ -27,6 +27,8 @@ Examples:
   fedctl failover unit/shop --from eu-1 --to us-1 --why INC-4711
   fedctl failover cluster/eu-1 --dry-run         what would go where, and what finds no place
   fedctl failover region/eu --yes --wait         all units on it, without asking
+  fedctl failover unit/db --to us-1              the primary of a unit with roles, when the old one is proved to be none
+  fedctl failover unit/db --to us-1 --accept-loss   without proof: what was not copied from it is lost
 
 \b
 What runs on a cluster that lives is removed there when the unit is ready elsewhere. Units that find less room elsewhere
@@ -44,7 +46,8 @@ Examples:
   fedctl failback region/eu --yes --wait
 
 \b
-What runs elsewhere is removed when the unit is ready where it goes back to.
+What runs elsewhere is removed when the unit is ready where it goes back to. The primary of a unit with roles goes back
+to the cluster that it prefers, or was moved from, step by step as by fedctl failover.
 
 \b
 Exit codes: 0 done, 1 nothing goes back, 3 there is no such unit or cluster, 5 not ready in time (--wait).
@@ -82,6 +85,7 @@ _output = output_as("table", "json", "yaml")
 @namespace_option
 @click.option("--from", "sources", multiple=True, shell_complete=names(kinds.CLUSTER), help="Of a unit: leave this one")
 @click.option("--to", "targets", multiple=True, shell_complete=names(kinds.CLUSTER), help="Go to this cluster")
+@click.option("--accept-loss", is_flag=True, help="Of a unit with roles: do without proof")
 @_why
 @_dry_run
 @_yes
@@ -96,6 +100,7 @@ def failover(
     namespace: str,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
+    accept_loss: bool,
     why: str,
     dry_run: bool,
     is_sure: bool,
@@ -103,7 +108,7 @@ def failover(
     timeout_seconds: float,
     output: str,
 ) -> None:
-    """Have a unit leave a cluster, or all units a cluster or region.
+    """Have a unit leave a cluster, or all units a cluster or region; or the primary of a unit go to another.
 
     What would move is shown first.
     """
@@ -111,11 +116,19 @@ def failover(
     automation = context.client().automation
 
     def ask(*, validate_only: bool) -> pb.FailOverResponse:
-        return automation.fail_over(subject, clusters=sources, targets=targets, reason=why, validate_only=validate_only)
+        return automation.fail_over(
+            subject,
+            clusters=sources,
+            targets=targets,
+            reason=why,
+            accept_loss=accept_loss,
+            validate_only=validate_only,
+        )
 
     done = _move(context, subject, ask, "leave", dry_run=dry_run, is_sure=is_sure, output=output)
     if done is not None and is_awaited:
         _wait_for_units(context, done, timeout_seconds)
+        _wait_for_primary(context, subject, done, timeout_seconds)
 
 
 @click.command(epilog=_FAILBACK_EXAMPLES)
@@ -153,6 +166,7 @@ def failback(
     done = _move(context, subject, ask, "go back", dry_run=dry_run, is_sure=is_sure, output=output)
     if done is not None and is_awaited:
         _wait_for_units(context, done, timeout_seconds)
+        _wait_for_primary(context, subject, done, timeout_seconds)
 
 
 @click.command(epilog=_DRAIN_EXAMPLES)
@@ -231,21 +245,30 @@ def _move(
     if not is_sure:
         if not can_answer():
             raise Failure("nothing was moved: say --yes to move without being asked")
-        click.confirm(f"{words.count(shown.unit_count, 'unit')} to {verb}: go on?", abort=True, err=True)
+        click.confirm(f"{_what(shown, verb)}: go on?", abort=True, err=True)
     with context.progress("Moving"):
         done = ask(validate_only=False)
     if output == "table":
-        click.echo(f"{shown_subject(subject)}: {words.count(done.unit_count, 'unit')} to {verb}")
+        click.echo(f"{shown_subject(subject)}: {_what(done, verb)}")
     else:
         print_document(done, output)
     return done
+
+
+def _what(answer: Answer, verb: str) -> str:
+    is_primary = not isinstance(answer, pb.DrainClustersResponse) and answer.steps and not answer.units
+    return f"its primary to {verb}" if is_primary else f"{words.count(answer.unit_count, 'unit')} to {verb}"
 
 
 def _print(context: Context, answer: Answer, output: str) -> None:
     if output != "table":
         print_document(answer, output)
         return
-    print_simulations(context, answer.units, unit_count=answer.unit_count)
+    steps = [] if isinstance(answer, pb.DrainClustersResponse) else list(answer.steps)
+    if answer.units or not steps:
+        print_simulations(context, answer.units, unit_count=answer.unit_count)
+    for number, text in enumerate(steps, 1):
+        click.echo(f"{number}. {text}")
     if answer.left_out:
         console = context.console()
         console.print()
@@ -273,6 +296,27 @@ def _wait_for_units(context: Context, done: Answer, timeout_seconds: float) -> N
         return found
 
     _poll(context, lacking, end, "unit", "not ready where it goes yet")
+
+
+def _wait_for_primary(
+    context: Context, subject: str, done: pb.FailOverResponse | pb.FailBackResponse, timeout_seconds: float
+) -> None:
+    """Wait until the primary of a unit is where it was asked to be.
+
+    Raises:
+        Failure: It is not in time, or that was called off.
+    """
+    if not done.steps:
+        return
+    client, target = context.client(), done.primary_target
+
+    def lacking() -> list[str]:
+        found = client.units.get(subject).status.primary
+        if found.blocked_reason == "CalledOff":
+            raise Failure(f"called off, and {found.cluster} is primary again: {found.message}")
+        return [] if (found.cluster, found.phase) == (target, "Steady") else [found.message or found.phase]
+
+    _poll(context, lacking, time.monotonic() + timeout_seconds, "primary", "not there yet")
 
 
 def _wait_until_empty(context: Context, done: pb.DrainClustersResponse, timeout_seconds: float) -> None:

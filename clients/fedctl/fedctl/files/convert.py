@@ -32,6 +32,7 @@ _KEBAB = frozenset(
         "RolloutFailureMode",
         "RolloutSilenceMode",
         "Topology",
+        "UnitRole",
     )
 )
 _TIMESTAMP = Timestamp.DESCRIPTOR.full_name

@@ -11,6 +11,7 @@ from fedctl.output.views import Now, hold_text, unit_text, utc_now
 from fedsvc.v1 import automation_pb2
 
 _STATES = automation_pb2.AutomationState.DESCRIPTOR
+_WAYS = {automation_pb2.MOVE_KIND_BACK: "back to", automation_pb2.MOVE_KIND_PRIMARY: "primary from"}
 _CAUSES = automation_pb2.DepartureCause.DESCRIPTOR
 
 
@@ -89,7 +90,7 @@ def pending_text(move: automation_pb2.PendingMove, now: dt.datetime) -> str:
 
 
 def _way(move: automation_pb2.PendingMove) -> str:
-    return f"{'back to' if move.kind == automation_pb2.MOVE_KIND_BACK else 'away from'} {move.cluster}"
+    return f"{_WAYS.get(move.kind, 'away from')} {move.cluster}"
 
 
 def _until(move: automation_pb2.PendingMove, now: dt.datetime) -> str:

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fedctl.costs import cost_text
 from fedctl.output import words
 from fedctl.output.tables import Column, Table
-from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, hold_pb2, policy_pb2, resource_pb2, unit_pb2
+from fedsvc.v1 import cluster_pb2, common_pb2, event_pb2, hold_pb2, override_pb2, policy_pb2, resource_pb2, unit_pb2
 from fedsvc_client.names import last_part
 
 CORDON_KEY = "fedsvc.io/cordoned"
@@ -78,17 +78,20 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
             _age_column("AGE", lambda row: row.create_time, now),
             Column(title="REVISION", text=lambda row: str(row.revision), is_wide=True),
             Column(title="POLICY", text=lambda row: row.spec.placement_policy, is_wide=True),
+            Column(title="PRIMARY", text=lambda row: row.status.primary.cluster or words.NONE, is_wide=True),
             Column(title="LABELS", text=lambda row: words.labels_text(row.labels), is_wide=True),
             Column(title="MESSAGE", text=unit_message, is_long=True),
         )
     )
 
 
-def unit_clusters(now: Now = utc_now) -> Table[unit_pb2.UnitClusterStatus]:
+def unit_clusters(now: Now = utc_now, *, has_roles: bool = True) -> Table[unit_pb2.UnitClusterStatus]:
     """Make the table of `fedctl status`: a line a cluster; what to say of each stands below."""
+    role = Column[unit_pb2.UnitClusterStatus](title="ROLE", text=role_text)
     return Table(
         columns=(
             Column(title="CLUSTER", text=lambda row: row.cluster),
+            *((role,) if has_roles else ()),
             Column(title="STATE", text=line_state, style=words.style_of),
             Column(title="READY", text=lambda row: f"{row.ready_replicas}/{row.desired_replicas}{_stale(row)}"),
             Column(title="APPLIED", text=lambda row: f"{row.applied_work_count}/{row.work_count}"),
@@ -373,6 +376,11 @@ def ready_text(status: unit_pb2.UnitStatus) -> str:
     """Write ready/desired replicas of a unit, marked where some of them are of clusters that are not heard."""
     stale = words.STALE if any(map(_stale, status.clusters)) else ""
     return f"{status.ready_replicas}/{status.desired_replicas}{stale}"
+
+
+def role_text(row: unit_pb2.UnitClusterStatus) -> str:
+    """Return what a unit is on a cluster."""
+    return words.enum_word(override_pb2.UnitRole.DESCRIPTOR, row.role).lower() if row.role else words.NONE
 
 
 def line_state(row: unit_pb2.UnitClusterStatus) -> str:
