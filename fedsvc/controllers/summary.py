@@ -137,7 +137,7 @@ def summarise(
         state = _state_of_rollout(rollout, state)
     if primary is not None:
         conditions.append(_has_primary(primary, now))
-        state = UnitState.DEGRADED if state is UnitState.READY and (primary.blocked or primary.undemoted) else state
+        state = _state_of_primary(primary, state)
     revisions = held or {}
     return UnitStatus(
         state=state,
@@ -159,6 +159,13 @@ def summarise(
         ready_replicas=sum(entry.ready_replicas for entry in lines),
         primary=primary,
     )
+
+
+def _state_of_primary(primary: Switchover, state: UnitState) -> UnitState:
+    """A unit is Ready when its primary is where it shall be, and there is no other."""
+    if state is not UnitState.READY or primary.is_over:
+        return state
+    return UnitState.DEGRADED if primary.blocked or primary.undemoted else UnitState.PROGRESSING
 
 
 def _has_primary(primary: Switchover, now: datetime) -> Condition:

@@ -256,8 +256,9 @@ def _move(
 
 
 def _what(answer: Answer, verb: str) -> str:
-    is_primary = not isinstance(answer, pb.DrainClustersResponse) and answer.steps and not answer.units
-    return f"its primary to {verb}" if is_primary else f"{words.count(answer.unit_count, 'unit')} to {verb}"
+    if not isinstance(answer, pb.DrainClustersResponse) and answer.primary_target and not answer.units:
+        return f"its primary to go to {answer.primary_target}"
+    return f"{words.count(answer.unit_count, 'unit')} to {verb}"
 
 
 def _print(context: Context, answer: Answer, output: str) -> None:

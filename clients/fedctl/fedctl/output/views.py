@@ -87,7 +87,7 @@ def units(now: Now = utc_now) -> Table[unit_pb2.Unit]:
 
 def unit_clusters(now: Now = utc_now, *, has_roles: bool = True) -> Table[unit_pb2.UnitClusterStatus]:
     """Make the table of `fedctl status`: a line a cluster; what to say of each stands below."""
-    role = Column[unit_pb2.UnitClusterStatus](title="ROLE", text=role_text)
+    role: Column[unit_pb2.UnitClusterStatus] = Column(title="ROLE", text=role_text)
     return Table(
         columns=(
             Column(title="CLUSTER", text=lambda row: row.cluster),
