@@ -31,7 +31,8 @@ _PAUSE: Final = 10
 """After a look the next one waits for so many times as long as that took: it takes a bounded part of the time."""
 
 _STOPPED: Final = frozenset({"Held", "AutomationOff"})
-_REFUSED: Final = _STOPPED | {"Manual", "Never", "NoPlace", Wait.EVERYWHERE.value}
+_OF_PRIMARIES: Final = {"NoProof", "NoReplica", "HookFailed", "NotPromoted", "CalledOff"}
+_REFUSED: Final = _STOPPED | _OF_PRIMARIES | {"Manual", "Never", "NoPlace", Wait.EVERYWHERE.value}
 
 
 class AuditController:

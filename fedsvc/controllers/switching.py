@@ -11,14 +11,23 @@ from typing import Final
 
 from fedsvc.controllers import metrics
 from fedsvc.controllers.settings import ControllerSettings
+from fedsvc.model.audit import AuditKind, NewRecord, said
 from fedsvc.model.fleet import FleetSpec
 from fedsvc.model.roles import Switchover
 from fedsvc.model.switchover import News, step
 from fedsvc.model.unit import Unit
-from fedsvc.store import automation, departures, events, failovers, fleet, switchover_views, switchovers, units
+from fedsvc.store import audit, automation, departures, events, failovers, fleet, switchover_views, switchovers, units
 from fedsvc.store.store import Store, Transaction
 from fedsvc_placement.model import DataCopy
 
+_DEEDS: Final = {
+    "SwitchoverBegun",
+    "Promoting",
+    "SwitchoverDone",
+    "SwitchoverCalledOff",
+    "PrimaryBack",
+    "OldPrimaryDemoted",
+}
 _MOST_STEPS: Final = 8
 """Steps that are made of one look; some need nothing new to be seen."""
 
@@ -87,7 +96,9 @@ class SwitchoverController:
         if state == stored.state and (stored.ask is None) == (ask is None):
             return
         await switchovers.put(tx, uid, unit.resource_name, state, keeps_ask=ask is not None)
-        await events.add_many(tx, _told(unit, state, news))
+        told = _told(unit, state, news)
+        await events.add_many(tx, told)
+        await audit.add(tx, [_kept(one, state) for one in told if one.reason in _DEEDS])
         if policy.dataset and state.primary != stored.state.primary:
             await _move_dataset(tx, policy.dataset, stored.state.primary, state.primary)
         if _renders(state) != _renders(stored.state):
@@ -110,6 +121,29 @@ def _told(unit: Unit, state: Switchover, news: Sequence[News]) -> list[events.Ne
         )
         for one in news
     ]
+
+
+def _kept(told: events.NewEvent, state: Switchover) -> NewRecord:
+    """The same for the audit; what it cannot go on without is kept as long as that lasts, by who keeps refusals."""
+    evidence = said(
+        phase=state.phase.value,
+        cause=state.cause,
+        source=state.source,
+        target=state.target,
+        proof=state.proof,
+        isLossAccepted=state.is_loss_accepted,
+        undemoted=list(state.undemoted),
+        since=state.begin_time,
+    )
+    return NewRecord(
+        kind=AuditKind.FAILOVER,
+        reason=told.reason,
+        message=told.message,
+        author=state.author,
+        unit=told.subject,
+        cluster=told.cluster,
+        evidence=evidence,
+    )
 
 
 async def _move_dataset(tx: Transaction, name: str, before: str, after: str) -> None:

@@ -42,7 +42,8 @@ _LIST: Final = text(
 
 
 _ANY: Final = text(
-    "SELECT EXISTS (SELECT 1 FROM departure) OR EXISTS (SELECT 1 FROM ailment) OR EXISTS (SELECT 1 FROM work WHERE removal IS NOT NULL"
+    "SELECT EXISTS (SELECT 1 FROM departure) OR EXISTS (SELECT 1 FROM ailment)"
+    " OR EXISTS (SELECT 1 FROM switchover WHERE NOT is_over) OR EXISTS (SELECT 1 FROM work WHERE removal IS NOT NULL"
     " AND state = 'Held') OR EXISTS (SELECT 1 FROM cluster c WHERE c.delete_time IS NULL AND"
     f" (c.observation -> 'health' ->> 'verdict' = :lost OR {_EMPTIED}))"
 )
