@@ -364,10 +364,11 @@ def _fencing(at: _At) -> Step:
         return _source_back(at)
     if at.held:
         return _waits(at, at.held, blocked="Held")
-    if at.target is None or not at.target.is_ready:
+    # What runs there to cut the old primary off is not ready for a while: that is no reason to go elsewhere.
+    if at.target is None or at.target.is_lost:
         other = best_target(at.policy, sight, but=state.primary)
-        if other and other != state.target:
-            return _told(replace(state, target=other), "SwitchoverTurned", f"to {other}: {state.target} is not ready")
+        if other:
+            return _told(replace(state, target=other), "SwitchoverTurned", f"to {other}: {state.target} is lost, too")
     return _without_source(at)
 
 

@@ -281,6 +281,14 @@ def test_what_the_policy_for_lost_clusters_asks_for_must_all_be_seen(
         assert found.undemoted == ("a",)
 
 
+def test_what_runs_at_the_target_turns_nothing_and_the_loss_of_the_target_does() -> None:
+    state = at(Phase.FENCING, cause=Cause.LOST)
+    busy = sight(LOST_A, place("b", is_applied=False, is_healthy=False), wanted="bc", fence={"b": RUNNING})
+    assert next_of(state, busy, policy=FENCED).state.target == "b"
+    lost = sight(LOST_A, place("b", is_lost=True), wanted="c", fence={"b": RUNNING})
+    assert next_of(state, lost, policy=FENCED).state.target == "c"
+
+
 def test_what_runs_in_a_step_is_there_in_that_step_alone() -> None:
     policy = replace(FENCED, demote=QUIET, promote=OPEN)
     found = {

@@ -39,7 +39,7 @@ def one_primary(world: World) -> None:
 
 @given(policy=POLICIES, events=HISTORIES)
 @example(policy=RolePolicy(), events=UNHEARD)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_there_are_never_two_primaries_where_nobody_accepts_a_loss(
     policy: RolePolicy, events: list[tuple[str, str, int]]
 ) -> None:
@@ -47,7 +47,7 @@ def test_there_are_never_two_primaries_where_nobody_accepts_a_loss(
 
 
 @given(policy=POLICIES, events=st.lists(st.one_of(EVENTS, EVENTS.map(lambda one: ("accept", *one[1:]))), max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_when_the_faults_end_there_is_one_primary_and_every_switchover_is_over_or_says_what_it_waits_for(
     policy: RolePolicy, events: list[tuple[str, str, int]]
 ) -> None:
@@ -61,7 +61,7 @@ def test_when_the_faults_end_there_is_one_primary_and_every_switchover_is_over_o
 
 
 @given(policy=POLICIES, events=HISTORIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_waits_says_for_what(policy: RolePolicy, events: list[tuple[str, str, int]]) -> None:
     world = World(policy=policy)
     play(world, events, lambda _: None)
