@@ -230,6 +230,12 @@ async def test_the_primary_is_made_a_replica_proves_that_and_then_another_is_pri
     assert await until_told(fleet, "SwitchoverDone") == "b is primary"
     # The same token does not prove it once more, from where it stood before.
     await give_token(fleet, "b", "t-2")
+
+    async def is_seen() -> bool:
+        (work,) = await fleet.works("db", cluster="b")
+        return (work.observed_status or {}).get("token") == "t-2"
+
+    await fleet.until(is_seen)
     await ask(fleet, "a")
     await until(fleet, lambda one: "another than before" in one.message)
     await give_token(fleet, "b", "t-3")
