@@ -7,7 +7,7 @@ it holds nothing: exported again before, it goes on.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,7 +24,7 @@ from fedsvc.model.cluster import Cluster
 from fedsvc.model.hold import FLEET_SUBJECT, HoldScope
 from fedsvc.model.service_import import IMPORT_LABEL, WITHDRAWN_ANNOTATION, import_spec, import_unit_name
 from fedsvc.model.sighting import Lookings
-from fedsvc.model.unit import Resource
+from fedsvc.model.unit import Resource, Unit
 from fedsvc.naming.importing import Imports, Name, ServiceImport, imports
 from fedsvc.naming.lookouts import NamedElsewhere, lookouts
 from fedsvc.rendering.canonical import canonical_json
@@ -37,6 +37,10 @@ from fedsvc.store.store import Store, Transaction
 _log = structlog.get_logger(__name__)
 
 _SETTLE_SECONDS: Final = 0.02
+_UNITS: Final = 20
+"""Imports that are stored in one transaction."""
+_TURN_SECONDS: Final = 0.5
+"""So long is stored before what changed meanwhile is looked at."""
 _MOVES: Final = ("cluster", "hold", "drill")
 _AUTHOR: Final = "fedsvc"
 
@@ -63,7 +67,7 @@ class ImportController:
         self._named: NamedElsewhere | None = None  # None: not known yet
         self._seen: dict[str, Lookings] = {}  # by cluster
         self._outdated: set[str] | None = None  # clusters of which others were seen; None: all may be
-        self._applied: dict[Name, tuple[ServiceImport, bool]] = {}  # as this process stored them
+        self._applied: dict[Name, tuple[ServiceImport, int]] = {}  # as this process stored them, with the generation
         self._refused: dict[Name, str] = {}  # what was told last
         self._unread: dict[tuple[str, str, str], tuple[str, str]] = {}  # as it was told
 
@@ -105,7 +109,6 @@ class ImportController:
 
     def _rescan(self) -> None:
         self._outdated = None
-        self._applied.clear()
         self._signal.set()
 
     async def _turn(self) -> None:
@@ -165,28 +168,32 @@ class ImportController:
 
     async def _store_all(self, done: Imports, stored: list[ImportUnit]) -> None:
         by_place = {(one.namespace, one.service): one for one in stored}
-        for place, wanted in done.services.items():
-            before = by_place.get(place)
-            if before is not None and before.is_deleted:
-                continue  # it is made anew when it is gone
-            await self._store_one(place, wanted, is_there=before is not None)
         for place, unit in by_place.items():
             if place not in done.services and place not in done.pending and not unit.is_deleted:
                 self._applied.pop(place, None)
                 await write(self._store, partial(_empty if unit.has_works else _delete, unit=unit))
-
-    async def _store_one(self, place: Name, wanted: ServiceImport, *, is_there: bool) -> None:
-        if self._applied.get(place) == (wanted, True) and is_there:
-            return
-        try:
-            await write(self._store, partial(_apply, wanted=wanted))
-        except StoreUnavailableError:
-            raise
-        except FedsvcError as error:
-            self._refuse(place, str(error))
-        else:
-            self._applied[place] = wanted, True
-            self._refused.pop(place, None)
+        changed = [
+            (place, wanted)
+            for place, wanted in done.services.items()
+            # One that is being deleted is made anew when it is gone.
+            if not ((before := by_place.get(place)) is not None and before.is_deleted)
+            and self._applied.get(place) != (wanted, 0 if before is None else before.generation)
+        ]
+        # What is imported already goes before what comes anew: somebody may be using it.
+        changed.sort(key=lambda one: one[0] not in self._applied)
+        began = time.monotonic()
+        for first in range(0, len(changed), _UNITS):
+            if first and time.monotonic() - began > _TURN_SECONDS:
+                self._signal.set()  # what changed meanwhile may come before the rest
+                return
+            group = changed[first : first + _UNITS]
+            results = await write(self._store, partial(_apply_all, wanted=[wanted for _, wanted in group]))
+            for (place, wanted), result in zip(group, results, strict=True):
+                if isinstance(result, Unit):
+                    self._applied[place] = wanted, result.generation
+                    self._refused.pop(place, None)
+                else:
+                    self._refuse(place, str(result))
 
     def _refuse(self, place: Name, message: str) -> None:
         if self._refused.get(place) != message:
@@ -200,7 +207,21 @@ class NameTakenError(FedsvcError):
     """A unit of somebody else has the name that the unit of an import would have."""
 
 
-async def _apply(tx: Transaction, *, wanted: ServiceImport) -> None:
+async def _apply_all(tx: Transaction, *, wanted: Sequence[ServiceImport]) -> list[Unit | FedsvcError]:
+    """Store imports; one that cannot be is told, and keeps no other back."""
+    results: list[Unit | FedsvcError] = []
+    for one in wanted:
+        try:
+            async with tx.savepoint():
+                results.append(await _apply(tx, wanted=one))
+        except StoreUnavailableError:
+            raise
+        except FedsvcError as error:
+            results.append(error)
+    return results
+
+
+async def _apply(tx: Transaction, *, wanted: ServiceImport) -> Unit:
     name = import_unit_name(wanted.name)
     spec = import_spec(wanted.clusters, wanted.addresses)
     held = await units.hold(tx, wanted.namespace, name, spec)
@@ -212,7 +233,7 @@ async def _apply(tx: Transaction, *, wanted: ServiceImport) -> None:
         labels = manifest["metadata"].get("labels") or {}
         resources.append(Resource(key=key, digest=tx.digest_for(key, body), labels=dict(labels), body=body))
     annotations = {WITHDRAWN_ANNOTATION: ",".join(sorted(wanted.withdrawn))} if wanted.withdrawn else {}
-    await units.apply(
+    applied = await units.apply(
         tx,
         namespace=wanted.namespace,
         name=name,
@@ -223,6 +244,7 @@ async def _apply(tx: Transaction, *, wanted: ServiceImport) -> None:
         author=_AUTHOR,
         held=held,
     )
+    return applied.unit
 
 
 async def _empty(tx: Transaction, *, unit: ImportUnit) -> None:

@@ -8,7 +8,7 @@ from fedsvc.store.sql import text
 from fedsvc.store.store import Look
 
 _UNITS: Final = text(
-    f"SELECT u.namespace, u.name, u.labels ->> '{IMPORT_LABEL}' AS service,"
+    f"SELECT u.namespace, u.name, u.generation, u.labels ->> '{IMPORT_LABEL}' AS service,"
     f" u.annotations ->> '{WITHDRAWN_ANNOTATION}' AS withdrawn, u.delete_time IS NOT NULL AS is_deleted,"
     " EXISTS (SELECT 1 FROM work w WHERE w.unit_uid = u.uid) AS has_works"
     f" FROM unit u WHERE u.labels ? '{IMPORT_LABEL}'"
@@ -22,6 +22,7 @@ class ImportUnit:
     namespace: str
     name: str
     service: str
+    generation: int
     withdrawn: frozenset[str]
     is_deleted: bool
     has_works: bool
@@ -34,6 +35,7 @@ async def all_units(look: Look) -> list[ImportUnit]:
             namespace=row.namespace,
             name=row.name,
             service=row.service,
+            generation=row.generation,
             withdrawn=frozenset(name for name in (row.withdrawn or "").split(",") if name),
             is_deleted=row.is_deleted,
             has_works=row.has_works,
