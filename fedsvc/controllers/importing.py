@@ -100,11 +100,13 @@ class ImportController:
             if self._outdated is not None:
                 self._outdated.add(change.name.removeprefix("clusters/"))
             self._signal.set()
-        elif change.kind in _MOVES or (change.kind in ("unit", "work") and self._is_import(change)):
+        elif change.kind in _MOVES or (change.kind in ("unit", "work") and self._concerns(change)):
             self._signal.set()
 
-    def _is_import(self, change: Change) -> bool:
-        """Whether a change is of an import that is on its way out, or of one that somebody else changed."""
+    def _concerns(self, change: Change) -> bool:
+        """Whether a change is of an import, or of what may have been in the way of one."""
+        if self._refused and change.kind == "unit" and change.deleted:
+            return True
         return "/units/imported-" in (change.name if change.kind == "unit" else change.subject)
 
     def _rescan(self) -> None:
@@ -171,7 +173,7 @@ class ImportController:
         for place, unit in by_place.items():
             if place not in done.services and place not in done.pending and not unit.is_deleted:
                 self._applied.pop(place, None)
-                await write(self._store, partial(_empty if unit.has_works else _delete, unit=unit))
+                await self._take_back(place, unit)
         changed = [
             (place, wanted)
             for place, wanted in done.services.items()
@@ -195,12 +197,21 @@ class ImportController:
                 else:
                     self._refuse(place, str(result))
 
-    def _refuse(self, place: Name, message: str) -> None:
+    async def _take_back(self, place: Name, unit: ImportUnit) -> None:
+        """What nothing exports any more is placed nowhere, and deleted when it holds nothing."""
+        try:
+            await write(self._store, partial(_empty if unit.has_works else _delete, unit=unit))
+        except StoreUnavailableError:
+            raise
+        except FedsvcError as error:  # another unit depends on it
+            self._refuse(place, str(error), "stays, though nothing exports it any more")
+
+    def _refuse(self, place: Name, message: str, what: str = "is not imported") -> None:
         if self._refused.get(place) != message:
             self._refused[place] = message
             name = units.resource_name(place[0], import_unit_name(place[1]))
-            self._events.warning(name, "ImportRefused", f"Service {place[0]}/{place[1]} is not imported: {message}")
-            _log.warning("service_not_imported", namespace=place[0], service=place[1], message=message)
+            self._events.warning(name, "ImportRefused", f"Service {place[0]}/{place[1]} {what}: {message}")
+            _log.warning("import_refused", namespace=place[0], service=place[1], message=message)
 
 
 class NameTakenError(FedsvcError):

@@ -11,8 +11,10 @@ import yaml
 
 from fedsvc.controllers import health
 from fedsvc.health import Limits
+from fedsvc.model.dependency import Dependency
 from fedsvc.model.hold import HoldScope
 from fedsvc.model.service_import import IMPORT_LABEL
+from fedsvc.model.unit import UnitSpec
 from fedsvc.simulator.faults import Faults, Outage
 from fedsvc.store import clusters, decisions, holds, units
 from fedsvc_dns.planner.clusterset import SERVICE_LABEL, SOURCE_LABEL, derived_name
@@ -310,7 +312,7 @@ async def test_a_pause_keeps_imports_as_they_are(exporting: Any) -> None:
     await until_imports(world, {"a": BOTH["a"], "b": ["10.2.0.9"]}, "c")
 
 
-async def test_the_name_of_a_unit_that_somebody_else_has_is_not_taken(exporting: Any) -> None:
+async def test_what_another_unit_is_in_the_way_of_is_told(exporting: Any) -> None:
     world = exporting
     await until_imports(world, BOTH, "c")
     await world.apply("imported-api", placement=Placement(clusters=()))
@@ -325,3 +327,15 @@ async def test_the_name_of_a_unit_that_somebody_else_has_is_not_taken(exporting:
     await world.until(is_told)
     unit = await world.unit("imported-api")
     assert (unit.labels, unit.resource_count) == ({}, 0)
+
+    # What another unit depends on stays, and that is told.
+    await world.apply("front", spec=UnitSpec(depends_on=(Dependency(unit=UNIT),)))
+    for cluster in ("a", "b"):
+        await world.client(cluster).delete(f"{EXPORTS}/web")
+
+    async def stays() -> bool:
+        return any(reason == "ImportRefused" and "stays" in text for _, reason, text in await world.events())
+
+    await world.until(stays, seconds=20)
+    await world.delete("front")
+    await world.until_gone(UNIT, seconds=20)
