@@ -16,6 +16,7 @@ from fedsvc.store.sealing import load_keyring
 from fedsvc.store.store import Store
 from fedsvc.testing.control_plane import find_assets
 from fedsvc.testing.postgres import ScratchPostgres
+from fedsvc.testing.virtual_loop import VirtualLoop
 
 # Nothing is timed in tests: a machine that is busy with something else would fail them for no fault of the code's.
 # CI tries the same examples each time: what it says of a change is then the change's doing. Developers get new ones.
@@ -29,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Flags: write the expected part of tests/placement/scenarios anew; how much of the fault suite is run."""
     parser.addoption("--rewrite-scenarios", action="store_true", help="write placement scenarios as they are answered")
     parser.addoption(
-        "--kills", type=int, default=8, help="awaits of the propagator to kill it at; 0: every one of them"
+        "--kills", type=int, default=4, help="awaits of each act of the fault suite to kill it at; 0: every one"
     )
     parser.addoption("--seed", type=int, default=4, help="of what the fault suite and simulations do at random")
     parser.addoption("--storms", type=int, default=1, help="storms over real controllers, from --seed on")
@@ -44,6 +45,16 @@ def lacking(what: str) -> None:
     if REQUIRE == "all":
         pytest.fail(f"{what} (and FEDSVC_TEST_REQUIRE=all)")
     pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """One loop for all tests, whose clock some of them make jump.
+
+    The plugin's own fixture. Its hook for that gives a loop to tests only, and to their fixtures another one where a test
+    is no coroutine.
+    """
+    return VirtualLoop
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,8 @@ from fedsvc.store import audit, clusters, units, works
 from fedsvc.store.audit import AuditFilter
 from fedsvc.store.events import END_OF_TIME
 from fedsvc.store.store import Store
+from fedsvc.testing.postgres import ScratchPostgres
+from fedsvc.testing.virtual_loop import VirtualLoop
 from fedsvc_placement import LabelSelector, Placement, Taint
 
 SETTINGS = ControllerSettings(
@@ -311,6 +313,20 @@ def deployment(name: str = "web", *, replicas: int = 2, image: str = "nginx:1.27
 def bear_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units leave a lost cluster as soon as they say: members are found lost within parts of a second here."""
     monkeypatch.setattr(failover, "LEAST_TOLERATION_SECONDS", 0)
+
+
+@pytest.fixture
+async def database_url(request: pytest.FixtureRequest, postgres_server: ScratchPostgres) -> AsyncIterator[str]:
+    """A fresh, migrated database; and a clock that jumps, in tests that ask for it."""
+    if request.node.get_closest_marker("virtual_time") is None:
+        async with postgres_server.fresh_database() as url:
+            yield url
+        return
+    async with postgres_server.virtual_database() as (url, tell):
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        with loop.virtually(told=tell):
+            yield url
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """One story, told to two members under all that can go wrong: it comes to the intended end, and no write was forbidden.
 
 The story has adoption that is not allowed, a pause, a change with a removal, a drift, a decision that would remove more
-than the unit's budget, and a deletion. It is killed at awaits of the propagator (`--kills 0`: at each there is), and
-told in every weather of `WEATHERS`. The oracle (`fedsvc.testing.audit`) knows what was intended and sees every write
+than the unit's budget, and a deletion. In each of these acts it is killed at awaits of the propagator (`--kills 0`: at
+each there is), and the whole is told in every weather of `WEATHERS`. The oracle (`fedsvc.testing.audit`) knows what was intended and sees every write
 that the members received.
 """
 
@@ -45,6 +45,10 @@ MEMBERS = ("a", "b")
 COLLECTION = "/api/v1/namespaces/shop/configmaps"
 SECONDS = 30.0
 ResultT = TypeVar("ResultT")
+Act = Callable[["Stage", "Scene"], Awaitable[None]]
+
+# All deadlines and waits cost nothing here: see fedsvc.testing.virtual_loop, also for what is the same at each run.
+pytestmark = pytest.mark.virtual_time
 
 
 @dataclass(kw_only=True)
@@ -143,55 +147,97 @@ class Stage:
         assert found == expected, f"not so after {SECONDS} s; forbidden: {self.forbidden}; works: {works}"
 
 
-async def tell(stage: Stage, number: int) -> None:
-    """The story, with names of its own."""
-    unit, other, guarded, label = f"story-{number}", f"other-{number}", f"guarded-{number}", f"guard-{number}"
-    x, y, taken, beside, kept = (f"{name}-{number}" for name in ("x", "y", "taken", "beside", "kept"))
-    path = {name: f"{COLLECTION}/{name}" for name in (x, y, taken, beside, kept)}
-    foreign = frozenset({("b", path[taken])})
-    one, two, theirs = {"v": "1"}, {"v": "2"}, {"whose": "theirs"}
-    stage.intent = Intent(data={path[name]: (one,) for name in (x, y, taken)}, foreign=foreign)
-    await somebody(stage, "b", taken, theirs)
+class Scene:
+    """One telling of the story, with names of its own."""
 
-    await stage.apply(unit, *[stage.make(name, **one) for name in (x, y, taken)])
-    await stage.until({("a", taken): one, ("b", taken): theirs} | {(m, n): one for m in MEMBERS for n in (x, y)})
+    def __init__(self, number: int) -> None:
+        self.unit, self.other, self.guarded, self.label = (
+            f"{name}-{number}" for name in ("story", "other", "guarded", "guard")
+        )
+        self.x, self.y, self.taken, self.beside, self.kept = names = tuple(
+            f"{name}-{number}" for name in ("x", "y", "taken", "beside", "kept")
+        )
+        self.path = {name: f"{COLLECTION}/{name}" for name in names}
+        self.foreign = frozenset({("b", self.path[self.taken])})
 
-    await stage.settle(unit)
-    await stage.pause(unit)
-    stage.intent = replace(stage.intent, data={path[beside]: (one,)}, held=frozenset({path[x], path[y], path[taken]}))
-    await stage.apply(unit, stage.make(x, **two), stage.make(taken, **one))
-    await stage.apply(other, stage.make(beside, **one))
-    await stage.until({(member, beside): one for member in MEMBERS} | {("a", x): one, ("a", y): one, ("b", y): one})
 
-    data = {path[x]: (two,), path[taken]: (one,), path[beside]: (one,)}
-    stage.intent = Intent(data=data, foreign=foreign, removable=frozenset({path[y]}))
-    await stage.resume(unit)
-    await stage.until({(member, x): two for member in MEMBERS} | {(member, y): None for member in MEMBERS})
+ONE, TWO, THEIRS = {"v": "1"}, {"v": "2"}, {"whose": "theirs"}
 
-    await somebody(stage, "a", x, {"v": "hacked"})
-    await stage.until({("a", x): two})
 
-    stage.intent = replace(stage.intent, data={**data, path[kept]: (one,)})
+async def adopting_is_not_allowed(stage: Stage, scene: Scene) -> None:
+    x, y, taken = scene.x, scene.y, scene.taken
+    stage.intent = Intent(data={scene.path[name]: (ONE,) for name in (x, y, taken)}, foreign=scene.foreign)
+    await somebody(stage, "b", taken, THEIRS)
+    await stage.apply(scene.unit, *[stage.make(name, **ONE) for name in (x, y, taken)])
+    await stage.until({("a", taken): ONE, ("b", taken): THEIRS} | {(m, n): ONE for m in MEMBERS for n in (x, y)})
+    await stage.settle(scene.unit)
+
+
+async def a_paused_unit_is_not_written(stage: Stage, scene: Scene) -> None:
+    x, y, taken, beside, path = scene.x, scene.y, scene.taken, scene.beside, scene.path
+    await stage.pause(scene.unit)
+    stage.intent = replace(stage.intent, data={path[beside]: (ONE,)}, held=frozenset({path[x], path[y], path[taken]}))
+    await stage.apply(scene.unit, stage.make(x, **TWO), stage.make(taken, **ONE))
+    await stage.apply(scene.other, stage.make(beside, **ONE))
+    await stage.until({(member, beside): ONE for member in MEMBERS} | {("a", x): ONE, ("a", y): ONE, ("b", y): ONE})
+
+
+async def a_change_and_a_removal_go_out(stage: Stage, scene: Scene) -> None:
+    x, y, path = scene.x, scene.y, scene.path
+    data = {path[x]: (TWO,), path[scene.taken]: (ONE,), path[scene.beside]: (ONE,)}
+    stage.intent = Intent(data=data, foreign=scene.foreign, removable=frozenset({path[y]}))
+    await stage.resume(scene.unit)
+    await stage.until({(member, x): TWO for member in MEMBERS} | {(member, y): None for member in MEMBERS})
+
+
+async def a_drift_is_put_right(stage: Stage, scene: Scene) -> None:
+    await somebody(stage, "a", scene.x, {"v": "hacked"})
+    await stage.until({("a", scene.x): TWO})
+
+
+async def more_than_the_budget_is_held(stage: Stage, scene: Scene) -> None:
+    kept, path = scene.kept, scene.path
+    stage.intent = replace(stage.intent, data={**stage.intent.data, path[kept]: (ONE,)})
     for member in MEMBERS:
-        await stage.label(member, **{label: "on"})
-    where = Placement(cluster_selector=LabelSelector(match_labels=((label, "on"),)))
+        await stage.label(member, **{scene.label: "on"})
+    where = Placement(cluster_selector=LabelSelector(match_labels=((scene.label, "on"),)))
     nothing = UnitSpec(placement=where, removals=RemovalBudget(objects_per_change=0))
-    await stage.apply(guarded, stage.make(kept, **one), spec=nothing)
-    await stage.until({(member, kept): one for member in MEMBERS})
+    await stage.apply(scene.guarded, stage.make(kept, **ONE), spec=nothing)
+    await stage.until({(member, kept): ONE for member in MEMBERS})
     await stage.label("b")
-    await stage.until_held(guarded)
+    await stage.until_held(scene.guarded)
     stage.intent = replace(stage.intent, removable=stage.intent.removable | {path[kept]})
-    await stage.confirm(guarded)
-    await stage.until({("a", kept): one, ("b", kept): None})
+    await stage.confirm(scene.guarded)
+    await stage.until({("a", kept): ONE, ("b", kept): None})
 
+
+async def all_of_it_is_deleted(stage: Stage, scene: Scene) -> None:
     # What is on its way when it is stored that it shall go may still arrive; what comes after that is seen by the next.
-    stage.intent = replace(stage.intent, removable=frozenset(path.values()))
-    for name in (unit, other, guarded):
+    stage.intent = replace(stage.intent, removable=frozenset(scene.path.values()))
+    for name in (scene.unit, scene.other, scene.guarded):
         await stage.patiently(partial(stage.world.delete, name))
-    await stage.until_held(guarded)
-    await stage.confirm(guarded)
-    gone = {(member, name): None for member in MEMBERS for name in (x, y, beside, kept)}
-    await stage.until(gone | {("a", taken): None, ("b", taken): theirs})
+    await stage.until_held(scene.guarded)
+    await stage.confirm(scene.guarded)
+    ours = (scene.x, scene.y, scene.beside, scene.kept)
+    gone = {(member, name): None for member in MEMBERS for name in ours}
+    await stage.until(gone | {("a", scene.taken): None, ("b", scene.taken): THEIRS})
+
+
+ACTS = (
+    adopting_is_not_allowed,
+    a_paused_unit_is_not_written,
+    a_change_and_a_removal_go_out,
+    a_drift_is_put_right,
+    more_than_the_budget_is_held,
+    all_of_it_is_deleted,
+)
+
+
+async def tell(stage: Stage) -> None:
+    """The story."""
+    scene = Scene(0)
+    for act in ACTS:
+        await act(stage, scene)
 
 
 async def somebody(stage: Stage, member: str, name: str, data: dict[str, str]) -> None:
@@ -227,37 +273,66 @@ async def stage(quiet_world: Any, make_config_map: Callable[..., Any]) -> AsyncI
         yield made
 
 
+class Killer:
+    """Kills the process while it propagates, and starts it again."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._killed = asyncio.Event()
+        self._steps = Steps(PROPAGATION, ended=self._killed.set)
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Know of the propagator's awaits within."""
+        loop = asyncio.get_running_loop()
+        await self._stage.world.stop()
+        loop.set_task_factory(self._steps)
+        try:
+            self._stage.world.start()
+            yield
+        finally:
+            loop.set_task_factory(None)
+
+    async def count(self, act: Act, scene: Scene) -> int:
+        """Let something happen; gives the awaits there were."""
+        self._steps.begin(None)
+        await act(self._stage, scene)
+        return self._steps.count
+
+    async def kill_at(self, step: int, act: Act, scene: Scene) -> bool:
+        """Let it happen, and kill the process at one of the awaits; False where there are not so many."""
+        self._killed.clear()
+        self._steps.begin(step)
+        story = asyncio.ensure_future(act(self._stage, scene))
+        death = asyncio.ensure_future(self._killed.wait())
+        await asyncio.wait({story, death}, return_when=asyncio.FIRST_COMPLETED)
+        is_killed = self._killed.is_set()
+        if is_killed:
+            await self._stage.world.stop()
+            self._steps.begin(None)
+            self._stage.world.start()
+        death.cancel()
+        await story
+        return is_killed
+
+
 async def test_the_propagator_may_be_killed_at_any_await(stage: Stage, request: pytest.FixtureRequest) -> None:
-    loop = asyncio.get_running_loop()
-    killed = asyncio.Event()
-    steps = Steps(PROPAGATION, ended=killed.set)
-    await stage.world.stop()
-    loop.set_task_factory(steps)
-    try:
-        stage.world.start()
-        steps.begin(None)
-        await tell(stage, 0)
-        total = steps.count
-        chosen = list(range(1, total + 1))
+    killer = Killer(stage)
+    async with killer.following():
+        scene = Scene(0)
+        counts = [await killer.count(act, scene) for act in ACTS]
+        chosen = list(range(1, max(counts) + 1))
         if request.config.getoption("--kills"):
             picks = random.Random(request.config.getoption("--seed"))  # noqa: S311 - a choice of examples
             chosen = sorted(picks.sample(chosen, request.config.getoption("--kills")))
+        kills = 0
         for number, step in enumerate(chosen, start=1):
-            killed.clear()
-            steps.begin(step)
-            story = loop.create_task(tell(stage, number))
-            death = loop.create_task(killed.wait())
-            await asyncio.wait({story, death}, return_when=asyncio.FIRST_COMPLETED)
-            if killed.is_set():
-                await stage.world.stop()
-                steps.begin(None)
-                stage.world.start()
-            death.cancel()
-            await story
-            assert stage.forbidden == [], f"killed at await {step} of {total}"
-    finally:
-        loop.set_task_factory(None)
-    assert total > 50
+            scene = Scene(number)
+            for act in ACTS:
+                kills += await killer.kill_at(step, act, scene)
+                assert stage.forbidden == [], f"killed at await {step} of {counts} in {act.__name__}"
+    assert sum(counts) > 50
+    assert kills >= len(chosen)
     assert stage.kept_up > 10 * len(chosen)
 
 
@@ -358,7 +433,7 @@ async def test_in_any_weather_the_story_comes_to_its_end(
     picks = random.Random(request.config.getoption("--seed"))  # noqa: S311 - a choice of examples
     blowing = asyncio.get_running_loop().create_task(weather(stage, picks, end_connections))
     try:
-        await tell(stage, 0)
+        await tell(stage)
     finally:
         blowing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
