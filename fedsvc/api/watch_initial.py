@@ -12,6 +12,7 @@ from fedsvc.api.watch_objects import (
     watched_status_policy,
     watched_unit,
     watched_works,
+    watched_zones,
 )
 from fedsvc.api.watch_request import WatchFilter
 from fedsvc.store import clusters, events, lookups, policies, units, works
@@ -52,6 +53,9 @@ async def _read(tx: Transaction, kind: str, wanted: WatchFilter, place: Any) -> 
             return await _works(tx, wanted, place)
         case "event":
             return await _events(tx, wanted, place)
+        case "zone":
+            rows = await _policy_page(tx, policies.ZONE, place)
+            return await watched_zones(tx, rows), _name_of(rows), len(rows) == _PAGE
     policy_kind, shown = _POLICIES[kind]
     found = await _policy_page(tx, policy_kind, place)
     return [shown(policy) for policy in found], _name_of(found), len(found) == _PAGE

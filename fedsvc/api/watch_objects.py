@@ -10,13 +10,15 @@ from fedsvc.api.convert.policy import override_policy_message, placement_policy_
 from fedsvc.api.convert.status_policy import status_policy_message
 from fedsvc.api.convert.unit import unit_message
 from fedsvc.api.convert.work import work_message
+from fedsvc.api.convert.zone import zone_message
 from fedsvc.api.watch_request import KINDS
 from fedsvc.model.cluster import Cluster
 from fedsvc.model.policy import OverridePolicy, PlacementPolicy, StatusPolicy
 from fedsvc.model.silence import Silence, silence_of
 from fedsvc.model.unit import Unit
 from fedsvc.model.work import Work
-from fedsvc.store import clusters, events, gates, holds, lookups, policies, works
+from fedsvc.model.zone import Zone
+from fedsvc.store import clusters, events, gates, holds, lookups, policies, works, zones
 from fedsvc.store.changes import Change
 from fedsvc.store.events import StoredEvent
 from fedsvc.store.store import Transaction
@@ -59,6 +61,9 @@ async def load(tx: Transaction, changes: Iterable[Change]) -> dict[tuple[str, st
     if (asked := names.get("status_policy")) is not None:
         of_kinds = await policies.get_many(tx, policies.STATUS, [_last(name) for name in asked])
         found += map(watched_status_policy, of_kinds.values())
+    if (asked := names.get("zone")) is not None:
+        kept_zones = await policies.get_many(tx, policies.ZONE, [_last(name) for name in asked])
+        found += await watched_zones(tx, list(kept_zones.values()))
     if (asked := names.get("event")) is not None:
         found += map(watched_event, await events.get_many(tx, [int(_last(name)) for name in asked]))
     return {(watched.kind, watched.name): watched for watched in found}
@@ -112,6 +117,13 @@ def watched_status_policy(policy: StatusPolicy) -> Watched:
     """A status policy as a watcher gets it."""
     message = status_policy_message(policy)
     return _watched("status_policy", message.name, policy.labels, (), status_policy=message)
+
+
+async def watched_zones(tx: Transaction, rows: Sequence[Zone]) -> list[Watched]:
+    """Zones as a watcher gets them."""
+    states = await zones.states(tx, [zone.name for zone in rows])
+    messages = [(zone, zone_message(zone, states.get(zone.name))) for zone in rows]
+    return [_watched("zone", message.name, zone.labels, (), zone=message) for zone, message in messages]
 
 
 def watched_event(event: StoredEvent) -> Watched:

@@ -9,6 +9,7 @@ from fedsvc.api.names import (
     parse_placement_policy,
     parse_status_policy,
     parse_unit,
+    parse_zone,
 )
 from fedsvc.api.problems import Problems
 from fedsvc.api.selectors import parse_label_selector
@@ -25,6 +26,7 @@ KINDS: Final = {
     pb.WATCH_KIND_OVERRIDE_POLICY: "override_policy",
     pb.WATCH_KIND_EVENT: "event",
     pb.WATCH_KIND_STATUS_POLICY: "status_policy",
+    pb.WATCH_KIND_ZONE: "zone",
 }
 """The kinds as the change log writes them."""
 
@@ -35,6 +37,7 @@ _PARSERS: Final = {
     "placementPolicies": parse_placement_policy,
     "overridePolicies": parse_override_policy,
     "statusPolicies": parse_status_policy,
+    "zones": parse_zone,
 }
 
 
@@ -106,7 +109,10 @@ def _check_name(name: str, problems: Problems) -> None:
         return
     parser = _PARSERS.get(name.partition("/")[0])
     if parser is None:
-        forms = "clusters/{cluster}, namespaces/{namespace}/units/{unit} or a policy: placementPolicies/{policy}"
+        forms = (
+            "clusters/{cluster}, namespaces/{namespace}/units/{unit}, zones/{zone}"
+            " or a policy: placementPolicies/{policy}"
+        )
         problems.add(
             "name",
             f"'{name[:200]}' is not a name that is watched: write {forms}, overridePolicies/..., statusPolicies/...",

@@ -7,7 +7,7 @@ import orjson
 import structlog
 
 from fedsvc.controllers.following import follow
-from fedsvc.store import zones
+from fedsvc.store import publications, zones
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc_dns.server.name_server import NameServer, Settings
@@ -21,7 +21,7 @@ KEPT: Final = "dns-zones"
 
 
 def _concerns(change: Change) -> bool:
-    return change.kind == "zone"
+    return change.kind == "zone" and not publications.is_standing(change)
 
 
 class Answering:

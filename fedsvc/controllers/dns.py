@@ -18,7 +18,7 @@ from fedsvc.naming.lookouts import NamedElsewhere
 from fedsvc.naming.planning import Outcome, plan_names
 from fedsvc.naming.reachable import probe_targets, with_probes
 from fedsvc.naming.reading import read_before, read_facts
-from fedsvc.store import drills, zones
+from fedsvc.store import drills, publications, zones
 from fedsvc.store.changes import Change
 from fedsvc.store.store import Store
 from fedsvc_dns.planner.addresses import host_names
@@ -79,7 +79,9 @@ class DnsController:
                 await asyncio.sleep(max(_SETTLE_SECONDS, took))
 
     def _changed(self, change: Change) -> None:
-        if change.kind == "zone" or (self._has_zones and change.kind in _MOVES):
+        if (change.kind == "zone" and not publications.is_standing(change)) or (
+            self._has_zones and change.kind in _MOVES
+        ):
             self._signal.set()
 
     async def _turn(self) -> float | None:

@@ -135,7 +135,7 @@ class Notifying:
         async with self._store.transaction() as tx:
             if stands.serial != self._told.serial:
                 stands = replace(stands, publish_time=tx.now)
-            await publications.put(tx, self._zone.uid, stands)
+            await publications.put(tx, self._zone.uid, self._zone.name, stands)
         self._told = stands
 
 

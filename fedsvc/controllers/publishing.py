@@ -83,7 +83,7 @@ class PublishingController:
         return self._members.member(found).client
 
     def _changed(self, change: Change) -> None:
-        if change.kind == ZONE.change:
+        if change.kind == ZONE.change and not publications.is_standing(change):
             self._wakeups.add(change.name)
 
     async def _look(self, group: asyncio.TaskGroup, names: tuple[str, ...]) -> None:

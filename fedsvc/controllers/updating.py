@@ -208,7 +208,7 @@ class Updating:
         tell_metrics(self._zone.name, stands)
         if stands != self._told:
             async with self._store.transaction() as tx:
-                await publications.put(tx, self._zone.uid, stands)
+                await publications.put(tx, self._zone.uid, self._zone.name, stands)
             self._told = stands
 
 

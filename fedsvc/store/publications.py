@@ -6,12 +6,14 @@ from typing import Final
 import orjson
 
 from fedsvc.model.zone_provider import Publication
+from fedsvc.store.changes import Change
 from fedsvc.store.codec import from_json, to_json
 from fedsvc.store.policies import ZONE, resource_name
 from fedsvc.store.sql import Statement, text
 from fedsvc.store.store import Look, Transaction
 from fedsvc_dns.records import RecordSet
 
+_STANDING: Final = "publication"
 Key = tuple[str, str]
 """Name and type of a record set."""
 
@@ -92,9 +94,15 @@ async def report(tx: Transaction, uid: str) -> Publication:
     return Publication() if found is None else from_json(Publication, found)
 
 
-async def put(tx: Transaction, uid: str, stands: Publication) -> None:
-    """Store how a zone stands."""
+async def put(tx: Transaction, uid: str, zone: str, stands: Publication) -> None:
+    """Store how a zone stands; those who watch it are told, and nobody else has anything to do for it."""
     await tx.execute(_PUT, {"uid": uid, "report": orjson.dumps(to_json(Publication, stands)).decode()})
+    tx.record("zone", resource_name(ZONE, zone), subject=_STANDING)
+
+
+def is_standing(change: Change) -> bool:
+    """Whether a change of a zone is of how it stands alone, and not of what it shall be or hold."""
+    return change.subject == _STANDING
 
 
 async def tell_ahead(tx: Transaction, uid: str, zone: str, serial: int) -> bool:

@@ -27,25 +27,26 @@ from fedsvc.v1 import event_pb2 as fedsvc_dot_v1_dot_event__pb2
 from fedsvc.v1 import policy_pb2 as fedsvc_dot_v1_dot_policy__pb2
 from fedsvc.v1 import resource_pb2 as fedsvc_dot_v1_dot_resource__pb2
 from fedsvc.v1 import unit_pb2 as fedsvc_dot_v1_dot_unit__pb2
+from fedsvc.v1 import zone_pb2 as fedsvc_dot_v1_dot_zone__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64svc/v1/watch_service.proto\x12\tfedsvc.v1\x1a\x17\x66\x65\x64svc/v1/cluster.proto\x1a\x15\x66\x65\x64svc/v1/event.proto\x1a\x16\x66\x65\x64svc/v1/policy.proto\x1a\x18\x66\x65\x64svc/v1/resource.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\"\x9e\x01\n\x0cWatchRequest\x12#\n\x05kinds\x18\x01 \x03(\x0e\x32\x14.fedsvc.v1.WatchKind\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0elabel_selector\x18\x04 \x01(\t\x12\x14\n\x0cresume_token\x18\x05 \x01(\t\x12\x1a\n\x12send_initial_state\x18\x06 \x01(\x08\"n\n\rWatchResponse\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.WatchChange\x12\x1e\n\x16initial_state_complete\x18\x02 \x01(\x08\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\x9a\x03\n\x0bWatchChange\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.fedsvc.v1.ChangeType\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x07\x63luster\x18\x03 \x01(\x0b\x32\x12.fedsvc.v1.ClusterH\x00\x12\x1f\n\x04unit\x18\x04 \x01(\x0b\x32\x0f.fedsvc.v1.UnitH\x00\x12\x1f\n\x04work\x18\x05 \x01(\x0b\x32\x0f.fedsvc.v1.WorkH\x00\x12\x36\n\x10placement_policy\x18\x06 \x01(\x0b\x32\x1a.fedsvc.v1.PlacementPolicyH\x00\x12\x34\n\x0foverride_policy\x18\x07 \x01(\x0b\x32\x19.fedsvc.v1.OverridePolicyH\x00\x12!\n\x05\x65vent\x18\x08 \x01(\x0b\x32\x10.fedsvc.v1.EventH\x00\x12\x30\n\rstatus_policy\x18\n \x01(\x0b\x32\x17.fedsvc.v1.StatusPolicyH\x00\x12\"\n\x04kind\x18\t \x01(\x0e\x32\x14.fedsvc.v1.WatchKindB\x08\n\x06object*\xde\x01\n\tWatchKind\x12\x1a\n\x16WATCH_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_KIND_CLUSTER\x10\x01\x12\x13\n\x0fWATCH_KIND_UNIT\x10\x02\x12\x13\n\x0fWATCH_KIND_WORK\x10\x03\x12\x1f\n\x1bWATCH_KIND_PLACEMENT_POLICY\x10\x04\x12\x1e\n\x1aWATCH_KIND_OVERRIDE_POLICY\x10\x05\x12\x14\n\x10WATCH_KIND_EVENT\x10\x06\x12\x1c\n\x18WATCH_KIND_STATUS_POLICY\x10\x07*\\\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_TYPE_UPSERTED\x10\x01\x12\x17\n\x13\x43HANGE_TYPE_DELETED\x10\x02\x32L\n\x0cWatchService\x12<\n\x05Watch\x12\x17.fedsvc.v1.WatchRequest\x1a\x18.fedsvc.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x66\x65\x64svc/v1/watch_service.proto\x12\tfedsvc.v1\x1a\x17\x66\x65\x64svc/v1/cluster.proto\x1a\x15\x66\x65\x64svc/v1/event.proto\x1a\x16\x66\x65\x64svc/v1/policy.proto\x1a\x18\x66\x65\x64svc/v1/resource.proto\x1a\x14\x66\x65\x64svc/v1/unit.proto\x1a\x14\x66\x65\x64svc/v1/zone.proto\"\x9e\x01\n\x0cWatchRequest\x12#\n\x05kinds\x18\x01 \x03(\x0e\x32\x14.fedsvc.v1.WatchKind\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0elabel_selector\x18\x04 \x01(\t\x12\x14\n\x0cresume_token\x18\x05 \x01(\t\x12\x1a\n\x12send_initial_state\x18\x06 \x01(\x08\"n\n\rWatchResponse\x12\'\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x16.fedsvc.v1.WatchChange\x12\x1e\n\x16initial_state_complete\x18\x02 \x01(\x08\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xbb\x03\n\x0bWatchChange\x12#\n\x04type\x18\x01 \x01(\x0e\x32\x15.fedsvc.v1.ChangeType\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x07\x63luster\x18\x03 \x01(\x0b\x32\x12.fedsvc.v1.ClusterH\x00\x12\x1f\n\x04unit\x18\x04 \x01(\x0b\x32\x0f.fedsvc.v1.UnitH\x00\x12\x1f\n\x04work\x18\x05 \x01(\x0b\x32\x0f.fedsvc.v1.WorkH\x00\x12\x36\n\x10placement_policy\x18\x06 \x01(\x0b\x32\x1a.fedsvc.v1.PlacementPolicyH\x00\x12\x34\n\x0foverride_policy\x18\x07 \x01(\x0b\x32\x19.fedsvc.v1.OverridePolicyH\x00\x12!\n\x05\x65vent\x18\x08 \x01(\x0b\x32\x10.fedsvc.v1.EventH\x00\x12\x30\n\rstatus_policy\x18\n \x01(\x0b\x32\x17.fedsvc.v1.StatusPolicyH\x00\x12\x1f\n\x04zone\x18\x0b \x01(\x0b\x32\x0f.fedsvc.v1.ZoneH\x00\x12\"\n\x04kind\x18\t \x01(\x0e\x32\x14.fedsvc.v1.WatchKindB\x08\n\x06object*\xf3\x01\n\tWatchKind\x12\x1a\n\x16WATCH_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12WATCH_KIND_CLUSTER\x10\x01\x12\x13\n\x0fWATCH_KIND_UNIT\x10\x02\x12\x13\n\x0fWATCH_KIND_WORK\x10\x03\x12\x1f\n\x1bWATCH_KIND_PLACEMENT_POLICY\x10\x04\x12\x1e\n\x1aWATCH_KIND_OVERRIDE_POLICY\x10\x05\x12\x14\n\x10WATCH_KIND_EVENT\x10\x06\x12\x1c\n\x18WATCH_KIND_STATUS_POLICY\x10\x07\x12\x13\n\x0fWATCH_KIND_ZONE\x10\x08*\\\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43HANGE_TYPE_UPSERTED\x10\x01\x12\x17\n\x13\x43HANGE_TYPE_DELETED\x10\x02\x32L\n\x0cWatchService\x12<\n\x05Watch\x12\x17.fedsvc.v1.WatchRequest\x1a\x18.fedsvc.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fedsvc.v1.watch_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHKIND']._serialized_start=851
-  _globals['_WATCHKIND']._serialized_end=1073
-  _globals['_CHANGETYPE']._serialized_start=1075
-  _globals['_CHANGETYPE']._serialized_end=1167
-  _globals['_WATCHREQUEST']._serialized_start=165
-  _globals['_WATCHREQUEST']._serialized_end=323
-  _globals['_WATCHRESPONSE']._serialized_start=325
-  _globals['_WATCHRESPONSE']._serialized_end=435
-  _globals['_WATCHCHANGE']._serialized_start=438
-  _globals['_WATCHCHANGE']._serialized_end=848
-  _globals['_WATCHSERVICE']._serialized_start=1169
-  _globals['_WATCHSERVICE']._serialized_end=1245
+  _globals['_WATCHKIND']._serialized_start=906
+  _globals['_WATCHKIND']._serialized_end=1149
+  _globals['_CHANGETYPE']._serialized_start=1151
+  _globals['_CHANGETYPE']._serialized_end=1243
+  _globals['_WATCHREQUEST']._serialized_start=187
+  _globals['_WATCHREQUEST']._serialized_end=345
+  _globals['_WATCHRESPONSE']._serialized_start=347
+  _globals['_WATCHRESPONSE']._serialized_end=457
+  _globals['_WATCHCHANGE']._serialized_start=460
+  _globals['_WATCHCHANGE']._serialized_end=903
+  _globals['_WATCHSERVICE']._serialized_start=1245
+  _globals['_WATCHSERVICE']._serialized_end=1321
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from fedsvc.v1 import event_pb2 as _event_pb2
 from fedsvc.v1 import policy_pb2 as _policy_pb2
 from fedsvc.v1 import resource_pb2 as _resource_pb2
 from fedsvc.v1 import unit_pb2 as _unit_pb2
+from fedsvc.v1 import zone_pb2 as _zone_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -46,6 +47,8 @@ class _WatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WatchKind.V
     """Events."""
     WATCH_KIND_STATUS_POLICY: _WatchKind.ValueType  # 7
     """Status policies."""
+    WATCH_KIND_ZONE: _WatchKind.ValueType  # 8
+    """Zones, with what they hold in numbers and how they stand on name servers."""
 
 class WatchKind(_WatchKind, metaclass=_WatchKindEnumTypeWrapper):
     """WatchKind is a kind of object."""
@@ -66,6 +69,8 @@ WATCH_KIND_EVENT: WatchKind.ValueType  # 6
 """Events."""
 WATCH_KIND_STATUS_POLICY: WatchKind.ValueType  # 7
 """Status policies."""
+WATCH_KIND_ZONE: WatchKind.ValueType  # 8
+"""Zones, with what they hold in numbers and how they stand on name servers."""
 Global___WatchKind: _TypeAlias = WatchKind  # noqa: Y015
 
 class _ChangeType:
@@ -183,6 +188,7 @@ class WatchChange(_message.Message):
     OVERRIDE_POLICY_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     STATUS_POLICY_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     type: Global___ChangeType.ValueType
     """What happened to it."""
@@ -218,6 +224,10 @@ class WatchChange(_message.Message):
     def status_policy(self) -> _policy_pb2.StatusPolicy:
         """A status policy."""
 
+    @_builtins.property
+    def zone(self) -> _zone_pb2.Zone:
+        """A zone."""
+
     def __init__(
         self,
         *,
@@ -230,13 +240,14 @@ class WatchChange(_message.Message):
         override_policy: _policy_pb2.OverridePolicy | None = ...,
         event: _event_pb2.Event | None = ...,
         status_policy: _policy_pb2.StatusPolicy | None = ...,
+        zone: _zone_pb2.Zone | None = ...,
         kind: Global___WatchKind.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "unit", b"unit", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "unit", b"unit", "work", b"work", "zone", b"zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "kind", b"kind", "name", b"name", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "type", b"type", "unit", b"unit", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "event", b"event", "kind", b"kind", "name", b"name", "object", b"object", "override_policy", b"override_policy", "placement_policy", b"placement_policy", "status_policy", b"status_policy", "type", b"type", "unit", b"unit", "work", b"work", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "unit", "work", "placement_policy", "override_policy", "event", "status_policy"]  # noqa: Y015
+    _WhichOneofReturnType_object: _TypeAlias = _typing.Literal["cluster", "unit", "work", "placement_policy", "override_policy", "event", "status_policy", "zone"]  # noqa: Y015
     _WhichOneofArgType_object: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_object) -> _WhichOneofReturnType_object | None: ...
 

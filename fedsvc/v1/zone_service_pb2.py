@@ -27,7 +27,7 @@ from fedsvc.v1 import unit_service_pb2 as fedsvc_dot_v1_dot_unit__service__pb2
 from fedsvc.v1 import zone_pb2 as fedsvc_dot_v1_dot_zone__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/zone_service.proto\x12\tfedsvc.v1\x1a\x14\x66\x65\x64svc/v1/unit.proto\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\x1a\x14\x66\x65\x64svc/v1/zone.proto\"\\\n\x10\x41pplyZoneRequest\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"n\n\x11\x41pplyZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\x1e\n\x0eGetZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"L\n\x11ListZonesResponse\x12\x1e\n\x05zones\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x11\x44\x65leteZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"&\n\x12\x44\x65leteZoneResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"_\n\x12\x43onfirmZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"4\n\x13\x43onfirmZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"L\n\x15ListRecordSetsRequest\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListRecordSetsResponse\x12)\n\x0brecord_sets\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x11VerifyZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12.\n\x07servers\x18\x03 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\"\x7f\n\x12VerifyZoneResponse\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x18\n\x10record_set_count\x18\x02 \x01(\x05\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\x12*\n\x07servers\x18\x04 \x03(\x0b\x32\x19.fedsvc.v1.VerifiedServer\"\x9f\x01\n\x0eVerifiedServer\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x0e\n\x06serial\x18\x02 \x01(\r\x12\x0e\n\x06\x61grees\x18\x03 \x01(\x08\x12\x18\n\x10\x64ifference_count\x18\x04 \x01(\x05\x12\x13\n\x0b\x64ifferences\x18\x05 \x03(\t\x12\x0f\n\x07trouble\x18\x06 \x01(\t\"]\n\x0fPlanZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x04zone\x18\x02 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x1d\n\x04unit\x18\x03 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"\xec\x01\n\x10PlanZoneResponse\x12+\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1a.fedsvc.v1.RecordSetChange\x12\x14\n\x0c\x63hange_count\x18\x02 \x01(\x05\x12(\n\x04held\x18\x03 \x03(\x0b\x32\x1a.fedsvc.v1.RecordSetChange\x12\x12\n\nheld_count\x18\x04 \x01(\x05\x12\x13\n\x0bheld_reason\x18\x05 \x01(\t\x12\x10\n\x08\x61pproval\x18\x06 \x01(\t\x12\x10\n\x08problems\x18\x07 \x03(\t\x12\x10\n\x08warnings\x18\x08 \x03(\t\x12\x0c\n\x04zone\x18\t \x01(\t\"\\\n\x0fRecordSetChange\x12$\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x14.fedsvc.v1.RecordSet\x12#\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x14.fedsvc.v1.RecordSet\"\"\n\x12\x45xplainNameRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x13\x45xplainNameResponse\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12)\n\x0brecord_sets\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\r\n\x05lines\x18\x03 \x03(\t2\xad\x05\n\x0bZoneService\x12\x46\n\tApplyZone\x12\x1b.fedsvc.v1.ApplyZoneRequest\x1a\x1c.fedsvc.v1.ApplyZoneResponse\x12@\n\x07GetZone\x12\x19.fedsvc.v1.GetZoneRequest\x1a\x1a.fedsvc.v1.GetZoneResponse\x12\x46\n\tListZones\x12\x1b.fedsvc.v1.ListZonesRequest\x1a\x1c.fedsvc.v1.ListZonesResponse\x12I\n\nDeleteZone\x12\x1c.fedsvc.v1.DeleteZoneRequest\x1a\x1d.fedsvc.v1.DeleteZoneResponse\x12L\n\x0b\x43onfirmZone\x12\x1d.fedsvc.v1.ConfirmZoneRequest\x1a\x1e.fedsvc.v1.ConfirmZoneResponse\x12U\n\x0eListRecordSets\x12 .fedsvc.v1.ListRecordSetsRequest\x1a!.fedsvc.v1.ListRecordSetsResponse\x12I\n\nVerifyZone\x12\x1c.fedsvc.v1.VerifyZoneRequest\x1a\x1d.fedsvc.v1.VerifyZoneResponse\x12\x43\n\x08PlanZone\x12\x1a.fedsvc.v1.PlanZoneRequest\x1a\x1b.fedsvc.v1.PlanZoneResponse\x12L\n\x0b\x45xplainName\x12\x1d.fedsvc.v1.ExplainNameRequest\x1a\x1e.fedsvc.v1.ExplainNameResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64svc/v1/zone_service.proto\x12\tfedsvc.v1\x1a\x14\x66\x65\x64svc/v1/unit.proto\x1a\x1c\x66\x65\x64svc/v1/unit_service.proto\x1a\x14\x66\x65\x64svc/v1/zone.proto\"\\\n\x10\x41pplyZoneRequest\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"n\n\x11\x41pplyZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.fedsvc.v1.ApplyOutcome\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\x1e\n\x0eGetZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0fGetZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x11ListZonesResponse\x12\x1e\n\x05zones\x18\x01 \x03(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"q\n\x11\x44\x65leteZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rallow_missing\x18\x03 \x01(\x08\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"&\n\x12\x44\x65leteZoneResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"_\n\x12\x43onfirmZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x61pproval\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"4\n\x13\x43onfirmZoneResponse\x12\x1d\n\x04zone\x18\x01 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\"L\n\x15ListRecordSetsRequest\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListRecordSetsResponse\x12)\n\x0brecord_sets\x18\x01 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x11VerifyZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12.\n\x07servers\x18\x03 \x03(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\"\x7f\n\x12VerifyZoneResponse\x12\x0e\n\x06serial\x18\x01 \x01(\r\x12\x18\n\x10record_set_count\x18\x02 \x01(\x05\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\x12*\n\x07servers\x18\x04 \x03(\x0b\x32\x19.fedsvc.v1.VerifiedServer\"\x9f\x01\n\x0eVerifiedServer\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.fedsvc.v1.NameServerEndpoint\x12\x0e\n\x06serial\x18\x02 \x01(\r\x12\x0e\n\x06\x61grees\x18\x03 \x01(\x08\x12\x18\n\x10\x64ifference_count\x18\x04 \x01(\x05\x12\x13\n\x0b\x64ifferences\x18\x05 \x03(\t\x12\x0f\n\x07trouble\x18\x06 \x01(\t\"]\n\x0fPlanZoneRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x04zone\x18\x02 \x01(\x0b\x32\x0f.fedsvc.v1.Zone\x12\x1d\n\x04unit\x18\x03 \x01(\x0b\x32\x0f.fedsvc.v1.Unit\"\xec\x01\n\x10PlanZoneResponse\x12+\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1a.fedsvc.v1.RecordSetChange\x12\x14\n\x0c\x63hange_count\x18\x02 \x01(\x05\x12(\n\x04held\x18\x03 \x03(\x0b\x32\x1a.fedsvc.v1.RecordSetChange\x12\x12\n\nheld_count\x18\x04 \x01(\x05\x12\x13\n\x0bheld_reason\x18\x05 \x01(\t\x12\x10\n\x08\x61pproval\x18\x06 \x01(\t\x12\x10\n\x08problems\x18\x07 \x03(\t\x12\x10\n\x08warnings\x18\x08 \x03(\t\x12\x0c\n\x04zone\x18\t \x01(\t\"\\\n\x0fRecordSetChange\x12$\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x14.fedsvc.v1.RecordSet\x12#\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x14.fedsvc.v1.RecordSet\"\"\n\x12\x45xplainNameRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x13\x45xplainNameResponse\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12)\n\x0brecord_sets\x18\x02 \x03(\x0b\x32\x14.fedsvc.v1.RecordSet\x12\r\n\x05lines\x18\x03 \x03(\t2\xad\x05\n\x0bZoneService\x12\x46\n\tApplyZone\x12\x1b.fedsvc.v1.ApplyZoneRequest\x1a\x1c.fedsvc.v1.ApplyZoneResponse\x12@\n\x07GetZone\x12\x19.fedsvc.v1.GetZoneRequest\x1a\x1a.fedsvc.v1.GetZoneResponse\x12\x46\n\tListZones\x12\x1b.fedsvc.v1.ListZonesRequest\x1a\x1c.fedsvc.v1.ListZonesResponse\x12I\n\nDeleteZone\x12\x1c.fedsvc.v1.DeleteZoneRequest\x1a\x1d.fedsvc.v1.DeleteZoneResponse\x12L\n\x0b\x43onfirmZone\x12\x1d.fedsvc.v1.ConfirmZoneRequest\x1a\x1e.fedsvc.v1.ConfirmZoneResponse\x12U\n\x0eListRecordSets\x12 .fedsvc.v1.ListRecordSetsRequest\x1a!.fedsvc.v1.ListRecordSetsResponse\x12I\n\nVerifyZone\x12\x1c.fedsvc.v1.VerifyZoneRequest\x1a\x1d.fedsvc.v1.VerifyZoneResponse\x12\x43\n\x08PlanZone\x12\x1a.fedsvc.v1.PlanZoneRequest\x1a\x1b.fedsvc.v1.PlanZoneResponse\x12L\n\x0b\x45xplainName\x12\x1d.fedsvc.v1.ExplainNameRequest\x1a\x1e.fedsvc.v1.ExplainNameResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,35 +45,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTZONESREQUEST']._serialized_start=405
   _globals['_LISTZONESREQUEST']._serialized_end=462
   _globals['_LISTZONESRESPONSE']._serialized_start=464
-  _globals['_LISTZONESRESPONSE']._serialized_end=540
-  _globals['_DELETEZONEREQUEST']._serialized_start=542
-  _globals['_DELETEZONEREQUEST']._serialized_end=655
-  _globals['_DELETEZONERESPONSE']._serialized_start=657
-  _globals['_DELETEZONERESPONSE']._serialized_end=695
-  _globals['_CONFIRMZONEREQUEST']._serialized_start=697
-  _globals['_CONFIRMZONEREQUEST']._serialized_end=792
-  _globals['_CONFIRMZONERESPONSE']._serialized_start=794
-  _globals['_CONFIRMZONERESPONSE']._serialized_end=846
-  _globals['_LISTRECORDSETSREQUEST']._serialized_start=848
-  _globals['_LISTRECORDSETSREQUEST']._serialized_end=924
-  _globals['_LISTRECORDSETSRESPONSE']._serialized_start=926
-  _globals['_LISTRECORDSETSRESPONSE']._serialized_end=1018
-  _globals['_VERIFYZONEREQUEST']._serialized_start=1020
-  _globals['_VERIFYZONEREQUEST']._serialized_end=1116
-  _globals['_VERIFYZONERESPONSE']._serialized_start=1118
-  _globals['_VERIFYZONERESPONSE']._serialized_end=1245
-  _globals['_VERIFIEDSERVER']._serialized_start=1248
-  _globals['_VERIFIEDSERVER']._serialized_end=1407
-  _globals['_PLANZONEREQUEST']._serialized_start=1409
-  _globals['_PLANZONEREQUEST']._serialized_end=1502
-  _globals['_PLANZONERESPONSE']._serialized_start=1505
-  _globals['_PLANZONERESPONSE']._serialized_end=1741
-  _globals['_RECORDSETCHANGE']._serialized_start=1743
-  _globals['_RECORDSETCHANGE']._serialized_end=1835
-  _globals['_EXPLAINNAMEREQUEST']._serialized_start=1837
-  _globals['_EXPLAINNAMEREQUEST']._serialized_end=1871
-  _globals['_EXPLAINNAMERESPONSE']._serialized_start=1873
-  _globals['_EXPLAINNAMERESPONSE']._serialized_end=1966
-  _globals['_ZONESERVICE']._serialized_start=1969
-  _globals['_ZONESERVICE']._serialized_end=2654
+  _globals['_LISTZONESRESPONSE']._serialized_end=562
+  _globals['_DELETEZONEREQUEST']._serialized_start=564
+  _globals['_DELETEZONEREQUEST']._serialized_end=677
+  _globals['_DELETEZONERESPONSE']._serialized_start=679
+  _globals['_DELETEZONERESPONSE']._serialized_end=717
+  _globals['_CONFIRMZONEREQUEST']._serialized_start=719
+  _globals['_CONFIRMZONEREQUEST']._serialized_end=814
+  _globals['_CONFIRMZONERESPONSE']._serialized_start=816
+  _globals['_CONFIRMZONERESPONSE']._serialized_end=868
+  _globals['_LISTRECORDSETSREQUEST']._serialized_start=870
+  _globals['_LISTRECORDSETSREQUEST']._serialized_end=946
+  _globals['_LISTRECORDSETSRESPONSE']._serialized_start=948
+  _globals['_LISTRECORDSETSRESPONSE']._serialized_end=1040
+  _globals['_VERIFYZONEREQUEST']._serialized_start=1042
+  _globals['_VERIFYZONEREQUEST']._serialized_end=1138
+  _globals['_VERIFYZONERESPONSE']._serialized_start=1140
+  _globals['_VERIFYZONERESPONSE']._serialized_end=1267
+  _globals['_VERIFIEDSERVER']._serialized_start=1270
+  _globals['_VERIFIEDSERVER']._serialized_end=1429
+  _globals['_PLANZONEREQUEST']._serialized_start=1431
+  _globals['_PLANZONEREQUEST']._serialized_end=1524
+  _globals['_PLANZONERESPONSE']._serialized_start=1527
+  _globals['_PLANZONERESPONSE']._serialized_end=1763
+  _globals['_RECORDSETCHANGE']._serialized_start=1765
+  _globals['_RECORDSETCHANGE']._serialized_end=1857
+  _globals['_EXPLAINNAMEREQUEST']._serialized_start=1859
+  _globals['_EXPLAINNAMEREQUEST']._serialized_end=1893
+  _globals['_EXPLAINNAMERESPONSE']._serialized_start=1895
+  _globals['_EXPLAINNAMERESPONSE']._serialized_end=1988
+  _globals['_ZONESERVICE']._serialized_start=1991
+  _globals['_ZONESERVICE']._serialized_end=2676
 # @@protoc_insertion_point(module_scope)

@@ -167,8 +167,11 @@ class ListZonesResponse(_message.Message):
 
     ZONES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty at the end."""
+    resume_token: _builtins.str
+    """Where a watch goes on from what this page says."""
     @_builtins.property
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[_zone_pb2.Zone]:
         """Sorted by name."""
@@ -178,10 +181,11 @@ class ListZonesResponse(_message.Message):
         *,
         zones: _abc.Iterable[_zone_pb2.Zone] | None = ...,
         next_page_token: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resume_token", b"resume_token", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,12 +1,21 @@
 """Zones by the API: stored, listed, refused where they cannot work; and what units say of their names."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
+from grpc import aio
 
-from fedsvc.v1 import common_pb2, dns_pb2, placement_pb2, unit_pb2, unit_service_pb2, zone_pb2
+from fedsvc.model.zone import ZoneReport
+from fedsvc.model.zone_provider import Publication
+from fedsvc.store import policies, publications, zones
+from fedsvc.store.store import Store
+from fedsvc.store.zones import ZoneWrite
+from fedsvc.v1 import common_pb2, dns_pb2, placement_pb2, unit_pb2, unit_service_pb2, watch_service_pb2, zone_pb2
 from fedsvc.v1 import zone_service_pb2 as pb
+from fedsvc_dns.planner.changes import Change
 
 MANIFEST = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"}}'
 
@@ -17,8 +26,8 @@ def zone(name: str = "main", *, labels: dict[str, str] | None = None, etag: str 
     )
 
 
-async def apply(zones: Any, made: zone_pb2.Zone, **rest: Any) -> pb.ApplyZoneResponse:
-    response: pb.ApplyZoneResponse = await zones.ApplyZone(pb.ApplyZoneRequest(zone=made, **rest))
+async def apply(service: Any, made: zone_pb2.Zone, **rest: Any) -> pb.ApplyZoneResponse:
+    response: pb.ApplyZoneResponse = await service.ApplyZone(pb.ApplyZoneRequest(zone=made, **rest))
     return response
 
 
@@ -383,3 +392,46 @@ async def test_a_plan_is_of_a_zone_that_is_there_or_of_one_that_can_be(api: Any,
     for neither in (pb.PlanZoneRequest(), pb.PlanZoneRequest(name="zones/main", zone=zone())):
         refusal = await helpers.refused(api.zones.PlanZone(neither))
         assert {field for field, _ in refusal.fields} == {"name"}
+
+
+async def test_zones_are_watched_with_how_they_stand_on_name_servers(api: Any, store: Store) -> None:
+    made = (await apply(api.zones, zone())).zone
+    listed = await api.zones.ListZones(pb.ListZonesRequest())
+    kinds = [watch_service_pb2.WATCH_KIND_ZONE]
+    request = watch_service_pb2.WatchRequest(kinds=kinds, name="zones/main", resume_token=listed.resume_token)
+    stream = api.watch.Watch(request)
+
+    async def seen(wanted: Callable[[zone_pb2.Zone], bool]) -> zone_pb2.Zone:
+        async with asyncio.timeout(20):
+            while True:
+                for change in (await stream.read()).changes:
+                    if wanted(change.zone):
+                        return change.zone
+
+    changed = (await apply(api.zones, zone(ttl_seconds=7))).zone
+    assert await seen(lambda one: one.spec.ttl_seconds == 7) == changed
+    async with store.transaction() as tx:
+        stored = await policies.get(tx, policies.ZONE, "main")
+        done = ZoneWrite(
+            zone=stored,
+            is_new=True,
+            change=Change(expects=0),
+            serial=9,
+            served=b"[]",
+            report=ZoneReport(),
+            removals=(),
+            is_renumbered=True,
+        )
+        await zones.write(tx, done)
+    await seen(lambda one: one.status.serial == 9)
+    async with store.transaction() as tx:
+        await publications.put(tx, stored.uid, "main", Publication(trouble="it is away"))
+    await seen(lambda one: one.status.publication.trouble == "it is away")
+    await api.zones.DeleteZone(pb.DeleteZoneRequest(name="zones/main"))
+    async with asyncio.timeout(20):
+        while not any(one.type == watch_service_pb2.CHANGE_TYPE_DELETED for one in (await stream.read()).changes):
+            pass
+    stream.cancel()
+    with pytest.raises((asyncio.CancelledError, aio.AioRpcError)):
+        await stream.read()
+    assert made.name == "zones/main"

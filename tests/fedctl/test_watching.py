@@ -16,6 +16,8 @@ from fedsvc.v1 import (
     resource_service_pb2,
     unit_pb2,
     unit_service_pb2,
+    zone_pb2,
+    zone_service_pb2,
 )
 from fedsvc.v1 import watch_service_pb2 as pb
 from fedsvc_client.testing import FakeServer, RefusalError
@@ -175,6 +177,23 @@ def test_policies_of_all_kinds_are_followed_together(fedctl: Run, server: FakeSe
         [pb.WATCH_KIND_PLACEMENT_POLICY, pb.WATCH_KIND_OVERRIDE_POLICY, pb.WATCH_KIND_STATUS_POLICY],
         "1",
     )
+
+
+@pytest.mark.parametrize("words", [("watch", "zones"), ("get", "zones", "-w"), ("dns", "zones", "-w")])
+def test_zones_are_followed(fedctl: Run, server: FakeServer, words: tuple[str, ...]) -> None:
+    zone = zone_pb2.Zone(name="zones/main", spec=zone_pb2.ZoneSpec(domain="example.org"))
+    held = zone_pb2.ZoneStatus(serial=9)
+    ready = zone_pb2.Zone(name="zones/main", spec=zone_pb2.ZoneSpec(domain="example.org"), status=held)
+    changed = pb.WatchChange(type=pb.CHANGE_TYPE_UPSERTED, name=zone.name, kind=pb.WATCH_KIND_ZONE, zone=ready)
+    server.on("ListZones", lambda _: zone_service_pb2.ListZonesResponse(zones=[zone], resume_token="1"))
+    server.on("Watch", streaming(changed, gone(zone.name, pb.WATCH_KIND_ZONE)))
+
+    shown = fedctl(*words).stdout.splitlines()
+
+    assert [line.split()[2] for line in shown[1:3]] == ["Pending", "Ready"]
+    assert shown[3] == "zone/main deleted"
+    (asked,) = server.requests("Watch")
+    assert (list(asked.kinds), asked.resume_token) == ([pb.WATCH_KIND_ZONE], "1")
 
 
 def test_a_server_that_is_lost_and_comes_back_is_told_on_stderr(fedctl: Run, server: FakeServer) -> None:

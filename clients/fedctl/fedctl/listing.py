@@ -93,6 +93,7 @@ WATCHED: dict[Kind, WatchKind] = {
     kinds.OVERRIDE_POLICY: WatchKind.OVERRIDE_POLICY,
     kinds.STATUS_POLICY: WatchKind.STATUS_POLICY,
     kinds.EVENT: WatchKind.EVENT,
+    kinds.ZONE: WatchKind.ZONE,
 }
 
 
@@ -143,8 +144,9 @@ def _fleet_settings(client: Client, _wanted: Filter, _token: str) -> tuple[Page,
     return OnlyPage(), [client.placement.fleet_settings()]
 
 
-def _zones(client: Client, _wanted: Filter, _token: str) -> tuple[Page, Iterable[Message]]:
-    return OnlyPage(), client.zones.list(page_size=_PAGE_SIZE)
+def _zones(client: Client, _wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:
+    page = client.zones.list_page(page_size=_PAGE_SIZE, page_token=token)
+    return page, page.zones
 
 
 def _removals(client: Client, wanted: Filter, token: str) -> tuple[Page, Iterable[Message]]:

@@ -42,6 +42,7 @@ class Kind(IntEnum):
     OVERRIDE_POLICY = watch_service_pb2.WATCH_KIND_OVERRIDE_POLICY
     EVENT = watch_service_pb2.WATCH_KIND_EVENT
     STATUS_POLICY = watch_service_pb2.WATCH_KIND_STATUS_POLICY
+    ZONE = watch_service_pb2.WATCH_KIND_ZONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ class AsyncZones:
     async def list_page(
         self, *, page_size: int = 0, page_token: str = "", timeout_seconds: float = DEADLINE_SECONDS
     ) -> zone_service_pb2.ListZonesResponse:
-        """Return one page of zones."""
+        """Return one page of zones, which also has the token to watch from."""
         request = zone_service_pb2.ListZonesRequest(page_size=page_size, page_token=page_token)
         return await self._caller.call(self._stub.ListZones, request, timeout_seconds=timeout_seconds)
 

@@ -31,6 +31,7 @@ from fedsvc.v1 import (
     server_service_pb2,
     unit_service_pb2,
     watch_service_pb2,
+    zone_service_pb2,
 )
 
 Reply: TypeAlias = Callable[[Any], Any]  # from the request to the answer, or to the answers of a stream
@@ -48,6 +49,7 @@ _FILES = (
     server_service_pb2,
     unit_service_pb2,
     watch_service_pb2,
+    zone_service_pb2,
 )
 _WORKERS = 16  # an open watch holds one
 

@@ -67,10 +67,12 @@ class ZoneServicer(zone_service_pb2_grpc.ZoneServiceServicer):
         async with self._store.reader() as tx:
             rows = await policies.list_page(tx, ZONE, after=after, limit=page.size + 1)
             states = await zones.states(tx, [zone.name for zone in rows])
+            resume = await tx.resume_token()
         found = cut(page, rows, [(zone.name,) for zone in rows])
         return pb.ListZonesResponse(
             zones=[zone_message(zone, states.get(zone.name)) for zone in found.rows],
             next_page_token=found.next_page_token,
+            resume_token=resume.encode(),
         )
 
     async def DeleteZone(self, request: pb.DeleteZoneRequest, context: Context) -> pb.DeleteZoneResponse:

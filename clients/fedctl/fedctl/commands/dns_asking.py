@@ -17,6 +17,7 @@ from fedctl.output import dns_views, words
 from fedctl.output.printing import print_documents, print_names, print_table
 from fedctl.simulations import print_document
 from fedctl.target import Target
+from fedctl.watching import follow
 from fedsvc.v1 import unit_pb2, zone_pb2, zone_service_pb2
 from fedsvc_client import InvalidArgumentError, NotFoundError, PreconditionError
 from fedsvc_client.names import last_part
@@ -27,6 +28,7 @@ _ZONES_EXAMPLES = """\b
 Examples:
   fedctl dns zones
   fedctl dns zones main -o yaml
+  fedctl dns zones -w                                 as they change, and as name servers come after
 """
 _VERIFY_EXAMPLES = """\b
 Examples:
@@ -66,9 +68,13 @@ _any_file = click.option("-f", "--filename", metavar="FILE|-", help="A document 
 @click.command(epilog=_ZONES_EXAMPLES)
 @_zone
 @output_option
+@click.option("-w", "--watch", is_flag=True, help="Follow the changes")
 @pass_context
-def zones(context: Context, *, zone: str | None, output: str) -> None:
+def zones(context: Context, *, zone: str | None, output: str, watch: bool) -> None:
     """Show the zones: how each stands, and on which name servers it is kept."""
+    if watch:
+        follow(context, [kinds.ZONE], zone or "", Filter(), output=output, namespace="")
+        return
     client = context.client()
     if zone:
         rows = [read_one(client, kinds.ZONE, zone, namespace="")]
