@@ -12,7 +12,9 @@ from fedctl.join.rights import NAME, objects, rights_of
 from fedsvc.controllers import health, watching
 from fedsvc.model.cluster import ConditionStatus, Credential, ObjectDeletion
 from fedsvc.model.unit import DriftMode, Propagation, UnitState
-from fedsvc.store import clusters
+from fedsvc.model.zone import ForeignObjects, ZoneSpec
+from fedsvc.store import clusters, policies, zones
+from fedsvc_dns.planner.zone import DnsSettings
 from fedsvc_placement import Placement
 
 ON_A = Placement(clusters=("a",))
@@ -190,3 +192,50 @@ async def test_what_was_applied_is_not_forgotten_when_it_may_not_be_looked_at_an
     work = await narrow.until_work("a", "Failed", "Forbidden", unit="web")
     assert 'cannot get resource "configmaps"' in work.message
     assert await narrow.get("a", PATH.replace("shop", "web")) is not None
+
+
+async def test_that_objects_of_others_may_not_be_looked_for_everywhere_is_told_and_in_a_namespace_they_are(
+    narrow: Any,
+) -> None:
+    entry = ForeignObjects(kind="Service", label_selector="expose=dns", clusters=("a",), dns=DnsSettings(zone="main"))
+    metadata = {"name": "web", "labels": {"expose": "dns"}}
+    spec = {"externalIPs": ["192.0.2.1"], "ports": [{"port": 80}]}
+    await narrow.client("a").post("/api/v1/namespaces/shop/services", {"metadata": metadata, "spec": spec})
+    await narrow.client("a").post(
+        "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices",
+        {
+            "metadata": {"name": "web-x", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["10.1.0.1"]}],
+        },
+    )
+
+    async def state() -> Any:
+        async with narrow.store.reader() as tx:
+            return (await zones.states(tx, ["main"])).get("main")
+
+    async def ask_for(entry: ForeignObjects) -> None:
+        async with narrow.store.transaction() as tx:
+            made = ZoneSpec(domain="example.org", foreign=(entry,))
+            await policies.apply(tx, policies.ZONE, name="main", labels={}, spec=made)
+
+    async def is_told() -> bool:
+        found = await state()
+        return found is not None and any(
+            "on a Services of others cannot be read" in one for one in found.report.problems
+        )
+
+    await ask_for(entry)
+    await narrow.until(is_told)
+
+    async def event_is_there() -> bool:
+        return any((name, reason) == ("clusters/a", "Forbidden") for name, reason, _ in await narrow.events())
+
+    await narrow.until(event_is_there)
+    await ask_for(replace(entry, namespace="shop"))
+
+    async def has_names() -> bool:
+        found = await state()
+        return found is not None and found.name_count > 0 and not found.report.problems
+
+    await narrow.until(has_names)
