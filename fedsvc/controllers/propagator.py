@@ -6,7 +6,7 @@ claim. A work is acted on twice at most when its result could not be stored, and
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from fedsvc.controllers.applying import Applied, apply_work
 from fedsvc.controllers.budgeting import judge_found
 from fedsvc.controllers.group_writing import GroupWriter
 from fedsvc.controllers.holding import WriteHeldError
+from fedsvc.controllers.in_hand import InHand
 from fedsvc.controllers.index import Entry, GroupVersionKind
 from fedsvc.controllers.outcomes import KIND_NOT_SERVED, Outcome
 from fedsvc.controllers.pacing import Pace, Trouble
@@ -70,13 +71,13 @@ class Propagator:
         self._more = False  # whether there are dirty works, as far as is known, beside those that are busy
         self._claimed_to = ""  # uid of the last unit that was looked at; empty: the next look begins at the first
         self._found = False  # whether anything was claimed since a look began at the first
-        self._busy: set[int] = set()  # queued, acted on, or with a result that is not stored yet
+        self._hand = InHand()
         self._removing: dict[int, DirtyWork] = {}  # deletions that wait for finalizers
         self._gone_early: set[int] = set()  # went while what came of their deletion was not stored yet
         self._unserved: dict[int, GroupVersionKind] = {}  # kinds that were not served when their works were tried
         self._served: Wakeups[tuple[str, str]] = Wakeups()  # group and kind: their works may be tried
         session.definitions.tell_served(self._kind_served)
-        self._outdated: set[int] = set()  # busy when what kept works back was mended: their results are from before
+        self._outdated: set[int] = set()  # in hand when what kept works back was mended: results are from before
         self._stored_outdated = Signal()
         session.tell_mended(self._note_outdated)
         self._running = 0
@@ -101,7 +102,7 @@ class Propagator:
 
     def object_gone(self, work_id: int) -> None:
         """An object that was being deleted is gone: see to its work at once, not when it is due."""
-        if work_id in self._busy:
+        if work_id in self._hand:
             self._gone_early.add(work_id)
         elif (work := self._removing.pop(work_id, None)) is not None:
             self._enqueue(work)
@@ -130,7 +131,7 @@ class Propagator:
         self._served.add((gvk[0], gvk[2]))
 
     def _note_outdated(self) -> None:
-        self._outdated |= self._busy
+        self._outdated.update(self._hand)
 
     async def _wake_outdated(self) -> None:
         """Let works be tried again at once whose trouble was mended before it could be stored."""
@@ -173,17 +174,20 @@ class Propagator:
         async with self._store.look() as look:
             due = await works.due(look, self._session.cluster, limit=limit, after=start)
             units = [uid for uid in due.units if not (filled and self._queue.has(uid))]
+            excluded = self._hand.excluded
             claimed = await works.claim_dirty(
                 look,
                 self._session.cluster,
                 units=units,
                 gated=not due.gated.isdisjoint(units),
                 limit=limit,
-                exclude=sorted(self._busy),
+                exclude=excluded.ids,
+                answered=excluded.answered,
                 holds=held,
             )
         for work in claimed:
             self._enqueue(work)
+        self._queued.set(len(self._hand))
         if filled:
             self._more = True
         else:
@@ -195,12 +199,11 @@ class Propagator:
         return None if due.next_seconds is None else loop.time() + due.next_seconds
 
     def _enqueue(self, work: DirtyWork) -> None:
-        self._busy.add(work.id)
+        self._hand.take(work.id)
         self._queue.add(work)
-        self._queued.set(len(self._busy))
 
     def _drop_queue(self) -> None:
-        self._busy.difference_update(work.id for work in self._queue)
+        self._hand.put_back([work.id for work in self._queue])
         self._queue.clear()
 
     def _start(self, group: asyncio.TaskGroup, loop: asyncio.AbstractEventLoop) -> None:
@@ -235,9 +238,10 @@ class Propagator:
         if result is not None and (result.gone or result.state is WorkState.APPLIED):
             self._done_well(took, in_flight)
         if result is None:  # the member is left alone, or the work is held: nothing was found out about it
-            self._busy.discard(work.id)
+            self._hand.put_back([work.id])
         else:
             entry.unstored = True
+            self._hand.answered(work.id, result.generation)
             self._results.add(result, work, idle=not self._queue and self._running == 0)
         self._settled(entry, live)
 
@@ -367,21 +371,21 @@ class Propagator:
             pause = min(error.retry_after_seconds or 0.0, _MAX_HOLD_SECONDS)
             self._held_until = max(self._held_until, now + pause)
 
-    def _written(self, work_ids: list[int]) -> None:
+    def _written(self, results: Sequence[WorkResult]) -> None:
         """Results are stored: their works may be claimed again, and works of later waves are free to go."""
-        self._busy.difference_update(work_ids)
-        for work_id in work_ids:
-            if (entry := self._session.index.get(work_id)) is not None:
+        work_ids = {result.id for result in results if self._hand.stored(result.id, result.generation)}
+        for result in results:  # in their order, which is that of what comes of it
+            if result.id in work_ids and (entry := self._session.index.get(result.id)) is not None:
                 entry.unstored = False
                 self._stored(entry)
         if not self._outdated.isdisjoint(work_ids):
             self._outdated.difference_update(work_ids)
             self._stored_outdated.set()
-        for gvk in [self._unserved.pop(work_id) for work_id in work_ids if work_id in self._unserved]:
+        for gvk in [self._unserved.pop(work_id) for work_id in work_ids.intersection(self._unserved)]:
             if self._session.definitions.resource(gvk) is not None:
                 self._kind_served(gvk)  # since the try: the wake-up of then did not find the result that is stored now
         for work_id in self._gone_early.intersection(work_ids):
             self._gone_early.discard(work_id)
             self.object_gone(work_id)
-        self._queued.set(len(self._busy))
+        self._queued.set(len(self._hand))
         self._session.wake()

@@ -1,6 +1,6 @@
 """Collects what came of works: stored at once when a member is idle, in batches while it is busy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fedsvc.controllers.group_writing import GroupWriter, Report, Reporter
 from fedsvc.controllers.index import Entry
@@ -12,7 +12,7 @@ from fedsvc.model.work import DirtyWork, WorkResult
 class Results:
     """Results of one member. While some are written the next ones gather."""
 
-    def __init__(self, writer: GroupWriter, *, batch_size: int, stored: Callable[[list[int]], None]) -> None:
+    def __init__(self, writer: GroupWriter, *, batch_size: int, stored: Callable[[Sequence[WorkResult]], None]) -> None:
         self._batch_size = batch_size
         self._stored = stored
         self._waiting: list[WorkResult] = []
@@ -33,11 +33,24 @@ class Results:
         await self._reporter.run()
 
     def _take(self) -> Report:
-        taken, self._waiting = self._waiting, []
+        count = count_unlike(self._waiting)
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
         return Report(results=taken)
 
     def _told(self, report: Report) -> None:
-        self._stored([result.id for result in report.results])
+        if self._waiting:
+            self._reporter.ready()
+        self._stored(report.results)
+
+
+def count_unlike(results: Sequence[WorkResult]) -> int:
+    """How many come before the second of any work: one transaction stores one result of each."""
+    seen: set[int] = set()
+    for count, result in enumerate(results):
+        if result.id in seen:
+            return count
+        seen.add(result.id)
+    return len(results)
 
 
 def applied_result(work: DirtyWork, entry: Entry) -> WorkResult:

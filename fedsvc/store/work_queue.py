@@ -47,6 +47,7 @@ _UNITS = text(
     "   AND next_attempt_time > now()) soon LEFT JOIN (SELECT uid FROM due WHERE uid IS NOT NULL) u ON TRUE ORDER BY u.uid"
 )
 _EXCLUDED: Final = "(SELECT CAST(id AS bigint) FROM jsonb_array_elements_text(CAST(:exclude AS jsonb)) AS id)"
+_ANSWERED: Final = "(SELECT CAST(one ->> 0 AS bigint), CAST(one ->> 1 AS bigint) FROM jsonb_array_elements(CAST(:answered AS jsonb)) AS one)"
 _OF_UNIT: Final = "work.cluster = :cluster AND work.unit_uid = u.uid AND work.dirty"
 
 
@@ -65,6 +66,7 @@ def _claim(*, gated: bool, held: bool) -> Statement:
         f" {holding} AND work.removal IS NOT NULL ORDER BY work.wave DESC LIMIT 1) AS high) h"
         " CROSS JOIN LATERAL (SELECT work.*, row_number() OVER (ORDER BY work.wave, work.id) AS turn FROM work"
         f"   WHERE {_OF_UNIT} AND work.next_attempt_time <= now() AND work.id NOT IN {_EXCLUDED}"
+        f"   AND (work.id, work.generation) NOT IN {_ANSWERED}"
         f"   AND CASE WHEN work.removal IS NULL THEN work.wave <= coalesce(h.low, work.wave){apply}"
         f"  ELSE work.wave >= coalesce(h.high, work.wave){remove} END{left_out}"
         "   ORDER BY work.wave, work.id LIMIT :share) c"
@@ -174,6 +176,7 @@ async def claim_dirty(
     gated: bool,
     limit: int,
     exclude: Sequence[int] = (),
+    answered: Sequence[tuple[int, int]] = (),
     holds: Sequence[Hold] = (),
 ) -> list[DirtyWork]:
     """Works of a cluster to act on now, fair between units: first one of each unit, then a second of each, ...
@@ -189,6 +192,7 @@ async def claim_dirty(
             times as long as the rest.
         limit: at most so many.
         exclude: ids of works that are being acted on already.
+        answered: works, by id, of which this generation is not to be claimed again: what came of it is not stored yet.
         holds: what is held; works that these keep back are left out.
     """
     if not units:
@@ -200,6 +204,7 @@ async def claim_dirty(
         "limit": limit,
         "share": share,
         "exclude": orjson.dumps(list(exclude)).decode(),
+        "answered": orjson.dumps(list(answered)).decode(),
     }
     held = _held_input(cluster, holds)
     if held:

@@ -98,11 +98,18 @@ class World:
             plan = works.UnitSync(unit=unit, bindings=bindings, desired=desired, removal=removal)
             return list((await works.sync_units(tx, [plan])).occupied.get(unit.uid, ()))
 
-    async def claim(self, cluster: str = "a", *, limit: int = 100, exclude: Sequence[int] = ()) -> list[DirtyWork]:
+    async def claim(
+        self,
+        cluster: str = "a",
+        *,
+        limit: int = 100,
+        exclude: Sequence[int] = (),
+        answered: Sequence[tuple[int, int]] = (),
+    ) -> list[DirtyWork]:
         async with self.store.look() as look:
             due = await works.due(look, cluster, limit=limit)
             return await works.claim_dirty(
-                look, cluster, units=due.units, gated=bool(due.gated), limit=limit, exclude=exclude
+                look, cluster, units=due.units, gated=bool(due.gated), limit=limit, exclude=exclude, answered=answered
             )
 
     async def results(self, *results: WorkResult) -> None:

@@ -134,6 +134,20 @@ async def test_a_message_that_postgresql_cannot_keep_does_not_lose_the_batch(
     assert [row.state for row in await world.works()] == [WorkState.FAILED, WorkState.APPLIED]
 
 
+async def test_what_is_answered_is_claimed_again_in_a_newer_generation_alone(world: Any, manifest: Manifest) -> None:
+    await world.cluster("a")
+    unit = await world.unit(manifest("x"))
+    await world.place(unit, {"a": [manifest("x", "1")]})
+    [first] = await world.claim()
+    assert await world.claim(answered=[(first.id, first.generation)]) == []
+    await world.place(unit, {"a": [manifest("x", "2")]})
+
+    [second] = await world.claim(answered=[(first.id, first.generation)])
+
+    assert (second.id, second.generation) == (first.id, first.generation + 1)
+    assert await world.claim(exclude=[first.id]) == []
+
+
 # --- waves ----------------------------------------------------------------------------------------------------------
 
 
