@@ -47,7 +47,7 @@ from fedsvc.testing.name_servers import KEY, HostedZone, Kind, start_name_server
 from fedsvc.testing.name_servers import NameServer as Server
 from fedsvc.testing.primaries import with_tls
 from fedsvc.testing.processes import free_ports
-from fedsvc_dns.planner.changes import Change, Replacement
+from fedsvc_dns.planner.changes import Change, Replacement, StaleChangeError
 from fedsvc_dns.planner.changes import Published as ChangedOn
 from fedsvc_dns.planner.zone import DnsSettings
 from fedsvc_dns.providers.contract import Mode
@@ -363,6 +363,38 @@ async def test_a_zone_is_kept_as_objects_in_a_cluster_and_told_when_name_servers
 
 
 VALUES = {"web": "192.0.2.1", "api": "192.0.2.2"}
+
+
+async def test_of_two_plans_on_one_generation_of_a_zone_the_second_is_not_stored(store: Store) -> None:
+    late = Published(store, "raced", "raced.example.")
+    await late.apply(HiddenPrimary(secondaries=()))
+    await late.plan(a("web.raced.example.", "192.0.2.1"))
+    async with store.reader() as tx:
+        zone, held = await policies.get(tx, ZONE, "raced"), (await zones.held(tx))["raced"]
+    newer, older = (a("web.raced.example.", f"192.0.2.{number}") for number in (2, 3))
+    before = a("web.raced.example.", "192.0.2.1")
+
+    def made(after: RecordSet, serial: int) -> ZoneWrite:
+        change = Change(expects=held.published.generation, replacements=(Replacement(before=before, after=after),))
+        return ZoneWrite(
+            zone=zone,
+            is_new=False,
+            change=change,
+            serial=serial,
+            served=b"[]",
+            report=ZoneReport(),
+            removals=(),
+            is_renumbered=True,
+        )
+
+    async with store.transaction() as tx:
+        await zones.write(tx, made(newer, 2_000))
+    with pytest.raises(StaleChangeError, match="raced is at another generation"):
+        async with store.transaction() as tx:
+            await zones.write(tx, made(older, 3_000))
+    async with store.reader() as tx:
+        now = (await zones.held(tx))["raced"]
+    assert (now.serial, list(now.published.sets.values())) == (2_000, [newer])
 
 
 async def owners(server: Server, origin: str) -> tuple[str, ...]:
