@@ -68,12 +68,17 @@ def test_the_demo_from_its_start_to_its_end(stage: Stage) -> None:
     assert len(reply.answer[0]) == 3
     assert all(str(record) in told for record in reply.answer[0])
 
-    assert "cluster eu-1 (region eu) is down" in fedctl(stage, "demo", "kill", "eu")
+    killed = fedctl(stage, "demo", "kill", "eu")
+    assert "cluster eu-1 (region eu) is down" in killed
+    assert f"dig +short @127.0.0.1 -p {port} shop.demo.test" in killed
+    assert all(f"fedctl.yaml {command}\n" in killed for command in ("failovers", "audit"))
     assert "Regions: eu, us, ap" in fedctl(stage, "demo", "kill", "mars", code=3)
     stage.sample.write_text(stage.sample.read_text().replace("currency: EUR", "currency: CHF"))
     assert "1 configured, 2 unchanged" in fedctl(stage, "apply", "-f", str(stage.sample))
     assert "is not applied after 2 s" in fedctl(stage, "wait", "shop", "--for", "applied", "--timeout", "2s", code=5)
-    assert "is well" in fedctl(stage, "demo", "heal")
+    healed = fedctl(stage, "demo", "heal")
+    assert "is well" in healed
+    assert "fedctl.yaml failovers\n" in healed
     fedctl(stage, "wait", "shop", "--timeout", "60s")
 
     server = stage.server.running()

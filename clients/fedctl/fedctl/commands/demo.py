@@ -100,17 +100,36 @@ def kill(name: str) -> None:
     for cluster in _stage().control().kill(name):
         click.echo(f"cluster {cluster.name} (region {cluster.region}) is down")
     stage = _stage()
-    click.echo(f"\nSee what fedsvc makes of it:\n  fedctl --config {stage.config} get clusters -w")
-    click.echo(f"And where its units go, and what waits:\n  fedctl --config {stage.config} failovers")
-    click.echo(f"And back:\n  {_again(stage)} heal")
+    fedctl = f"fedctl --config {stage.config}"
+    click.echo(
+        f"""
+It is found to be lost within 20 s, and its units leave it 30 s later. Watch it:
+  {fedctl} get clusters -w
+Where they go, how long each phase takes, and what waits:
+  {fedctl} failovers
+What the names answer, without the addresses of what is lost by then:
+  dig +short @127.0.0.1 -p {stage.names_port} shop.demo.test
+What automation did and refused, and on what evidence:
+  {fedctl} audit
+And back:
+  {_again(stage)} heal"""
+    )
 
 
 @demo.command(epilog="\b\nExamples:\n  fedctl demo heal\n  fedctl demo heal eu\n")
 @click.argument("name", metavar="[REGION|CLUSTER]", default="")
 def heal(name: str) -> None:
     """Heal a region, a cluster, or everything."""
-    for cluster in _stage().control().heal(name):
+    stage = _stage()
+    for cluster in stage.control().heal(name):
         click.echo(f"cluster {cluster.name} (region {cluster.region}) is well")
+    fedctl = f"fedctl --config {stage.config}"
+    click.echo(
+        f"""
+It is trusted again after a minute without trouble, and units go back 20 s later, as the sample asks for. Watch it:
+  {fedctl} get clusters -w
+  {fedctl} failovers"""
+    )
 
 
 @demo.command(epilog="\b\nExamples:\n  fedctl demo status\n")
@@ -166,7 +185,9 @@ def _next_steps(stage: Stage) -> str:
   # what its names answer, and why:
   fedctl dns explain shop.demo.test
   dig @127.0.0.1 -p {stage.names_port} shop.demo.test
-  # lose a region, and get it back:
+  # rehearse the loss of a region, measured and undone:
+  fedctl drill region eu --mode full --away 10s --yes
+  # lose it, see replicas and names move, and get it back:
   {again} kill eu
   {again} heal
   # the clusters themselves:
