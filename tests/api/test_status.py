@@ -86,6 +86,12 @@ CASES = [
         "PROTECTED",
         "PreconditionFailure",
     ),
+    (
+        errors.UnitManagedError("namespaces/a/units/imported-u", service="a/u"),
+        "FAILED_PRECONDITION",
+        "UNIT_MANAGED",
+        "PreconditionFailure",
+    ),
     (errors.LimitExceededError("max_unit_bytes", 1, "too large"), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", None),
     (errors.ResumeTokenExpiredError("too old"), "OUT_OF_RANGE", "RESUME_TOKEN_EXPIRED", None),
     (errors.WatchTooSlowError("too slow"), "RESOURCE_EXHAUSTED", "WATCH_TOO_SLOW", "RetryInfo"),

@@ -166,5 +166,5 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dt.datetime:
     return NOW
 
 
-def _stopped(view: Callable[..., object]) -> Callable[[], object]:
-    return lambda: view(lambda: NOW)
+def _stopped(view: Callable[..., object]) -> Callable[..., object]:
+    return lambda **how: view(lambda: NOW, **how)

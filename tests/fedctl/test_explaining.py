@@ -55,6 +55,7 @@ def lines(result: Result) -> list[str]:
 def world(server: FakeServer) -> FakeServer:
     server.on("ExplainPlacement", lambda _: EXPLAINED)
     server.on("ListUnits", lambda _: unit_service_pb2.ListUnitsResponse(units=[unit_pb2.Unit(name=SHOP)]))
+    server.on("GetUnit", lambda _: unit_service_pb2.GetUnitResponse(unit=unit_pb2.Unit(name=SHOP)))
     return server
 
 
