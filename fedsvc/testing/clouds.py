@@ -53,12 +53,24 @@ def route53() -> Iterator[Any]:
         import botocore.session  # noqa: PLC0415
         from moto import mock_aws  # noqa: PLC0415
         from moto.core.responses import ActionResult  # noqa: PLC0415
+        from moto.route53.models import FakeZone  # noqa: PLC0415
         from moto.route53.responses import Route53  # noqa: PLC0415
     except ImportError as error:
         raise ConfigurationError(f"no emulated Route 53: {error}") from error
 
     def list_health_checks(service: Any) -> Any:
         return ActionResult({"HealthChecks": service.backend.list_health_checks(), "IsTruncated": False})
+
+    delete = FakeZone.delete_rrset
+
+    def delete_and_forget(zone: Any, found: dict[str, Any]) -> None:
+        delete(zone, found)
+        same = found["Name"].strip("."), found["Type"]
+        zone.rr_changes[:] = [
+            change
+            for change in zone.rr_changes
+            if (change["ResourceRecordSet"]["Name"].strip("."), change["ResourceRecordSet"]["Type"]) != same
+        ]
 
     shared = botocore.session.Session()  # it reads the description of the API once, not for each provider object
 
@@ -69,6 +81,8 @@ def route53() -> Iterator[Any]:
         mock_aws(),
         # the real one says in each list whether there is more
         patch.object(Route53, "list_health_checks", list_health_checks),
+        # the real one lets what was deleted be made again
+        patch.object(FakeZone, "delete_rrset", delete_and_forget),
         patch("octodns_route53.auth.Session", session),
     ):
         yield session(aws_access_key_id="x", aws_secret_access_key="x").client("route53", region_name="us-east-1")  # noqa: S106
