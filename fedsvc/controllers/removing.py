@@ -146,7 +146,7 @@ async def _delete(session: MemberSession, work: DirtyWork, path: str, uid: str) 
             return _gone(session)
         raise
     # A Status says that it is gone; the object itself that finalizers or dependents still hold it.
-    return _waiting(work, answer) if is_terminating(answer) else None
+    return _waiting(work, answer) if is_terminating(answer) else _gone(session)
 
 
 async def _orphan(session: MemberSession, work: DirtyWork, path: str, live: dict[str, Any]) -> Outcome | None:

@@ -242,6 +242,26 @@ async def test_an_object_that_a_killed_process_still_makes_is_removed_all_the_sa
     assert await world.get("a", PATH) is None
 
 
+async def test_what_a_killed_process_still_makes_after_its_object_was_deleted_is_removed_too(
+    world: Any, make_config_map: Callable[..., Any]
+) -> None:
+    world.settings = replace(world.settings, late_write_seconds=5.0)
+    await world.apply("web", make_config_map(), placement=ON_A)
+    await world.until_state("web", UnitState.READY)
+    made = await world.get("a", PATH)
+    await world.stop()  # it may have sent the creation twice
+    world.start()
+    await world.delete("web")
+    await world.until_work("a", "Removing", "LateWrites")
+    assert await world.get("a", PATH) is None
+
+    kept = {name: made["metadata"][name] for name in ("name", "namespace", "labels", "annotations")}
+    await world.client("a").post("/api/v1/namespaces/shop/configmaps", made | {"metadata": kept})
+
+    await world.until_gone("web")
+    assert await world.get("a", PATH) is None
+
+
 async def test_a_namespace_stays_while_others_are_in_it(world: Any, make_config_map: Callable[..., Any]) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     await world.apply("web", make_config_map(), namespace, placement=ON_A)
